@@ -1,0 +1,109 @@
+/** The configuration as a user writes it, after references, schema defaults and checks: durations in milliseconds. */
+export interface Config {
+  readonly listeners: Readonly<Record<string, ListenerConfig>>
+  readonly routes: Readonly<Record<string, RouteConfig>>
+  readonly upstreams: Readonly<Record<string, UpstreamConfig>>
+  readonly policies: Readonly<Record<string, PolicyConfig>>
+  readonly plugins: Readonly<Record<string, PluginConfig>>
+  readonly log: LogConfig
+  /** How long a drain may take, ms. */
+  readonly drain: number
+}
+
+export interface ListenerConfig {
+  readonly protocol: 'http' | 'tcp'
+  /** Address to bind; `::` takes IPv4 too. */
+  readonly address: string
+  /** 0 takes a free port. */
+  readonly port: number
+  /** CIDR ranges whose forwarding headers are believed. */
+  readonly trustedProxies: readonly string[]
+  readonly policies: readonly string[]
+  /** How long a client may take to send a request's head, ms. http only. */
+  readonly timeouts: { readonly head: number; readonly keepAlive: number }
+}
+
+export interface RouteConfig {
+  readonly listener: string
+  readonly match: MatchConfig
+  readonly policies: readonly string[]
+  /** Exactly one of `upstream` and `reply` is there. */
+  readonly upstream?: string
+  readonly reply?: ReplyConfig
+  /** Total time of a request, ms. */
+  readonly timeout?: number
+}
+
+export interface MatchConfig {
+  /** Exact (`api.example.com`) or wildcard (`*.example.com`). */
+  readonly host?: string
+  /** Exact (`/orders`) or prefix (`/orders/*`). */
+  readonly path?: string
+  readonly methods?: readonly string[]
+  /** Lower-case name → exact value; `*` means present. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly query?: Readonly<Record<string, string>>
+  readonly cookies?: Readonly<Record<string, string>>
+}
+
+export interface ReplyConfig {
+  readonly status: number
+  /** Location, with `{scheme}`, `{host}`, `{path}` and `{query}` (which brings its `?`) filled in. */
+  readonly redirect?: string
+  readonly body?: string
+}
+
+export interface UpstreamConfig {
+  readonly protocol: 'http' | 'tcp'
+  readonly backends: readonly BackendConfig[]
+  readonly balance: 'round-robin' | 'least-connections'
+  readonly health: HealthConfig
+  readonly timeouts: TimeoutsConfig
+  readonly policies: readonly string[]
+}
+
+export interface BackendConfig {
+  /** `host:port` or `[v6]:port`. */
+  readonly address: string
+  readonly weight: number
+  readonly state: 'up' | 'drain' | 'down'
+}
+
+export interface HealthConfig {
+  readonly enabled: boolean
+  /** With a path the probe is an HTTP GET, without one a TCP connect. */
+  readonly path?: string
+  /** Status that counts as healthy; without it any 2xx or 3xx. */
+  readonly status?: number
+  readonly interval: number
+  readonly timeout: number
+  /** Probes in a row that bring a backend up, or take it down. */
+  readonly rise: number
+  readonly fall: number
+}
+
+export interface TimeoutsConfig {
+  /** Until the TCP connection stands, ms. */
+  readonly connect: number
+  /** From the request sent to the response head, ms. */
+  readonly response: number
+  /** Longest silence while bytes are due, both layers, ms. */
+  readonly idle: number
+}
+
+export interface PolicyConfig {
+  readonly plugin: string
+  readonly options: Readonly<Record<string, unknown>>
+  readonly onFailure: 'reject' | 'continue'
+}
+
+export interface PluginConfig {
+  /** A `.ts` or `.js` file relative to the configuration, or the name of an installed package. */
+  readonly source: string
+  readonly limits?: { readonly time?: number; readonly memory?: number }
+}
+
+export interface LogConfig {
+  readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly access: boolean
+}

@@ -1,0 +1,83 @@
+/** Who caused an error; the default status follows from it. */
+export type ErrorSource = 'client' | 'upstream' | 'gateway' | 'plugin'
+
+export interface OutcomeKind {
+  readonly source: ErrorSource
+  /** Status the client gets, unless there is nobody to answer (0). */
+  readonly status: number
+  /** RFC 9457 `title`: what a client may read. */
+  readonly title: string
+  /** RFC 9209 `Proxy-Status` error type, where one fits. */
+  readonly proxyStatus?: string
+}
+
+/** Envoy's letters where the meaning is equal; the codes that begin with P and the last one are ours. */
+export type OutcomeCode =
+  | 'NR'
+  | 'PN'
+  | 'DPE'
+  | 'DC'
+  | 'UH'
+  | 'UF'
+  | 'UT'
+  | 'UC'
+  | 'UR'
+  | 'UPE'
+  | 'SI'
+  | 'SD'
+  | 'RL'
+  | 'PD'
+  | 'PE'
+  | 'PT'
+  | 'PM'
+  | 'GE'
+
+/**
+ * Every reason why a request or connection did not end well. The code is the outcome in logs and metrics; those of
+ * plugins are followed by a colon and the plugin's name there. `core/README.md` prints the table and a test keeps the
+ * two the same.
+ */
+export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
+  NR: { source: 'client', status: 404, title: 'no route matches', proxyStatus: 'destination_not_found' },
+  PN: { source: 'client', status: 400, title: 'path not canonical', proxyStatus: 'http_request_error' },
+  DPE: { source: 'client', status: 400, title: 'malformed request', proxyStatus: 'http_request_error' },
+  DC: { source: 'client', status: 0, title: 'client went away' },
+  UH: { source: 'upstream', status: 503, title: 'no healthy backend', proxyStatus: 'destination_unavailable' },
+  UF: { source: 'upstream', status: 502, title: 'backend not reachable', proxyStatus: 'connection_refused' },
+  UT: { source: 'upstream', status: 504, title: 'answer took too long', proxyStatus: 'http_response_timeout' },
+  UC: { source: 'upstream', status: 502, title: 'backend closed early', proxyStatus: 'connection_terminated' },
+  UR: { source: 'upstream', status: 502, title: 'backend reset', proxyStatus: 'connection_terminated' },
+  UPE: { source: 'upstream', status: 502, title: 'malformed response', proxyStatus: 'http_protocol_error' },
+  SI: { source: 'upstream', status: 504, title: 'no data for too long', proxyStatus: 'connection_read_timeout' },
+  SD: { source: 'gateway', status: 503, title: 'shutting down', proxyStatus: 'proxy_internal_response' },
+  RL: { source: 'plugin', status: 429, title: 'rate limited', proxyStatus: 'http_request_denied' },
+  PD: { source: 'plugin', status: 403, title: 'denied by policy', proxyStatus: 'http_request_denied' },
+  PE: { source: 'plugin', status: 500, title: 'policy failed', proxyStatus: 'proxy_internal_error' },
+  PT: { source: 'plugin', status: 500, title: 'policy out of time', proxyStatus: 'proxy_internal_error' },
+  PM: { source: 'plugin', status: 500, title: 'policy out of memory', proxyStatus: 'proxy_internal_error' },
+  GE: { source: 'gateway', status: 500, title: 'internal error', proxyStatus: 'proxy_internal_error' },
+}
+
+/** Why a request or connection did not end well, thrown or handed on; the message is for the log, never for the client. */
+export class PosternError extends Error {
+  override readonly name = 'PosternError'
+  readonly code: OutcomeCode
+  /** Outcome as logged: the code, and the plugin's name where one is to blame. */
+  readonly outcome: string
+  readonly status: number
+
+  constructor(
+    code: OutcomeCode,
+    message: string,
+    options: { cause?: unknown; plugin?: string | undefined; status?: number } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.outcome = options.plugin === undefined ? code : `${code}:${options.plugin}`
+    this.status = options.status ?? outcomes[code].status
+  }
+
+  get source(): ErrorSource {
+    return outcomes[this.code].source
+  }
+}

@@ -1,0 +1,29 @@
+/** On which layer a flow runs: L4 forwards a connection, L7 a request. */
+export type Layer = 'L4' | 'L7'
+
+/**
+ * *first*: the first reply (or backend) ends the hook; *reduce*: each passes its result on; *observe*: no result.
+ */
+export type HookKind = 'first' | 'reduce' | 'observe'
+
+export interface HookPoint {
+  readonly layers: readonly Layer[]
+  readonly kind: HookKind
+  /** Runs the chain backwards: responses walk back up. */
+  readonly reversed: boolean
+  /** Whether the plugin's code may `await` a grant. For the flow every hook is asynchronous. */
+  readonly mayAwait: boolean
+}
+
+export type HookName = 'onConnect' | 'onRequest' | 'selectBackend' | 'onResponse' | 'onClose'
+
+/** The hook table; README.md prints it and a test keeps the two the same. */
+export const points: Readonly<Record<HookName, HookPoint>> = {
+  onConnect: { layers: ['L4', 'L7'], kind: 'first', reversed: false, mayAwait: true },
+  onRequest: { layers: ['L7'], kind: 'first', reversed: false, mayAwait: true },
+  selectBackend: { layers: ['L4', 'L7'], kind: 'first', reversed: false, mayAwait: false },
+  onResponse: { layers: ['L7'], kind: 'reduce', reversed: true, mayAwait: true },
+  onClose: { layers: ['L4', 'L7'], kind: 'observe', reversed: false, mayAwait: false },
+}
+
+export const hookNames: readonly HookName[] = Object.keys(points) as HookName[]

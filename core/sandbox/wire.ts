@@ -1,0 +1,87 @@
+/**
+ * The strings that cross the boundary between host and isolate. Used on both sides, so it knows nothing of either.
+ *
+ * In, one string per call: `layer US state US field US field …`, fields in the order compiled for that hook.
+ * Out, one string per crossing: see `core/sandbox/README.md`.
+ */
+
+/** Between the records of one crossing. */
+export const RECORD = '\x1c'
+/** Between the operations of one record. */
+export const OPERATION = '\x1d'
+/** Between the arguments of one operation, and between the fields of one call. */
+export const UNIT = '\x1e'
+/** Between the items inside one field: header lines, backends. */
+export const ITEM = '\x1f'
+/** Stands for a value that is absent, which is not the same as an empty one. */
+export const ABSENT = '\x1a'
+
+const special = /[\x1a-\x1f]/
+const specials = /[\x1a-\x1f]/g
+const escaped = /\x1b[Z-_]/g
+
+/** Makes any string safe to stand between separators. Strings without control characters come back as they are. */
+export function escapeText(value: string): string {
+  if (!special.test(value)) return value
+  return value.replace(specials, (c) => '\x1b' + String.fromCharCode(c.charCodeAt(0) + 0x40))
+}
+
+/** Undoes `escapeText`. */
+export function unescapeText(value: string): string {
+  if (value.indexOf('\x1b') === -1) return value
+  return value.replace(escaped, (pair) => String.fromCharCode(pair.charCodeAt(1) - 0x40))
+}
+
+/** A value or its absence as one field. */
+export function encodeField(value: string | undefined): string {
+  return value === undefined ? ABSENT : escapeText(value)
+}
+
+/** Undoes `encodeField`. */
+export function decodeField(field: string): string | undefined {
+  return field === ABSENT ? undefined : unescapeText(field)
+}
+
+/** A list of strings as one field; their number is the reader's to know. */
+export function encodeItems(items: readonly string[]): string {
+  let field = ''
+  for (let i = 0; i < items.length; i++) field += (i === 0 ? '' : ITEM) + escapeText(items[i]!)
+  return field
+}
+
+/** Undoes `encodeItems`; no items and one empty item look the same and decode to no items. */
+export function decodeItems(field: string): string[] {
+  return field === '' ? [] : field.split(ITEM).map(unescapeText)
+}
+
+/**
+ * First argument of an operation: what the plugin's code asks of the host.
+ *
+ * | code | arguments | meaning |
+ * |---|---|---|
+ * | `H` `h` | name, value · name | set, remove a request header |
+ * | `R` `A` `r` | name, value · name, value · name | set, append, remove a response header |
+ * | `U` | name | use upstream |
+ * | `C` | name or ABSENT | consumer |
+ * | `S` | text or ABSENT | state for the later hooks of the flow |
+ * | `B` | index | the backend chosen among those offered |
+ * | `Y` | status, body, reason, name, value, … | reply |
+ * | `O` | number, grant.operation, argument, … | a grant is to do something; its result comes back by `resume` |
+ * | `E` | kind, message, stack | the hook threw |
+ * | `W` | | last of its record: the hook waits for grants, more records of this call will follow |
+ */
+export const op = {
+  setHeader: 'H',
+  removeHeader: 'h',
+  setResponseHeader: 'R',
+  appendResponseHeader: 'A',
+  removeResponseHeader: 'r',
+  useUpstream: 'U',
+  consumer: 'C',
+  state: 'S',
+  backend: 'B',
+  reply: 'Y',
+  grant: 'O',
+  error: 'E',
+  wait: 'W',
+} as const

@@ -1,0 +1,28 @@
+/** The client's connection, on both layers. */
+export interface Connection {
+  /** `'L4'` on a `tcp` listener, `'L7'` on an `http` listener. Needs no scope. */
+  readonly layer: 'L4' | 'L7'
+  /** Address of the other end of the socket. Scope `peer.ip`. */
+  readonly peer: { readonly ip: string }
+  /** Port the connection came in on. Scope `local.port`. */
+  readonly local: { readonly port: number }
+  /** Name of the listener. Scope `listener`. */
+  readonly listener: string
+  /** Name of the route; `undefined` on L7 before a request is routed. Scope `route`. */
+  readonly route: string | undefined
+  /** Name of the upstream chosen so far. Scope `upstream`. */
+  readonly upstream: string | undefined
+  /**
+   * L4, in `onConnect`: sends the connection to another upstream. It is a write, not a verdict: the chain goes on, the
+   * last one that chooses wins, then the chosen upstream's own policies run. Write scope `upstream`.
+   *
+   * @param name an upstream of the configuration. Give the option that names it `"format": "upstream"`, so that a wrong
+   *   name is refused when the configuration is loaded; one computed at run time that does not exist fails the hook.
+   */
+  useUpstream(name: string): void
+  /**
+   * A short string that later hooks of the same policy and the same connection receive as `state`. At most 4,096
+   * characters. Assigning `undefined` clears it.
+   */
+  state: string | undefined
+}

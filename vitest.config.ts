@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  resolve: { conditions: ['postern-source'] },
+  ssr: { resolve: { conditions: ['postern-source'] } },
+  test: {
+    include: ['test/**/*.test.ts', 'plugins/**/*.test.ts'],
+    // Real isolates and real sockets: processes, not threads (isolated-vm wants no node snapshot in its process).
+    pool: 'forks',
+    execArgv: ['--no-node-snapshot', '--conditions=postern-source'],
+    testTimeout: 20_000,
+  },
+})
