@@ -1,0 +1,171 @@
+import type { Fields } from '../http1/fields.ts'
+import { cookie } from '../route/cookie.ts'
+import { parameter } from '../route/query.ts'
+import { encodeItems } from '../sandbox/wire.ts'
+import type { HookName, Layer } from './points.ts'
+
+/** One backend, as plugins see it. */
+export interface BackendFacts {
+  readonly id: string
+  readonly address: string
+  readonly weight: number
+  readonly active: number
+}
+
+/** What a flow knows of itself; the declared fields of a policy are read from it, nothing else leaves it. */
+export interface FlowFacts {
+  readonly layer: Layer
+  readonly clientIp: string
+  readonly clientPort: number | undefined
+  readonly peerIp: string
+  readonly localPort: number
+  readonly listenerName: string
+  readonly routeName: string | undefined
+  readonly upstreamName: string | undefined
+  /** `undefined` on L4 and before a request has arrived. */
+  readonly request: RequestFacts | undefined
+  readonly response: ResponseFacts | undefined
+  /** The backend used last. */
+  readonly backend: BackendFacts | undefined
+  /** Those `selectBackend` may choose from. */
+  readonly candidates: readonly BackendFacts[]
+  readonly outcome: string
+}
+
+export interface RequestFacts {
+  readonly id: string
+  readonly method: string
+  readonly scheme: string
+  readonly host: string
+  readonly path: string
+  readonly query: string
+  readonly fields: Fields
+  readonly consumer: string | undefined
+}
+
+export interface ResponseFacts {
+  readonly status: number
+  readonly fields: Fields
+}
+
+export type FieldReader = (flow: FlowFacts) => string | undefined
+
+type Stage = 'connection' | 'request' | 'response' | 'close'
+
+interface FieldKind {
+  /** From which stage of a flow on it is known. */
+  readonly from: Stage
+  readonly layers: readonly Layer[]
+  readonly read: FieldReader
+}
+
+const both: readonly Layer[] = ['L4', 'L7']
+const onlyL7: readonly Layer[] = ['L7']
+
+const plain: Readonly<Record<string, FieldKind>> = {
+  'client.ip': { from: 'connection', layers: both, read: (flow) => flow.clientIp },
+  'client.port': { from: 'connection', layers: both, read: (flow) => flow.clientPort?.toString() },
+  'peer.ip': { from: 'connection', layers: both, read: (flow) => flow.peerIp },
+  'local.port': { from: 'connection', layers: both, read: (flow) => flow.localPort.toString() },
+  listener: { from: 'connection', layers: both, read: (flow) => flow.listenerName },
+  route: { from: 'connection', layers: both, read: (flow) => flow.routeName },
+  upstream: { from: 'connection', layers: both, read: (flow) => flow.upstreamName },
+  method: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.method },
+  scheme: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.scheme },
+  host: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.host },
+  path: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.path },
+  query: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.query },
+  consumer: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.consumer },
+  'request.id': { from: 'request', layers: onlyL7, read: (flow) => flow.request?.id },
+  'header:*': {
+    from: 'request',
+    layers: onlyL7,
+    read: (flow) => flow.request && encodeItems(flow.request.fields.list),
+  },
+  'response.status': { from: 'response', layers: onlyL7, read: (flow) => flow.response?.status.toString() },
+  'response.header:*': {
+    from: 'response',
+    layers: onlyL7,
+    read: (flow) => flow.response && encodeItems(flow.response.fields.list),
+  },
+  backend: { from: 'response', layers: both, read: (flow) => flow.backend && encodeBackends([flow.backend]) },
+  outcome: { from: 'close', layers: both, read: (flow) => flow.outcome },
+}
+
+const named: Readonly<Record<string, (name: string) => FieldKind>> = {
+  query: (name) => ({
+    from: 'request',
+    layers: onlyL7,
+    read: (flow) => flow.request && parameter(flow.request.query, name),
+  }),
+  cookie: (name) => ({
+    from: 'request',
+    layers: onlyL7,
+    read: (flow) => {
+      const header = flow.request?.fields.get('cookie')
+      return header === undefined ? undefined : cookie(header, name)
+    },
+  }),
+  header: (name) => ({ from: 'request', layers: onlyL7, read: (flow) => flow.request?.fields.get(name) }),
+  'response.header': (name) => ({ from: 'response', layers: onlyL7, read: (flow) => flow.response?.fields.get(name) }),
+}
+
+const stages: readonly Stage[] = ['connection', 'request', 'response', 'close']
+
+/** The last stage of a flow whose fields a hook is given. */
+const stageOf: Readonly<Record<HookName, Stage>> = {
+  onConnect: 'connection',
+  onRequest: 'request',
+  selectBackend: 'request',
+  onResponse: 'response',
+  onClose: 'close',
+}
+
+/** Field that carries the candidates of `selectBackend`; not a scope, since the hook is about nothing else. */
+export const candidatesField = 'backends'
+
+const tokenForm = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** Brings a scope to the one spelling that the host uses, or says why it is none. */
+export function normalizeScope(scope: string): { scope: string; layers: readonly Layer[] } | { problem: string } {
+  const colon = scope.indexOf(':')
+  if (colon === -1 || scope in plain) {
+    const kind = Object.hasOwn(plain, scope) ? plain[scope] : undefined
+    return kind === undefined ? { problem: `there is no field "${scope}"` } : { scope, layers: kind.layers }
+  }
+  const family = scope.slice(0, colon)
+  const name = scope.slice(colon + 1)
+  if (!Object.hasOwn(named, family)) return { problem: `there is no field "${scope}"` }
+  if (family === 'query') return { scope, layers: onlyL7 }
+  if (!tokenForm.test(name)) return { problem: `"${name}" is not a valid name for ${family}:<name>` }
+  return { scope: family === 'cookie' ? scope : `${family}:${name.toLowerCase()}`, layers: onlyL7 }
+}
+
+/** The declared fields that a hook is given, in the order in which they cross. `reads` are normalised scopes. */
+export function fieldsOf(hook: HookName, reads: readonly string[]): string[] {
+  const last = stages.indexOf(stageOf[hook])
+  const fields = [...new Set(reads)].filter((scope) => stages.indexOf(kindOf(scope).from) <= last)
+  if (hook === 'selectBackend') fields.push(candidatesField)
+  return fields
+}
+
+/** How the host reads a field from a flow. */
+export function readerOf(field: string): FieldReader {
+  return field === candidatesField ? (flow) => encodeBackends(flow.candidates) : kindOf(field).read
+}
+
+function kindOf(scope: string): FieldKind {
+  const kind = Object.hasOwn(plain, scope) ? plain[scope] : undefined
+  if (kind !== undefined) return kind
+  const colon = scope.indexOf(':')
+  const family = named[scope.slice(0, colon)]
+  if (family === undefined) throw new TypeError(`not a field: ${scope}`)
+  return family(scope.slice(colon + 1))
+}
+
+/** Four items each: id, address, weight, active. */
+function encodeBackends(backends: readonly BackendFacts[]): string {
+  const items: string[] = []
+  for (const { id, address, weight, active } of backends) items.push(id, address, `${weight}`, `${active}`)
+  return encodeItems(items)
+}
