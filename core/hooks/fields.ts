@@ -1,7 +1,7 @@
 import type { Fields } from '../http1/fields.ts'
 import { cookie } from '../route/cookie.ts'
 import { parameter } from '../route/query.ts'
-import { encodeItems } from '../sandbox/wire.ts'
+import { ABSENT, encodeField, encodeItems } from '../sandbox/wire.ts'
 import type { HookName, Layer } from './points.ts'
 
 /** One backend, as plugins see it. */
@@ -48,7 +48,8 @@ export interface ResponseFacts {
   readonly fields: Fields
 }
 
-export type FieldReader = (flow: FlowFacts) => string | undefined
+/** Gives a field of the flow as it crosses into the sandbox. */
+export type FieldReader = (flow: FlowFacts) => string
 
 type Stage = 'connection' | 'request' | 'response' | 'close'
 
@@ -56,7 +57,9 @@ interface FieldKind {
   /** From which stage of a flow on it is known. */
   readonly from: Stage
   readonly layers: readonly Layer[]
-  readonly read: FieldReader
+  readonly read: (flow: FlowFacts) => string | undefined
+  /** What `read` gives is a list of items, encoded already. */
+  readonly items?: true
 }
 
 const both: readonly Layer[] = ['L4', 'L7']
@@ -86,9 +89,15 @@ const plain: Readonly<Record<string, FieldKind>> = {
   'response.header:*': {
     from: 'response',
     layers: onlyL7,
+    items: true,
     read: (flow) => flow.response && encodeItems(flow.response.fields.list),
   },
-  backend: { from: 'response', layers: both, read: (flow) => flow.backend && encodeBackends([flow.backend]) },
+  backend: {
+    from: 'response',
+    layers: both,
+    items: true,
+    read: (flow) => flow.backend && encodeBackends([flow.backend]),
+  },
   outcome: { from: 'close', layers: both, read: (flow) => flow.outcome },
 }
 
@@ -151,7 +160,9 @@ export function fieldsOf(hook: HookName, reads: readonly string[]): string[] {
 
 /** How the host reads a field from a flow. */
 export function readerOf(field: string): FieldReader {
-  return field === candidatesField ? (flow) => encodeBackends(flow.candidates) : kindOf(field).read
+  if (field === candidatesField) return (flow) => encodeBackends(flow.candidates)
+  const { read, items } = kindOf(field)
+  return items ? (flow) => read(flow) ?? ABSENT : (flow) => encodeField(read(flow))
 }
 
 function kindOf(scope: string): FieldKind {
