@@ -9,5 +9,6 @@ export default defineConfig({
     pool: 'forks',
     execArgv: ['--no-node-snapshot', '--conditions=postern-source'],
     testTimeout: 20_000,
+    reporters: ['default', './test/helpers/count-reporter.ts'],
   },
 })

@@ -1,4 +1,10 @@
-/** The configuration as a user writes it, after references, schema defaults and checks: durations in milliseconds. */
+import type { Limits } from '../sandbox/plugin.ts'
+
+/**
+ * The configuration as a user writes it, after references, schema defaults and checks: durations in milliseconds, sizes in
+ * MB. Frozen to the last leaf; the objects keyed by name have null prototypes, so that `constructor` is a name like any
+ * other and one that was never given is `undefined`.
+ */
 export interface Config {
   readonly listeners: Readonly<Record<string, ListenerConfig>>
   readonly routes: Readonly<Record<string, RouteConfig>>
@@ -19,7 +25,7 @@ export interface ListenerConfig {
   /** CIDR ranges whose forwarding headers are believed. */
   readonly trustedProxies: readonly string[]
   readonly policies: readonly string[]
-  /** How long a client may take to send a request's head, ms. http only. */
+  /** How long a client may take to send a request's head, and to send its next request, ms. http only. */
   readonly timeouts: { readonly head: number; readonly keepAlive: number }
 }
 
@@ -35,7 +41,7 @@ export interface RouteConfig {
 }
 
 export interface MatchConfig {
-  /** Exact (`api.example.com`) or wildcard (`*.example.com`). */
+  /** Exact (`api.example.com`) or wildcard (`*.example.com`), in lower case; IPv6 in brackets. */
   readonly host?: string
   /** Exact (`/orders`) or prefix (`/orders/*`). */
   readonly path?: string
@@ -98,9 +104,12 @@ export interface PolicyConfig {
 }
 
 export interface PluginConfig {
-  /** A `.ts` or `.js` file relative to the configuration, or the name of an installed package. */
-  readonly source: string
-  readonly limits?: { readonly time?: number; readonly memory?: number }
+  /**
+   * A `.ts` or `.js` file relative to the configuration, or the name of an installed package. Without it the plugin of
+   * that name beside the configuration or of this package.
+   */
+  readonly source?: string
+  readonly limits: Limits
 }
 
 export interface LogConfig {

@@ -83,6 +83,7 @@ const plain: Readonly<Record<string, FieldKind>> = {
   'header:*': {
     from: 'request',
     layers: onlyL7,
+    items: true,
     read: (flow) => flow.request && encodeItems(flow.request.fields.list),
   },
   'response.status': { from: 'response', layers: onlyL7, read: (flow) => flow.response?.status.toString() },

@@ -23,7 +23,7 @@ export interface PluginCode {
   readonly file: string
   /** Who it is from, which decides with whom it shares an isolate: `postern`, `local`, `@scope` or a package's name. */
   readonly publisher: string
-  /** One IIFE that leaves the plugin object in the global `__plugin`. */
+  /** One script that hands the plugin object to the runtime which stands in the global `__postern`. */
   readonly script: string
   /** Source map of the script, as JSON. */
   readonly map: string

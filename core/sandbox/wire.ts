@@ -1,8 +1,12 @@
 /**
  * The strings that cross the boundary between host and isolate. Used on both sides, so it knows nothing of either.
  *
- * In, one string per call: `layer US state US field US field …`, fields in the order compiled for that hook.
- * Out, one string per crossing: see `core/sandbox/README.md`.
+ * One call's input: `layer UNIT state UNIT field UNIT field …`, fields in the order compiled for that hook.
+ * One crossing in: four pieces a step, all joined by RECORD: `plugin RECORD call RECORD entry RECORD text …`. An entry
+ * of 0 or more starts a hook and its text is the input; the others are those of `entry`.
+ * One crossing out: `done RECORD record RECORD record …`, or nothing at all when every step was done and no hook had
+ * anything to say. A record is `call OPERATION operation OPERATION operation …`; an operation is
+ * `code UNIT argument UNIT argument …`, every argument escaped.
  */
 
 /** Between the records of one crossing. */
@@ -85,3 +89,6 @@ export const op = {
   error: 'E',
   wait: 'W',
 } as const
+
+/** Entries that start no hook: a grant has its result, a call is not wanted any more. */
+export const entry = { resume: -1, drop: -2 } as const

@@ -8,17 +8,35 @@ export default definePlugin({
     additionalProperties: false,
     required: ['keys'],
     properties: {
-      header: { type: 'string', default: 'x-api-key', description: 'Request header that carries the key.' },
-      keys: { type: 'object', additionalProperties: { type: 'string' }, description: 'Key → consumer name.' },
+      header: {
+        type: 'string',
+        pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+        default: 'x-api-key',
+        description: 'Request header that carries the key.',
+      },
+      keys: {
+        type: 'object',
+        minProperties: 1,
+        // Repeated header lines arrive joined by ", ": without commas and spaces two halves never make a key.
+        propertyNames: { pattern: '^[^\\s,]+$' },
+        additionalProperties: { type: 'string', pattern: '^[!-~]([ -~]*[!-~])?$' },
+        description: 'Key → name of the consumer.',
+      },
+      hide: { type: 'boolean', default: true, description: 'Keeps the key from the upstream.' },
     },
   },
-  reads: (options) => [`header:${options.header}`],
-  writes: ['header:x-consumer', 'consumer'],
+  reads: ({ header }) => [`header:${header}`],
+  writes: ({ header, hide }) => ['consumer', 'header:x-consumer', ...(hide ? ([`header:${header}`] as const) : [])],
   onRequest({ request, options }) {
-    const key = request.header(options.header) ?? ''
-    const consumer = Object.hasOwn(options.keys, key) ? options.keys[key] : undefined
-    if (consumer === undefined) return reply(401, { title: 'unknown API key' }, { 'www-authenticate': 'ApiKey' })
+    const key = request.header(options.header)
+    // hasOwn: `constructor` is a name that every object answers to, but nobody's key.
+    const consumer = key !== undefined && Object.hasOwn(options.keys, key) ? options.keys[key] : undefined
+    if (consumer === undefined) {
+      const title = key === undefined ? 'API key missing' : 'unknown API key'
+      return reply(401, { title }, { 'www-authenticate': 'ApiKey' })
+    }
     request.consumer = consumer
+    if (options.hide) request.removeHeader(options.header)
     request.setHeader('x-consumer', consumer)
   },
 })

@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+// The published command. It must parse, and speak, on a Node too old for everything else: no static imports, and
+// nothing that Node 18 does not know before the version is checked.
+const version = process.versions.node
+if (Number.parseInt(version, 10) < 24) {
+  process.stderr.write(
+    `postern needs Node 24 or later; this is Node ${version} (${process.execPath}).\n` +
+      'Install a newer one (https://nodejs.org), or put one into the project: npm install node@26\n',
+  )
+  process.exit(1)
+}
+
+const needed = '--no-node-snapshot'
+if (process.execArgv.includes(needed)) {
+  await import('./main.ts')
+} else {
+  const { fileURLToPath } = await import('node:url')
+  const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url))
+  const args = [needed, ...process.execArgv, main, ...process.argv.slice(2)]
+  if (process.execve !== undefined && process.platform !== 'win32') {
+    // The same process, so that a signal to it arrives.
+    process.execve(process.execPath, [process.execPath, ...args], process.env)
+  }
+  const { spawnSync } = await import('node:child_process')
+  process.exit(spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1)
+}
+
+export {}

@@ -1,0 +1,42 @@
+import { resolve } from 'node:path'
+import { checkConfig } from '../config/check.ts'
+import { formatProblem } from '../config/problem.ts'
+import { displayName } from '../config/source.ts'
+import type { Config } from '../config/types.ts'
+
+/**
+ * `postern check`: says everything that is wrong with a configuration. Problems go to stdout, one per line or as a JSON
+ * array; the summary and warnings to stderr, so that stdout stays fit for a machine.
+ *
+ * @returns the exit code: 0, or 3 when the configuration is invalid or missing.
+ */
+export async function check(options: { config: string; output?: 'text' | 'json' }): Promise<number> {
+  const json = options.output === 'json'
+  const name = displayName(resolve(options.config))
+  const result = await checkConfig(options.config)
+  const problems = result.ok ? [] : result.problems
+  if (json) process.stdout.write(`${JSON.stringify(problems, null, 2)}\n`)
+  if (!result.ok) {
+    if (!json) for (const problem of problems) process.stdout.write(`${formatProblem(problem)}\n`)
+    process.stderr.write(`${count(problems.length, 'problem')} in ${name}\n`)
+    return 3
+  }
+  for (const warning of result.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
+  const summary = `${name}: ok (${summarize(result.config)})\n`
+  if (json) process.stderr.write(summary)
+  else process.stdout.write(summary)
+  return 0
+}
+
+function summarize({ listeners, routes, upstreams, policies }: Config): string {
+  return [
+    count(Object.keys(listeners).length, 'listener'),
+    count(Object.keys(routes).length, 'route'),
+    count(Object.keys(upstreams).length, 'upstream'),
+    count(Object.keys(policies).length, 'policy', 'policies'),
+  ].join(', ')
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`
+}

@@ -1,0 +1,47 @@
+import type { HookName, Layer } from '../hooks/points.ts'
+import { hookNames, points } from '../hooks/points.ts'
+import { asList, asObject, asText, member } from './loose.ts'
+import type { Path } from './problem.ts'
+
+/** One mention of a policy: who attaches it, and where the mention stands. */
+export interface Attachment {
+  readonly policy: string
+  readonly place: 'listener' | 'route' | 'upstream'
+  /** Name of the listener, route or upstream. */
+  readonly name: string
+  /** `undefined` when the configuration does not tell, because something else in it is wrong. */
+  readonly layer: Layer | undefined
+  readonly path: Path
+}
+
+/** Every mention of a policy in `policies` of listeners, routes and upstreams. */
+export function findAttachments(data: Readonly<Record<string, unknown>>): Attachment[] {
+  const attachments: Attachment[] = []
+  const listeners = asObject(data.listeners)
+  const places = { listeners: 'listener', routes: 'route', upstreams: 'upstream' } as const
+  for (const [section, place] of Object.entries(places)) {
+    for (const [name, value] of Object.entries(asObject(data[section]))) {
+      const owner = asObject(value)
+      const speaker = place === 'route' ? asObject(member(listeners, asText(owner.listener) ?? '')) : owner
+      const layer = layerOf(speaker.protocol)
+      for (const [index, policy] of asList(owner.policies).entries()) {
+        if (typeof policy !== 'string') continue
+        attachments.push({ policy, place, name, layer, path: [section, name, 'policies', index] })
+      }
+    }
+  }
+  return attachments
+}
+
+/** `undefined` when the protocol is none. */
+export function layerOf(protocol: unknown): Layer | undefined {
+  if (protocol === 'http') return 'L7'
+  return protocol === 'tcp' ? 'L4' : undefined
+}
+
+/** The hooks that run for a policy attached there. */
+export function hooksAt(place: Attachment['place'], layer: Layer): HookName[] {
+  // On L7 a connection has no route yet when it opens.
+  const early = layer === 'L4' || place === 'listener'
+  return hookNames.filter((hook) => points[hook].layers.includes(layer) && (hook !== 'onConnect' || early))
+}

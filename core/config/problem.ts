@@ -1,0 +1,36 @@
+/** Where in a document: the keys and indexes from its root. */
+export type Path = readonly (string | number)[]
+
+/** One thing that is wrong with a configuration. */
+export interface Problem {
+  /** The file, relative to the working directory; absolute when it lies outside. */
+  readonly file: string
+  /** JSON path: `routes.orders-read.match.methods[0]`; empty when the file as a whole is meant. */
+  readonly path: string
+  /** What is wrong and what to write instead; one line, never with a resolved secret. */
+  readonly message: string
+  /** From 1; there when the place in the text is known. */
+  readonly line?: number
+  /** From 1, in UTF-16 units. */
+  readonly column?: number
+}
+
+/** The one line a problem is printed as: `gateway.json routes.a.upstream: …`, or `gateway.json:3:7: …` without a path. */
+export function formatProblem(problem: Problem): string {
+  const { file, path, message, line, column } = problem
+  if (path !== '') return `${file} ${path}: ${message}`
+  return line === undefined ? `${file}: ${message}` : `${file}:${line}:${column ?? 1}: ${message}`
+}
+
+const plainKey = /^[A-Za-z_$][A-Za-z0-9_$-]*$/
+
+/** Writes a path as `a.b[0]["odd name"]`. */
+export function formatPath(path: Path): string {
+  let text = ''
+  for (const key of path) {
+    if (typeof key === 'number') text += `[${key}]`
+    else if (plainKey.test(key)) text += text === '' ? key : `.${key}`
+    else text += `[${JSON.stringify(key)}]`
+  }
+  return text
+}

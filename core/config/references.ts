@@ -1,0 +1,91 @@
+import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { setOwn } from './json.ts'
+import type { Path } from './problem.ts'
+import type { Problems } from './problems.ts'
+import type { Secrets } from './secrets.ts'
+import { displayName, reasonOf, type Source } from './source.ts'
+import { didYouMean } from './suggest.ts'
+
+/** Where references lead. */
+export interface ReferenceContext {
+  readonly env: NodeJS.ProcessEnv
+  /** Folder that `${file:…}` is relative to: that of the configuration, also for policy files. */
+  readonly folder: string
+  readonly secrets: Secrets
+  readonly problems: Problems
+  /** Every file that was read, absolute. */
+  readonly files: Set<string>
+}
+
+/** `$${env:X}` is the text `${env:X}`. */
+const reference = /\$?\$\{([A-Za-z]+):([^}]*)(\}|$)/g
+
+/** A secret is a line or a certificate, not a stream that never ends. */
+const largestFile = 1024 * 1024
+
+/** A copy of a source's data with `${env:NAME}` and `${file:path}` replaced; in keys, too, below `options` of policies. */
+export function resolveReferences(
+  source: Source,
+  context: ReferenceContext,
+  isOptions: (path: Path) => boolean,
+): unknown {
+  const visit = (value: unknown, path: Path, inOptions: boolean): unknown => {
+    if (typeof value === 'string') return expand(value, path)
+    if (Array.isArray(value)) return value.map((item, index) => visit(item, [...path, index], inOptions))
+    if (typeof value !== 'object' || value === null) return value
+    const inside = inOptions || isOptions(path)
+    const copy: Record<string, unknown> = {}
+    for (const [key, item] of Object.entries(value)) {
+      const at = [...path, key]
+      const name = inside ? expand(key, at) : key
+      if (Object.hasOwn(copy, name))
+        context.problems.add(source, at, 'is the same key as another one here, once references are resolved')
+      setOwn(copy, name, visit(item, at, inside))
+    }
+    return copy
+  }
+
+  const expand = (text: string, path: Path): string => {
+    if (!text.includes('${')) return text
+    return text.replace(reference, (whole, kind: string, name: string, end: string) => {
+      if (whole.startsWith('$$')) return whole.slice(1)
+      const found =
+        end === '' ? { problem: `"${whole}" is not closed; write "\${${kind}:…}"` } : lookUp(kind, name, context)
+      if ('value' in found) {
+        context.secrets.add(found.value, whole)
+        return found.value
+      }
+      context.problems.add(source, path, found.problem)
+      return whole
+    })
+  }
+
+  return visit(source.value, [], false)
+}
+
+function lookUp(kind: string, name: string, context: ReferenceContext): { value: string } | { problem: string } {
+  if (kind === 'env') {
+    const value = Object.hasOwn(context.env, name) ? context.env[name] : undefined
+    if (value === undefined) return { problem: `the environment variable "${name}" is not set` }
+    return value === '' ? { problem: `the environment variable "${name}" is empty` } : { value }
+  }
+  if (kind === 'file') return readSecret(name, context)
+  const near = didYouMean(kind, ['env', 'file'])
+  return { problem: `there is no reference "\${${kind}:…}"${near}; write "$\${" for the text itself` }
+}
+
+function readSecret(name: string, { folder, files }: ReferenceContext): { value: string } | { problem: string } {
+  const file = resolve(folder, name)
+  const shown = displayName(file)
+  files.add(file)
+  try {
+    const facts = statSync(file)
+    if (!facts.isFile()) return { problem: `"${shown}" is not a regular file` }
+    if (facts.size > largestFile) return { problem: `"${shown}" is larger than 1 MB; a reference takes short texts` }
+    const value = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+    return value === '' ? { problem: `the file "${shown}" is empty` } : { value }
+  } catch (error) {
+    return { problem: `"${shown}": ${reasonOf(error)}` }
+  }
+}

@@ -1,0 +1,51 @@
+import type { Attachment } from './attachments.ts'
+import type { Draft } from './draft.ts'
+import { idleHooks } from './layers.ts'
+import type { PolicyFacts } from './plugins.ts'
+import type { Path, Problem } from './problem.ts'
+import { Problems } from './problems.ts'
+import type { Secrets } from './secrets.ts'
+import type { Config } from './types.ts'
+
+/** What a sound configuration holds that was hardly meant so. */
+export function findWarnings(
+  { source }: Draft,
+  config: Config,
+  attachments: readonly Attachment[],
+  facts: ReadonlyMap<string, PolicyFacts>,
+  secrets: Secrets,
+): readonly Problem[] {
+  const warnings = new Problems(secrets)
+  const warn = (path: Path, message: string): void => warnings.add(source, path, message)
+  const routes = Object.values(config.routes)
+
+  for (const [name, { protocol }] of Object.entries(config.listeners)) {
+    if (routes.some((route) => route.listener === name)) continue
+    const effect = protocol === 'http' ? 'every request gets 404' : 'every connection is closed'
+    warn(['listeners', name], `no route has this listener, so ${effect}`)
+  }
+
+  const chosen = new Set([
+    ...routes.map((route) => route.upstream),
+    ...[...facts.values()].flatMap((policy) => policy.upstreams),
+  ])
+  for (const [name, { health }] of Object.entries(config.upstreams)) {
+    if (!chosen.has(name)) warn(['upstreams', name], 'neither a route nor an option of a policy names this upstream')
+    if (health.enabled && health.interval < 500) {
+      const message = `probes every backend ${Math.round(1000 / health.interval)} times a second`
+      warn(['upstreams', name, 'health', 'interval'], message)
+    }
+  }
+
+  for (const name of facts.keys()) {
+    if (attachments.some((attachment) => attachment.policy === name)) continue
+    warn(['policies', name], 'nothing attaches this policy, so it never runs')
+  }
+  for (const attachment of attachments) {
+    const policy = facts.get(attachment.policy)
+    const idle = policy === undefined ? [] : idleHooks(attachment, policy)
+    if (idle.length === 0) continue
+    warn(attachment.path, `policy "${attachment.policy}" only looks on here: its ${idle.join(', ')} cannot run`)
+  }
+  return warnings.list
+}

@@ -1,0 +1,125 @@
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+
+/** A small server that the example gateway forwards to. */
+export interface ExampleBackend {
+  /** The upstream of the package's own gateway.json that it is a backend of. */
+  readonly upstream: string
+  readonly protocol: 'http' | 'tcp'
+  /** Port on 127.0.0.1; 0 takes a free one. */
+  readonly port: number
+}
+
+export interface Example {
+  /** The ports that are listened on, in the order of the backends. */
+  readonly ports: readonly number[]
+  /** Ends the servers and the connections to them. */
+  close(): Promise<void>
+}
+
+/** What the package's own gateway.json expects to find; a test keeps the two the same. */
+export const exampleBackends: readonly ExampleBackend[] = [
+  { upstream: 'orders', protocol: 'http', port: 9101 },
+  { upstream: 'orders', protocol: 'http', port: 9102 },
+  { upstream: 'users', protocol: 'http', port: 9103 },
+  { upstream: 'users-beta', protocol: 'http', port: 9104 },
+  { upstream: 'echo', protocol: 'tcp', port: 9105 },
+]
+
+/**
+ * Starts the backends of the example gateway, so that it can be tried with nothing else installed.
+ *
+ * @param backends default: `exampleBackends`.
+ * @throws {Error} when a port is taken; nothing is left running then.
+ */
+export async function startExample(backends: readonly ExampleBackend[] = exampleBackends): Promise<Example> {
+  const started: Running[] = []
+  const close = async (): Promise<void> => {
+    await Promise.all(started.map((running) => running.close()))
+  }
+  try {
+    for (const backend of backends) started.push(await start(backend))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { ports: started.map((running) => running.port), close }
+}
+
+/** What runs where, and what to try: for a terminal. */
+export function exampleLines(): string[] {
+  const web = 'curl -i http://127.0.0.1:8080'
+  const tries: [command: string, shows: string][] = [
+    [`${web}/orders/1`, '200, from one of two backends; the cookie keeps a client on it'],
+    [`${web}/users/42`, '401: this route asks for a key'],
+    [`${web}/users/42 -H 'x-api-key: demo-key-alice'`, '200: the backend learns who is calling'],
+    [`${web}/users/42 -H 'x-api-key: demo-key-alice' -H 'x-beta: 1'`, '200, from the upstream users-beta'],
+    [`${web}/limited`, '200 five times in a minute; the sixth gets 429 and when to come back'],
+    [`${web}/ -H 'host: admin.localhost'`, '200: a route by host, for the office only'],
+    [`${web}/ -H 'host: admin.localhost' -H 'x-forwarded-for: 203.0.113.9'`, '403: this client is somewhere else'],
+    ['printf hello | nc -q 1 127.0.0.1 8081', 'hello: TCP, guarded by the same office-only policy'],
+  ]
+  return [
+    'The example gateway (gateway.json): http://127.0.0.1:8080, and TCP on 127.0.0.1:8081. Try, in another terminal:',
+    ...tries.flatMap(([command, shows]) => [`  ${command}`, `      ${shows}`]),
+    'Run your own: npm start -- -c my.json, or `postern run` beside a gateway.json. Ctrl-C ends this one.',
+  ]
+}
+
+interface Running {
+  readonly port: number
+  close(): Promise<void>
+}
+
+async function start(backend: ExampleBackend): Promise<Running> {
+  const server = backend.protocol === 'http' ? createHttpServer(answer(backend.upstream)) : createTcpServer(echo)
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  await listen(server, backend)
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      }),
+  }
+}
+
+function listen(server: Server, { upstream, port }: ExampleBackend): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'something else listens there' : error.message
+      const what = `the example's backend of "${upstream}" cannot listen on 127.0.0.1:${port}: ${why}`
+      reject(new Error(`${what}; end that, or run a gateway of your own with -c`, { cause: error }))
+    })
+    server.listen(port, '127.0.0.1', resolve)
+  })
+}
+
+/** Says who answered and what arrived, so that the effect of every policy can be seen from outside. */
+function answer(upstream: string): RequestListener {
+  return (request, response) => {
+    const { headers, socket } = request
+    const seen = {
+      upstream,
+      backend: `127.0.0.1:${socket.localPort}`,
+      method: request.method,
+      path: request.url,
+      host: headers.host,
+      consumer: headers['x-consumer'] ?? null,
+      'x-forwarded-for': headers['x-forwarded-for'] ?? null,
+    }
+    request.resume()
+    response.setHeader('content-type', 'application/json')
+    response.end(`${JSON.stringify(seen, null, 2)}\n`)
+  }
+}
+
+function echo(socket: Socket): void {
+  socket.on('error', () => socket.destroy())
+  socket.pipe(socket)
+}

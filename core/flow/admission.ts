@@ -1,0 +1,79 @@
+import type { Reply } from '../../sdk/reply.ts'
+import type { PosternError } from '../errors.ts'
+import { ask, type HookFlow } from '../hooks/chain.ts'
+import type { BackendFacts } from '../hooks/fields.ts'
+import type { HookName } from '../hooks/points.ts'
+import type { Policy } from '../hooks/policy.ts'
+import type { HttpConnection } from '../listen/exchange.ts'
+import type { FlowLog } from '../log.ts'
+import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
+import type { HttpPlan } from '../snapshot.ts'
+
+/**
+ * `onConnect` of an HTTP connection, for the listener's policies. Its requests wait for the decision; a refusal answers
+ * the first of them and ends the connection.
+ */
+export class Admission implements HookFlow {
+  readonly layer = 'L7'
+  readonly clientIp: string
+  readonly clientPort: number
+  readonly peerIp: string
+  readonly localPort: number
+  readonly listenerName: string
+  readonly routeName = undefined
+  readonly upstreamName = undefined
+  readonly request = undefined
+  readonly response = undefined
+  readonly backend = undefined
+  readonly candidates: readonly BackendFacts[] = []
+  readonly requestFields = undefined
+  readonly responseFields = undefined
+  readonly outcome = ''
+  readonly states: (string | undefined)[] = []
+  readonly sandbox: Sandbox
+  readonly ended = false
+  consumer: string | undefined
+  reached = 0
+  pending: HookCall | undefined
+  /** Why no request of this connection is served. */
+  refusal: { result: Reply | PosternError; policy: Policy | undefined } | undefined
+  readonly #log: FlowLog
+  #decided = false
+  #waiting: (() => void)[] = []
+
+  constructor(connection: HttpConnection, plan: HttpPlan, log: FlowLog) {
+    this.clientIp = connection.peerIp
+    this.clientPort = connection.peerPort
+    this.peerIp = connection.peerIp
+    this.localPort = connection.localPort
+    this.listenerName = plan.name
+    this.sandbox = plan.snapshot.sandbox
+    this.#log = log
+    plan.snapshot.retain()
+    ask(this, 'onConnect', plan.admission, 0, (result, policy) => {
+      if (result !== undefined) this.refusal = { result, policy }
+      this.#decided = true
+      plan.snapshot.release()
+      for (const start of this.#waiting) start()
+      this.#waiting = []
+    })
+  }
+
+  /** Calls at once when the decision is there. */
+  whenDecided(start: () => void): void {
+    if (this.#decided) start()
+    else this.#waiting.push(start)
+  }
+
+  upstreamProblem(): string {
+    return 'on L7 the upstream is chosen in onRequest'
+  }
+
+  useUpstream(): void {}
+
+  replaceResponse(): void {}
+
+  onHook(policy: Policy, hook: HookName, _duration: number, error: PosternError | undefined): void {
+    if (error !== undefined) this.#log.policyFailed(this, policy, hook, error)
+  }
+}

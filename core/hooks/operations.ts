@@ -1,0 +1,121 @@
+import type { Reply } from '../../sdk/reply.ts'
+import { PosternError } from '../errors.ts'
+import type { Fields } from '../http1/fields.ts'
+import { ABSENT, op } from '../sandbox/wire.ts'
+import type { BackendFacts } from './fields.ts'
+import type { HookName } from './points.ts'
+import type { Policy } from './policy.ts'
+import { fieldProblem } from './writes.ts'
+
+/** Where the operations of a hook take effect. */
+export interface WritableFlow {
+  readonly states: (string | undefined)[]
+  readonly candidates: readonly BackendFacts[]
+  /** What goes upstream; `undefined` on L4. */
+  readonly requestFields: Fields | undefined
+  /** What goes to the client, once there is a response. */
+  readonly responseFields: Fields | undefined
+  consumer: string | undefined
+  /** Why this flow cannot go to that upstream; `undefined` when it can. */
+  upstreamProblem(name: string): string | undefined
+  useUpstream(name: string): void
+}
+
+type Operation = readonly string[]
+
+/**
+ * Checks every operation of a hook against what the policy may write, then applies them all; on one that is refused
+ * none is applied and the hook has failed. Returns the reply, the index of the backend chosen, or an error.
+ */
+export function applyOperations(
+  flow: WritableFlow,
+  hook: HookName,
+  policy: Policy,
+  index: number,
+  operations: readonly Operation[],
+): Reply | number | PosternError | undefined {
+  for (const operation of operations) {
+    const problem = refuse(flow, hook, policy, operation)
+    if (problem !== undefined) {
+      return new PosternError('PE', `policy "${policy.name}", ${hook}: ${problem}`, { plugin: policy.plugin })
+    }
+  }
+  let result: Reply | number | undefined
+  for (const operation of operations) {
+    const [code, first = '', second = ''] = operation
+    if (code === op.setHeader) flow.requestFields?.set(first.toLowerCase(), second)
+    else if (code === op.removeHeader) flow.requestFields?.delete(first.toLowerCase())
+    else if (code === op.setResponseHeader) flow.responseFields?.set(first.toLowerCase(), second)
+    else if (code === op.appendResponseHeader) flow.responseFields?.append(first.toLowerCase(), second)
+    else if (code === op.removeResponseHeader) flow.responseFields?.delete(first.toLowerCase())
+    else if (code === op.useUpstream) flow.useUpstream(first)
+    else if (code === op.consumer) flow.consumer = present(first)
+    else if (code === op.state) flow.states[index] = present(first)
+    else if (code === op.backend) result = Number(first)
+    else if (code === op.reply) result = decodeReply(operation)
+  }
+  return result
+}
+
+/** Why an operation cannot be, in words for the plugin's author; `undefined` when it can. */
+function refuse(flow: WritableFlow, hook: HookName, policy: Policy, operation: Operation): string | undefined {
+  const [code, first = '', second = ''] = operation
+  switch (code) {
+    case op.setHeader:
+    case op.removeHeader: {
+      if (hook !== 'onRequest') return `request headers can be written in onRequest only`
+      const name = first.toLowerCase()
+      if (!policy.writes.header(name))
+        return `it writes the request header "${name}": declare writes: ['header:${name}']`
+      return fieldProblem(name, second)
+    }
+    case op.setResponseHeader:
+    case op.appendResponseHeader:
+    case op.removeResponseHeader: {
+      if (hook !== 'onResponse') return `response headers can be written in onResponse only`
+      const name = first.toLowerCase()
+      if (!policy.writes.responseHeader(name)) {
+        return `it writes the response header "${name}": declare writes: ['response.header:${name}']`
+      }
+      return fieldProblem(name, second)
+    }
+    case op.useUpstream:
+      if (hook !== 'onRequest' && hook !== 'onConnect') return `useUpstream comes too late`
+      if (!policy.writes.upstream) return `it chooses the upstream: declare writes: ['upstream']`
+      return flow.upstreamProblem(first)
+    case op.consumer:
+      if (hook !== 'onRequest') return `the consumer can be set in onRequest only`
+      return policy.writes.consumer ? undefined : `it sets the consumer: declare writes: ['consumer']`
+    case op.backend:
+      return hook === 'selectBackend' && Number(first) in flow.candidates
+        ? undefined
+        : `not one of the backends offered`
+    case op.reply:
+      return refuseReply(hook, operation)
+    case op.state:
+      return undefined
+    default:
+      return `unknown operation`
+  }
+}
+
+function refuseReply(hook: HookName, operation: Operation): string | undefined {
+  if (hook === 'selectBackend' || hook === 'onClose') return `${hook} cannot reply`
+  const status = Number(operation[1])
+  if (!Number.isInteger(status) || status < 200 || status > 599) return `a reply's status must be 200 to 599`
+  for (let i = 4; i < operation.length; i += 2) {
+    const problem = fieldProblem(operation[i]!.toLowerCase(), operation[i + 1] ?? '')
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+function present(argument: string): string | undefined {
+  return argument === ABSENT ? undefined : argument
+}
+
+function decodeReply(operation: Operation): Reply {
+  const headers: [string, string][] = []
+  for (let i = 4; i < operation.length; i += 2) headers.push([operation[i]!.toLowerCase(), operation[i + 1] ?? ''])
+  return { reply: true, status: Number(operation[1]), body: operation[2] ?? '', reason: operation[3] ?? '', headers }
+}

@@ -1,0 +1,44 @@
+/** The declared `writes` of a policy, compiled so that each operation is one look-up. */
+export interface Writes {
+  header(name: string): boolean
+  responseHeader(name: string): boolean
+  readonly upstream: boolean
+  readonly consumer: boolean
+}
+
+/** `writes` are normalised scopes. */
+export function compileWrites(writes: readonly string[]): Writes {
+  const declared = new Set(writes)
+  return {
+    header: (name) => declared.has(`header:${name}`) || declared.has('header:*'),
+    responseHeader: (name) => declared.has(`response.header:${name}`) || declared.has('response.header:*'),
+    upstream: declared.has('upstream'),
+    consumer: declared.has('consumer'),
+  }
+}
+
+/** Fields that decide where a message ends, where it goes, or belong to one connection: no plugin writes them. */
+const guarded = new Set([
+  'connection',
+  'content-length',
+  'host',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
+const value = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** Why a field cannot be written by a plugin; `undefined` when it can. `name` is in lower case. */
+export function fieldProblem(name: string, text: string): string | undefined {
+  if (!token.test(name)) return `"${name}" is not a header name`
+  if (guarded.has(name)) return `the header "${name}" belongs to the gateway`
+  if (!value.test(text)) return `the value of "${name}" holds characters that a header cannot carry`
+  return undefined
+}

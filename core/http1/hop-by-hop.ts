@@ -1,0 +1,62 @@
+import type { Fields } from './fields.ts'
+
+/**
+ * Removes what is meant for one connection only (RFC 9110 §7.6.1): every field that `Connection` names, `Connection`
+ * itself, and the fields that are known to be of that kind even when it does not name them. `TE: trailers` stays, because
+ * the gateway forwards trailers; so does `Trailer`, which describes the content. Credentials for a proxy end here
+ * (§11.7): this gateway is the origin server to its clients.
+ *
+ * It belongs before anything that the gateway adds: a client must not be able to name that. `Host` and `Content-Length`
+ * stay even when named, since without them the message would be another one.
+ */
+export function removeHopByHop(fields: Fields): void {
+  const { list } = fields
+  const named = namedByConnection(list)
+  let kept = 0
+  let trailers = false
+  for (let i = 0; i < list.length; i += 2) {
+    const name = list[i]!
+    if (name === 'te') trailers ||= acceptsTrailers(list[i + 1]!)
+    if (isHopByHop(name) || named?.has(name)) continue
+    list[kept] = name
+    list[kept + 1] = list[i + 1]!
+    kept += 2
+  }
+  list.length = kept
+  if (trailers) list.push('te', 'trailers')
+}
+
+function isHopByHop(name: string): boolean {
+  switch (name) {
+    case 'connection':
+    case 'keep-alive':
+    case 'proxy-connection':
+    case 'te':
+    case 'transfer-encoding':
+    case 'upgrade':
+    case 'proxy-authenticate':
+    case 'proxy-authorization':
+      return true
+    default:
+      return false
+  }
+}
+
+/** `undefined` in the common case that it names no field. */
+function namedByConnection(list: readonly string[]): Set<string> | undefined {
+  let named: Set<string> | undefined
+  for (let i = 0; i < list.length; i += 2) {
+    if (list[i] !== 'connection') continue
+    const value = list[i + 1]!
+    if (value === 'keep-alive' || value === 'close') continue
+    named ??= new Set()
+    for (const option of value.split(',')) named.add(option.trim().toLowerCase())
+  }
+  named?.delete('host')
+  named?.delete('content-length')
+  return named
+}
+
+function acceptsTrailers(value: string): boolean {
+  return value.split(',').some((coding) => coding.trim().toLowerCase() === 'trailers')
+}

@@ -1,0 +1,160 @@
+import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import type { LogConfig } from './config/types.ts'
+import type { PosternError } from './errors.ts'
+import type { Phases } from './flow/phases.ts'
+import type { FlowFacts } from './hooks/fields.ts'
+import type { HookName } from './hooks/points.ts'
+import type { Policy } from './hooks/policy.ts'
+import type { Exchange } from './listen/exchange.ts'
+import type { Target } from './route/target.ts'
+
+/** What the flows tell of themselves. */
+export interface FlowLog {
+  /** The access record of a request. */
+  request(flow: FlowFacts, exchange: Exchange, target: Target, phases: Phases, error: PosternError | undefined): void
+  /** The access record of an L4 connection. */
+  connection(flow: FlowFacts, bytes: { in: number; out: number }, phases: Phases, error: PosternError | undefined): void
+  /** The access record of bytes that never became a request. */
+  malformed(listener: string, client: string, error: PosternError): void
+  policyFailed(flow: FlowFacts, policy: Policy, hook: HookName, error: PosternError): void
+}
+
+/** Where everything that the gateway has to tell goes: one JSON object per line, on standard output by default. */
+export class Log implements FlowLog {
+  readonly #pino: Logger
+  readonly #destination: DestinationStream
+  #access = true
+  #secrets: readonly string[] = []
+
+  constructor(stream?: DestinationStream) {
+    // Batched: a line a request in a system call of its own would cost more than the request.
+    this.#destination = stream ?? destination({ dest: 1, sync: false, minLength: 8 * 1024, periodicFlush: 200 })
+    this.#pino = pino(
+      { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level } },
+      this.#destination,
+    )
+  }
+
+  /** Takes over what a new configuration says of logging. */
+  configure(config: LogConfig, secrets: readonly string[]): void {
+    this.#pino.level = config.level
+    this.#access = config.access
+    this.#secrets = secrets
+  }
+
+  /** Writes out what is batched. */
+  flush(): void {
+    if ('flushSync' in this.#destination && typeof this.#destination.flushSync === 'function') {
+      try {
+        this.#destination.flushSync()
+      } catch {
+        // The stream is not open yet, or its reader is gone: there is nobody left to tell.
+      }
+    }
+  }
+
+  info(event: string, facts: Record<string, unknown> = {}): void {
+    this.#pino.info(facts, event)
+  }
+
+  warn(event: string, facts: Record<string, unknown> = {}): void {
+    this.#pino.warn(this.#redacted(facts), event)
+  }
+
+  error(event: string, facts: Record<string, unknown> = {}): void {
+    this.#pino.error(this.#redacted(facts), event)
+  }
+
+  request(flow: FlowFacts, exchange: Exchange, target: Target, phases: Phases, error: PosternError | undefined): void {
+    if (!this.#access) return
+    const record = {
+      id: flow.request?.id,
+      listener: flow.listenerName,
+      route: flow.routeName,
+      upstream: flow.upstreamName,
+      backend: flow.backend?.address,
+      client: flow.clientIp,
+      consumer: flow.request?.consumer,
+      method: exchange.method,
+      host: target.host,
+      // Queries carry tokens and personal data; paths are what routes are made of.
+      path: target.path,
+      status: flow.outcome === 'DC' ? 0 : (flow.response?.status ?? 0),
+      outcome: flow.outcome,
+      cause: this.#cause(error),
+      bytesIn: exchange.bytesIn,
+      bytesOut: exchange.bytesOut,
+      ms: phases.total,
+      phases: phases.times,
+      hooks: phases.hooks,
+    }
+    this.#pino.info(record, 'request')
+  }
+
+  connection(
+    flow: FlowFacts,
+    bytes: { in: number; out: number },
+    phases: Phases,
+    error: PosternError | undefined,
+  ): void {
+    if (!this.#access) return
+    const record = {
+      listener: flow.listenerName,
+      route: flow.routeName,
+      upstream: flow.upstreamName,
+      backend: flow.backend?.address,
+      client: flow.clientIp,
+      port: flow.clientPort,
+      outcome: flow.outcome,
+      cause: this.#cause(error),
+      bytesIn: bytes.in,
+      bytesOut: bytes.out,
+      ms: phases.total,
+      phases: phases.times,
+      hooks: phases.hooks,
+    }
+    this.#pino.info(record, 'connection')
+  }
+
+  malformed(listener: string, client: string, error: PosternError): void {
+    if (!this.#access) return
+    const record = { listener, client, status: error.status, outcome: error.outcome, cause: this.#cause(error) }
+    this.#pino.info(record, 'request')
+  }
+
+  policyFailed(flow: FlowFacts, policy: Policy, hook: HookName, error: PosternError): void {
+    const facts = {
+      policy: policy.name,
+      plugin: policy.plugin,
+      hook,
+      outcome: error.outcome,
+      onFailure: policy.onFailure,
+      request: flow.request?.id,
+      route: flow.routeName,
+      cause: error.message,
+    }
+    this.#pino.warn(this.#redacted(facts), 'policy failed')
+  }
+
+  #cause(error: PosternError | undefined): string | undefined {
+    return error === undefined ? undefined : this.#redact(error.message)
+  }
+
+  #redacted(facts: Record<string, unknown>): Record<string, unknown> {
+    const entries = Object.entries(facts)
+    return Object.fromEntries(
+      entries.map(([key, value]) => [key, typeof value === 'string' ? this.#redact(value) : value]),
+    )
+  }
+
+  /** A plugin's message may hold one of its options, and an option may be a secret. */
+  #redact(text: string): string {
+    let safe = text
+    for (const secret of this.#secrets) safe = safe.replaceAll(secret, '[redacted]')
+    return safe
+  }
+}
+
+function level(label: string): { level: string } {
+  return { level: label }
+}

@@ -1,0 +1,76 @@
+import { isIPv6 } from 'node:net'
+import type { TargetProblem } from './target.ts'
+
+/** Host and port of a request in their one spelling. */
+export interface Authority {
+  /** Host plus port if one was sent: what goes upstream as `Host`. */
+  readonly authority: string
+  /** Lower case, no port, no trailing dot; IPv6 in brackets and compressed. */
+  readonly host: string
+  readonly port: number | undefined
+}
+
+/** No name in DNS is longer. */
+const longest = 255
+
+/**
+ * Reads `host`, `host:port`, `[v6]` or `[v6]:port`. Letters, digits, `-`, `_` and `.` make a name; anything else
+ * (userinfo, a path, a list, percent-encoding, an empty label or port) is a problem.
+ */
+export function parseAuthority(text: string): Authority | TargetProblem {
+  if (text === '') return refuse('the host is empty')
+  const hostEnd = text.charCodeAt(0) === 0x5b ? text.indexOf(']') + 1 : endOfName(text)
+  const host =
+    hostEnd > longest ? undefined : text.charCodeAt(0) === 0x5b ? readV6(text, hostEnd) : readName(text, hostEnd)
+  if (host === undefined) return refuse('the host is not a name or an address')
+  if (hostEnd === text.length) return { authority: host, host, port: undefined }
+  const port = text.charCodeAt(hostEnd) === 0x3a ? readPort(text, hostEnd + 1) : undefined
+  if (port === undefined) return refuse('the host is followed by something that is not a port')
+  return { authority: `${host}:${port}`, host, port }
+}
+
+function refuse(problem: string): TargetProblem {
+  return { problem, code: 'DPE' }
+}
+
+function endOfName(text: string): number {
+  const colon = text.indexOf(':')
+  return colon === -1 ? text.length : colon
+}
+
+function readName(text: string, to: number): string | undefined {
+  let label = 0
+  for (let i = 0; i < to; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x2e) {
+      if (i === label) return undefined
+      label = i + 1
+    } else if (!isNameCharacter(code)) return undefined
+  }
+  // One dot at the end is the DNS root and no other host.
+  const end = label === to ? to - 1 : to
+  return end <= 0 ? undefined : text.slice(0, end).toLowerCase()
+}
+
+function isNameCharacter(code: number): boolean {
+  const lower = code | 0x20
+  return (lower >= 0x61 && lower <= 0x7a) || (code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x5f
+}
+
+function readV6(text: string, to: number): string | undefined {
+  const address = text.slice(1, to - 1)
+  // A zone means something to the client's own machine only.
+  return isIPv6(address) && !address.includes('%') ? new URL(`http://[${address}]`).hostname : undefined
+}
+
+function readPort(text: string, from: number): number | undefined {
+  const digits = text.length - from
+  if (digits < 1 || digits > 5 || text.charCodeAt(from) === 0x30) return undefined
+  let port = 0
+  for (let i = from; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30
+    if (digit < 0 || digit > 9) return undefined
+    port = port * 10 + digit
+  }
+  return port > 65_535 ? undefined : port
+}

@@ -1,0 +1,158 @@
+import type { MatchConfig } from '../config/types.ts'
+import { type Condition, type Conditions, compileConditions } from './conditions.ts'
+import { hostPattern, pathPattern } from './pattern.ts'
+import type { Matchable } from './table.ts'
+
+/** Two routes of which neither is more specific, though one request may match both. */
+export interface Conflict {
+  /** Name of the route that comes first. */
+  readonly a: string
+  readonly b: string
+  /** What collides and what to change. */
+  readonly reason: string
+}
+
+/**
+ * The routes of one listener that would need their order to decide. Each is reported against the first it collides with:
+ * a hundred copies of one route are 99 conflicts, not 4,950.
+ */
+export function findConflicts(routes: readonly Matchable[]): Conflict[] {
+  const conflicts: (Conflict & { index: number })[] = []
+  for (const peers of equallySpecific(routes)) {
+    const index = new PeerIndex(peers)
+    for (const b of peers) {
+      const a = index.firstCollision(b)
+      if (a !== undefined) conflicts.push({ a: a.name, b: b.name, reason: explain(a, b), index: b.index })
+      index.add(b)
+    }
+  }
+  return conflicts.sort((x, y) => x.index - y.index).map(({ a, b, reason }) => ({ a, b, reason }))
+}
+
+interface Peer {
+  readonly index: number
+  readonly name: string
+  readonly match: MatchConfig
+  readonly conditions: Conditions
+  /** Every condition by its kind and name. */
+  readonly values: ReadonlyMap<string, Condition>
+}
+
+function equallySpecific(routes: readonly Matchable[]): Iterable<Peer[]> {
+  const groups = new Map<string, Peer[]>()
+  for (const [index, { name, match }] of routes.entries()) {
+    const conditions = compileConditions(match)
+    const { methods, headers, query, cookies } = conditions
+    const counts = [methods !== undefined, headers.length, query.length, cookies.length]
+    // JSON and not a joined string: two different places must never share a key.
+    const key = JSON.stringify([hostPattern(match), pathPattern(match), counts])
+    const peer = { index, name, match, conditions, values: new Map(described(conditions)) }
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [peer])
+    else group.push(peer)
+  }
+  return groups.values()
+}
+
+/** The phrase in which an operator reads the condition is also its identity. */
+function* described({ headers, query, cookies }: Conditions): Generator<[string, Condition]> {
+  for (const condition of headers) yield [`header ${JSON.stringify(condition.name)}`, condition]
+  for (const condition of query) yield [`query parameter ${JSON.stringify(condition.name)}`, condition]
+  for (const condition of cookies) yield [`cookie ${JSON.stringify(condition.name)}`, condition]
+}
+
+/**
+ * Thousands of routes may differ by the value of one header only. They are kept apart by the condition that tells most
+ * of them apart, since two values of one field never come together.
+ */
+class PeerIndex {
+  readonly #by: string | undefined
+  readonly #all: Peer[] = []
+  /** Those that take any value of the condition. */
+  readonly #open: Peer[] = []
+  readonly #byValue = new Map<string, Peer[]>()
+
+  constructor(peers: readonly Peer[]) {
+    this.#by = mostTelling(peers)
+  }
+
+  add(peer: Peer): void {
+    this.#all.push(peer)
+    const value = this.#valueOf(peer)
+    if (value === undefined) {
+      this.#open.push(peer)
+      return
+    }
+    const same = this.#byValue.get(value)
+    if (same === undefined) this.#byValue.set(value, [peer])
+    else same.push(peer)
+  }
+
+  firstCollision(peer: Peer): Peer | undefined {
+    const collides = (other: Peer): boolean => overlap(other, peer)
+    const value = this.#valueOf(peer)
+    if (value === undefined) return this.#all.find(collides)
+    const same = this.#byValue.get(value)?.find(collides)
+    const open = this.#open.find(collides)
+    if (same === undefined || open === undefined) return same ?? open
+    return same.index < open.index ? same : open
+  }
+
+  #valueOf(peer: Peer): string | undefined {
+    return this.#by === undefined ? undefined : peer.values.get(this.#by)?.value
+  }
+}
+
+function mostTelling(peers: readonly Peer[]): string | undefined {
+  const seen = new Map<string, Set<string>>()
+  for (const peer of peers) {
+    for (const [key, { value }] of peer.values) {
+      if (value === undefined) continue
+      const values = seen.get(key)
+      if (values === undefined) seen.set(key, new Set([value]))
+      else values.add(value)
+    }
+  }
+  let best: string | undefined
+  let most = 0
+  for (const [key, { size }] of seen) {
+    if (size <= most) continue
+    best = key
+    most = size
+  }
+  return best
+}
+
+function overlap(a: Peer, b: Peer): boolean {
+  const { methods } = a.conditions
+  if (methods !== undefined && !methods.some((method) => b.conditions.methods!.includes(method))) return false
+  for (const [key, { value }] of a.values) {
+    const other = b.values.get(key)?.value
+    if (value !== undefined && other !== undefined && value !== other) return false
+  }
+  return true
+}
+
+function explain(a: Peer, b: Peer): string {
+  const { host, path } = b.match
+  const shared = a.conditions.methods?.filter((method) => b.conditions.methods?.includes(method))
+  const place = `${host ?? 'any host'} ${path ?? 'with any path'}`
+  const needs = [...new Set([...a.values.keys(), ...b.values.keys()])]
+  const carrying = needs.length === 0 ? '' : ` with ${needs.join(' and ')}`
+  const both = `both match ${shared?.join(', ') ?? 'any method'} on ${place}${carrying}, and neither is more specific: `
+  if (shared?.length === 1 && shared[0] === 'HEAD' && !(named(a, 'HEAD') && named(b, 'HEAD'))) {
+    return `${both}a route for GET serves HEAD too; leave HEAD out of the other one`
+  }
+  if (needs.length > 0) return `${both}ask for one more header, parameter or cookie in the one that should win`
+  if (shared !== undefined && !sameMethods(a, b)) return `${both}leave ${shared.join(', ')} to one of them`
+  return `${both}remove one, or give one a host, path, methods or headers of its own`
+}
+
+function named(peer: Peer, method: string): boolean {
+  return peer.match.methods?.includes(method) ?? false
+}
+
+function sameMethods(a: Peer, b: Peer): boolean {
+  const methods = new Set(a.conditions.methods)
+  return methods.symmetricDifference(new Set(b.conditions.methods)).size === 0
+}

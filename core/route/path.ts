@@ -1,0 +1,120 @@
+import type { TargetProblem } from './target.ts'
+
+const PLAIN = 0
+const SLASH = 1
+const ESCAPE = 2
+const END = 3
+const AMBIGUOUS = 4
+const MALFORMED = 5
+
+/** What each ASCII character means in a path. Plain is what a URL parser leaves as it is, so that no parser sees another path. */
+const kinds: Uint8Array = kindsOfCharacters()
+
+const doubleSlash: TargetProblem = { problem: 'the path has an empty segment ("//")', code: 'PN' }
+const dotSegment: TargetProblem = { problem: 'the path has a dot segment', code: 'PN' }
+const notUtf8: TargetProblem = { problem: 'the percent-encoding of the path is not UTF-8', code: 'DPE' }
+
+/**
+ * Reads the path of `raw`, whose `/` is at `from`, and gives where it ends: at the `?`, or at the end of `raw`.
+ *
+ * Refused as ambiguous (`PN`): `//`, `\`, `;`, dot segments, and percent-encoding of `/`, `\`, `;`, of control characters,
+ * of letters, digits and `-._~` (so that `/%61dmin` cannot pass for another path than `/admin`), and of a percent sign
+ * that begins an escape again. Refused as malformed (`DPE`): characters that no URL carries, broken percent-encoding.
+ */
+export function scanPath(raw: string, from: number): number | TargetProblem {
+  let segment = from + 1
+  let utf8 = false
+  let i = segment
+  for (; i < raw.length; i++) {
+    const kind = kindAt(raw, i)
+    if (kind === PLAIN) continue
+    if (kind === END) break
+    if (kind === SLASH) {
+      if (i === segment) return doubleSlash
+      if (isDots(raw, segment, i)) return dotSegment
+      segment = i + 1
+    } else if (kind === ESCAPE) {
+      const byte = escapeAt(raw, i)
+      const problem = escapeProblem(raw, i, byte)
+      if (problem !== undefined) return problem
+      if (byte > 0x7f) utf8 = true
+      i += 2
+    } else if (kind === AMBIGUOUS) return { problem: `the path has a "${raw[i]}"`, code: 'PN' }
+    else return { problem: `the path has the character ${codeOf(raw, i)}`, code: 'DPE' }
+  }
+  if (isDots(raw, segment, i)) return dotSegment
+  if (utf8 && !decodes(raw.slice(from, i))) return notUtf8
+  return i
+}
+
+/** Code of a character, in a form that can go to a log. */
+export function codeOf(raw: string, at: number): string {
+  return `U+${raw.charCodeAt(at).toString(16).toUpperCase().padStart(4, '0')}`
+}
+
+function kindAt(raw: string, at: number): number {
+  const code = raw.charCodeAt(at)
+  return code < 128 ? kinds[code]! : MALFORMED
+}
+
+function isDots(raw: string, from: number, to: number): boolean {
+  const length = to - from
+  return (length === 1 || length === 2) && raw[from] === '.' && raw[to - 1] === '.'
+}
+
+/** The byte that an escape stands for, -1 when it is none. */
+function escapeAt(raw: string, at: number): number {
+  const high = hexAt(raw, at + 1)
+  const low = hexAt(raw, at + 2)
+  return high === -1 || low === -1 ? -1 : high * 16 + low
+}
+
+function hexAt(raw: string, at: number): number {
+  const code = at < raw.length ? raw.charCodeAt(at) : 0
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const lower = code | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+function escapeProblem(raw: string, at: number, byte: number): TargetProblem | undefined {
+  if (byte === -1) return { problem: 'the path has a "%" that two hexadecimal digits do not follow', code: 'DPE' }
+  if (byte > 0x7f) return undefined
+  if (byte === 0x25) {
+    return escapeAt(raw, at + 2) === -1
+      ? undefined
+      : { problem: `the path is percent-encoded twice ("${raw.slice(at, at + 5)}")`, code: 'PN' }
+  }
+  if (byte < 0x20 || byte === 0x7f || kinds[byte] === SLASH || kinds[byte] === AMBIGUOUS || isUnreserved(byte)) {
+    return { problem: `the path has an encoded character that must not be ("${raw.slice(at, at + 3)}")`, code: 'PN' }
+  }
+  return undefined
+}
+
+/** RFC 3986 §2.3: with or without percent-encoding they mean the same. */
+function isUnreserved(byte: number): boolean {
+  return /[A-Za-z0-9\-._~]/.test(String.fromCharCode(byte))
+}
+
+function decodes(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function kindsOfCharacters(): Uint8Array {
+  const table = new Uint8Array(128).fill(MALFORMED)
+  const mark = (characters: string, kind: number): void => {
+    for (const character of characters) table[character.charCodeAt(0)] = kind
+  }
+  mark('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789', PLAIN)
+  // RFC 3986 §3.3, and `[`, `]`, `|`, which browsers send as they are.
+  mark("-._~!$&'()*+,=:@[]|", PLAIN)
+  mark('/', SLASH)
+  mark('%', ESCAPE)
+  mark('?', END)
+  mark('\\;', AMBIGUOUS)
+  return table
+}

@@ -1,0 +1,93 @@
+import { parseAuthority } from './authority.ts'
+import { codeOf, scanPath } from './path.ts'
+
+/**
+ * Where a request goes, read once: routing, plugins, logs and the bytes sent upstream all use it. Nothing in it has been
+ * rewritten, so that nobody can read it another way: what would need rewriting is refused.
+ */
+export interface Target {
+  /** Lower-case host, and the port if one was sent: the `Host` that goes upstream. */
+  readonly authority: string
+  /** Lower case, no port, no trailing dot; IPv6 in brackets. */
+  readonly host: string
+  readonly port: number | undefined
+  /** Begins with `/`, percent-encoding kept; `*` for `OPTIONS *`. */
+  readonly path: string
+  /** Without the `?`; empty when there is none. */
+  readonly query: string
+  /** Tells `/a?` from `/a`. */
+  readonly hasQuery: boolean
+  /** Path and query exactly as they go upstream. */
+  readonly full: string
+  /** `OPTIONS *`: about the host and not about a path. */
+  readonly asterisk: boolean
+}
+
+/** Why a target is refused: malformed (`DPE`), or open to more than one reading (`PN`). The text is for the log. */
+export interface TargetProblem {
+  readonly problem: string
+  readonly code: 'DPE' | 'PN'
+}
+
+/**
+ * Reads the target of a request in origin-form, absolute-form (whose host wins over `Host`) or, for OPTIONS,
+ * asterisk-form. CONNECT is refused.
+ *
+ * @param raw the request-target as it stands in the request line, or `:path` of HTTP/2
+ * @param hosts the value of every `Host` line, or `:authority` of HTTP/2; exactly one has to be there
+ * @param scheme as the client used it; an absolute-form with another one is refused
+ */
+export function parseTarget(
+  method: string,
+  raw: string,
+  hosts: readonly string[],
+  scheme: 'http' | 'https',
+): Target | TargetProblem {
+  if (method === 'CONNECT') return malformed('CONNECT is not served')
+  if (hosts.length !== 1) return malformed(hosts.length === 0 ? 'there is no Host' : 'there is more than one Host')
+  const authority = parseAuthority(hosts[0]!)
+  if ('problem' in authority) return authority
+  const { host, port } = authority
+  if (raw.charCodeAt(0) === 0x2f) return readPath(raw, authority.authority, host, port)
+  if (raw === '*' && method === 'OPTIONS') return asterisk(authority.authority, host, port)
+  return readAbsolute(method, raw, scheme)
+}
+
+function readAbsolute(method: string, raw: string, scheme: 'http' | 'https'): Target | TargetProblem {
+  const from = scheme.length + 3
+  if (raw.slice(0, from).toLowerCase() !== `${scheme}://`) {
+    return malformed(`the target is neither a path nor a URL that begins with ${scheme}://`)
+  }
+  let to = from
+  while (to < raw.length && raw[to] !== '/' && raw[to] !== '?') to++
+  const authority = parseAuthority(raw.slice(from, to))
+  if ('problem' in authority) return authority
+  const { host, port } = authority
+  // RFC 9112 §3.2.4: this is how OPTIONS * looks to a proxy.
+  if (to === raw.length && method === 'OPTIONS') return asterisk(authority.authority, host, port)
+  const full = raw[to] === '/' ? raw.slice(to) : `/${raw.slice(to)}`
+  return readPath(full, authority.authority, host, port)
+}
+
+function readPath(full: string, authority: string, host: string, port: number | undefined): Target | TargetProblem {
+  const end = scanPath(full, 0)
+  if (typeof end !== 'number') return end
+  if (end === full.length) {
+    return { authority, host, port, path: full, query: '', hasQuery: false, full, asterisk: false }
+  }
+  for (let i = end + 1; i < full.length; i++) {
+    const code = full.charCodeAt(i)
+    if (code <= 0x20 || code >= 0x7f || code === 0x23)
+      return malformed(`the query has the character ${codeOf(full, i)}`)
+  }
+  const path = full.slice(0, end)
+  return { authority, host, port, path, query: full.slice(end + 1), hasQuery: true, full, asterisk: false }
+}
+
+function asterisk(authority: string, host: string, port: number | undefined): Target {
+  return { authority, host, port, path: '*', query: '', hasQuery: false, full: '*', asterisk: true }
+}
+
+function malformed(problem: string): TargetProblem {
+  return { problem, code: 'DPE' }
+}

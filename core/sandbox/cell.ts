@@ -1,0 +1,30 @@
+/** One step of a crossing: what one plugin's realm is to do for one call. */
+export interface Step {
+  /** Place of the plugin in its group. */
+  readonly plugin: number
+  readonly call: number
+  /** Entry to start, or one of `wire.entry`. */
+  readonly entry: number
+  readonly text: string
+}
+
+/** How a crossing ended. */
+export type Crossing =
+  /** `rejection`: some plugin left a promise rejected; nobody's call has failed by it. */
+  | { readonly kind: 'done'; readonly output: string; readonly rejection?: string }
+  /** The isolate is gone, nothing of what the crossing did counts. */
+  | { readonly kind: 'time' | 'memory' | 'thrown'; readonly message: string }
+
+/** A place where the plugins of one group run: one isolate, or, for tests of plugins, this process. */
+export interface Cell {
+  /** Takes as long as the code does, `timeout` ms at most. */
+  cross(steps: readonly Step[], timeout: number): Crossing
+  dispose(): void
+}
+
+/**
+ * Opens a cell. `emit` gets the records of hooks that waited, inside a crossing or (in this process) later.
+ *
+ * @throws {PluginBuildError} when a plugin does not start.
+ */
+export type OpenCell = (emit: (plugin: number, call: number, record: string) => void) => Cell

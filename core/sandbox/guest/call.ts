@@ -1,0 +1,122 @@
+import type { HookName } from '../../hooks/points.ts'
+import { bounds } from '../bounds.ts'
+import { ABSENT, decodeField, decodeItems, escapeText, OPERATION, op, UNIT } from '../wire.ts'
+import { GrantFailure } from './grant-failure.ts'
+
+/** One hook of one policy, as bound when the plugin was loaded. */
+export interface Binding {
+  readonly hook: HookName
+  readonly mayAwait: boolean
+  /** Field → its place in the input, behind layer and state. */
+  readonly places: ReadonlyMap<string, number>
+  readonly options: unknown
+  readonly needs: readonly string[]
+}
+
+interface Waiting {
+  readonly operation: string
+  readonly resolve: (values: readonly string[]) => void
+  readonly reject: (error: Error) => void
+}
+
+/** One call of a hook: its input, still encoded, and what it has asked for so far. */
+export class GuestCall {
+  readonly id: string
+  readonly binding: Binding
+  ended = false
+  /** Where to send what is asked for after the first return; until then it is collected. */
+  emit: ((id: string, record: string) => void) | undefined
+  readonly #parts: readonly string[]
+  readonly #waiting = new Map<number, Waiting>()
+  #record = ''
+  #operations = 0
+  #size = 0
+  #grants = 0
+
+  constructor(id: string, binding: Binding, input: string) {
+    this.id = id
+    this.binding = binding
+    this.#parts = input.split(UNIT)
+  }
+
+  get layer(): 'L4' | 'L7' {
+    return this.#parts[0] as 'L4' | 'L7'
+  }
+
+  get state(): string | undefined {
+    return decodeField(this.#parts[1] ?? ABSENT)
+  }
+
+  declares(field: string): boolean {
+    return this.binding.places.has(field)
+  }
+
+  /** A declared field; `undefined` when it is absent, and when it is not declared. */
+  field(name: string): string | undefined {
+    const place = this.binding.places.get(name)
+    return place === undefined ? undefined : decodeField(this.#parts[place + 2] ?? ABSENT)
+  }
+
+  /** A declared field that is a list. */
+  items(name: string): string[] | undefined {
+    const place = this.binding.places.get(name)
+    const part = place === undefined ? ABSENT : (this.#parts[place + 2] ?? ABSENT)
+    return part === ABSENT ? undefined : decodeItems(part)
+  }
+
+  /** Asks the host for something. Arguments are checked to be strings, `undefined` stands for absence. */
+  write(code: string, ...args: readonly (string | undefined)[]): void {
+    let operation = code
+    for (const arg of args) operation += UNIT + (arg === undefined ? ABSENT : escapeText(arg))
+    this.append(operation)
+  }
+
+  /** `operation` is encoded already. */
+  append(operation: string): void {
+    if (this.ended) throw new Error(`${this.binding.hook} has ended: it can change nothing any more`)
+    this.#operations++
+    this.#size += operation.length + 1
+    if (this.#operations > bounds.operations) {
+      throw new RangeError(`one call may ask for ${bounds.operations} things at most`)
+    }
+    if (this.#size > bounds.record) throw new RangeError(`one call may write ${bounds.record} characters at most`)
+    this.#record += this.#record === '' ? operation : OPERATION + operation
+  }
+
+  /** Suspends until the host has done the work. */
+  grant(operation: string, values: readonly string[]): Promise<readonly string[]> {
+    const result = new Promise<readonly string[]>((resolve, reject) => {
+      if (this.#grants >= bounds.grants) {
+        throw new GrantFailure(operation, `one hook call may use ${bounds.grants} grant operations at most`)
+      }
+      const number = ++this.#grants
+      let text = `${op.grant}${UNIT}${number}${UNIT}${operation}`
+      for (const value of values) text += UNIT + escapeText(value)
+      this.append(text)
+      this.#waiting.set(number, { operation, resolve, reject })
+      this.emit?.(this.id, this.take() + OPERATION + op.wait)
+    })
+    // A result that nobody waits for must not count as an unhandled rejection.
+    result.catch(() => {})
+    return result
+  }
+
+  /** The result of a grant: `number UNIT ok UNIT value …`, or `number UNIT '' UNIT message`. */
+  resume(text: string): void {
+    const [number, ok, ...values] = text.split(UNIT)
+    const waiting = this.#waiting.get(Number(number))
+    if (waiting === undefined) return
+    this.#waiting.delete(Number(number))
+    const plain: string[] = []
+    for (const value of values) plain.push(decodeField(value) ?? '')
+    if (ok === '') waiting.reject(new GrantFailure(waiting.operation, plain[0] ?? ''))
+    else waiting.resolve(plain)
+  }
+
+  /** What was asked for since the last time. */
+  take(): string {
+    const record = this.#record
+    this.#record = ''
+    return record
+  }
+}

@@ -1,0 +1,107 @@
+import { type HookName, points } from '../../hooks/points.ts'
+import { entry, OPERATION, op } from '../wire.ts'
+import { type Binding, GuestCall } from './call.ts'
+import { ContextView } from './context.ts'
+import { harden } from './harden.ts'
+import { writeResult } from './result.ts'
+import { encodeError, encodeThrown } from './thrown.ts'
+
+/** What the host binds a plugin to, as JSON. */
+export interface Bindings {
+  readonly needs: readonly string[]
+  /** Options of each policy. */
+  readonly policies: readonly unknown[]
+  /** The entries: one hook of one policy each. */
+  readonly entries: readonly { readonly policy: number; readonly hook: HookName; readonly fields: readonly string[] }[]
+}
+
+/**
+ * Runs the hooks of one plugin, in the plugin's own realm. `enter` is all that the dispatcher sees of it: strings in, a
+ * string out, and it does not throw as long as the plugin leaves its realm in order.
+ */
+export class Guest {
+  readonly #plugin: Record<string, (context: ContextView) => unknown>
+  readonly #emit: (id: string, record: string) => void
+  readonly #running = new Map<string, GuestCall>()
+  readonly #bindings: readonly Binding[]
+
+  constructor(plugin: object, bindings: string, emit: (id: string, record: string) => void) {
+    this.#plugin = plugin as Record<string, (context: ContextView) => unknown>
+    this.#emit = emit
+    const { needs, policies, entries } = JSON.parse(bindings) as Bindings
+    const options = policies.map(harden)
+    this.#bindings = entries.map(({ policy, hook, fields }) => ({
+      hook,
+      mayAwait: points[hook].mayAwait,
+      places: new Map(fields.map((field, place) => [field, place])),
+      options: options[policy],
+      needs,
+    }))
+  }
+
+  /** One step: starts a hook, resumes one that waits, or drops it. Returns its record, empty when there is nothing to say. */
+  readonly enter = (id: string, number: number, text: string): string => {
+    if (number >= 0) return this.#start(id, this.#bindings[number]!, text)
+    const call = this.#running.get(id)
+    if (number === entry.resume) call?.resume(text)
+    else if (call !== undefined) {
+      this.#running.delete(id)
+      call.ended = true
+    }
+    return ''
+  }
+
+  #start(id: string, binding: Binding, input: string): string {
+    const call = new GuestCall(id, binding, input)
+    const context = new ContextView(call)
+    try {
+      const result = this.#plugin[binding.hook]!(context)
+      if (isThenable(result)) {
+        if (binding.mayAwait) return this.#wait(call, context, result)
+        Promise.resolve(result).catch(() => {})
+        return this.#fail(call, new TypeError(`${binding.hook} may not wait: it must not be async or return a promise`))
+      }
+      writeResult(call, context, result)
+      call.ended = true
+      return call.take()
+    } catch (thrown) {
+      return this.#fail(call, thrown)
+    }
+  }
+
+  #wait(call: GuestCall, context: ContextView, result: PromiseLike<unknown>): string {
+    const { id } = call
+    this.#running.set(id, call)
+    const end = (record: string): void => {
+      if (!this.#running.delete(id)) return
+      call.ended = true
+      this.#emit(id, record)
+    }
+    Promise.resolve(result).then(
+      (value) => {
+        try {
+          writeResult(call, context, value)
+          end(call.take())
+        } catch (thrown) {
+          end(this.#fail(call, thrown))
+        }
+      },
+      (thrown) => end(this.#fail(call, thrown)),
+    )
+    call.emit = this.#emit
+    const record = call.take()
+    return record === '' ? op.wait : record + OPERATION + op.wait
+  }
+
+  #fail(call: GuestCall, thrown: unknown): string {
+    call.ended = true
+    return encodeThrown(thrown)
+  }
+}
+
+/** A record for a plugin whose runtime does not work any more. */
+export const broken: string = encodeError('Error', "the plugin has broken its own realm's builtins")
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

@@ -1,0 +1,11 @@
+/**
+ * Options as plugins get them: frozen all the way down, objects without a prototype, so that `options.keys[name]` finds
+ * no `constructor` that nobody wrote. `value` is fresh from `JSON.parse`.
+ */
+export function harden(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return Object.freeze(value.map(harden))
+  const bare: Record<string, unknown> = Object.create(null)
+  for (const key of Object.keys(value)) bare[key] = harden((value as Record<string, unknown>)[key])
+  return Object.freeze(bare)
+}

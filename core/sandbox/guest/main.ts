@@ -1,0 +1,56 @@
+import { definePlugin } from '../../../sdk/plugin.ts'
+import { reply } from '../../../sdk/reply.ts'
+import { describePlugin, describeScopes } from './describe.ts'
+import { Guest } from './guest.ts'
+import { encodeThrown } from './thrown.ts'
+
+/** What the host holds of a plugin's realm: functions that take and give strings. */
+export interface Realm {
+  /** What went wrong when the module started, encoded; empty when nothing did. */
+  problem(): string
+  describe(): string
+  scopes(options: string): string
+  /** Binds the plugin to its policies; gives a problem, or nothing. */
+  bind(bindings: string): string
+  enter(id: string, entry: number, text: string): string
+}
+
+/** Prepares a new realm, before any code of the plugin runs in it. `emit` takes records of hooks that waited. */
+export function openRealm(emit: (id: string, record: string) => void): Realm {
+  const scope = globalThis as Record<string, unknown>
+  // Memory of WebAssembly escapes the limit of the isolate; Atomics.wait would block the thread without using it.
+  for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics']) delete scope[name]
+
+  let problem = 'E'
+  let plugin: unknown
+  let guest: Guest | undefined
+  let started = false
+  scope.__postern = Object.freeze({
+    definePlugin,
+    reply,
+    start: (load: () => unknown) => {
+      if (started) return
+      started = true
+      try {
+        plugin = load()
+        problem = ''
+      } catch (thrown) {
+        problem = encodeThrown(thrown)
+      }
+    },
+  })
+  return {
+    problem: () => problem,
+    describe: () => describePlugin(plugin),
+    scopes: (options) => describeScopes(plugin as object, options),
+    bind: (bindings) => {
+      try {
+        guest = new Guest(plugin as object, bindings, emit)
+        return ''
+      } catch (thrown) {
+        return encodeThrown(thrown)
+      }
+    },
+    enter: (id, entry, text) => guest!.enter(id, entry, text),
+  }
+}

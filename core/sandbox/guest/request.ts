@@ -1,0 +1,98 @@
+import type { Request } from '../../../sdk/request.ts'
+import { cookie } from '../../route/cookie.ts'
+import { parameter } from '../../route/query.ts'
+import { op } from '../wire.ts'
+import type { GuestCall } from './call.ts'
+import { Headers } from './headers.ts'
+import { writeState } from './state.ts'
+import { text } from './text.ts'
+
+export class RequestView implements Request {
+  readonly #call: GuestCall
+  readonly #headers: Headers
+  #consumer: { readonly name: string | undefined } | undefined
+
+  constructor(call: GuestCall) {
+    this.#call = call
+    this.#headers = new Headers(call, 'header')
+  }
+
+  get method(): string {
+    return this.#call.field('method') as string
+  }
+
+  get scheme(): string {
+    return this.#call.field('scheme') as string
+  }
+
+  get host(): string {
+    return this.#call.field('host') as string
+  }
+
+  get path(): string {
+    return this.#call.field('path') as string
+  }
+
+  get query(): string {
+    return this.#call.field('query') as string
+  }
+
+  get id(): string {
+    return this.#call.field('request.id') as string
+  }
+
+  get consumer(): string | undefined {
+    return this.#consumer === undefined ? this.#call.field('consumer') : this.#consumer.name
+  }
+
+  set consumer(name: string | undefined) {
+    this.#call.write(op.consumer, name === undefined ? undefined : text('request.consumer', name))
+    this.#consumer = { name }
+  }
+
+  parameter(name: string): string | undefined {
+    const field = `query:${name}`
+    if (this.#call.declares(field)) return this.#call.field(field)
+    const query = this.#call.field('query')
+    return query === undefined ? undefined : parameter(query, name)
+  }
+
+  cookie(name: string): string | undefined {
+    const field = `cookie:${name}`
+    if (this.#call.declares(field)) return this.#call.field(field)
+    const header = this.#headers.get('cookie')
+    return header === undefined ? undefined : cookie(header, name)
+  }
+
+  header(name: string): string | undefined {
+    return this.#headers.get(name)
+  }
+
+  headers(): [name: string, value: string][] {
+    return this.#headers.entries()
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#call.write(
+      op.setHeader,
+      text('request.setHeader: the name', name),
+      text('request.setHeader: the value', value),
+    )
+  }
+
+  removeHeader(name: string): void {
+    this.#call.write(op.removeHeader, text('request.removeHeader: the name', name))
+  }
+
+  useUpstream(name: string): void {
+    this.#call.write(op.useUpstream, text('request.useUpstream: the name', name))
+  }
+
+  get state(): string | undefined {
+    return this.#call.state
+  }
+
+  set state(value: string | undefined) {
+    writeState(this.#call, value)
+  }
+}

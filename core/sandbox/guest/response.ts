@@ -1,0 +1,42 @@
+import type { Response } from '../../../sdk/response.ts'
+import { op } from '../wire.ts'
+import type { GuestCall } from './call.ts'
+import { Headers } from './headers.ts'
+import { text } from './text.ts'
+
+export class ResponseView implements Response {
+  readonly #call: GuestCall
+  readonly #headers: Headers
+
+  constructor(call: GuestCall) {
+    this.#call = call
+    this.#headers = new Headers(call, 'response.header')
+  }
+
+  get status(): number {
+    const status = this.#call.field('response.status')
+    return (status === undefined ? undefined : Number(status)) as number
+  }
+
+  header(name: string): string | undefined {
+    return this.#headers.get(name)
+  }
+
+  headers(): [name: string, value: string][] {
+    return this.#headers.entries()
+  }
+
+  setHeader(name: string, value: string): void {
+    const what = 'response.setHeader'
+    this.#call.write(op.setResponseHeader, text(`${what}: the name`, name), text(`${what}: the value`, value))
+  }
+
+  appendHeader(name: string, value: string): void {
+    const what = 'response.appendHeader'
+    this.#call.write(op.appendResponseHeader, text(`${what}: the name`, name), text(`${what}: the value`, value))
+  }
+
+  removeHeader(name: string): void {
+    this.#call.write(op.removeResponseHeader, text('response.removeHeader: the name', name))
+  }
+}

@@ -1,0 +1,86 @@
+import { relative } from 'node:path'
+import { bounds } from './bounds.ts'
+import { createIsolate, failureOf, type Isolate, openRealm } from './isolate.ts'
+import { readManifest, readScopes } from './manifest.ts'
+import type { Manifest, Scopes } from './plugin.ts'
+import { PluginBuildError } from './plugin-build-error.ts'
+import { readThrown } from './records.ts'
+import { locateThrown, type Origin, type Thrown } from './trace.ts'
+import { op } from './wire.ts'
+
+/** A throw-away isolate that runs a plugin's module and asks it what it is. Holds about 1 MB until it is closed. */
+export interface Inspector {
+  readonly manifest: Manifest
+  /**
+   * Evaluates `reads` and `writes` for a policy's options.
+   *
+   * @param options plain JSON data, defaults filled in.
+   * @throws {PluginBuildError} when they throw, take too long or give something else than lists of strings.
+   */
+  scopes(options: unknown): Scopes
+  close(): void
+}
+
+/**
+ * @param script as in `PluginCode`.
+ * @param origin a `PluginCode`: with it errors name file, line and column of the sources.
+ * @throws {PluginBuildError} when the module throws as it starts, or exports no proper plugin.
+ */
+export function openInspector(script: string, origin?: Origin): Inspector {
+  const where = origin === undefined ? '' : `${relative(process.cwd(), origin.file)}:1:1: `
+  const isolate = createIsolate(64)
+  try {
+    const realm = guarded(isolate, where, 'start', () => openRealm(isolate, script, () => {}))
+    const ask = (name: 'problem' | 'describe' | 'scopes', values: string[]): string => {
+      const limit = name === 'scopes' ? bounds.scopes : bounds.start
+      return guarded(isolate, where, name, () => realm(name).call(values, limit))
+    }
+    const problem = ask('problem', [])
+    if (problem !== '') throw broken(readThrown(problem), origin)
+    const description = ask('describe', [])
+    if (description.startsWith(op.error)) throw broken(readThrown(description), origin)
+    return {
+      manifest: readManifest(description, where),
+      scopes: (options) => {
+        const text = ask('scopes', [JSON.stringify(options ?? {})])
+        if (text.startsWith(op.error)) throw broken(readThrown(text), origin)
+        return readScopes(text, where)
+      },
+      close: () => {
+        if (!isolate.isDisposed) isolate.dispose()
+      },
+    }
+  } catch (error) {
+    if (!isolate.isDisposed) isolate.dispose()
+    throw error
+  }
+}
+
+const activities = {
+  start: 'starting the module',
+  problem: 'starting the module',
+  describe: 'reading the plugin',
+  scopes: 'evaluating reads and writes',
+}
+
+/** What ends a plugin's code from outside, in words. */
+function guarded<T>(isolate: Isolate, where: string, activity: keyof typeof activities, run: () => T): T {
+  if (isolate.isDisposed) throw new PluginBuildError([`${where}${activities[activity]} is not possible any more`])
+  try {
+    return run()
+  } catch (error) {
+    const failure = failureOf(isolate, error)
+    const what = { time: 'took too long', memory: 'took too much memory', thrown: `failed: ${failure.message}` }[
+      failure.kind
+    ]
+    // What the plugin left running must not run on: nothing of this isolate can be used any more.
+    if (!isolate.isDisposed) isolate.dispose()
+    throw new PluginBuildError([`${where}${activities[activity]} ${what}`])
+  }
+}
+
+function broken(thrown: Thrown, origin: Origin | undefined): PluginBuildError {
+  return new PluginBuildError([
+    origin === undefined ? `${thrown.kind}: ${thrown.message}` : locateThrown(thrown, origin),
+  ])
+}

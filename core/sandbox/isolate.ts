@@ -1,0 +1,76 @@
+import { writeSync } from 'node:fs'
+import ivm from 'isolated-vm'
+import { bounds } from './bounds.ts'
+import type { Realm } from './guest/main.ts'
+import { runtime } from './runtime.ts'
+import { bundleName } from './trace.ts'
+
+export type Isolate = ivm.Isolate
+type Entry = keyof Realm | 'dispatch' | 'last'
+
+/** A function inside an isolate: strings and numbers in, a string out, never longer than `timeout` ms. */
+export interface Inside {
+  call(values: readonly (string | number)[], timeout: number): string
+  readonly reference: ivm.Reference
+}
+
+/** @param memory heap limit, MB; soft: short bursts pass it. */
+export function createIsolate(memory: number): Isolate {
+  return new ivm.Isolate({
+    memoryLimit: Math.max(8, memory),
+    // V8 has given up on the isolate and its thread cannot be brought back.
+    onCatastrophicError: (message) => {
+      writeSync(2, `postern: an isolate failed beyond recovery: ${message}\n`)
+      process.abort()
+    },
+  })
+}
+
+/**
+ * A new context in which a plugin's script has run. The plugin's code throws nothing across the boundary, whatever it
+ * does: what went wrong is `problem`'s to tell.
+ */
+export function openRealm(
+  isolate: Isolate,
+  script: string,
+  emit: (id: unknown, record: unknown) => void,
+): (name: keyof Realm) => Inside {
+  const context = isolate.createContextSync()
+  const realm = context.evalClosureSync(runtime().realm, [new ivm.Callback(emit)], {
+    filename: 'postern://guest.js',
+    result: { reference: true },
+  })
+  isolate.compileScriptSync(script, { filename: bundleName }).runSync(context, { timeout: bounds.start })
+  return (name) => inside(realm, name)
+}
+
+/** The dispatcher over the `enter` functions of the plugins' realms, in a context of its own. */
+export function openDispatcher(isolate: Isolate, enters: readonly Inside[]): (name: 'dispatch' | 'last') => Inside {
+  const functions = enters.map(({ reference }) => reference.derefInto())
+  const dispatcher = isolate.createContextSync().evalClosureSync(runtime().dispatcher, functions, {
+    filename: 'postern://dispatcher.js',
+    result: { reference: true },
+  })
+  return (name) => inside(dispatcher, name)
+}
+
+/** How a crossing that threw has ended. */
+export type Failure = { readonly kind: 'time' | 'memory' | 'thrown'; readonly message: string }
+
+export function failureOf(isolate: Isolate, error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error)
+  if (isolate.isDisposed) return { kind: 'memory', message }
+  if (message === 'Script execution timed out.') return { kind: 'time', message }
+  return { kind: 'thrown', message }
+}
+
+function inside(holder: ivm.Reference, name: Entry): Inside {
+  const reference = holder.getSync(name, { reference: true }) as ivm.Reference
+  return {
+    reference,
+    call: (values, timeout) => {
+      const result: unknown = reference.applySync(undefined, values as (string | number)[], { timeout })
+      return typeof result === 'string' ? result : ''
+    },
+  }
+}

@@ -1,0 +1,51 @@
+import type { HookName } from '../hooks/points.ts'
+import type { Bindings } from './guest/guest.ts'
+import type { Instance, PluginCode } from './plugin.ts'
+
+/** One plugin of a group, with all the policies made of it: they share a context. */
+export interface PluginLayout {
+  readonly code: PluginCode
+  /** For `Realm.bind`, JSON. */
+  readonly bindings: string
+}
+
+/** Where a hook of an instance is found. */
+export interface Place {
+  readonly instance: Instance
+  /** Place of its plugin in the group. */
+  readonly plugin: number
+  readonly entries: { readonly [hook in HookName]?: number }
+}
+
+export interface Layout {
+  readonly plugins: readonly PluginLayout[]
+  /** In the order of the instances given. */
+  readonly places: readonly Place[]
+}
+
+/** Sorts the instances of one group by plugin and gives every hook of every policy a number. */
+export function layOut(instances: readonly Instance[]): Layout {
+  const byHash = new Map<
+    string,
+    { code: PluginCode; index: number; policies: unknown[]; entries: Bindings['entries'][number][] }
+  >()
+  const places = instances.map((instance): Place => {
+    const { plugin: code } = instance
+    let plugin = byHash.get(code.hash)
+    if (plugin === undefined) {
+      plugin = { code, index: byHash.size, policies: [], entries: [] }
+      byHash.set(code.hash, plugin)
+    }
+    const policy = plugin.policies.push(instance.options ?? {}) - 1
+    const entries: { [hook in HookName]?: number } = {}
+    for (const hook of code.manifest.hooks) {
+      entries[hook] = plugin.entries.push({ policy, hook, fields: instance.fields[hook] ?? [] }) - 1
+    }
+    return { instance, plugin: plugin.index, entries }
+  })
+  const plugins = [...byHash.values()].map(({ code, policies, entries }) => {
+    const bindings: Bindings = { needs: code.manifest.needs, policies, entries }
+    return { code, bindings: JSON.stringify(bindings) }
+  })
+  return { plugins, places }
+}

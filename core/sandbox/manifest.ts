@@ -1,0 +1,109 @@
+import { grantNames } from '../grants/names.ts'
+import { type HookName, hookNames } from '../hooks/points.ts'
+import type { Manifest, Scopes } from './plugin.ts'
+import { PluginBuildError } from './plugin-build-error.ts'
+
+const nameForm = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
+const members = ['name', 'description', 'options', 'reads', 'writes', 'needs']
+
+/**
+ * Checks what a plugin says of itself.
+ *
+ * @param text JSON written inside the plugin's realm: anything may stand in it.
+ * @param where prefix of every problem, `file:1:1: `.
+ * @throws {PluginBuildError} with everything that is wrong with it.
+ */
+export function readManifest(text: string, where = ''): Manifest {
+  const said = readObject(text)
+  if (said === undefined || said.kind !== 'object') {
+    const found = typeof said?.kind === 'string' && said.kind !== 'undefined' ? `, not ${said.kind.slice(0, 20)}` : ''
+    throw new PluginBuildError([`${where}the default export must be a plugin, made by definePlugin({ … })${found}`])
+  }
+  const problems: string[] = []
+  const { name, description = '', options, needs = [] } = said
+  if (typeof name !== 'string' || !nameForm.test(name) || name.length > 64) {
+    problems.push(`name must be lower-case letters, digits and dashes, beginning with a letter, not ${show(name)}`)
+  }
+  if (typeof description !== 'string') problems.push(`description must be a string, not ${show(description)}`)
+  problems.push(...schemaProblems(options))
+  if (!Array.isArray(needs)) problems.push(`needs must be a list of grants, not ${show(needs)}`)
+  else {
+    for (const need of needs) {
+      if (!(grantNames as readonly unknown[]).includes(need)) {
+        problems.push(`needs: there is no grant ${show(need)}; the grants are ${grantNames.join(', ')}`)
+      }
+    }
+  }
+  const hooks = readHooks(said.members, problems)
+  if (problems.length > 0) throw new PluginBuildError(problems.map((problem) => where + problem))
+  return {
+    name: name as string,
+    description: description as string,
+    options: options as Record<string, unknown> | undefined,
+    needs: [...new Set(needs as string[])],
+    hooks,
+  }
+}
+
+/** Checks `reads` and `writes` as evaluated inside; which fields exist is not asked here. */
+export function readScopes(text: string, where = ''): Scopes {
+  const said = readObject(text)
+  const problems: string[] = []
+  const list = (key: 'reads' | 'writes'): string[] => {
+    const value = said?.[key]
+    if (Array.isArray(value) && value.length <= 1_000 && value.every((scope) => typeof scope === 'string')) return value
+    problems.push(
+      `${where}${key} must be a list of scopes, or a function of the options that returns one, not ${show(value)}`,
+    )
+    return []
+  }
+  const scopes = { reads: list('reads'), writes: list('writes') }
+  if (problems.length > 0) throw new PluginBuildError(problems)
+  return scopes
+}
+
+function schemaProblems(options: unknown): string[] {
+  if (options === undefined) return []
+  const schema = isObject(options) ? options : {}
+  if (schema.type !== 'object') return [`options must be a JSON Schema with type: 'object', not ${show(options)}`]
+  if (schema.properties !== undefined && !isObject(schema.properties)) {
+    return [`options.properties must be an object that names every option, not ${show(schema.properties)}`]
+  }
+  return []
+}
+
+function readHooks(said: unknown, problems: string[]): HookName[] {
+  const hooks: HookName[] = []
+  for (const member of Array.isArray(said) ? said : []) {
+    const [key, type] = Array.isArray(member) ? member : []
+    if (members.includes(key as string) || type === 'undefined') continue
+    if (!(hookNames as readonly unknown[]).includes(key)) {
+      const hint =
+        type === 'function' ? `the hooks are ${hookNames.join(', ')}` : `beside hooks it may have ${members.join(', ')}`
+      problems.push(`there is no ${type === 'function' ? 'hook' : 'member'} ${show(key)}; ${hint}`)
+    } else if (type !== 'function') problems.push(`${String(key)} must be a function, not ${show(type)}`)
+    else hooks.push(key as HookName)
+  }
+  if (hooks.length === 0 && problems.length === 0)
+    problems.push(`it has no hook; the hooks are ${hookNames.join(', ')}`)
+  return hooks
+}
+
+function readObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  const text = JSON.stringify(value)
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text
+}

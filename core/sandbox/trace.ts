@@ -1,0 +1,64 @@
+import { SourceMap } from 'node:module'
+import { dirname, join, relative } from 'node:path'
+
+/** Name under which the script of every plugin is compiled; frames of anything else are ours and are left out. */
+export const bundleName = 'plugin://bundle.js'
+
+/** What is needed to say where in the sources something happened. */
+export interface Origin {
+  /** Absolute path of the plugin's entry file. */
+  readonly file: string
+  readonly map: string
+}
+
+export interface Thrown {
+  readonly kind: string
+  readonly message: string
+  readonly stack: string
+}
+
+const frame = /plugin:\/\/bundle\.js:(\d+):(\d+)/
+const maps = new WeakMap<Origin, SourceMap | undefined>()
+
+/** An error as the log shows it: what was thrown, and where in the plugin's sources (`plugin://name/…`). */
+export function describeThrown(thrown: Thrown, name: string, origin: Origin): string {
+  let text = headline(thrown)
+  for (const line of thrown.stack.split('\n')) {
+    const found = frame.exec(line)
+    const place = found && locate(origin, Number(found[1]), Number(found[2]))
+    if (found && place)
+      text += `\n${line.replace(found[0], `plugin://${name}/${place.source}:${place.line}:${place.column}`)}`
+  }
+  return text
+}
+
+/** An error as a build reports it: `file:line:column: message`, the file relative to the working directory. */
+export function locateThrown(thrown: Thrown, origin: Origin): string {
+  for (const line of thrown.stack.split('\n')) {
+    const found = frame.exec(line)
+    const place = found && locate(origin, Number(found[1]), Number(found[2]))
+    if (!place) continue
+    const file = relative(process.cwd(), join(dirname(origin.file), place.source))
+    return `${file}:${place.line}:${place.column}: ${headline(thrown)}`
+  }
+  return `${relative(process.cwd(), origin.file)}:1:1: ${headline(thrown)}`
+}
+
+function headline({ kind, message }: Thrown): string {
+  return kind === '' ? message : `${kind}: ${message}`
+}
+
+function locate(
+  origin: Origin,
+  line: number,
+  column: number,
+): { source: string; line: number; column: number } | undefined {
+  let map = maps.get(origin)
+  if (map === undefined) {
+    map = new SourceMap(JSON.parse(origin.map))
+    maps.set(origin, map)
+  }
+  const entry = map.findEntry(line - 1, column - 1)
+  if (!('originalSource' in entry)) return undefined
+  return { source: entry.originalSource, line: entry.originalLine + 1, column: entry.originalColumn + 1 }
+}

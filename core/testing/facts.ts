@@ -1,0 +1,45 @@
+import type { BackendFacts, FlowFacts } from '../hooks/fields.ts'
+import type { HookName, Layer } from '../hooks/points.ts'
+import { Fields } from '../http1/fields.ts'
+import type { TestBackend, TestFlow } from './test-flow.ts'
+
+/** The flow as the declared fields are read from it, defaults filled in. */
+export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts {
+  const { client = {}, request = {}, response = {} } = flow
+  const clientIp = client.ip ?? '192.0.2.1'
+  const isRequest = layer === 'L7' && hook !== 'onConnect'
+  return {
+    layer,
+    clientIp,
+    clientPort: 'port' in client ? client.port : 50_000,
+    peerIp: flow.peer?.ip ?? clientIp,
+    localPort: flow.local?.port ?? 8080,
+    listenerName: flow.listener ?? 'web',
+    routeName: flow.route,
+    upstreamName: flow.upstream,
+    request: isRequest
+      ? {
+          id: request.id ?? '0123456789abcdef',
+          method: request.method ?? 'GET',
+          scheme: request.scheme ?? 'http',
+          host: request.host ?? 'example.com',
+          path: request.path ?? '/',
+          query: request.query ?? '',
+          fields: fieldsFrom(request.headers),
+          consumer: request.consumer,
+        }
+      : undefined,
+    response: isRequest ? { status: response.status ?? 200, fields: fieldsFrom(response.headers) } : undefined,
+    backend: flow.backend && backendFrom(flow.backend),
+    candidates: (flow.backends ?? []).map(backendFrom),
+    outcome: flow.outcome ?? '',
+  }
+}
+
+function fieldsFrom(headers: Readonly<Record<string, string>> = {}): Fields {
+  return Fields.fromRaw(Object.entries(headers).flat())
+}
+
+function backendFrom({ id, address = `${id}:80`, weight = 1, active = 0 }: TestBackend): BackendFacts {
+  return { id, address, weight, active }
+}

@@ -1,0 +1,127 @@
+import { pluginFormats } from '../config/formats.ts'
+import { normalizeScopes } from '../config/scopes.ts'
+import { compileSchema } from '../config/validator.ts'
+import { createGrantHost } from '../grants/grant-host.ts'
+import { fieldsOf, readerOf } from '../hooks/fields.ts'
+import { type HookName, hookNames, type Layer, points } from '../hooks/points.ts'
+import type { Policy } from '../hooks/policy.ts'
+import { compileWrites } from '../hooks/writes.ts'
+import { Group } from '../sandbox/group.ts'
+import { openIsolateCell } from '../sandbox/isolate-cell.ts'
+import { layOut } from '../sandbox/layout.ts'
+import type { HookCall, Instance, Limits, Manifest, Scopes, Verdict } from '../sandbox/plugin.ts'
+import { PluginBuildError } from '../sandbox/plugin-build-error.ts'
+import { encodeField, UNIT } from '../sandbox/wire.ts'
+import { factsOf } from './facts.ts'
+import { loadPlugin } from './load.ts'
+import { processCell } from './process-cell.ts'
+import { resultOf } from './result.ts'
+import type { TestFlow, TestResult } from './test-flow.ts'
+
+export type { TestBackend, TestFlow, TestRequest, TestResult } from './test-flow.ts'
+export type { HookName, Limits, Scopes }
+
+/** Where a plugin can be tested; run every suite in both: `describe.each(modes)('… in %s', (mode) => { … })`. */
+export const modes: readonly ('process' | 'isolate')[] = ['process', 'isolate']
+
+export interface TestSettings {
+  /** `process`: here, for the debugger and coverage; `isolate`: as in the gateway, with limits. Default: `isolate`. */
+  readonly mode?: 'process' | 'isolate'
+  /** Default: `L7`. */
+  readonly layer?: Layer
+  /** Default: 20 ms and 64 MB, as in the gateway. */
+  readonly limits?: Partial<Limits>
+}
+
+/** A plugin bound to options, as one policy. Close it when the test is over. */
+export interface PluginUnderTest {
+  readonly manifest: Manifest
+  /** What the policy reads and writes, in the host's spelling. */
+  readonly scopes: Scopes
+  /**
+   * Runs a hook for a flow. Only the declared fields reach it, and its writes are checked as the gateway does.
+   *
+   * @throws {Error} when the hook throws (with the plugin's message), runs out of time (`PT`) or memory (`PM`), or writes
+   *   what it did not declare.
+   */
+  run(hook: HookName, flow?: TestFlow): Promise<TestResult>
+  close(): void
+}
+
+/**
+ * Loads a plugin and binds it to options, as a policy of that name.
+ *
+ * ```ts
+ * const plugin = await testPlugin(new URL('./index.ts', import.meta.url), { keys: { k1: 'ann' } })
+ * const { reply } = await plugin.run('onRequest', { request: { headers: { 'x-api-key': 'no' } } })
+ * expect(reply?.status).toBe(401)
+ * ```
+ *
+ * @param options checked against the plugin's schema, defaults filled in.
+ * @throws {PluginBuildError} when the plugin does not build; {Error} when the options do not fit its schema.
+ */
+export async function testPlugin(
+  file: string | URL,
+  options: unknown = {},
+  settings: TestSettings = {},
+): Promise<PluginUnderTest> {
+  const { mode = 'isolate', layer = 'L7' } = settings
+  const limits: Limits = { time: 20, memory: 64, ...settings.limits }
+  const { code, object, scopes: scopesOf } = await loadPlugin(file, mode)
+  const filled = checkOptions(code.manifest, options)
+  const { scopes, wrong } = normalizeScopes(scopesOf(filled))
+  if (wrong.length > 0) throw new PluginBuildError(wrong.map((problem) => `plugin "${code.name}" ${problem}`))
+
+  const fields: { [hook in HookName]?: readonly string[] } = {}
+  for (const hook of code.manifest.hooks) fields[hook] = fieldsOf(hook, scopes.reads)
+  const instance: Instance = { policy: code.name, plugin: code, options: filled, fields, limits }
+  const { plugins, places } = layOut([instance])
+  const group = new Group({
+    publisher: code.publisher,
+    open:
+      object === undefined
+        ? (emit) => openIsolateCell(plugins, limits.memory, emit)
+        : processCell(object, plugins[0]!.bindings),
+    time: limits.time,
+    grants: createGrantHost(),
+  })
+  const policy: Policy = {
+    name: code.name,
+    plugin: code.name,
+    onFailure: 'reject',
+    instance: 0,
+    writes: compileWrites(scopes.writes),
+    readers: {},
+  }
+  return {
+    manifest: code.manifest,
+    scopes,
+    run: async (hook, flow = {}) => {
+      if (!hookNames.includes(hook))
+        throw new TypeError(`there is no hook "${hook}"; the hooks are ${hookNames.join(', ')}`)
+      if (!points[hook].layers.includes(layer)) throw new TypeError(`${hook} does not run on ${layer}`)
+      const facts = factsOf(flow, hook, layer)
+      let input = layer + UNIT + encodeField(flow.state)
+      for (const field of fields[hook] ?? []) input += UNIT + readerOf(field)(facts)
+      const verdict = await new Promise<Verdict>((settle) => {
+        const call: HookCall = { instance: 0, hook, input, settle }
+        group.call(call, places[0]!)
+      })
+      if (verdict.kind === 'failed') throw new Error(verdict.message)
+      return resultOf(verdict.operations, hook, policy, facts)
+    },
+    close: () => group.close(),
+  }
+}
+
+/** Which upstreams there are, only a configuration knows. */
+const formats = { ...pluginFormats, upstream: { expected: 'the name of an upstream', problem: () => undefined } }
+
+function checkOptions(manifest: Manifest, options: unknown): unknown {
+  const schema = manifest.options ?? { type: 'object', additionalProperties: false }
+  const filled: unknown = structuredClone(options)
+  const violations = compileSchema(schema, formats, false)(filled)
+  if (violations.length === 0) return filled
+  const lines = violations.map(({ path, message }) => `options.${path.join('.')}: ${message}`)
+  throw new Error(lines.join('\n'))
+}

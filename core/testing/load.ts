@@ -1,0 +1,62 @@
+import { isAbsolute, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { bundlePlugin } from '../sandbox/bundle.ts'
+import { describePlugin, describeScopes } from '../sandbox/guest/describe.ts'
+import { openInspector } from '../sandbox/inspect.ts'
+import { readManifest, readScopes } from '../sandbox/manifest.ts'
+import type { PluginCode, Scopes } from '../sandbox/plugin.ts'
+import { PluginBuildError } from '../sandbox/plugin-build-error.ts'
+import { readThrown } from '../sandbox/records.ts'
+import { op } from '../sandbox/wire.ts'
+
+export interface LoadedPlugin {
+  readonly code: PluginCode
+  /** The plugin object, when it runs in this process. */
+  readonly object: object | undefined
+  scopes(options: unknown): Scopes
+}
+
+/** @throws {PluginBuildError} when it is no proper plugin. */
+export async function loadPlugin(file: string | URL, mode: 'process' | 'isolate'): Promise<LoadedPlugin> {
+  const path = pathOf(file)
+  return mode === 'isolate' ? inIsolate(path) : inProcess(path)
+}
+
+async function inIsolate(path: string): Promise<LoadedPlugin> {
+  const code = await bundlePlugin(path, 'local')
+  return {
+    code,
+    object: undefined,
+    scopes: (options) => {
+      const inspector = openInspector(code.script, code)
+      try {
+        return inspector.scopes(options)
+      } finally {
+        inspector.close()
+      }
+    },
+  }
+}
+
+async function inProcess(path: string): Promise<LoadedPlugin> {
+  const module: { default?: unknown } = await import(/* @vite-ignore */ pathToFileURL(path).href)
+  const object = module.default as object
+  const manifest = readManifest(understood(describePlugin(object)), `${path}: `)
+  const map = JSON.stringify({ version: 3, sources: [], names: [], mappings: '' })
+  return {
+    code: { name: manifest.name, file: path, publisher: 'local', script: '', map, hash: path, manifest },
+    object,
+    scopes: (options) => readScopes(understood(describeScopes(object, JSON.stringify(options))), `${path}: `),
+  }
+}
+
+function understood(description: string): string {
+  if (!description.startsWith(op.error)) return description
+  const { kind, message } = readThrown(description)
+  throw new PluginBuildError([`${kind}: ${message}`])
+}
+
+function pathOf(file: string | URL): string {
+  if (file instanceof URL || file.startsWith('file:')) return fileURLToPath(file)
+  return isAbsolute(file) ? file : resolve(file)
+}

@@ -1,0 +1,60 @@
+import type { Backend } from '../../sdk/backend.ts'
+
+/** What a hook is to see of a flow; everything may be left out. */
+export interface TestFlow {
+  /** Default: `{ ip: '192.0.2.1', port: 50000 }`. */
+  readonly client?: { readonly ip?: string; readonly port?: number | undefined }
+  /** Default: the client's address. */
+  readonly peer?: { readonly ip: string }
+  /** Default: `{ port: 8080 }`. */
+  readonly local?: { readonly port: number }
+  /** Default: `web`. */
+  readonly listener?: string
+  /** Default: absent. */
+  readonly route?: string
+  /** Default: absent. */
+  readonly upstream?: string
+  /** L7. Default: `GET http://example.com/` without headers. */
+  readonly request?: TestRequest
+  /** L7, `onResponse` and `onClose`. Default: status 200 without headers. */
+  readonly response?: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> }
+  /** Candidates of `selectBackend`. Default: none. */
+  readonly backends?: readonly TestBackend[]
+  /** The backend that was used. Default: absent. */
+  readonly backend?: TestBackend
+  /** Default: empty, all went well. */
+  readonly outcome?: string
+  /** What an earlier hook left. Default: absent. */
+  readonly state?: string | undefined
+}
+
+export interface TestRequest {
+  readonly method?: string
+  readonly scheme?: string
+  readonly host?: string
+  readonly path?: string
+  /** Without the `?`. */
+  readonly query?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly id?: string
+  readonly consumer?: string | undefined
+}
+
+/** Default: weight 1, nothing active, the address `<id>:80`. */
+export type TestBackend = Pick<Backend, 'id'> & Partial<Backend>
+
+/** What a hook did. */
+export interface TestResult {
+  reply?: { status: number; headers: Record<string, string>; body: string; reason: string }
+  /** Request headers that were set, by lower-case name. */
+  requestHeaders: Record<string, string>
+  removedRequestHeaders: string[]
+  /** Response headers that were set or added, in order. */
+  responseHeaders: [name: string, value: string][]
+  removedResponseHeaders: string[]
+  upstream?: string
+  consumer?: string
+  state?: string
+  /** Identifier of the backend that was chosen. */
+  backend?: string
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto'
+import type { BackendConfig } from '../config/types.ts'
+import type { BackendFacts } from '../hooks/fields.ts'
+
+/** One member of an upstream. It outlives reloads that keep its upstream's name, its address and its protocol. */
+export class Backend implements BackendFacts {
+  /** Goes up whenever any backend's availability may have changed: how a cached list of available ones knows its age. */
+  static changes = 0
+
+  /** Stable over restarts and hosts: the first 16 hexadecimal digits of SHA-256(upstream name, line feed, address). */
+  readonly id: string
+  /** Name of the upstream that it belongs to. */
+  readonly upstream: string
+  /** `host:port` or `[v6]:port`, as configured. */
+  readonly address: string
+  /** Without brackets, as `node:net` wants it. */
+  readonly host: string
+  readonly port: number
+  weight: number
+  /** Where the L7 forwarder keeps the idle connections to it; closed once the backend is retired and idle. */
+  pool: { close(): void } | undefined
+  #state: BackendConfig['state']
+  #healthy = true
+  #active = 0
+  #retired = false
+
+  constructor(upstream: string, config: BackendConfig) {
+    const { address } = config
+    const colon = address.lastIndexOf(':')
+    this.id = createHash('sha256').update(`${upstream}\n${address}`).digest('hex').slice(0, 16)
+    this.upstream = upstream
+    this.address = address
+    this.host = address.startsWith('[') ? address.slice(1, colon - 1) : address.slice(0, colon)
+    this.port = Number(address.slice(colon + 1))
+    this.weight = config.weight
+    this.pool = undefined
+    this.#state = config.state
+  }
+
+  /** What the operator wants of it; `drain` and `down` both take it out of the choice. */
+  get state(): BackendConfig['state'] {
+    return this.#state
+  }
+
+  set state(state: BackendConfig['state']) {
+    if (state === this.#state) return
+    this.#state = state
+    Backend.changes++
+  }
+
+  /** What the health check found; true before the first probe and without a check. */
+  get healthy(): boolean {
+    return this.#healthy
+  }
+
+  set healthy(healthy: boolean) {
+    if (healthy === this.#healthy) return
+    this.#healthy = healthy
+    Backend.changes++
+  }
+
+  /** Whether it may be chosen. */
+  get available(): boolean {
+    return this.#healthy && this.#state === 'up'
+  }
+
+  /** Requests (L7) or connections (L4) under way on it: `acquire` and `release` count them. */
+  get active(): number {
+    return this.#active
+  }
+
+  /** Counts one flow in; each is paired with exactly one `release`. */
+  acquire(): void {
+    this.#active++
+  }
+
+  /** Counts one flow out. */
+  release(): void {
+    this.#active--
+    this.#closeIfIdle()
+  }
+
+  /** No configuration names it any more: the flows on it may end, then its pool closes. */
+  retire(): void {
+    this.#retired = true
+    this.#closeIfIdle()
+  }
+
+  #closeIfIdle(): void {
+    if (!this.#retired || this.#active > 0) return
+    this.pool?.close()
+    this.pool = undefined
+  }
+}

@@ -1,0 +1,130 @@
+import { type ClientRequest, get } from 'node:http'
+import { performance } from 'node:perf_hooks'
+import type { HealthConfig } from '../config/types.ts'
+import type { Backend } from './backend.ts'
+import { connectTo } from './connect.ts'
+
+/** Told when a backend's health turns; `why` is the probe that turned it, for the log. */
+export type HealthListener = (backend: Backend, healthy: boolean, why: string) => void
+
+interface Verdict {
+  readonly healthy: boolean
+  readonly why: string
+}
+
+type Done = (verdict: Verdict) => void
+
+/** Answers longer than this are cut off: the status has been seen. */
+const longestBody = 64 * 1024
+
+/**
+ * Probes one backend again and again, from its creation until `stop`, and keeps `backend.healthy` true to what it finds:
+ * `rise` good probes in a row bring it up, `fall` bad ones take it down. Probes never overlap; their interval varies by
+ * 10 % so that gateways started together do not probe together. Nothing here keeps the process alive between probes.
+ */
+export class HealthCheck {
+  readonly #backend: Backend
+  readonly #config: HealthConfig
+  readonly #onChange: HealthListener
+  /** Probes in a row that contradict the present state. */
+  #streak = 0
+  #timer: NodeJS.Timeout | undefined
+  #probe: { cancel(): void } | undefined
+  #stopped = false
+
+  constructor(backend: Backend, config: HealthConfig, onChange: HealthListener) {
+    this.#backend = backend
+    this.#config = config
+    this.#onChange = onChange
+    this.#run()
+  }
+
+  /** Ends it at once: no timer, no socket and no further change. */
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    this.#probe?.cancel()
+  }
+
+  #run(): void {
+    const started = performance.now()
+    const probe = this.#config.path === undefined ? probeTcp : probeHttp
+    this.#probe = probe(this.#backend, this.#config, (verdict) => {
+      this.#probe = undefined
+      this.#count(verdict)
+      // The listener may have stopped it.
+      if (this.#stopped) return
+      const interval = this.#config.interval * (0.9 + 0.2 * Math.random())
+      const rest = Math.max(1, interval - (performance.now() - started))
+      this.#timer = setTimeout(() => this.#run(), rest).unref()
+    })
+  }
+
+  #count({ healthy, why }: Verdict): void {
+    const backend = this.#backend
+    if (healthy === backend.healthy) {
+      this.#streak = 0
+      return
+    }
+    this.#streak++
+    if (this.#streak < (healthy ? this.#config.rise : this.#config.fall)) return
+    this.#streak = 0
+    backend.healthy = healthy
+    this.#onChange(backend, healthy, why)
+  }
+}
+
+function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done): { cancel(): void } {
+  return connectTo(backend, timeout, (error, socket) => {
+    socket?.on('error', () => {}).destroy()
+    done(error === undefined ? { healthy: true, why: 'connected' } : { healthy: false, why: error.message })
+  })
+}
+
+/** Done when the connection is closed, so that no probe overlaps the one before. */
+function probeHttp(backend: Backend, { path, status, timeout }: HealthConfig, done: Done): { cancel(): void } {
+  const { address, host, port } = backend
+  let verdict: Verdict | undefined
+  let request: ClientRequest
+  const headers = { host: address, 'user-agent': 'postern-health', accept: '*/*', connection: 'close' }
+  try {
+    request = get({ host, port, path, headers, agent: false })
+  } catch (error) {
+    // Node refuses to send such a path; the check of the configuration should have.
+    const timer = setTimeout(done, 0, { healthy: false, why: `${address}: ${(error as Error).message}` })
+    return { cancel: () => clearTimeout(timer) }
+  }
+  function end(found: Verdict): void {
+    verdict ??= found
+    request.destroy()
+  }
+  function finish(): void {
+    clearTimeout(timer)
+    done(verdict ?? { healthy: false, why: `${address}: closed without an answer` })
+  }
+  const timer = setTimeout(() => end({ healthy: false, why: `${address}: no answer within ${timeout} ms` }), timeout)
+
+  request.on('response', (response) => {
+    const code = response.statusCode ?? 0
+    const healthy = status === undefined ? code >= 200 && code < 400 : code === status
+    verdict = { healthy, why: `${address}: GET ${path} answered ${code}` }
+    let received = 0
+    response.on('error', () => {})
+    response.on('data', (chunk: Buffer) => {
+      received += chunk.length
+      if (received > longestBody) request.destroy()
+    })
+  })
+  request.on('error', (error: NodeJS.ErrnoException) => {
+    verdict ??= { healthy: false, why: `${address}: GET ${path} failed: ${error.code ?? error.message}` }
+  })
+  request.on('close', finish)
+
+  return {
+    cancel(): void {
+      clearTimeout(timer)
+      request.off('close', finish)
+      request.destroy()
+    },
+  }
+}

@@ -1,0 +1,109 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Config, UpstreamConfig } from '../config/types.ts'
+import { Backend } from './backend.ts'
+import { type Balance, createBalance } from './balance.ts'
+import { HealthCheck, type HealthListener } from './health.ts'
+import { Upstream } from './upstream.ts'
+
+/** The upstreams of a configuration that is not in force yet. */
+export interface PreparedUpstreams {
+  /** By name. */
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  /**
+   * Puts them in force: new weights and states, probes begun and ended, backends that are gone retired.
+   *
+   * @throws Error if another configuration was committed, or the registry closed, since they were prepared.
+   */
+  commit(): void
+}
+
+/** What outlives a reload, for one upstream. */
+interface Entry {
+  readonly config: UpstreamConfig
+  readonly balance: Balance
+  /** By address. */
+  readonly backends: ReadonlyMap<string, Backend>
+}
+
+/**
+ * Builds the upstreams of each configuration. A backend of the same upstream name, protocol and address is one object
+ * through all of them, with its health, counters and pool; its probes go on undisturbed while the upstream's `health` is
+ * unchanged, and the balance keeps its place while its kind is the same.
+ */
+export class UpstreamRegistry {
+  readonly #onHealth: HealthListener
+  readonly #checks = new Map<Backend, HealthCheck>()
+  #entries: ReadonlyMap<string, Entry> = new Map()
+
+  /** @param onHealth Told when a backend's health turns. */
+  constructor(onHealth: HealthListener = () => {}) {
+    this.#onHealth = onHealth
+  }
+
+  /** Builds and changes nothing; a preparation that is not committed leaves no trace. */
+  prepare(config: Config['upstreams']): PreparedUpstreams {
+    const before = this.#entries
+    const entries = new Map<string, Entry>()
+    const upstreams = new Map<string, Upstream>()
+    for (const [name, upstream] of Object.entries(config)) {
+      const entry = build(name, upstream, before.get(name))
+      entries.set(name, entry)
+      upstreams.set(name, new Upstream(name, upstream, [...entry.backends.values()], entry.balance))
+    }
+    return {
+      upstreams,
+      commit: () => {
+        if (this.#entries !== before) throw new Error('these upstreams are out of date: prepare them again')
+        this.#replace(entries)
+      },
+    }
+  }
+
+  /** Ends all probes and retires all backends; flows that are under way may end. */
+  close(): void {
+    this.#replace(new Map())
+  }
+
+  #replace(entries: ReadonlyMap<string, Entry>): void {
+    const before = this.#entries
+    this.#entries = entries
+    const kept = new Set<Backend>()
+    for (const [name, { config, backends }] of entries) {
+      const sameHealth = isDeepStrictEqual(config.health, before.get(name)?.config.health)
+      for (const { address, weight, state } of config.backends) {
+        const backend = backends.get(address)!
+        backend.weight = weight
+        backend.state = state
+        kept.add(backend)
+        if (!sameHealth) this.#stopCheck(backend)
+        // Without a check nothing would ever bring it up again.
+        if (!config.health.enabled) backend.healthy = true
+        else if (!this.#checks.has(backend)) {
+          this.#checks.set(backend, new HealthCheck(backend, config.health, this.#onHealth))
+        }
+      }
+    }
+    for (const { backends } of before.values()) {
+      for (const backend of backends.values()) {
+        if (kept.has(backend)) continue
+        this.#stopCheck(backend)
+        backend.retire()
+      }
+    }
+  }
+
+  #stopCheck(backend: Backend): void {
+    this.#checks.get(backend)?.stop()
+    this.#checks.delete(backend)
+  }
+}
+
+function build(name: string, config: UpstreamConfig, before: Entry | undefined): Entry {
+  const same = before?.config.protocol === config.protocol ? before : undefined
+  const backends = new Map<string, Backend>()
+  for (const backend of config.backends) {
+    backends.set(backend.address, same?.backends.get(backend.address) ?? new Backend(name, backend))
+  }
+  const balance = same?.config.balance === config.balance ? same.balance : createBalance(config.balance)
+  return { config, balance, backends }
+}

@@ -1,0 +1,139 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { echoBackend, httpBackend } from '../helpers/backend.ts'
+import { open, send } from '../helpers/client.ts'
+import { gatewayFolder, httpConfig } from '../helpers/gateway.ts'
+import { postern } from '../helpers/process.ts'
+import { until } from '../helpers/until.ts'
+
+describe('postern run', () => {
+  it('reloads on SIGHUP with 200 requests in flight and none of them failing', async () => {
+    const held: (() => void)[] = []
+    const backend = await httpBackend((_request, response) => void held.push(() => response.end('ok')))
+    const folder = gatewayFolder(httpConfig([backend.port]))
+    const gateway = postern(['run', '-c', join(folder, 'gateway.json')])
+    const port = await gateway.port('web')
+    const statuses = Array.from({ length: 200 }, () => send(port, '/').then((answer) => answer.status))
+    await until('200 requests in flight', () => held.length === 200)
+    writeFileSync(
+      join(folder, 'gateway.json'),
+      JSON.stringify(httpConfig([backend.port], { routes: { all: { timeout: '9s' } } })),
+    )
+    gateway.child.kill('SIGHUP')
+    await until('the reload', () => gateway.stdout().includes('"msg":"reloaded"'))
+    for (const release of held) release()
+    expect(new Set(await Promise.all(statuses))).toEqual(new Set([200]))
+  })
+
+  it('keeps the old configuration when the new one is refused, and says why', async () => {
+    const backend = await echoBackend()
+    const folder = gatewayFolder(httpConfig([backend.port]))
+    const gateway = postern(['run', '-c', join(folder, 'gateway.json')])
+    const port = await gateway.port('web')
+    writeFileSync(join(folder, 'gateway.json'), '{ "listeners": }')
+    gateway.child.kill('SIGHUP')
+    await until('the refusal', () => gateway.stdout().includes('reload refused'))
+    expect((await send(port, '/')).status).toBe(200)
+  })
+
+  it('drains on SIGTERM: what is in flight finishes, nothing new is taken, exit code 0', async () => {
+    let release: (() => void) | undefined
+    const backend = await httpBackend((_request, response) => {
+      release = () => response.end('done')
+    })
+    const gateway = postern(['run', '-c', join(gatewayFolder(httpConfig([backend.port])), 'gateway.json')])
+    const port = await gateway.port('web')
+    const answer = send(port, '/')
+    await until('the request to be in flight', () => release)
+    gateway.child.kill('SIGTERM')
+    await until('the listener to be closed', () => gateway.stdout().includes('"msg":"draining"'))
+    await expect(open(port)).rejects.toThrow(/ECONNREFUSED/)
+    release!()
+    expect((await answer).body).toBe('done')
+    expect(await gateway.exited).toEqual({ code: 0, signal: null })
+    expect(gateway.stdout()).toContain('"msg":"request"')
+  })
+
+  it('ends at once on a second SIGTERM', async () => {
+    let asked = false
+    const backend = await httpBackend(() => {
+      asked = true
+    })
+    const gateway = postern(['run', '-c', join(gatewayFolder(httpConfig([backend.port])), 'gateway.json')])
+    const answer = send(await gateway.port('web'), '/').catch(() => 'ended')
+    await until('the request to be in flight', () => asked)
+    gateway.child.kill('SIGTERM')
+    await until('the drain', () => gateway.stdout().includes('"msg":"draining"'))
+    gateway.child.kill('SIGTERM')
+    expect(await answer).toBe('ended')
+    expect((await gateway.exited).code).toBe(1)
+  })
+
+  it('never starts half a gateway: a bad configuration exits with 3', async () => {
+    const folder = gatewayFolder(httpConfig([1], { routes: { all: { upstream: 'nowhere' } } }))
+    const gateway = postern(['run', '-c', 'gateway.json'], { cwd: folder })
+    expect((await gateway.exited).code).toBe(3)
+    expect(gateway.stderr()).toContain('gateway.json routes.all.upstream: there is no upstream "nowhere"')
+  })
+
+  it('exits with 3 when the file is missing', async () => {
+    const gateway = postern(['run', '-c', 'missing.json'])
+    expect((await gateway.exited).code).toBe(3)
+    expect(gateway.stderr()).toContain('missing.json')
+  })
+
+  it('says which address is taken, and exits with 1', async () => {
+    const backend = await echoBackend()
+    const config = httpConfig([backend.port], { listeners: { web: { port: backend.port } } })
+    const gateway = postern(['run', '-c', join(gatewayFolder(config), 'gateway.json')])
+    expect((await gateway.exited).code).toBe(1)
+    expect(gateway.stderr()).toContain(`listener "web" cannot listen on 127.0.0.1 port ${backend.port}`)
+  })
+})
+
+describe('the command line', () => {
+  it('check prints a useful line for each of five different mistakes and exits with 3', async () => {
+    const config = {
+      listeners: { web: { port: 8080 }, db: { protocol: 'tcp', port: 5432 } },
+      routes: {
+        orders: { listener: 'web', upstream: 'orderz' },
+        database: { listener: 'db', match: { path: '/x' }, upstream: 'rows' },
+      },
+      upstreams: {
+        orders: { backends: [{ address: '127.0.0.1:9001' }], balanse: 'round-robin' },
+        rows: { protocol: 'tcp', backends: [{ address: '127.0.0.1:9002' }] },
+      },
+      policies: {
+        keys: { plugin: 'key-auth', options: { keyz: {} } },
+        secret: { plugin: 'sticky-cookie', options: { secret: '$' + '{env:NOT_SET}' } },
+      },
+    }
+    const run = postern(['check', '-c', 'gateway.json'], { cwd: gatewayFolder(config) })
+    expect((await run.exited).code).toBe(3)
+    const text = run.stdout()
+    expect(text).toContain('gateway.json routes.orders.upstream: there is no upstream "orderz"; did you mean "orders"?')
+    expect(text).toMatch(/routes\.database\.match.*tcp listeners see no path/)
+    expect(text).toMatch(/upstreams\.orders.*balanse.*balance/)
+    expect(text).toMatch(/policies\.keys\.options.*keyz.*keys/)
+    expect(text).toMatch(/NOT_SET/)
+  })
+
+  it('version prints the version, an unknown command is a usage error', async () => {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
+      version: string
+    }
+    const printed = postern(['version'])
+    expect((await printed.exited).code).toBe(0)
+    expect(printed.stdout().trim()).toBe(version)
+    expect((await postern(['runn']).exited).code).toBe(64)
+  })
+
+  it('schema prints a JSON Schema that knows the options of the plugins', async () => {
+    const run = postern(['schema'])
+    expect((await run.exited).code).toBe(0)
+    const text = run.stdout()
+    expect(JSON.parse(text)).toHaveProperty('properties.listeners')
+    expect(text).toContain('Request header that carries the key')
+  })
+})

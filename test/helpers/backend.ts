@@ -1,0 +1,66 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+
+export interface TestBackend {
+  readonly port: number
+  /** Connections open right now. */
+  readonly sockets: ReadonlySet<Socket>
+  close(): Promise<void>
+}
+
+/** A real HTTP server on a free port; closed when the test is over. */
+export function httpBackend(
+  handler: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<TestBackend> {
+  return started(createHttpServer(handler as RequestListener))
+}
+
+/** Answers every request with JSON of what it saw. */
+export function echoBackend(name = 'app'): Promise<TestBackend> {
+  return httpBackend((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const { method, url, headers, rawHeaders } = request
+      const body = Buffer.concat(chunks).toString()
+      response.setHeader('content-type', 'application/json')
+      response.setHeader('x-backend', name)
+      response.end(JSON.stringify({ name, method, url, headers, rawHeaders, body }))
+    })
+  })
+}
+
+/** A real TCP server on a free port; closed when the test is over. Sockets allow half-open use. */
+export function tcpBackend(handler: (socket: Socket) => void): Promise<TestBackend> {
+  return started(createServer({ allowHalfOpen: true }, handler))
+}
+
+/** A port on which nothing listens. */
+export async function deadPort(): Promise<number> {
+  const backend = await tcpBackend(() => {})
+  await backend.close()
+  return backend.port
+}
+
+async function started(server: Server): Promise<TestBackend> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve())
+      for (const socket of sockets) socket.destroy()
+    })
+  onTestFinished(close)
+  return { port: (server.address() as AddressInfo).port, sockets, close }
+}

@@ -1,0 +1,80 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { Gateway } from '../../core/gateway.ts'
+import { until } from './until.ts'
+
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
+
+export interface TestGateway {
+  readonly gateway: Gateway
+  /** Folder of the configuration. */
+  readonly folder: string
+  /** Every line logged so far. */
+  readonly log: Record<string, unknown>[]
+  port(listener: string): number
+  /** Writes another configuration and reloads. */
+  reload(config: Json): Promise<void>
+  /** Waits for a log record. */
+  record(matches: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
+}
+
+/** A folder with a configuration and whatever other files it needs; gone when the test is. */
+export function gatewayFolder(config: Json, files: Record<string, string> = {}): string {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-test-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  for (const [name, text] of Object.entries({ 'gateway.json': JSON.stringify(config), ...files })) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), text)
+  }
+  return folder
+}
+
+/** Starts a gateway in this process; closed when the test is over. */
+export async function startGateway(
+  config: Json,
+  files: Record<string, string> = {},
+  env: NodeJS.ProcessEnv = {},
+): Promise<TestGateway> {
+  const folder = gatewayFolder(config, files)
+  const log: Record<string, unknown>[] = []
+  const stream = { write: (line: string): void => void log.push(JSON.parse(line) as Record<string, unknown>) }
+  const gateway = await Gateway.start({ config: join(folder, 'gateway.json'), env, log: stream })
+  onTestFinished(() => gateway.close())
+  return {
+    gateway,
+    folder,
+    log,
+    port: (listener) => gateway.port(listener) ?? 0,
+    reload: (next) => {
+      writeFileSync(join(folder, 'gateway.json'), JSON.stringify(next))
+      return gateway.reload()
+    },
+    record: (matches) => until('a log record', () => log.find(matches)),
+  }
+}
+
+/** The smallest gateway: one http listener, one route, one upstream with these backends; `extra` is merged over it. */
+export function httpConfig(
+  ports: readonly number[],
+  extra: { [section: string]: { [name: string]: Json } } = {},
+): Json {
+  const base: { [section: string]: { [name: string]: Json } } = {
+    listeners: { web: { address: '127.0.0.1', port: 0 } },
+    routes: { all: { listener: 'web', upstream: 'app' } },
+    upstreams: { app: { backends: ports.map((port) => ({ address: `127.0.0.1:${port}` })), health: false } },
+  }
+  return merge(base, extra) as Json
+}
+
+function merge(base: Json, extra: Json): Json {
+  if (!isObject(base) || !isObject(extra)) return extra
+  const merged: { [name: string]: Json } = { ...base }
+  for (const [name, value] of Object.entries(extra)) merged[name] = name in base ? merge(base[name]!, value) : value
+  return merged
+}
+
+function isObject(value: Json): value is { [name: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

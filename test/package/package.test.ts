@@ -1,0 +1,127 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { blocksOf } from '../rules/markdown.ts'
+import { read, root } from '../rules/sources.ts'
+import { type CommandOptions, finish, launch, portOf } from './command.ts'
+
+const work = mkdtempSync(join(tmpdir(), 'postern-package-'))
+const stage = join(work, 'stage')
+const project = join(work, 'project')
+const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}` }
+const here: CommandOptions = { cwd: project, env }
+
+// What a user does: the package as it would be published, installed into an empty folder. It is built from a copy of
+// the tree, so that nobody's `dist` is taken away.
+beforeAll(async () => {
+  const leaveOut = ['node_modules', 'dist', '.git']
+  for (const name of readdirSync(root).filter((name) => !leaveOut.includes(name))) {
+    cpSync(join(root, name), join(stage, name), { recursive: true })
+  }
+  symlinkSync(join(root, 'node_modules'), join(stage, 'node_modules'))
+  await succeed(['npm', 'pack', '--pack-destination', work], { cwd: stage, env })
+  const tarball = readdirSync(work).find((name) => name.endsWith('.tgz'))!
+  mkdirSync(project)
+  writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true, "type": "module" }')
+  await succeed(['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', join(work, tarball)], here)
+}, 300_000)
+
+afterAll(() => rmSync(work, { recursive: true }))
+
+test('the package holds what it needs and no source', () => {
+  const installed = join(project, 'node_modules/postern')
+  for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'gateway.json', 'policies', 'sdk/schemas/gateway.json']) {
+    expect(existsSync(join(installed, path)), path).toBe(true)
+  }
+  const files = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'))
+  expect(files.filter((path) => !path.endsWith('.d.ts') || path.includes('.test.'))).toEqual([])
+  expect(files).toContain(join('dist', 'sdk', 'index.d.ts'))
+})
+
+describe('the command', () => {
+  test('npx postern version', async () => {
+    const { code, stdout } = await finish(['npx', 'postern', 'version'], here)
+    expect(code).toBe(0)
+    expect(stdout).toContain(JSON.parse(read('package.json')).version)
+  })
+
+  test('an old Node is told what to do', async () => {
+    const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '20.1.0' } })`
+    const command = [process.execPath, '--import', old, 'node_modules/postern/dist/core/bin.js', 'version']
+    const { code, stderr } = await finish(command, here)
+    expect(code).toBe(1)
+    expect(stderr.trim().split('\n')).toEqual([
+      expect.stringContaining('needs Node 24 or later; this is Node 20.1.0'),
+      expect.stringContaining('npm install node@26'),
+    ])
+  })
+
+  test.each(['node_modules/postern/gateway.json', join(root, 'docker/gateway.json')])('check -c %s', async (file) => {
+    await succeed(['npx', 'postern', 'check', '-c', file], here)
+  })
+})
+
+test('the gateway and the plugin of README.md run', async () => {
+  const [fiveLines, policy] = blocksOf(read('README.md'), 'json')
+  const [plugin] = blocksOf(read('README.md'), 'ts')
+  const file = JSON.parse(fiveLines!)
+  file.listeners.web = { address: '127.0.0.1', port: 0, policies: ['closed'] }
+  writeFileSync(join(project, 'gateway.json'), JSON.stringify(file))
+  write('policies/closed.json', policy!)
+  write('plugins/maintenance/index.ts', plugin!)
+
+  const gateway = launch(['node_modules/.bin/postern', 'run'], here)
+  const answer = await fetch(`http://127.0.0.1:${await portOf(gateway, 'web')}/orders/1`)
+  expect(answer.status).toBe(503)
+  expect(answer.headers.get('retry-after')).toBe('600')
+  expect(await answer.json()).toMatchObject({ title: 'back at six' })
+  // The process that was started is the one that serves: a signal arrives, and its status comes back.
+  expect(await gateway.stop('SIGTERM')).toBe(0)
+}, 60_000)
+
+test('the types reach those who write against it', async () => {
+  const source = [
+    "import { Gateway } from 'postern'",
+    "import { definePlugin } from 'postern/sdk'",
+    "import { testPlugin } from 'postern/testing'",
+    '',
+    'export default definePlugin({',
+    "  name: 'typed',",
+    "  options: { type: 'object', additionalProperties: false, properties: { size: { type: 'integer', default: 1 } } },",
+    '  onRequest({ options }) {',
+    '    options.size satisfies number',
+    '    // @ts-expect-error: no such option',
+    '    options.sise',
+    '  },',
+    '})',
+    'export const entries = [Gateway.start, testPlugin]',
+  ]
+  write('typed.ts', source.join('\n'))
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'esnext', '--skipLibCheck', 'typed.ts']
+  await succeed([process.execPath, join(root, 'node_modules/.bin/tsc'), '--ignoreConfig', ...options], here)
+}, 60_000)
+
+test('the entries load', async () => {
+  const entry = (path: string): string => pathToFileURL(join(project, 'node_modules/postern/dist', path)).href
+  const code = `
+    const [gateway, sdk, testing] = await Promise.all(['', '/sdk', '/testing'].map((path) => import('postern' + path)))
+    const main = await import('${entry('sdk/index.js')}')
+    if (main.definePlugin !== sdk.definePlugin) throw new Error('two copies of the sdk')
+    console.log(typeof gateway.Gateway.start, typeof sdk.reply, typeof testing.testPlugin)
+  `
+  const command = [process.execPath, '--no-node-snapshot', '--input-type=module', '--eval', code]
+  expect((await succeed(command, here)).trim()).toBe('function function function')
+})
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(join(project, path)), { recursive: true })
+  writeFileSync(join(project, path), text)
+}
+
+async function succeed(command: readonly string[], options: CommandOptions): Promise<string> {
+  const { code, stdout, stderr } = await finish(command, options)
+  expect(code, `${command.join(' ')}\n${stdout}${stderr}`).toBe(0)
+  return stdout
+}

@@ -1,0 +1,76 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { MatchConfig } from '../../core/config/types.ts'
+import { Fields } from '../../core/http1/fields.ts'
+import { findConflicts } from '../../core/route/conflicts.ts'
+import { compileRoutes } from '../../core/route/table.ts'
+import file from '../cases/route/table.json' with { type: 'json' }
+import { requests, routeSets } from './arbitrary.ts'
+import { allThatMatch } from './reference.ts'
+
+interface Case {
+  title: string
+  routes: Record<string, MatchConfig>
+  requests: {
+    host?: string
+    path?: string
+    query?: string
+    method?: string
+    headers?: Record<string, string>
+    finds: string | null
+  }[]
+}
+
+describe.each(file as unknown as Case[])('$title', ({ routes, requests }) => {
+  const table = compileRoutes(Object.entries(routes).map(([name, match]) => ({ name, match })))
+  test.each(requests)('%j', ({ host = 'a.org', path = '/', query = '', method = 'GET', headers = {}, finds }) => {
+    const fields = new Fields(Object.entries(headers).flat())
+    expect(table.find({ host, path, query, method, fields })?.name ?? null).toBe(finds)
+  })
+})
+
+test('the answer is that of the plain definition', () => {
+  fc.assert(
+    fc.property(routeSets, requests, (routes, request) => {
+      const refused = new Set(findConflicts(routes).map(({ b }) => b))
+      const kept = routes.filter(({ name }) => !refused.has(name))
+      expect(compileRoutes(kept).find(request)?.name).toBe(allThatMatch(kept, request)[0]?.name)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('the order of the routes never matters', () => {
+  const shuffled = routeSets.chain((routes) =>
+    fc.tuple(fc.constant(routes), fc.shuffledSubarray(routes, { minLength: routes.length })),
+  )
+  fc.assert(
+    fc.property(shuffled, requests, ([routes, others], request) => {
+      expect(compileRoutes(others).find(request)).toBe(compileRoutes(routes).find(request))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('a look-up does not depend on the number of routes', () => {
+  const request = { host: 'h1.example.com', path: '/part-1/1/x', query: '', method: 'GET', fields: new Fields() }
+  /** Shortest of several rounds, so that a busy machine does not count. */
+  const cost = (size: number): number => {
+    const routes = Array.from({ length: size }, (_, i) => ({
+      name: `route-${i}`,
+      // Hosts and paths grow alike: half of the routes share one host, each of the others has its own.
+      match: i % 2 ? { host: '*.example.com', path: `/part-1/${i}/*` } : { host: `h${i}.example.org` },
+    }))
+    const table = compileRoutes(routes)
+    expect(table.find(request)?.name).toBe('route-1')
+    const rounds = Array.from({ length: 10 }, () => {
+      const start = performance.now()
+      for (let i = 0; i < 1000; i++) table.find(request)
+      return performance.now() - start
+    })
+    return Math.min(...rounds)
+  }
+  const few = cost(10)
+  // A walk over the routes would make it a thousand times more.
+  expect(cost(10_000)).toBeLessThan(few * 20)
+})

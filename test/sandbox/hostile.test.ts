@@ -1,0 +1,130 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import type { GrantHost } from '../../core/grants/grant-host.ts'
+import { type Harness, headerOf, openHarness, until } from './harness.ts'
+
+let harness: Harness
+afterEach(() => harness.sandbox.close())
+
+describe.each(['/loop', '/microtasks', '/regex', '/getter', '/loop-after-grant'])(
+  'a hook that never ends: %s',
+  (path) => {
+    test('gets PT, its 50 neighbours normal answers, and the next call works', async () => {
+      harness = await openHarness([{ plugin: 'hostile' }])
+      const before = Array.from({ length: 25 }, (_, i) => harness.run(0, `/before/${i}`))
+      const hog = harness.run(0, path)
+      const after = Array.from({ length: 25 }, (_, i) => harness.run(0, `/after/${i}`))
+
+      expect(await hog).toMatchObject({ kind: 'failed', code: 'PT' })
+      expect((await Promise.all(before)).map((verdict) => headerOf(verdict))).toEqual(
+        before.map((_, i) => `/before/${i}`),
+      )
+      expect((await Promise.all(after)).map((verdict) => headerOf(verdict))).toEqual(after.map((_, i) => `/after/${i}`))
+      expect(headerOf(await harness.run(0, '/next'))).toBe('/next')
+      expect(harness.events).toContainEqual(
+        expect.objectContaining({ type: 'timeout', plugin: 'hostile', policy: 'policy-0', hook: 'onRequest' }),
+      )
+      expect(harness.events.filter(({ type }) => type === 'timeout')).toHaveLength(1)
+    })
+  },
+)
+
+test('a plugin that fills its heap gets PM, its neighbours normal answers', async () => {
+  harness = await openHarness([{ plugin: 'hostile', limits: { memory: 16, time: 2_000 } }])
+  const calls = ['/a', '/heap', '/b'].map((path) => harness.run(0, path))
+  const [a, heap, b] = await Promise.all(calls)
+  expect(heap).toMatchObject({ kind: 'failed', code: 'PM' })
+  expect([headerOf(a!), headerOf(b!)]).toEqual(['/a', '/b'])
+  expect(headerOf(await harness.run(0, '/next'))).toBe('/next')
+})
+
+test('honest slow calls are not blamed for being many', async () => {
+  harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'slow', fields: [] }])
+  const verdicts = await Promise.all(Array.from({ length: 32 }, () => harness.run(1)))
+  expect(verdicts.every(({ kind }) => kind === 'done')).toBe(true)
+  // A busy machine may cost an isolate, but never a verdict.
+  expect(harness.events.filter(({ type }) => type !== 'replaced')).toEqual([])
+})
+
+test('a promise rejected and left alone fails nobody', async () => {
+  harness = await openHarness([{ plugin: 'hostile' }])
+  const verdicts = await Promise.all(['/a', '/rejection', '/b'].map((path) => harness.run(0, path)))
+  expect(verdicts.map(({ kind }) => kind)).toEqual(['done', 'done', 'done'])
+  expect(headerOf(verdicts[2]!)).toBe('/b')
+  expect(harness.events).toEqual([{ type: 'rejection', plugin: 'local', message: 'left alone' }])
+})
+
+test('a promise that never settles ends at the deadline', async () => {
+  harness = await openHarness([{ plugin: 'hostile' }], { wait: 50 })
+  expect(await harness.run(0, '/never')).toMatchObject({ kind: 'failed', code: 'PT' })
+  expect(headerOf(await harness.run(0, '/next'))).toBe('/next')
+})
+
+test.each([
+  ['/many', 'RangeError: one call may ask for 1000 things at most'],
+  ['/large', 'RangeError: one call may write 262144 characters at most'],
+  ['/grants', 'GrantError: counter.take: one hook call may use 64 grant operations at most'],
+  ['/deep', 'RangeError: Maximum call stack size exceeded'],
+])('%s fails by itself', async (path, message) => {
+  harness = await openHarness([{ plugin: 'hostile', limits: { time: 200 } }])
+  const verdicts = await Promise.all([harness.run(0, path), harness.run(0, '/b')])
+  expect(verdicts[0]).toMatchObject({ kind: 'failed', code: 'PE', message: expect.stringContaining(message) })
+  expect(headerOf(verdicts[1]!)).toBe('/b')
+})
+
+test('hooks that wait live through the loss of their isolate, and nothing is done twice', async () => {
+  const performed: string[] = []
+  const waiting: (() => void)[] = []
+  const grants: GrantHost = {
+    perform: ({ operation, args }) => {
+      performed.push(`${operation} ${args[0]}`)
+      const values = operation === 'counter.take' ? ['1', '2', '30'] : operation === 'digest.verify' ? ['1'] : ['mac']
+      if (operation !== 'counter.take') return Promise.resolve(values)
+      return new Promise((resolve) => waiting.push(() => resolve(values)))
+    },
+  }
+  harness = await openHarness([{ plugin: 'budget', fields: ['path', 'client.ip'] }, { plugin: 'hostile' }], { grants })
+  const suspended = ['a', 'b', 'c'].map((name) => harness.run(0, `/${name}`, name))
+  await until(() => waiting.length === 3)
+
+  expect(await harness.run(1, '/loop')).toMatchObject({ code: 'PT' })
+  expect(headerOf(await harness.run(1, '/next'))).toBe('/next')
+  for (const resolve of waiting) resolve()
+
+  const verdicts = await Promise.all(suspended)
+  expect(verdicts.map((verdict) => [headerOf(verdict, 'x-mac'), headerOf(verdict, 'x-left')])).toEqual([
+    ['mac', '2'],
+    ['mac', '2'],
+    ['mac', '2'],
+  ])
+  const once = ['a', 'b', 'c'].map((name) => `counter.take ${name}`)
+  expect(performed.filter((call) => call.startsWith('counter')).sort()).toEqual(once)
+  expect(performed).toHaveLength(9)
+})
+
+test('what is cancelled never settles, and what it still does is dropped', async () => {
+  const waiting: ((values: string[]) => void)[] = []
+  const grants: GrantHost = { perform: () => new Promise((resolve) => waiting.push(resolve)) }
+  harness = await openHarness([{ plugin: 'budget', fields: ['path', 'client.ip'] }, { plugin: 'hostile' }], { grants })
+  let settled = 0
+  const settle = (): void => {
+    settled++
+  }
+  const queued = harness.start(0, settle, '/a', 'a')
+  harness.sandbox.cancel(queued)
+  const suspended = harness.start(0, settle, '/b', 'b')
+  await until(() => waiting.length === 1)
+  harness.sandbox.cancel(suspended)
+  waiting[0]!(['mac'])
+  await harness.run(1, '/x')
+  await harness.run(1, '/y')
+  expect(settled).toBe(0)
+  expect(waiting).toHaveLength(1)
+})
+
+test('close lets calls end and takes no new ones', async () => {
+  harness = await openHarness([{ plugin: 'budget', fields: ['path', 'client.ip'] }])
+  const running = harness.run(0, '/a', 'a')
+  harness.sandbox.close()
+  expect((await running).kind).toBe('done')
+  expect(await harness.run(0, '/b', 'b')).toMatchObject({ kind: 'failed', message: 'the sandbox is closed' })
+})

@@ -1,0 +1,99 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Backend } from '../../core/upstream/backend.ts'
+import { createBalance } from '../../core/upstream/balance.ts'
+import { backendsOf } from './configs.ts'
+
+const kinds = ['round-robin', 'least-connections'] as const
+const weights = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 8 })
+
+function picks(kind: (typeof kinds)[number], weights: number[], count: number): string {
+  const backends = backendsOf(weights)
+  const balance = createBalance(kind)
+  return Array.from({ length: count }, () => 'abcdefgh'[backends.indexOf(balance.pick(backends)!)]).join('')
+}
+
+describe.each(kinds)('%s', (kind) => {
+  test('gives every backend exactly its share of idle ones', () => {
+    fc.assert(
+      fc.property(weights, fc.integer({ min: 1, max: 4 }), (weights, rounds) => {
+        const round = weights.reduce((sum, weight) => sum + weight)
+        const picked = picks(kind, weights, rounds * round)
+        weights.forEach((weight, i) => {
+          expect(picked.split('abcdefgh'[i]!).length - 1).toBe(weight * rounds)
+        })
+      }),
+    )
+  })
+
+  test('never picks outside the candidates, whatever was picked before', () => {
+    fc.assert(
+      fc.property(weights, fc.array(fc.nat({ max: 255 }), { maxLength: 50 }), (weights, masks) => {
+        const backends = backendsOf(weights)
+        const balance = createBalance(kind)
+        for (const mask of masks) {
+          const candidates = backends.filter((_, i) => mask & (1 << i))
+          const picked = balance.pick(candidates)
+          if (candidates.length === 0) expect(picked).toBeUndefined()
+          else expect(candidates).toContain(picked)
+          picked?.acquire()
+        }
+      }),
+    )
+  })
+})
+
+test('round-robin is smooth', () => {
+  expect(picks('round-robin', [5, 1, 1], 7)).toBe('aabacaa')
+})
+
+test('round-robin stays within reach of the shares after any changes of the candidates', () => {
+  fc.assert(
+    fc.property(weights, fc.array(fc.nat({ max: 255 }), { maxLength: 200 }), (weights, masks) => {
+      const backends = backendsOf(weights)
+      const balance = createBalance('round-robin')
+      for (const mask of masks) balance.pick(backends.filter((_, i) => mask & (1 << i)))
+      const counts = new Map<Backend, number>(backends.map((backend) => [backend, 0]))
+      const round = weights.reduce((sum, weight) => sum + weight)
+      for (let i = 0; i < round * 10; i++) {
+        const picked = balance.pick(backends)!
+        counts.set(picked, counts.get(picked)! + 1)
+      }
+      for (const [backend, count] of counts) expect(Math.abs(count - backend.weight * 10)).toBeLessThan(backends.length)
+    }),
+  )
+})
+
+test('a backend that was away gets no burst when it is back', () => {
+  const [a, b] = backendsOf([1, 1]) as [Backend, Backend]
+  const balance = createBalance('round-robin')
+  for (let i = 0; i < 100; i++) balance.pick([a])
+  const after = Array.from({ length: 6 }, () => balance.pick([a, b]))
+  expect(after.filter((backend) => backend === b)).toHaveLength(3)
+})
+
+test('least-connections never picks one that has strictly more active for its weight', () => {
+  const loads = fc.array(fc.record({ weight: fc.integer({ min: 1, max: 1_000 }), active: fc.nat({ max: 50 }) }), {
+    minLength: 1,
+    maxLength: 8,
+  })
+  fc.assert(
+    fc.property(loads, (loads) => {
+      const backends = backendsOf(loads.map((load) => load.weight))
+      loads.forEach((load, i) => {
+        for (let n = 0; n < load.active; n++) backends[i]!.acquire()
+      })
+      const picked = createBalance('least-connections').pick(backends)!
+      for (const other of backends)
+        expect(picked.active * other.weight).toBeLessThanOrEqual(other.active * picked.weight)
+    }),
+  )
+})
+
+test('least-connections goes round among those that tie', () => {
+  const backends = backendsOf([1, 1, 1])
+  const balance = createBalance('least-connections')
+  backends[1]!.acquire()
+  const picked = Array.from({ length: 4 }, () => backends.indexOf(balance.pick(backends)!))
+  expect(picked).toEqual([0, 2, 0, 2])
+})

@@ -1,0 +1,185 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { expect, test } from 'vitest'
+import { type Pipe, type PipeResult, pipe } from '../../core/upstream/pipe.ts'
+import { errorOf, pair, readAll, until } from './sockets.ts'
+
+interface Relay {
+  /** The program at the client's end, and the one at the backend's. */
+  client: Socket
+  backend: Socket
+  /** The gateway's sockets. */
+  inner: [Socket, Socket]
+  pipe: Pipe
+  results: PipeResult[]
+}
+
+/** A client and a backend with a pipe between them. */
+async function relay(settings: { idle?: number; before?: (client: Socket, inner: Socket) => unknown } = {}) {
+  const [client, clientSide] = await pair()
+  const [backendSide, backend] = await pair()
+  await settings.before?.(client, clientSide)
+  const results: PipeResult[] = []
+  const made = pipe(clientSide, backendSide, {
+    idle: settings.idle ?? 10_000,
+    onEnd: (result) => results.push(result),
+  })
+  return { client, backend, inner: [clientSide, backendSide], pipe: made, results } satisfies Relay as Relay
+}
+
+const own = ['data', 'end', 'error', 'close', 'drain']
+
+/** The one result, once all is over, after a look at what must be left behind: nothing. */
+async function resultOf({ results, inner }: Relay): Promise<PipeResult> {
+  await until(() => results.length > 0)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(results).toHaveLength(1)
+  for (const socket of inner) {
+    expect(socket.destroyed).toBe(true)
+    const fresh = await freshCounts
+    expect(own.map((name) => socket.listenerCount(name))).toEqual(fresh)
+  }
+  return results[0]!
+}
+
+/** What node itself has on a socket. */
+const freshCounts = pair().then((sockets) => {
+  for (const socket of sockets) socket.destroy()
+  return own.map((name) => sockets[0].listenerCount(name))
+})
+
+test('forwards the end of one direction and keeps the other: an echo that answers after the FIN', async () => {
+  const flow = await relay()
+  const { client, backend } = flow
+  client.end('ping')
+  const question = await readAll(backend)
+  expect(flow.results).toHaveLength(0)
+  backend.write(`${question}, `)
+  backend.end('pong')
+  expect(await readAll(client)).toBe('ping, pong')
+  expect(await resultOf(flow)).toEqual({ bytesIn: 4, bytesOut: 10, error: undefined, outcome: undefined })
+})
+
+test('the backend may end first', async () => {
+  const flow = await relay()
+  flow.backend.end('hello')
+  expect(await readAll(flow.client)).toBe('hello')
+  flow.client.end('thanks')
+  expect(await readAll(flow.backend)).toBe('thanks')
+  expect(await resultOf(flow)).toMatchObject({ bytesIn: 6, bytesOut: 5, outcome: undefined })
+})
+
+test('loses nothing that came before the pipe, not even the end', async () => {
+  const flow = await relay({
+    async before(client, inner) {
+      client.end('world')
+      inner.unshift('hello ')
+    },
+  })
+  expect(await readAll(flow.backend)).toBe('hello world')
+  flow.backend.end()
+  expect(await resultOf(flow)).toMatchObject({ bytesIn: 11, outcome: undefined })
+})
+
+test('20 MB both ways, with readers that stop for a while: all arrives, and the gateway holds little', async () => {
+  const flow = await relay()
+  const size = 20 * 1024 * 1024
+  const block = Buffer.alloc(size, 'x')
+  flow.client.end(block)
+  flow.backend.end(block)
+  const [near, far] = flow.inner
+  const held = () => near.writableLength + near.readableLength + far.writableLength + far.readableLength
+  // Nobody reads yet: the pipe stops by itself when the buffers of the system are full.
+  await until(() => near.writableNeedDrain && far.writableNeedDrain)
+  let most = 0
+  const received = [0, 0]
+  ;[flow.client, flow.backend].forEach((socket, i) => {
+    socket.on('data', (chunk) => {
+      received[i]! += chunk.length
+      most = Math.max(most, held())
+      socket.pause()
+      setImmediate(() => socket.resume())
+    })
+    socket.resume()
+  })
+  expect(await resultOf(flow)).toMatchObject({ bytesIn: size, bytesOut: size, outcome: undefined })
+  await until(() => received.every((count) => count === size))
+  expect(most).toBeLessThan(1024 * 1024)
+})
+
+test('silence in both directions ends it, bytes in one keep it', async () => {
+  const flow = await relay({ idle: 500 })
+  const seen = errorOf(flow.client)
+  errorOf(flow.backend)
+  // Longer than the idle time, in one direction only.
+  const started = performance.now()
+  while (performance.now() - started < 800) {
+    flow.client.write('.')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  expect(flow.results).toHaveLength(0)
+  const result = await resultOf(flow)
+  expect(result).toMatchObject({ outcome: 'SI', error: { code: 'SI', status: 504 } })
+  expect(await seen).toBe('ECONNRESET')
+})
+
+test.each([
+  { side: 'client', outcome: 'DC' },
+  { side: 'backend', outcome: 'UR' },
+] as const)('a reset of the $side resets the other side', async ({ side, outcome }) => {
+  const flow = await relay()
+  const other = side === 'client' ? flow.backend : flow.client
+  const seen = errorOf(other)
+  flow[side].write('half an answ')
+  await once(other, 'data')
+  flow[side].resetAndDestroy()
+  expect(await seen).toBe('ECONNRESET')
+  expect(await resultOf(flow)).toMatchObject({ outcome, error: { message: expect.stringContaining('ECONNRESET') } })
+})
+
+test('a side that was reset before the pipe resets the other', async () => {
+  const flow = await relay({
+    async before(client, inner) {
+      const closed = errorOf(inner)
+      client.resetAndDestroy()
+      await closed
+      inner.removeAllListeners()
+    },
+  })
+  const seen = errorOf(flow.backend)
+  expect(flow.results).toHaveLength(0)
+  expect(await seen).toBe('ECONNRESET')
+  await until(() => flow.results.length > 0)
+  expect(flow.results).toMatchObject([{ outcome: 'DC' }])
+})
+
+test('close resets both, once', async () => {
+  const flow = await relay()
+  const seen = [errorOf(flow.client), errorOf(flow.backend)]
+  flow.pipe.close()
+  flow.pipe.close()
+  expect(await Promise.all(seen)).toEqual(['ECONNRESET', 'ECONNRESET'])
+  expect(await resultOf(flow)).toMatchObject({ outcome: 'SD' })
+  flow.pipe.close()
+})
+
+test('a cut-off answer is reset and not ended, though its end had been forwarded', async () => {
+  const flow = await relay({ idle: 100 })
+  errorOf(flow.backend)
+  flow.backend.end(Buffer.alloc(20 * 1024 * 1024))
+  const result = await resultOf(flow)
+  expect(result.outcome).toBe('SI')
+  expect(await errorOf(flow.client)).toBe('ECONNRESET')
+  flow.backend.destroy()
+})
+
+test('closes while an end is on its way', async () => {
+  const flow = await relay()
+  const received = readAll(flow.backend)
+  flow.inner[0].once('end', () => process.nextTick(() => flow.pipe.close()))
+  flow.client.end()
+  expect(await resultOf(flow)).toMatchObject({ outcome: 'SD' })
+  expect(await received).toBe('')
+  flow.backend.destroy()
+  flow.client.destroy()
+})

@@ -1,0 +1,164 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import type { UpstreamConfig } from '../../core/config/types.ts'
+import { UpstreamRegistry } from '../../core/upstream/registry.ts'
+import type { Upstream } from '../../core/upstream/upstream.ts'
+import { backendConfig, healthConfig, upstreamConfig } from './configs.ts'
+import { listen, until } from './sockets.ts'
+
+const a = backendConfig('127.0.0.1:1001')
+const b = backendConfig('127.0.0.1:1002')
+
+const endings: (() => unknown)[] = []
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end()
+})
+
+/** A registry, and a short way to put one upstream "app" in force. */
+function setUp() {
+  const events: string[] = []
+  const registry = new UpstreamRegistry((backend, healthy) => events.push(`${backend.upstream} ${healthy}`))
+  endings.push(() => registry.close())
+  function use(config: UpstreamConfig): Upstream {
+    const { upstreams, commit } = registry.prepare({ app: config })
+    commit()
+    return upstreams.get('app')!
+  }
+  return { registry, use, events }
+}
+
+/** Counts the probes that come by TCP. */
+async function probed() {
+  const sockets: Socket[] = []
+  const server = createServer((socket) => sockets.push(socket.on('error', () => {}).resume()))
+  const port = await listen(server)
+  endings.push(() => new Promise((resolve) => server.close(resolve)))
+  /** How many came until now: a connection of our own, not counted, comes after all that were begun before it. */
+  async function count(): Promise<number> {
+    const own = connect(port, '127.0.0.1')
+    await once(own, 'connect')
+    const { localPort } = own
+    await until(() => sockets.some((socket) => socket.remotePort === localPort))
+    own.destroy()
+    sockets.splice(
+      sockets.findIndex((socket) => socket.remotePort === localPort),
+      1,
+    )
+    return sockets.length
+  }
+  return { address: `127.0.0.1:${port}`, sockets, count }
+}
+
+test('keeps a backend of the same upstream, protocol and address, and takes over its weight and state', () => {
+  const { use } = setUp()
+  const [first] = use(upstreamConfig([a, b])).backends
+  first!.acquire()
+  const after = use(upstreamConfig([b, { ...a, weight: 5, state: 'drain' }]))
+  expect(after.backends[1]).toBe(first)
+  expect(first).toMatchObject({ active: 1, weight: 5, state: 'drain' })
+  expect(after.candidates([])).toEqual([after.backends[0]])
+  expect(use(upstreamConfig([a], { protocol: 'tcp' })).backends[0]).not.toBe(first)
+})
+
+test('backends of equal address in different upstreams are different', () => {
+  const { registry } = setUp()
+  const { upstreams } = registry.prepare({ app: upstreamConfig([a]), other: upstreamConfig([a]) })
+  expect(upstreams.get('app')!.backends[0]).not.toBe(upstreams.get('other')!.backends[0])
+})
+
+test('nothing changes before commit, nor without it', async () => {
+  const { registry, use } = setUp()
+  const { address, count } = await probed()
+  const upstream = use(upstreamConfig([a]))
+  const pool = { close: () => expect.fail('closed') }
+  upstream.backends[0]!.pool = pool
+  registry.prepare({
+    app: upstreamConfig([backendConfig(address)], { health: healthConfig() }),
+  })
+  registry.prepare({ app: upstreamConfig([{ ...a, weight: 9, state: 'down' }]) })
+  expect(upstream.backends[0]).toMatchObject({ weight: 1, state: 'up', pool })
+  expect(await count()).toBe(0)
+  upstream.backends[0]!.pool = undefined
+})
+
+test('refuses to commit what was prepared against a state that is gone', () => {
+  const { registry, use } = setUp()
+  const { commit } = registry.prepare({ app: upstreamConfig([a]) })
+  use(upstreamConfig([b]))
+  expect(commit).toThrow('out of date')
+})
+
+test('retires a backend that is gone: its probes stop, its pool closes when its last flow has ended', async () => {
+  const { use } = setUp()
+  const { address, sockets } = await probed()
+  const old = use(upstreamConfig([backendConfig(address)], { health: healthConfig() }))
+  const backend = old.backends[0]!
+  let closed = false
+  backend.pool = {
+    close() {
+      closed = true
+    },
+  }
+  backend.acquire()
+  await until(() => sockets.length >= 2)
+
+  const other = await probed()
+  use(upstreamConfig([backendConfig(other.address)], { health: healthConfig() }))
+  await until(() => other.sockets.length >= 2)
+  const before = sockets.length
+  await until(() => other.sockets.length >= 8)
+  expect(sockets.length).toBe(before)
+  // The old snapshot still works for the flows that hold it.
+  expect(old.pick(old.candidates([]))).toBe(backend)
+  expect(closed).toBe(false)
+  backend.release()
+  expect(closed).toBe(true)
+})
+
+test('health outlives a reload; its check goes on if unchanged', async () => {
+  const { use, events } = setUp()
+  const health = healthConfig({ interval: 60_000, fall: 1 })
+  const [backend] = use(upstreamConfig([a], { health })).backends
+  await until(() => !backend!.healthy)
+  const { address, sockets, count } = await probed()
+  const both = [a, backendConfig(address)]
+  use(upstreamConfig(both, { health }))
+  await until(() => sockets.length === 1)
+  use(upstreamConfig(both, { health: { ...health }, balance: 'least-connections' }))
+  // Probes begin at once: a second one would tell of a new check.
+  expect(await count()).toBe(1)
+  expect([backend!.healthy, events]).toEqual([false, ['app false']])
+  use(upstreamConfig(both, { health: { ...health, rise: 1 } }))
+  await until(() => sockets.length === 2)
+})
+
+test('without its check a backend is taken for healthy again', async () => {
+  const { use } = setUp()
+  const [backend] = use(upstreamConfig([a], { health: healthConfig({ fall: 1 }) })).backends
+  await until(() => !backend!.healthy)
+  const after = use(upstreamConfig([a]))
+  expect(after.candidates([])).toEqual([backend])
+})
+
+test('the balance keeps its place over a reload, unless its kind changes', () => {
+  const { use } = setUp()
+  const ports = (upstream: Upstream, count: number) =>
+    Array.from({ length: count }, () => upstream.pick(upstream.candidates([]))!.port)
+  expect(ports(use(upstreamConfig([a, b])), 1)).toEqual([1001])
+  expect(ports(use(upstreamConfig([a, b])), 2)).toEqual([1002, 1001])
+  expect(ports(use(upstreamConfig([a, b], { balance: 'least-connections' })), 1)).toEqual([1001])
+})
+
+test('close ends probes and pools', async () => {
+  const { registry, use } = setUp()
+  const { address, sockets } = await probed()
+  const upstream = use(upstreamConfig([backendConfig(address)], { health: healthConfig() }))
+  let closed = 0
+  upstream.backends[0]!.pool = { close: () => closed++ }
+  await until(() => sockets.length >= 2)
+  const { commit } = registry.prepare({})
+  registry.close()
+  expect(closed).toBe(1)
+  expect(commit).toThrow('out of date')
+})
