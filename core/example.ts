@@ -57,7 +57,7 @@ export function exampleLines(): string[] {
     [`${web}/limited`, '200 five times in a minute; the sixth gets 429 and when to come back'],
     [`${web}/ -H 'host: admin.localhost'`, '200: a route by host, for the office only'],
     [`${web}/ -H 'host: admin.localhost' -H 'x-forwarded-for: 203.0.113.9'`, '403: this client is somewhere else'],
-    ['printf hello | nc -q 1 127.0.0.1 8081', 'hello: TCP, guarded by the same office-only policy'],
+    ['printf hello | curl -s -m 1 telnet://127.0.0.1:8081', 'hello: TCP, guarded by the same office-only policy'],
   ]
   return [
     'The example gateway (gateway.json): http://127.0.0.1:8080, and TCP on 127.0.0.1:8081. Try, in another terminal:',
