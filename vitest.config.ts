@@ -8,7 +8,8 @@ export default defineConfig({
     // Real isolates and real sockets: processes, not threads (isolated-vm wants no node snapshot in its process).
     pool: 'forks',
     execArgv: ['--no-node-snapshot', '--conditions=postern-source'],
-    testTimeout: 20_000,
+    // Whole gateways, several processes each, on machines that do other things too.
+    testTimeout: 90_000,
     reporters: ['default', './test/helpers/count-reporter.ts'],
   },
 })

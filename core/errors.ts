@@ -16,6 +16,7 @@ export type OutcomeCode =
   | 'NR'
   | 'PN'
   | 'DPE'
+  | 'BL'
   | 'DC'
   | 'UH'
   | 'UF'
@@ -30,6 +31,7 @@ export type OutcomeCode =
   | 'PE'
   | 'PT'
   | 'PM'
+  | 'PQ'
   | 'GE'
 
 /**
@@ -41,6 +43,7 @@ export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
   NR: { source: 'client', status: 404, title: 'no route matches', proxyStatus: 'destination_not_found' },
   PN: { source: 'client', status: 400, title: 'path not canonical', proxyStatus: 'http_request_error' },
   DPE: { source: 'client', status: 400, title: 'malformed request', proxyStatus: 'http_request_error' },
+  BL: { source: 'client', status: 413, title: 'body too large', proxyStatus: 'http_request_error' },
   DC: { source: 'client', status: 0, title: 'client went away' },
   UH: { source: 'upstream', status: 503, title: 'no healthy backend', proxyStatus: 'destination_unavailable' },
   UF: { source: 'upstream', status: 502, title: 'backend not reachable', proxyStatus: 'connection_refused' },
@@ -55,6 +58,7 @@ export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
   PE: { source: 'plugin', status: 500, title: 'policy failed', proxyStatus: 'proxy_internal_error' },
   PT: { source: 'plugin', status: 500, title: 'policy out of time', proxyStatus: 'proxy_internal_error' },
   PM: { source: 'plugin', status: 500, title: 'policy out of memory', proxyStatus: 'proxy_internal_error' },
+  PQ: { source: 'plugin', status: 503, title: 'policy quarantined', proxyStatus: 'proxy_internal_error' },
   GE: { source: 'gateway', status: 500, title: 'internal error', proxyStatus: 'proxy_internal_error' },
 }
 

@@ -1,115 +1,131 @@
-import type { DestinationStream } from 'pino'
-import { type CheckResult, checkConfig } from './config/check.ts'
-import type { Problem } from './config/problem.ts'
-import { createGrantHost, type GrantHost } from './grants/grant-host.ts'
+import type { CheckedConfig } from './config/check.ts'
+import type { GrantHost } from './grants/grant-host.ts'
 import { HttpListener } from './listen/http.ts'
-import type { Listener } from './listen/listener.ts'
+import { type BoundHandle, type Listener, listenerKey } from './listen/listener.ts'
 import { TcpListener } from './listen/tcp.ts'
-import { Log } from './log.ts'
-import type { Instance, Sandbox } from './sandbox/plugin.ts'
+import type { Log } from './log.ts'
+import type { SandboxEvent } from './sandbox/event.ts'
+import type { CrossingGuard } from './sandbox/guard.ts'
+import type { Instance, QuarantineState, Sandbox } from './sandbox/plugin.ts'
 import { createSandbox } from './sandbox/sandbox.ts'
 import { compilePolicies, type HttpPlan, Snapshot, type TcpPlan } from './snapshot.ts'
-import { UpstreamRegistry } from './upstream/registry.ts'
+import type { Backend } from './upstream/backend.ts'
+import { type PreparedUpstreams, UpstreamRegistry } from './upstream/registry.ts'
 
 export interface GatewayOptions {
-  /** Path of the configuration. Default: `gateway.json` in the working directory. */
-  readonly config?: string
-  /** What `${env:NAME}` references read. Default: the environment of the process. */
-  readonly env?: NodeJS.ProcessEnv
-  /** Where the log goes, a JSON object per line. Default: standard output. */
-  readonly log?: DestinationStream
+  readonly log: Log
+  readonly grants: GrantHost
+  /** Watches the crossings into the sandbox. Default: nobody does. */
+  readonly guard?: CrossingGuard
+  /** Told when the health of a backend turns, by the probes of this process. */
+  readonly onHealth?: (backend: Backend, healthy: boolean) => void
+  /** Told what befalls plugins. */
+  readonly onEvent?: (event: SandboxEvent) => void
 }
 
-/** The configuration was refused; the gateway did not start, or kept what it had. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-  /** All that is wrong with it. */
-  readonly problems: readonly Problem[]
-
-  constructor(problems: readonly Problem[]) {
-    super(`${problems.length} ${problems.length === 1 ? 'problem' : 'problems'} in the configuration`)
-    this.problems = problems
-  }
+/** A configuration that can be put in force: compiled, its listeners bound. Exactly one of both is called. */
+export interface PreparedGateway {
+  /** Cannot fail: from here on everything new runs under it. */
+  commit(): void
+  /** Leaves everything as it was. */
+  abort(): void
 }
-
-type Checked = Extract<CheckResult, { ok: true }>
 
 /**
- * A running gateway: start, reload, drain, close.
+ * The gateway of one process: prepare and commit a configuration, drain, close.
  *
- * What outlives a reload is kept here and keyed by identity: bound sockets, backends with their health and pools,
- * counters, and the sandbox as long as no policy changed. Everything else is the snapshot's and swapped whole.
+ * What outlives a reload is kept here and keyed by identity: bound sockets, backends with their health and pools, and the
+ * sandbox as long as no policy changed. Everything else is the snapshot's and swapped whole.
  */
 export class Gateway {
-  readonly log: Log
-  readonly #file: string
-  readonly #env: NodeJS.ProcessEnv
-  readonly #grants: GrantHost = createGrantHost()
-  readonly #upstreams: UpstreamRegistry
+  readonly upstreams: UpstreamRegistry
+  readonly #options: GatewayOptions
   readonly #listeners = new Map<string, Listener>()
   /** How many snapshots run their policies in it. */
   readonly #sandboxes = new Map<Sandbox, number>()
+  readonly #quarantined = new Map<string, QuarantineState>()
+  readonly #suspects = new Set<string>()
   #sandboxKey = ''
   #snapshot: Snapshot | undefined
-  #turn: Promise<unknown> = Promise.resolve()
-  #closing = false
 
-  private constructor(options: GatewayOptions) {
-    this.#file = options.config ?? 'gateway.json'
-    this.#env = options.env ?? process.env
-    this.log = new Log(options.log)
-    this.#upstreams = new UpstreamRegistry((backend, healthy, why) => {
+  constructor(options: GatewayOptions) {
+    this.#options = options
+    this.upstreams = new UpstreamRegistry((backend, healthy, why) => {
       const facts = { upstream: backend.upstream, backend: backend.address, why }
-      if (healthy) this.log.info('backend up', facts)
-      else this.log.warn('backend down', facts)
+      if (healthy) options.log.info('backend up', facts)
+      else options.log.warn('backend down', facts)
+      options.onHealth?.(backend, healthy)
     })
   }
 
   /**
-   * Checks the configuration, compiles it and binds every listener; all or nothing.
+   * Compiles a configuration and binds the listeners that are new with it.
    *
-   * @throws {ConfigError} when the configuration is refused.
-   * @throws {Error} when a listener cannot be bound.
+   * @param sockets bound already, by `listenerKey`; a listener without one binds for itself.
+   * @throws {PluginBuildError} when a plugin does not start.
+   * @throws {Error} when a listener cannot be bound; nothing has changed then.
    */
-  static async start(options: GatewayOptions = {}): Promise<Gateway> {
-    const gateway = new Gateway(options)
+  async prepare(
+    checked: CheckedConfig,
+    sockets: ReadonlyMap<string, BoundHandle> = new Map(),
+  ): Promise<PreparedGateway> {
+    const compiled = this.#compile(checked)
+    const opened: Listener[] = []
+    const abort = (): void => {
+      for (const listener of opened) listener.close()
+      this.#releaseSandbox(compiled.snapshot.sandbox)
+    }
     try {
-      await gateway.#apply()
+      for (const plan of compiled.snapshot.listeners.values()) {
+        const key = listenerKey(plan.name, plan.config)
+        if (this.#listeners.has(key)) continue
+        const listener = createListener(plan, this.#options.log)
+        opened.push(listener)
+        await listener.open(sockets.get(key))
+      }
     } catch (error) {
-      await gateway.close()
+      abort()
       throw error
     }
-    return gateway
-  }
-
-  /**
-   * Reads the configuration again. One that is refused, or cannot be applied, changes nothing.
-   *
-   * @throws {ConfigError} when it is refused; the old one goes on.
-   */
-  reload(): Promise<void> {
-    const next = this.#turn.then(() => (this.#closing ? undefined : this.#apply()))
-    this.#turn = next.catch(() => {})
-    return next
+    const commit = (): void => {
+      compiled.upstreams.commit()
+      this.#sandboxKey = compiled.key
+      this.#options.log.configure(checked.config.log, checked.secrets)
+      this.#swap(compiled.snapshot, opened)
+    }
+    return { commit, abort }
   }
 
   /** Takes nothing new, lets everything under way end, and closes; at the deadline it ends what is left. */
   async drain(): Promise<void> {
-    this.#closing = true
     const deadline = this.#snapshot?.config.drain ?? 0
     await Promise.all([...this.#listeners.values()].map((listener) => end(listener, deadline)))
-    await this.close()
+    this.close()
   }
 
   /** Ends everything now. */
-  async close(): Promise<void> {
-    this.#closing = true
+  close(): void {
     for (const listener of this.#listeners.values()) listener.close()
     this.#listeners.clear()
-    this.#upstreams.close()
+    this.upstreams.close()
     for (const sandbox of this.#sandboxes.keys()) sandbox.close()
     this.#sandboxes.clear()
-    this.log.flush()
+  }
+
+  /** Stops the calls of a plugin, lets one through to try it, or lets it run again; also in sandboxes that come later. */
+  quarantine(hash: string, state: QuarantineState): void {
+    this.#quarantined.set(hash, state)
+    if (state === 'closed') this.#quarantined.delete(hash)
+    for (const sandbox of this.#sandboxes.keys()) sandbox.quarantine(hash, state)
+  }
+
+  /** Calls of these plugins cross alone, so that a crash has one culprit; also in sandboxes that come later. */
+  suspect(hashes: readonly string[], on: boolean): void {
+    for (const hash of hashes) {
+      if (on) this.#suspects.add(hash)
+      else this.#suspects.delete(hash)
+    }
+    for (const sandbox of this.#sandboxes.keys()) sandbox.suspect(hashes, on)
   }
 
   /** Port that a listener is bound to; `undefined` when there is no such listener. */
@@ -125,59 +141,33 @@ export class Gateway {
     return active
   }
 
+  /** What is in force. */
   get snapshot(): Snapshot {
-    return this.#snapshot!
+    if (this.#snapshot === undefined) throw new Error('no configuration is in force yet')
+    return this.#snapshot
   }
 
-  async #apply(): Promise<void> {
-    const checked = await checkConfig(this.#file, { env: this.#env })
-    if (!checked.ok) throw new ConfigError(checked.problems)
-    const snapshot = this.#compile(checked)
-    const opened: Listener[] = []
-    try {
-      for (const plan of snapshot.snapshot.listeners.values()) {
-        if (this.#listeners.has(keyOf(plan))) continue
-        const listener =
-          plan.config.protocol === 'http'
-            ? new HttpListener(plan as HttpPlan, this.log)
-            : new TcpListener(plan as TcpPlan, this.log)
-        opened.push(listener)
-        await listener.open()
-      }
-    } catch (error) {
-      for (const listener of opened) listener.close()
-      this.#releaseSandbox(snapshot.snapshot.sandbox)
-      throw error
-    }
-    snapshot.commit()
-    this.log.configure(checked.config.log, checked.secrets)
-    for (const warning of checked.warnings) this.log.warn('configuration', { ...warning })
-    this.#swap(snapshot.snapshot, opened)
-  }
-
-  #compile(checked: Checked): { snapshot: Snapshot; commit(): void } {
+  #compile(checked: CheckedConfig): { snapshot: Snapshot; upstreams: PreparedUpstreams; key: string } {
+    const { grants, guard, onEvent } = this.#options
     const { policies, instances } = compilePolicies(checked.policies)
     const key = sandboxKey(instances)
     const kept = key === this.#sandboxKey ? this.#snapshot?.sandbox : undefined
-    const sandbox = kept ?? createSandbox({ instances, grants: this.#grants })
+    const sandbox = kept ?? createSandbox({ instances, grants, ...(guard && { guard }), ...(onEvent && { onEvent }) })
     this.#sandboxes.set(sandbox, (this.#sandboxes.get(sandbox) ?? 0) + 1)
-    const prepared = this.#upstreams.prepare(checked.config.upstreams)
-    const snapshot = new Snapshot({ config: checked.config, policies, upstreams: prepared.upstreams, sandbox })
-    return {
-      snapshot,
-      commit: () => {
-        prepared.commit()
-        this.#sandboxKey = key
-      },
+    if (kept === undefined) {
+      for (const [hash, state] of this.#quarantined) sandbox.quarantine(hash, state)
+      sandbox.suspect([...this.#suspects], true)
     }
+    const upstreams = this.upstreams.prepare(checked.config.upstreams)
+    const parts = { config: checked.config, policies, upstreams: upstreams.upstreams, sandbox }
+    return { snapshot: new Snapshot(parts), upstreams, key }
   }
 
-  /** From here on nothing can fail: the new plan is in force, listeners that are gone drain. */
   #swap(snapshot: Snapshot, opened: readonly Listener[]): void {
     const before = this.#snapshot
     this.#snapshot = snapshot
-    for (const listener of opened) this.#listeners.set(keyOf(listener.plan), listener)
-    const planned = new Map([...snapshot.listeners.values()].map((plan) => [keyOf(plan), plan]))
+    for (const listener of opened) this.#listeners.set(listenerKey(listener.plan.name, listener.plan.config), listener)
+    const planned = new Map([...snapshot.listeners.values()].map((plan) => [listenerKey(plan.name, plan.config), plan]))
     for (const [key, listener] of [...this.#listeners]) {
       const plan = planned.get(key)
       if (plan !== undefined) {
@@ -199,10 +189,8 @@ export class Gateway {
   }
 }
 
-/** A socket outlives a reload as long as it is bound to the same place in the same protocol. */
-function keyOf(plan: HttpPlan | TcpPlan): string {
-  const { protocol, address, port } = plan.config
-  return JSON.stringify(port === 0 ? [protocol, address, port, plan.name] : [protocol, address, port])
+function createListener(plan: HttpPlan | TcpPlan, log: Log): Listener {
+  return plan.layer === 'L7' ? new HttpListener(plan, log) : new TcpListener(plan, log)
 }
 
 /** The same code with the same options and limits is the same sandbox. */

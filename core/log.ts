@@ -2,6 +2,7 @@ import { type DestinationStream, destination, type Logger, pino } from 'pino'
 import type { LogConfig } from './config/types.ts'
 import type { PosternError } from './errors.ts'
 import type { Phases } from './flow/phases.ts'
+import type { PluginLine } from './grants/plugin-log.ts'
 import type { FlowFacts } from './hooks/fields.ts'
 import type { HookName } from './hooks/points.ts'
 import type { Policy } from './hooks/policy.ts'
@@ -13,7 +14,12 @@ export interface FlowLog {
   /** The access record of a request. */
   request(flow: FlowFacts, exchange: Exchange, target: Target, phases: Phases, error: PosternError | undefined): void
   /** The access record of an L4 connection. */
-  connection(flow: FlowFacts, bytes: { in: number; out: number }, phases: Phases, error: PosternError | undefined): void
+  connection(
+    flow: FlowFacts & { readonly id: string },
+    bytes: { in: number; out: number },
+    phases: Phases,
+    error: PosternError | undefined,
+  ): void
   /** The access record of bytes that never became a request. */
   malformed(listener: string, client: string, error: PosternError): void
   policyFailed(flow: FlowFacts, policy: Policy, hook: HookName, error: PosternError): void
@@ -27,8 +33,7 @@ export class Log implements FlowLog {
   #secrets: readonly string[] = []
 
   constructor(stream?: DestinationStream) {
-    // Batched: a line a request in a system call of its own would cost more than the request.
-    this.#destination = stream ?? destination({ dest: 1, sync: false, minLength: 8 * 1024, periodicFlush: 200 })
+    this.#destination = stream ?? standardOutput()
     this.#pino = pino(
       { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level } },
       this.#destination,
@@ -42,15 +47,29 @@ export class Log implements FlowLog {
     this.#secrets = secrets
   }
 
-  /** Writes out what is batched. */
-  flush(): void {
-    if ('flushSync' in this.#destination && typeof this.#destination.flushSync === 'function') {
-      try {
-        this.#destination.flushSync()
-      } catch {
-        // The stream is not open yet, or its reader is gone: there is nobody left to tell.
-      }
-    }
+  /** Writes out what is batched; gives up when the reader does not take it, so that nobody waits for it for ever. */
+  flush(): Promise<void> {
+    const stream = this.#destination as Partial<Flushable>
+    if (stream.flush === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, flushLimit)
+      stream.flush?.(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  /** A line that a plugin wrote. */
+  plugin(line: PluginLine): void {
+    const { level: how, message, fields, ...who } = line
+    const safe = Object.fromEntries(
+      Object.entries(fields ?? {}).map(([key, value]) => [
+        key,
+        typeof value === 'string' ? this.#redact(value) : value,
+      ]),
+    )
+    this.#pino[how]({ ...who, fields: fields && safe }, this.#redact(message))
   }
 
   info(event: string, facts: Record<string, unknown> = {}): void {
@@ -92,13 +111,14 @@ export class Log implements FlowLog {
   }
 
   connection(
-    flow: FlowFacts,
+    flow: FlowFacts & { readonly id: string },
     bytes: { in: number; out: number },
     phases: Phases,
     error: PosternError | undefined,
   ): void {
     if (!this.#access) return
     const record = {
+      id: flow.id,
       listener: flow.listenerName,
       route: flow.routeName,
       upstream: flow.upstreamName,
@@ -153,6 +173,23 @@ export class Log implements FlowLog {
     for (const secret of this.#secrets) safe = safe.replaceAll(secret, '[redacted]')
     return safe
   }
+}
+
+interface Flushable {
+  flush(done: (error?: Error | null) => void): void
+}
+
+const flushLimit = 1000
+
+/**
+ * Batched: a line a request in a system call of its own would cost more than the request. Batches are no longer than what
+ * a pipe takes in one piece (POSIX PIPE_BUF), so that lines of several workers never mix.
+ */
+function standardOutput(): DestinationStream {
+  const stream = destination({ dest: 1, sync: false, minLength: 2048, maxWrite: 4096, periodicFlush: 200 })
+  // A reader that went away must not end the gateway; there is nobody left to tell.
+  stream.on('error', () => {})
+  return stream
 }
 
 function level(label: string): { level: string } {

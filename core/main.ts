@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { version } from './cli/version.ts'
 
 /** Commands import what they need when they run: `postern version` compiles no schema and starts no isolate. */
@@ -15,9 +15,17 @@ function program(): Command {
       'run the gateway until a signal ends it: SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once',
     )
     .addOption(config())
-    .action(async (options: { config?: string }) => {
+    .addOption(
+      new Option(
+        '--workers <n>',
+        'number of worker processes (default: what the configuration says, else one per core)',
+      )
+        .env('POSTERN_WORKERS')
+        .argParser(workers),
+    )
+    .action(async (options: { config?: string; workers?: number }) => {
       const { run } = await import('./cli/run.ts')
-      process.exitCode = await run({ config: options.config })
+      process.exitCode = await run({ config: options.config, workers: options.workers })
     })
 
   postern
@@ -51,6 +59,13 @@ function program(): Command {
 
 function config(): Option {
   return new Option('-c, --config <file>', 'the configuration (default: gateway.json)').env('POSTERN_CONFIG')
+}
+
+function workers(text: string): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1 || count > 256)
+    throw new InvalidArgumentError('a whole number from 1 to 256')
+  return count
 }
 
 try {

@@ -28,6 +28,7 @@ interface Plan {
 
 /** What an HTTP listener does, as compiled from one configuration. */
 export interface HttpPlan extends Plan {
+  readonly layer: 'L7'
   readonly trust: Trust
   /** The listener's policies alone: all that `onConnect` runs for on L7. */
   readonly admission: Chain
@@ -36,6 +37,7 @@ export interface HttpPlan extends Plan {
 
 /** What a TCP listener does. */
 export interface TcpPlan extends Plan {
+  readonly layer: 'L4'
   /** `undefined` when the configuration gives it none: connections are closed. */
   readonly route: Route | undefined
   readonly admission: Chain
@@ -109,8 +111,8 @@ function compileListeners(
     listeners.set(
       name,
       listener.protocol === 'http'
-        ? { ...plan, trust: compileTrust(listener.trustedProxies), routes: compileRoutes(routes) }
-        : { ...plan, route: routes[0] },
+        ? { ...plan, layer: 'L7', trust: compileTrust(listener.trustedProxies), routes: compileRoutes(routes) }
+        : { ...plan, layer: 'L4', route: routes[0] },
     )
   }
   return listeners

@@ -1,23 +1,41 @@
+import type { Fetch } from './fetch.ts'
+import type { Jwt } from './jwt.ts'
+import type { Kv } from './kv.ts'
+
 /**
  * Host services that a plugin may be granted. It names them in `needs`; each then stands in the argument of its hooks.
- * The work happens on the host, outside the sandbox, while the hook is suspended.
+ * The work happens on the host, outside the sandbox, while the hook is suspended: it costs waiting, not CPU time.
+ *
+ * `log` and `metric` return at once and work in every hook. The others return a promise; in a hook that may not wait
+ * (`selectBackend`, `onClose`) they can still be asked for, but nobody hears the result. One hook call may use 64
+ * operations. When the client goes away, operations under way are given up.
  */
 export interface Grants {
   counter: Counter
   digest: Digest
+  /** HTTP requests to the origins that the configuration lists for the plugin. */
+  fetch: Fetch
+  jwt: Jwt
+  kv: Kv
+  log: Log
+  metric: Metric
 }
 
 /** A name for `needs`. */
 export type GrantName = keyof Grants
 
-/** Counts against a limit, shared by every hook of the same policy; survives a reload of the configuration. */
+/**
+ * Counts against a limit, shared by every hook of the same policy and by all worker processes; survives a reload of the
+ * configuration.
+ */
 export interface Counter {
   /**
-   * Takes from the budget of `key`: a fixed window that starts with the first take.
+   * Takes from the budget of `key`: a fixed window that starts with the first take. In `onClose` it takes without
+   * anybody waiting: for what a request turned out to cost.
    *
    * @param key what is being limited; a policy's keys never meet those of another policy. At most 512 characters.
    * @param limit the budget and its window.
-   * @throws {GrantError} when the limit makes no sense or the store cannot be reached.
+   * @throws {GrantError} when the limit makes no sense or the store cannot be reached within 2 seconds.
    */
   take(key: string, limit: CounterLimit): Promise<CounterResult>
 }
@@ -52,9 +70,56 @@ export interface Digest {
   random(bytes: number): Promise<string>
 }
 
+/**
+ * Lines for the gateway's log, with the plugin, the policy and the request added. Nothing to wait for, and nothing that
+ * fails: of one hook call 20 lines are kept, of a plugin 100 a second, then one line that says how many were dropped.
+ * A message and its fields hold 1,024 characters each, what is beyond is cut off; control characters are escaped and
+ * secrets of the configuration redacted. Lines of a hook that ran out of time or memory are lost.
+ */
+export interface Log {
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+
+/** What goes beside the message, 20 fields at most. */
+export interface LogFields {
+  readonly [name: string]: string | number | boolean | null | undefined
+}
+
+/**
+ * Figures for the gateway's metrics, by plugin. Nothing to wait for. A plugin may have 100 series, each combination of
+ * a name and label values being one: what would be a new one beyond is dropped and counted. So never label by what a
+ * client can choose (path, user, header).
+ */
+export interface Metric {
+  /**
+   * Adds to a counter.
+   *
+   * @param name letters, digits and underscores, a letter first, at most 64.
+   * @param value 0 or more. Default: 1.
+   * @param labels at most 8, their values at most 128 characters.
+   * @throws {TypeError} when an argument makes no sense.
+   */
+  count(name: string, value?: number, labels?: MetricLabels): void
+  /** Adds a value to a histogram; seconds fit its buckets (5 ms to 10 s). The arguments are as for `count`. */
+  observe(name: string, value: number, labels?: MetricLabels): void
+}
+
+export interface MetricLabels {
+  readonly [name: string]: string
+}
+
 /** What a grant throws when it could not do its work. */
 export interface GrantError extends Error {
   readonly name: 'GrantError'
-  /** The grant and the operation: `counter.take`. */
+  /** The grant and the operation: `counter.take`; of `fetch` it is `fetch.send`. */
   readonly operation: string
+  /**
+   * `refused`: the work was done and its answer is no, as for a token that is not valid. `failed`: it could not be done,
+   * as when a server does not answer; the client is not to blame.
+   */
+  readonly code: 'refused' | 'failed'
+  /** Why, in a few words: `expired`. Of what was refused, it may be shown to the client. */
+  readonly reason: string
 }

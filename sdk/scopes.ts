@@ -1,5 +1,7 @@
 /**
- * What a plugin may read. Only declared fields are copied into the plugin's isolate; any other field reads as absent.
+ * What a plugin may read. Only declared fields are copied into the plugin's isolate; any other field reads as `undefined`.
+ * Where `reads` is a list of literals the type checker refuses such a read; otherwise the log says it, once for each field
+ * (not in production: `POSTERN_ENV`, or else `NODE_ENV`, is `production`).
  *
  * | scope | layer | value |
  * |---|---|---|
@@ -19,7 +21,8 @@
  * | `backend` | L4, L7 | the backend that was used (`onResponse`, `onClose`) |
  * | `outcome` | L4, L7 | the outcome code, empty when all went well (`onClose`) |
  *
- * Header names are compared without regard to case.
+ * Header names are compared without regard to case. What stands here also decides the order of policies: `postern check`
+ * warns when a policy reads what a later one writes, and when two write the same.
  */
 export type ReadScope =
   | 'client.ip'
@@ -38,6 +41,7 @@ export type ReadScope =
   | `cookie:${string}`
   | `header:${string}`
   | 'consumer'
+  | BodyScope
   | 'request.id'
   | 'response.status'
   | `response.header:${string}`
@@ -45,7 +49,21 @@ export type ReadScope =
   | 'outcome'
 
 /**
- * What a plugin may change. A write outside the declared scopes is refused by the host and logged.
+ * How much of a body is held until the plugin has seen it, 1 to 1,048,576 bytes. Nothing of a body is there without it.
+ *
+ * | scope | the hook gets | the message |
+ * |---|---|---|
+ * | `body:prefix:<n>`, `response.body:prefix:<n>` | the first n bytes, or all of a shorter body | waits for them |
+ * | `body:buffer:<n>`, `response.body:buffer:<n>` | the whole body | waits for it; with more than n bytes it is refused, outcome `BL` |
+ *
+ * The body of the request is there in `onRequest`, that of the response in `onResponse`. To see a body pass chunk by
+ * chunk, however long it is, have `onRequestBody` or `onResponseBody` instead: they need no scope.
+ */
+export type BodyScope = `body:${'prefix' | 'buffer'}:${number}` | `response.body:${'prefix' | 'buffer'}:${number}`
+
+/**
+ * What a plugin may change. A write outside the declared scopes is refused by the host: the hook has failed, nothing of
+ * what it wrote is done, and the refusal is logged and counted.
  *
  * | scope | lets the plugin call |
  * |---|---|
@@ -53,8 +71,16 @@ export type ReadScope =
  * | `response.header:<name>`, `response.header:*` | `response.setHeader`, `appendHeader`, `removeHeader` |
  * | `upstream` | `request.useUpstream`, `connection.useUpstream` |
  * | `consumer` | `request.consumer = name` |
+ * | `body`, `response.body` | `request.setBody`, `response.setBody`; and return a chunk from `onRequestBody`, `onResponseBody` |
  *
  * Framing (`content-length`, `transfer-encoding`), hop-by-hop (`connection`, `keep-alive`, `te`, `trailer`, `upgrade`,
- * `proxy-*` connection fields), pseudo headers and `host` can never be written, declared or not.
+ * `proxy-*` connection fields), pseudo headers and `host` can never be written, declared or not. A value holds up to
+ * 8,192 bytes and no CR, LF or NUL; all headers that one hook writes, 65,536 bytes.
  */
-export type WriteScope = `header:${string}` | `response.header:${string}` | 'upstream' | 'consumer'
+export type WriteScope =
+  | `header:${string}`
+  | `response.header:${string}`
+  | 'upstream'
+  | 'consumer'
+  | 'body'
+  | 'response.body'

@@ -5,8 +5,8 @@ import { displayName } from '../config/source.ts'
 import type { Config } from '../config/types.ts'
 
 /**
- * `postern check`: says everything that is wrong with a configuration. Problems go to stdout, one per line or as a JSON
- * array; the summary and warnings to stderr, so that stdout stays fit for a machine.
+ * `postern check`: says everything that is wrong with a configuration. Problems and warnings go to stdout, one per line;
+ * as JSON the array of problems alone does, so that an empty one means that all is well, and warnings go to stderr.
  *
  * @returns the exit code: 0, or 3 when the configuration is invalid or missing.
  */
@@ -21,7 +21,8 @@ export async function check(options: { config: string; output?: 'text' | 'json' 
     process.stderr.write(`${count(problems.length, 'problem')} in ${name}\n`)
     return 3
   }
-  for (const warning of result.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
+  const warned = json ? process.stderr : process.stdout
+  for (const warning of result.warnings) warned.write(`warning: ${formatProblem(warning)}\n`)
   const summary = `${name}: ok (${summarize(result.config)})\n`
   if (json) process.stderr.write(summary)
   else process.stdout.write(summary)

@@ -1,76 +1,115 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
+import { ConfigError } from '../config/config-error.ts'
 import { formatProblem } from '../config/problem.ts'
 import { exampleLines, startExample } from '../example.ts'
-import { ConfigError, Gateway } from '../gateway.ts'
+import { Log } from '../log.ts'
 import { packageRoot } from '../package-root.ts'
+import { Supervisor } from '../process/supervisor.ts'
+
+export interface RunOptions {
+  /** Default: `./gateway.json`; where there is none, the example of this package. */
+  readonly config: string | undefined
+  readonly workers: number | undefined
+}
 
 /** `postern run`: runs until a signal ends it. Resolves with the exit code. */
-export async function run(options: { config: string | undefined }): Promise<number> {
+export async function run(options: RunOptions): Promise<number> {
   const example = join(packageRoot, 'gateway.json')
   const config = options.config ?? (existsSync('gateway.json') ? 'gateway.json' : example)
   const isExample = existsSync(config) && realpathSync(config) === realpathSync(example)
-  const services = isExample ? await startExample().catch(refused) : undefined
-  if (services === null) return 1
-  const gateway = await Gateway.start({ config }).catch(refused)
-  if (gateway === null) {
-    await services?.close()
-    return process.exitCode === 3 ? 3 : 1
-  }
-  if (options.config === undefined && isExample && !existsSync('gateway.json')) {
+  if (isExample && options.config === undefined && config === example) {
     say('There is no gateway.json here: this is the built-in example.')
   }
-  for (const line of describe(gateway)) say(line)
-  if (isExample) for (const line of exampleLines()) say(line)
-  await untilStopped(gateway)
-  await services?.close()
-  return 0
+  const log = new Log()
+  const signals = new Signals(log)
+  const services: { close(): Promise<unknown> }[] = []
+  try {
+    if (isExample) services.push(await startExample())
+    const supervisor = await Supervisor.start({ config, workers: options.workers, log })
+    for (const line of describe(supervisor)) say(line)
+    if (isExample) for (const line of exampleLines()) say(line)
+    return await signals.obey(supervisor)
+  } catch (error) {
+    for (const line of explain(error)) say(line)
+    return error instanceof ConfigError ? 3 : 1
+  } finally {
+    for (const one of services) await one.close()
+    await log.flush()
+  }
 }
 
-function describe(gateway: Gateway): string[] {
-  const { listeners, config } = gateway.snapshot
-  return [...listeners.values()].map((plan) => {
-    const routes = Object.values(config.routes).filter((route) => route.listener === plan.name).length
-    const where = `${plan.config.protocol} on ${plan.config.address} port ${gateway.port(plan.name)}`
-    return `postern: listener "${plan.name}": ${where}, ${routes} ${routes === 1 ? 'route' : 'routes'}`
+function describe(supervisor: Supervisor): string[] {
+  const { listeners, routes } = supervisor.config
+  return Object.entries(listeners).map(([name, { protocol, address }]) => {
+    const count = Object.values(routes).filter((route) => route.listener === name).length
+    const where = `${protocol} on ${address} port ${supervisor.port(name)}`
+    return `postern: listener "${name}": ${where}, ${count} ${count === 1 ? 'route' : 'routes'}`
   })
 }
 
-/** SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once. */
-function untilStopped(gateway: Gateway): Promise<void> {
-  return new Promise((resolve) => {
-    let stopping = false
-    const stop = (signal: NodeJS.Signals): void => {
-      if (stopping) {
-        gateway.log.warn('ended at once', { signal })
-        void gateway.close().then(() => process.exit(1))
-        return
-      }
-      stopping = true
-      gateway.log.info('draining', { signal, active: gateway.active })
-      void gateway.drain().then(resolve)
-    }
-    process.on('SIGTERM', stop)
-    process.on('SIGINT', stop)
-    process.on('SIGHUP', () => {
-      gateway.reload().then(
-        () => gateway.log.info('reloaded'),
-        (error: unknown) =>
-          gateway.log.error('reload refused, the old configuration goes on', { problems: explain(error) }),
-      )
+/** A Ctrl-C under npm arrives twice, from the terminal and from npm. */
+const echo = 500
+
+/**
+ * SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once. Listened for from the very start: a signal that
+ * comes before the gateway stands takes effect when it does, instead of ending the process halfway.
+ */
+class Signals {
+  readonly #log: Log
+  #supervisor: Supervisor | undefined
+  #stopped: { at: number; by: NodeJS.Signals } | undefined
+  #isReloadDue = false
+  #onEnd: (code: number) => void = () => {}
+
+  constructor(log: Log) {
+    this.#log = log
+    process.on('SIGTERM', (signal) => this.#stop(signal))
+    process.on('SIGINT', (signal) => this.#stop(signal))
+    process.on('SIGHUP', () => this.#reload())
+  }
+
+  /** Resolves with the exit code when a signal has ended the gateway. */
+  obey(supervisor: Supervisor): Promise<number> {
+    this.#supervisor = supervisor
+    return new Promise((resolve) => {
+      this.#onEnd = resolve
+      if (this.#stopped !== undefined) this.#drain(supervisor, this.#stopped.by)
+      else if (this.#isReloadDue) this.#reload()
     })
-  })
+  }
+
+  #stop(signal: NodeJS.Signals): void {
+    const supervisor = this.#supervisor
+    const stopped = this.#stopped
+    if (stopped === undefined) {
+      this.#stopped = { at: performance.now(), by: signal }
+      if (supervisor !== undefined) this.#drain(supervisor, signal)
+    } else if (signal !== 'SIGINT' || stopped.by !== 'SIGINT' || performance.now() - stopped.at > echo) {
+      this.#log.warn('ended at once', { signal })
+      if (supervisor === undefined) process.exit(1)
+      void supervisor.close().then(() => this.#onEnd(1))
+    }
+  }
+
+  #drain(supervisor: Supervisor, signal: NodeJS.Signals): void {
+    this.#log.info('draining', { signal })
+    void supervisor.drain().then(() => this.#onEnd(0))
+  }
+
+  #reload(): void {
+    this.#isReloadDue = this.#supervisor === undefined
+    this.#supervisor?.reload().then(
+      () => this.#log.info('reloaded'),
+      (error: unknown) =>
+        this.#log.error('reload refused, the old configuration goes on', { problems: explain(error) }),
+    )
+  }
 }
 
 function explain(error: unknown): readonly string[] {
   if (error instanceof ConfigError) return error.problems.map(formatProblem)
   return [error instanceof Error ? error.message : String(error)]
-}
-
-function refused(error: unknown): null {
-  process.exitCode = error instanceof ConfigError ? 3 : 1
-  for (const line of explain(error)) say(line)
-  return null
 }
 
 function say(line: string): void {

@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path'
+import type { Origin } from '../grants/origin.ts'
 import type { Limits, PluginCode, Scopes } from '../sandbox/plugin.ts'
 import { type Attachment, findAttachments } from './attachments.ts'
 import { checkCross } from './cross.ts'
@@ -30,22 +31,27 @@ export interface CheckedPolicy {
   readonly scopes: Scopes
   readonly onFailure: 'reject' | 'continue'
   readonly limits: Limits
+  /** Trust group of its plugin. */
+  readonly group: string
+  /** Where the grants of its plugin may go. */
+  readonly fetch: readonly Origin[]
 }
 
-export type CheckResult =
-  | {
-      readonly ok: true
-      readonly config: Config
-      /** Every inline policy, and those in files that something attaches. */
-      readonly policies: ReadonlyMap<string, CheckedPolicy>
-      /** What works, but was hardly meant so. */
-      readonly warnings: readonly Problem[]
-      /** Values that references resolved to; nothing that is printed or served may hold one. */
-      readonly secrets: readonly string[]
-      /** Every file that the configuration was read from, absolute: itself, policies, references, plugins' entries. */
-      readonly files: readonly string[]
-    }
-  | { readonly ok: false; readonly problems: readonly Problem[] }
+/** A configuration in which nothing is wrong. Plain data: it goes from process to process. */
+export interface CheckedConfig {
+  readonly ok: true
+  readonly config: Config
+  /** Every inline policy, and those in files that something attaches. */
+  readonly policies: ReadonlyMap<string, CheckedPolicy>
+  /** What works, but was hardly meant so. */
+  readonly warnings: readonly Problem[]
+  /** Values that references resolved to; nothing that is printed or served may hold one. */
+  readonly secrets: readonly string[]
+  /** Every file that the configuration was read from, absolute: itself, policies, references, plugins' entries. */
+  readonly files: readonly string[]
+}
+
+export type CheckResult = CheckedConfig | { readonly ok: false; readonly problems: readonly Problem[] }
 
 export interface CheckOptions {
   /** Where `${env:NAME}` looks. Default: `process.env`. */
@@ -94,9 +100,9 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   const data = new Map([...found].map(([name, policy]) => [name, policy.data]))
   const config = deepFreeze(normalizeConfig(resolved, data))
   const policies = new Map<string, CheckedPolicy>()
-  for (const [name, { plugin, options, scopes, limits }] of facts) {
+  for (const [name, { plugin, options, scopes, limits, fetch, group }] of facts) {
     const { onFailure } = config.policies[name]!
-    policies.set(name, deepFreeze({ name, plugin, options, scopes, onFailure, limits }))
+    policies.set(name, deepFreeze({ name, plugin, options, scopes, onFailure, limits, fetch, group }))
   }
   const warnings = findWarnings(draft, config, attachments, facts, secrets)
   return { ok: true, config, policies, warnings, secrets: secrets.values, files: [...files] }

@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import { originProblem } from '../grants/origin.ts'
 import { parseAuthority } from '../route/authority.ts'
 import { scanPath } from '../route/path.ts'
 import { didYouMean } from './suggest.ts'
@@ -54,6 +55,7 @@ export const formats: Readonly<Record<string, Format>> = {
         : `${quote(text)} is not a path to ask for; it begins with "/" and holds no spaces`,
   },
   'backend-address': { expected: 'an address such as "10.0.0.11:8080"', problem: addressProblem },
+  origin: { expected: 'an origin such as "https://id.example.com"', problem: originProblem },
   'plugin-source': {
     expected: 'a file such as "./plugins/jwt/index.ts" or the name of a package',
     problem: (text) =>

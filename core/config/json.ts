@@ -1,3 +1,4 @@
+import { printParseErrorCode, visit } from 'jsonc-parser'
 import type { Path } from './problem.ts'
 
 export interface Position {
@@ -28,191 +29,158 @@ export function setOwn(object: Record<string, unknown>, key: string, value: unkn
   else object[key] = value
 }
 
-/**
- * Reads JSON. Why not the `yaml` package, which tells the same: it takes seconds for a file of 10,000 routes, and the
- * gateway reads its file while it serves.
- */
+/** Reads JSON. `JSON.parse` is the judge of what is JSON; the places and the words for what is not are added here. */
 export function parseJson(text: string): JsonDocument {
-  return new Reader(text)
+  // A byte order mark is no part of the text, nor does an editor count it as a column.
+  const plain = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+  const places = new Places(plain)
+  const locate = (path: Path): Position => places.locate(path)
+  const refused = places.refusal
+  if (refused !== undefined) return { value: undefined, faults: [...places.twice, refused], locate }
+  try {
+    return { value: JSON.parse(plain), faults: places.twice, locate }
+  } catch (error) {
+    const message = `not valid JSON: ${error instanceof Error ? error.message : String(error)}`
+    return { value: undefined, faults: [...places.twice, { message, line: 1, column: 1 }], locate }
+  }
+}
+
+interface Place extends Position {
+  readonly close: '}' | ']' | undefined
+  /** What is inside, by key or index; a key that is there twice leads to its last value, as it does in the data. */
+  readonly inside: Map<string | number, Place>
 }
 
 class Stop extends Error {}
 
-class Reader implements JsonDocument {
-  readonly value: unknown
-  readonly faults: JsonFault[] = []
+/** Walks a text once, up to the first thing that JSON does not allow. */
+class Places {
+  readonly twice: JsonFault[] = []
+  refusal: JsonFault | undefined
   readonly #text: string
-  readonly #places = new Map<object, Map<string | number, number>>()
-  #lines: number[] | undefined
-  #at = 0
+  readonly #root: Place = { line: 1, column: 1, close: undefined, inside: new Map() }
+  readonly #open: Place[] = [this.#root]
+  /** Key of the value that comes next; lists number theirs. */
+  #key: string | undefined
+  #keyPlace: Position | undefined
+  #comma: (Position & { offset: number }) | undefined
+  #expected = 'a value'
 
   constructor(text: string) {
     this.#text = text
-    if (text.charCodeAt(0) === 0xfeff) this.#at = 1
+    const begin =
+      (close: '}' | ']', expected: string) => (_offset: number, _length: number, line: number, column: number) => {
+        this.#open.push(this.#value(line, column, close))
+        if (this.#open.length > deepest + 2) this.#stop(`more than ${deepest} levels deep`, line, column)
+        this.#expected = expected
+      }
+    const end = (): void => {
+      this.#open.pop()
+      this.#expectMore()
+    }
     try {
-      this.#space()
-      if (this.#at === text.length) this.#stop('the file is empty; the least it can hold is {}')
-      const value = this.#read(0)
-      this.#space()
-      if (this.#at < text.length) this.#stop('there is something after the end of the JSON value')
-      this.value = value
+      visit(
+        text,
+        {
+          onObjectBegin: begin('}', 'a key in double quotes'),
+          onArrayBegin: begin(']', 'a value'),
+          onObjectEnd: end,
+          onArrayEnd: end,
+          onObjectProperty: (key, _offset, _length, line, column) => this.#property(key, line, column),
+          onLiteralValue: (_value, _offset, _length, line, column) => {
+            this.#value(line, column, undefined)
+            this.#expectMore()
+          },
+          onSeparator: (character, offset, _length, line, column) => {
+            this.#expected = character === ',' && this.#top.close === '}' ? 'a key in double quotes' : 'a value'
+            if (character === ',') this.#comma = { offset, line: line + 1, column: column + 1 }
+          },
+          onError: (code, offset, _length, line, column) =>
+            this.#error(printParseErrorCode(code), offset, line, column),
+        },
+        { disallowComments: true },
+      )
     } catch (error) {
       if (!(error instanceof Stop)) throw error
     }
   }
 
   locate(path: Path): Position {
-    let at = 0
-    let value = this.value
+    let place = this.#root.inside.get(0) ?? this.#root
     for (const key of path) {
-      const place = typeof value === 'object' && value !== null ? this.#places.get(value)?.get(key) : undefined
-      if (place === undefined) break
-      at = place
-      value = (value as Record<string | number, unknown>)[key]
+      const next = place.inside.get(key)
+      if (next === undefined) break
+      place = next
     }
-    return this.#position(at)
+    return { line: place.line, column: place.column }
   }
 
-  #read(depth: number): unknown {
-    if (depth > deepest) this.#stop(`more than ${deepest} levels deep`)
-    const c = this.#text[this.#at]
-    if (c === '{') return this.#object(depth)
-    if (c === '[') return this.#list(depth)
-    if (c === '"') return this.#string()
-    return this.#word()
+  get #top(): Place {
+    return this.#open.at(-1)!
   }
 
-  #object(depth: number): Record<string, unknown> {
-    const object: Record<string, unknown> = {}
-    const places = new Map<string | number, number>()
-    this.#places.set(object, places)
-    this.#open('}', () => {
-      const at = this.#at
-      if (this.#text[at] !== '"')
-        this.#stop(at === this.#text.length ? ended : `expected a key in double quotes${this.#hint()}`)
-      const key = this.#string()
-      const first = places.get(key)
-      if (first !== undefined) {
-        const message = `the key ${JSON.stringify(key)} is there twice, first in line ${this.#position(first).line}; keep one`
-        this.faults.push({ message, ...this.#position(at) })
-      }
-      places.set(key, at)
-      this.#space()
-      if (this.#text[this.#at] !== ':') this.#stop(`expected ":" after the key ${JSON.stringify(key)}`)
-      this.#at++
-      this.#space()
-      setOwn(object, key, this.#read(depth + 1))
-    })
-    return object
-  }
-
-  #list(depth: number): unknown[] {
-    const list: unknown[] = []
-    const places = new Map<string | number, number>()
-    this.#places.set(list, places)
-    this.#open(']', () => {
-      places.set(list.length, this.#at)
-      list.push(this.#read(depth + 1))
-    })
-    return list
-  }
-
-  /** From an opening bracket to the one that closes it, commas between the items. */
-  #open(close: string, item: () => void): void {
-    this.#at++
-    this.#space()
-    if (this.#text[this.#at] === close) {
-      this.#at++
-      return
+  #property(key: string, line: number, column: number): void {
+    const first = this.#top.inside.get(key)
+    if (first !== undefined) {
+      const message = `the key ${JSON.stringify(key)} is there twice, first in line ${first.line}, column ${first.column}; keep one`
+      this.twice.push({ message, line: line + 1, column: column + 1 })
     }
-    for (;;) {
-      item()
-      this.#space()
-      const c = this.#text[this.#at]
-      if (c !== ',' && c !== close) this.#stop(c === undefined ? ended : `expected "," or "${close}"${this.#hint()}`)
-      this.#at++
-      if (c === close) return
-      const comma = this.#at - 1
-      this.#space()
-      if (this.#text[this.#at] === close) {
-        this.#at = comma
-        this.#stop(`a comma stands before "${close}"; remove it`)
-      }
-    }
+    this.#key = key
+    this.#keyPlace = { line: line + 1, column: column + 1 }
+    this.#expected = `":" after the key ${JSON.stringify(key)}`
   }
 
-  #string(): string {
-    const text = this.#text
-    const from = this.#at
-    let at = from + 1
-    let escaped = false
-    for (; text[at] !== '"'; at++) {
-      const code = text.charCodeAt(at)
-      if (code === 0x5c) {
-        escaped = true
-        at++
-      } else if (Number.isNaN(code) || code < 0x20) {
-        this.#stop('the text is not closed with a double quote in its line; write a line break as \\n')
-      }
-    }
-    this.#at = at + 1
-    if (!escaped) return text.slice(from + 1, at)
-    try {
-      return JSON.parse(text.slice(from, at + 1)) as string
-    } catch {
-      this.#at = from
-      this.#stop('the text holds a bad escape; write a backslash as \\\\')
-    }
+  #value(line: number, column: number, close: Place['close']): Place {
+    const at = this.#keyPlace ?? { line: line + 1, column: column + 1 }
+    const place: Place = { ...at, close, inside: new Map() }
+    this.#top.inside.set(this.#key ?? this.#top.inside.size, place)
+    this.#key = undefined
+    this.#keyPlace = undefined
+    return place
   }
 
-  #word(): unknown {
-    word.lastIndex = this.#at
-    const found = word.exec(this.#text)?.[0]
-    if (found === undefined) {
-      this.#stop(this.#at === this.#text.length ? ended : `expected a value${this.#hint()}`)
+  #expectMore(): void {
+    const { close } = this.#top
+    this.#expected = close === undefined ? 'nothing more' : `"," or "${close}"`
+  }
+
+  #error(code: string, offset: number, line: number, column: number): never {
+    const c = this.#text[offset]
+    const comma = this.#comma
+    const known = words[code]
+    if (known !== undefined) return this.#stop(known, line, column)
+    if (c === undefined) {
+      const blank = this.#root.inside.size === 0
+      return blank
+        ? this.#stop('the file is empty; the least it can hold is {}', 0, 0)
+        : this.#stop('the file ends too early: a bracket is not closed', line, column)
     }
-    this.#at += found.length
-    return JSON.parse(found)
-  }
-
-  #space(): void {
-    const text = this.#text
-    for (;;) {
-      const c = text.charCodeAt(this.#at)
-      if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) return
-      this.#at++
+    if (c === this.#top.close && comma !== undefined && this.#text.slice(comma.offset + 1, offset).trim() === '') {
+      return this.#stop(`a comma stands before "${c}"; remove it`, comma.line - 1, comma.column - 1)
     }
+    return this.#stop(`expected ${this.#expected}${hintFor(c)}`, line, column)
   }
 
-  #hint(): string {
-    const c = this.#text[this.#at]
-    if (c === '/' || c === '#') return '; JSON has no comments, "description" takes such text'
-    return c === "'" ? '; JSON knows double quotes only' : ''
-  }
-
-  #stop(message: string): never {
-    this.faults.push({ message: `not valid JSON: ${message}`, ...this.#position(this.#at) })
+  /** @param line from 0, as @param column */
+  #stop(message: string, line: number, column: number): never {
+    this.refusal = { message: `not valid JSON: ${message}`, line: line + 1, column: column + 1 }
     throw new Stop(message)
   }
-
-  #position(at: number): Position {
-    this.#lines ??= lineStarts(this.#text)
-    const starts = this.#lines
-    let low = 0
-    for (let high = starts.length; high - low > 1; ) {
-      const middle = (low + high) >> 1
-      if (starts[middle]! <= at) low = middle
-      else high = middle
-    }
-    return { line: low + 1, column: at - starts[low]! + 1 }
-  }
 }
 
-function lineStarts(text: string): number[] {
-  const starts = [0]
-  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
-  return starts
+function hintFor(character: string): string {
+  if (character === '/' || character === '#') return '; JSON has no comments, "description" takes such text'
+  return character === "'" ? '; JSON knows double quotes only' : ''
 }
 
-const ended = 'the file ends too early: a bracket is not closed'
-const word = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])/y
+const badEscape = 'the text holds a bad escape; write a backslash as \\\\'
+
+/** What the library knows better than what would have been expected. */
+const words: Readonly<Record<string, string>> = {
+  EndOfFileExpected: 'there is something after the end of the JSON value',
+  InvalidCharacter: 'the text holds a control character; write a tab as \\t',
+  InvalidEscapeCharacter: badEscape,
+  InvalidUnicode: badEscape,
+  UnexpectedEndOfNumber: 'the number is not complete',
+  UnexpectedEndOfString: 'the text is not closed with a double quote in its line; write a line break as \\n',
+}

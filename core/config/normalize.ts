@@ -1,4 +1,6 @@
+import { type Origin, parseOrigin } from '../grants/origin.ts'
 import { parseAuthority } from '../route/authority.ts'
+import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
 import type {
   Config,
@@ -20,6 +22,7 @@ interface Written {
   readonly upstreams: Record<string, WrittenUpstream>
   readonly plugins: Record<string, WrittenPlugin>
   readonly log: Config['log']
+  readonly workers: 'auto' | number
   readonly drain: string
 }
 
@@ -39,12 +42,20 @@ type WrittenHealth = Omit<HealthConfig, 'enabled' | 'interval' | 'timeout'> & { 
 
 interface WrittenPlugin {
   readonly source?: string
-  readonly limits: { readonly memory: string; readonly time: string }
+  readonly fetch: readonly (string | { readonly origin: string; readonly private: boolean })[]
+  readonly limits: {
+    readonly memory: string
+    readonly time: string
+    readonly wait: string
+    readonly operations: number
+  }
+  readonly group?: string
+  readonly isolation?: 'group' | 'plugin'
 }
 
 /** Brings checked data to the one form that the rest of the program reads. `data` fits the schema, defaults filled in. */
 export function normalizeConfig(data: unknown, policies: ReadonlyMap<string, unknown>): Config {
-  const { listeners, routes, upstreams, plugins, log, drain } = data as Written
+  const { listeners, routes, upstreams, plugins, log, workers, drain } = data as Written
   return {
     listeners: mapNames(listeners, listenerOf),
     routes: mapNames(routes, routeOf),
@@ -52,8 +63,16 @@ export function normalizeConfig(data: unknown, policies: ReadonlyMap<string, unk
     policies: mapNames(Object.fromEntries(policies), policyOf),
     plugins: mapNames(plugins, pluginOf),
     log: { level: log.level, access: log.access },
+    workers,
     drain: ms(drain),
   }
+}
+
+/** The `fetch` of a plugin's entry. */
+export function normalizeOrigins(fetch: unknown): Origin[] {
+  return (fetch as WrittenPlugin['fetch']).map((entry) => {
+    return typeof entry === 'string' ? parseOrigin(entry) : parseOrigin(entry.origin, entry.private)
+  })
 }
 
 /** The match of a route, in the spelling that requests are compared with. */
@@ -70,8 +89,14 @@ export function normalizeMatch(match: MatchConfig): MatchConfig {
 }
 
 export function normalizeLimits(limits: unknown): Limits {
-  const { memory, time } = limits as WrittenPlugin['limits']
-  return { memory: number(parseSize(memory)), time: ms(time) }
+  const { memory, time, wait, operations } = limits as WrittenPlugin['limits']
+  return { memory: number(parseSize(memory)), time: ms(time), wait: ms(wait), operations }
+}
+
+/** What a plugin's entry says of where it runs. */
+export function normalizeIsolation(entry: unknown): Isolation {
+  const { group, isolation } = entry as Partial<WrittenPlugin>
+  return { ...(group !== undefined && { group }), ...(isolation !== undefined && { isolation }) }
 }
 
 function listenerOf(listener: WrittenListener): ListenerConfig {
@@ -118,8 +143,14 @@ function policyOf(policy: unknown): PolicyConfig {
   return { plugin, options, onFailure }
 }
 
-function pluginOf({ source, limits }: WrittenPlugin): PluginConfig {
-  return { ...(source !== undefined && { source }), limits: normalizeLimits(limits) }
+function pluginOf(entry: WrittenPlugin): PluginConfig {
+  const { source, fetch, limits } = entry
+  return {
+    ...(source !== undefined && { source }),
+    ...normalizeIsolation(entry),
+    fetch: normalizeOrigins(fetch),
+    limits: normalizeLimits(limits),
+  }
 }
 
 /** As the reader of requests spells it. */

@@ -1,9 +1,12 @@
 import { resolve } from 'node:path'
+import type { Origin } from '../grants/origin.ts'
+import { groupOf } from '../sandbox/group-name.ts'
+import { defaultLimits } from '../sandbox/limits.ts'
 import type { Limits, PluginCode, Scopes } from '../sandbox/plugin.ts'
 import type { Draft } from './draft.ts'
 import { type Format, pluginFormats } from './formats.ts'
 import { asObject, asText, member } from './loose.ts'
-import { normalizeLimits } from './normalize.ts'
+import { normalizeIsolation, normalizeLimits, normalizeOrigins } from './normalize.ts'
 import type { PluginLoader, ScopeReader } from './plugin-loader.ts'
 import type { PolicyDraft } from './policies.ts'
 import { type PluginPlace, resolvePlugin, resolveSource } from './resolve-plugin.ts'
@@ -21,6 +24,10 @@ export interface PolicyFacts {
   /** Upstreams that the options name. */
   readonly upstreams: readonly string[]
   readonly limits: Limits
+  /** Where its grants may go. */
+  readonly fetch: readonly Origin[]
+  /** Trust group of the plugin. */
+  readonly group: string
 }
 
 /** The plugins of one check: each is found, built and read once, whatever the number of its policies. */
@@ -50,10 +57,15 @@ export class Plugins {
       const place =
         from === undefined ? resolvePlugin(name, this.#folder, undefined, []) : resolveSource(from, this.#folder)
       if ('problem' in place) problems.add(source, from === undefined ? at : [...at, 'source'], place.problem)
-      const { memory, time } = normalizeLimits(asObject(value).limits)
+      const { limits, group, isolation } = asObject(value)
+      const { memory, time, wait } = normalizeLimits(limits)
       if (memory < 8 || memory > 4096) problems.add(source, [...at, 'limits', 'memory'], 'must be from 8MB to 4GB')
       if (time > 1_000)
         problems.add(source, [...at, 'limits', 'time'], 'must be at most 1s: nothing else runs meanwhile')
+      if (wait < 10 || wait > 60_000) problems.add(source, [...at, 'limits', 'wait'], 'must be from 10ms to 1m')
+      if (group !== undefined && isolation !== undefined) {
+        problems.add(source, [...at, 'isolation'], '"group" says already where it runs; keep one of both')
+      }
     }
   }
 
@@ -80,8 +92,10 @@ export class Plugins {
     const upstreams = [...this.#named]
     const broken = problems.touches(source, [...path, 'options'])
     const scopes = broken ? { reads: [], writes: [] } : this.#scopes(policy, loaded)
-    const limits = Object.hasOwn(entries, name) ? normalizeLimits(entry.limits) : { time: 20, memory: 64 }
-    return { plugin: loaded.plugin, options: data.options, scopes, upstreams, limits }
+    const limits = Object.hasOwn(entries, name) ? normalizeLimits(entry.limits) : defaultLimits
+    const fetch = Object.hasOwn(entries, name) ? normalizeOrigins(entry.fetch) : []
+    const group = groupOf(name, place.publisher, normalizeIsolation(entry))
+    return { plugin: loaded.plugin, options: data.options, scopes, upstreams, limits, fetch, group }
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,5 @@
+import type { Origin } from '../grants/origin.ts'
+import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
 
 /**
@@ -12,6 +14,8 @@ export interface Config {
   readonly policies: Readonly<Record<string, PolicyConfig>>
   readonly plugins: Readonly<Record<string, PluginConfig>>
   readonly log: LogConfig
+  /** Worker processes of the host; `auto`: one per core. */
+  readonly workers: 'auto' | number
   /** How long a drain may take, ms. */
   readonly drain: number
 }
@@ -103,12 +107,14 @@ export interface PolicyConfig {
   readonly onFailure: 'reject' | 'continue'
 }
 
-export interface PluginConfig {
+export interface PluginConfig extends Isolation {
   /**
    * A `.ts` or `.js` file relative to the configuration, or the name of an installed package. Without it the plugin of
    * that name beside the configuration or of this package.
    */
   readonly source?: string
+  /** Where its grants may go. */
+  readonly fetch: readonly Origin[]
   readonly limits: Limits
 }
 

@@ -1,6 +1,8 @@
 import type { Attachment } from './attachments.ts'
 import type { Draft } from './draft.ts'
+import { findHazards } from './hazards.ts'
 import { idleHooks } from './layers.ts'
+import { hostMemory, memoryProblem } from './memory.ts'
 import type { PolicyFacts } from './plugins.ts'
 import type { Path, Problem } from './problem.ts'
 import { Problems } from './problems.ts'
@@ -37,6 +39,11 @@ export function findWarnings(
     }
   }
 
+  for (const [name, { plugin, fetch }] of facts) {
+    if (fetch.length > 0 || !plugin.manifest.needs.includes('fetch')) continue
+    const entry = `"fetch" in plugins.${config.policies[name]?.plugin ?? plugin.name}`
+    warn(['policies', name], `its plugin needs fetch, but may reach nothing: list origins as ${entry}`)
+  }
   for (const name of facts.keys()) {
     if (attachments.some((attachment) => attachment.policy === name)) continue
     warn(['policies', name], 'nothing attaches this policy, so it never runs')
@@ -47,5 +54,8 @@ export function findWarnings(
     if (idle.length === 0) continue
     warn(attachment.path, `policy "${attachment.policy}" only looks on here: its ${idle.join(', ')} cannot run`)
   }
+  const memory = memoryProblem(config.workers, facts, hostMemory())
+  if (memory !== undefined) warn(['plugins'], memory)
+  for (const { path, message } of findHazards(config, facts)) warn(path, message)
   return warnings.list
 }

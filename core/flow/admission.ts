@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Reply } from '../../sdk/reply.ts'
 import type { PosternError } from '../errors.ts'
 import { ask, type HookFlow } from '../hooks/chain.ts'
@@ -15,6 +16,7 @@ import type { HttpPlan } from '../snapshot.ts'
  */
 export class Admission implements HookFlow {
   readonly layer = 'L7'
+  readonly id: string = randomUUID()
   readonly clientIp: string
   readonly clientPort: number
   readonly peerIp: string

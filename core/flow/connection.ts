@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
@@ -22,6 +23,8 @@ import { Phases } from './phases.ts'
  */
 export class ConnectionFlow implements HookFlow {
   readonly layer = 'L4'
+  /** Identifies the connection in the log. */
+  readonly id: string = randomUUID()
   readonly clientIp: string
   readonly clientPort: number
   readonly localPort: number

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Chain } from '../hooks/chain.ts'
-import type { BackendFacts, FlowFacts, RequestFacts } from '../hooks/fields.ts'
+import type { BackendFacts, BodyFacts, FlowFacts, RequestFacts } from '../hooks/fields.ts'
 import type { Fields } from '../http1/fields.ts'
 import type { Exchange } from '../listen/exchange.ts'
 import { type ClientFacts, clientOf } from '../listen/trust.ts'
@@ -9,6 +9,10 @@ import type { Target } from '../route/target.ts'
 import type { HttpPlan, Route } from '../snapshot.ts'
 import type { Backend } from '../upstream/backend.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import type { BodyPath } from './body-path.ts'
+
+/** Longest silence of a client that is sent an answer made here, ms. */
+const ownIdle = 30_000
 
 const unread: Target = {
   authority: '',
@@ -26,8 +30,7 @@ export interface FinalResponse {
   readonly status: number
   readonly reason: string
   readonly fields: Fields
-  /** `undefined` when it streams from a backend. */
-  readonly body: Uint8Array | undefined
+  readonly body: BodyPath
 }
 
 /** What a request knows of itself: its flow moves it along, its policies read from it and write to it. */
@@ -37,6 +40,7 @@ export abstract class RequestState implements FlowFacts, RequestFacts {
   outcome = ''
   consumer: string | undefined
   candidates: readonly BackendFacts[] = []
+  abstract readonly body: BodyFacts
   backend: Backend | undefined
   response: FinalResponse | undefined
 
@@ -109,6 +113,11 @@ export abstract class RequestState implements FlowFacts, RequestFacts {
   protected get publicAuthority(): string {
     const told = this.client.host === undefined ? undefined : parseAuthority(this.client.host)
     return told === undefined || 'problem' in told ? this.target.authority : told.authority
+  }
+
+  /** Longest silence while bytes are due, ms. */
+  protected get idle(): number {
+    return this.upstream?.config.timeouts.idle ?? ownIdle
   }
 
   upstreamProblem(name: string): string | undefined {

@@ -1,6 +1,7 @@
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
 import { ask, choose, type HookFlow, pass, tell } from '../hooks/chain.ts'
+import type { BodyNeed } from '../hooks/fields.ts'
 import type { HookName } from '../hooks/points.ts'
 import type { Policy } from '../hooks/policy.ts'
 import { Fields } from '../http1/fields.ts'
@@ -13,6 +14,8 @@ import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot.ts'
 import type { Backend } from '../upstream/backend.ts'
 import { type Forwarding, type ForwardOwner, forward } from '../upstream/forward.ts'
+import { BodyChanges, holdBody, setBodyLength } from './body-changes.ts'
+import { BodyPath } from './body-path.ts'
 import { Deadline } from './deadline.ts'
 import { outcomeOfReply, problemOf } from './outcome.ts'
 import { Phases } from './phases.ts'
@@ -22,8 +25,8 @@ import { RequestState } from './request-state.ts'
 /** Methods that may be sent again when a kept-alive connection turns out to be dead (RFC 9110 §9.2.2). */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 
-/** Longest silence of a client that is sent an answer made here, ms. */
-const ownIdle = 30_000
+/** A body that was made here has no source. */
+const made = { pause: (): void => {}, resume: (): void => {} }
 
 /**
  * The life of one request, top to bottom: arrive → route → onRequest → choose a backend → forward → response head →
@@ -38,6 +41,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
 
   readonly #log: FlowLog
   readonly #phases = new Phases()
+  readonly #changes: BodyChanges = new BodyChanges(this, (error) => this.#fail(error))
   readonly #deadline: Deadline = new Deadline((error) => this.#fail(error))
   #total: NodeJS.Timeout | undefined
 
@@ -47,6 +51,9 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   #resent = false
   #bodyMoved = false
   #bodyDue = false
+  #isReceiving = false
+  /** Way of the request's body; whatever was held of it goes upstream first. */
+  readonly body: BodyPath = new BodyPath({ pause: () => this.#pauseBody(), resume: () => this.#receiveBody() })
 
   #passing = false
   #headSent = false
@@ -56,6 +63,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     super(exchange, plan)
     this.#log = log
     this.sandbox = plan.snapshot.sandbox
+    if (!exchange.hasBody) this.body.end()
     plan.snapshot.retain()
   }
 
@@ -108,6 +116,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     this.exchange.fields.set('host', this.target.authority)
     this.exchange.fields.set('x-request-id', this.id)
     this.exchange.fields.delete('expect')
+    setBodyLength(this.exchange.fields, this.body, this.chain!.steps.onRequestBody.length > 0)
     this.#attempt()
   }
 
@@ -136,44 +145,64 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     this.#busy = backend
     backend.acquire()
     this.#phases.mark('queue')
-    const { method, fields, hasBody } = this.exchange
+    const { method, fields } = this.exchange
+    const { replacedLength } = this.body
+    const hasBody = replacedLength === undefined ? this.exchange.hasBody : replacedLength > 0
     this.#forwarding = forward(backend, { method, target: this.target.full, fields, hasBody }, timeouts.connect, this)
   }
 
   onConnected(): void {
     this.#phases.mark('connect')
+    this.#error = undefined
     this.#awaitHead()
   }
 
   /** Blames whoever has to act next: the client while its body is due, else the backend. */
   #awaitHead(): void {
     if (this.response !== undefined) return
-    const { response, idle } = this.upstream!.config.timeouts
-    if (this.#bodyDue) this.#deadline.set(idle, 'DPE', 'the client stopped sending the body', 408)
-    else this.#deadline.set(response, 'UT', 'no response head from the backend')
+    if (this.#bodyDue) this.#awaitClient()
+    else this.#deadline.set(this.upstream!.config.timeouts.response, 'UT', 'no response head from the backend')
   }
 
   onBodyWanted(): void {
-    this.#bodyDue = true
-    if (this.#bodyMoved) this.exchange.resume()
-    else this.exchange.receive()
+    const forwarding = this.#forwarding
+    if (this.#bodyMoved || forwarding === undefined) return this.body.onWritable()
     this.#bodyMoved = true
-    this.#awaitHead()
+    this.body.flow(forwarding, this.#changes.of('onRequestBody', this.chain))
   }
 
   onBody(chunk: Uint8Array): void {
-    if (this.#forwarding === undefined) return
-    if (!this.#forwarding.write(chunk)) {
-      this.#bodyDue = false
-      this.exchange.pause()
-    }
-    this.#awaitHead()
+    this.body.take(chunk)
+    this.#awaitMore()
   }
 
   onBodyEnd(): void {
     this.#bodyDue = false
-    this.#forwarding?.end()
+    this.body.end()
+    this.#awaitMore()
+  }
+
+  #receiveBody(): void {
+    this.#bodyDue = true
+    if (this.#isReceiving) this.exchange.resume()
+    else this.exchange.receive()
+    this.#isReceiving = true
+    this.#awaitMore()
+  }
+
+  #pauseBody(): void {
+    this.#bodyDue = false
+    this.exchange.pause()
+  }
+
+  #awaitMore(): void {
     if (this.#forwarding !== undefined) this.#awaitHead()
+    else if (this.#bodyDue && this.response === undefined) this.#awaitClient()
+    else if (this.response === undefined) this.#deadline.clear()
+  }
+
+  #awaitClient(): void {
+    this.#deadline.set(this.idle, 'DPE', 'the client stopped sending the body', 408)
   }
 
   onFail(error: PosternError): void {
@@ -187,7 +216,13 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
       return this.#attempt()
     }
     const dead = error.code === 'UC' || error.code === 'UR'
-    if (dead && !this.#resent && idempotent.has(this.exchange.method) && !this.exchange.hasBody) {
+    if (
+      dead &&
+      !this.#resent &&
+      idempotent.has(this.exchange.method) &&
+      !this.exchange.hasBody &&
+      this.body.replacedLength === undefined
+    ) {
       this.#resent = true
       return this.#attempt()
     }
@@ -200,7 +235,9 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     this.#phases.mark('head')
     this.#deadline.clear()
     removeHopByHop(fields)
-    this.response = { status, reason, fields, body: undefined }
+    const forwarding = this.#forwarding
+    const body = new BodyPath({ pause: () => forwarding?.pause(), resume: () => forwarding?.resume() })
+    this.response = { status, reason, fields, body }
     this.#respond()
   }
 
@@ -215,9 +252,11 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     if (failed) this.#error = result
     this.outcome = failed ? result.outcome : policy === undefined ? '' : outcomeOfReply(result, policy)
     const reply = failed ? problemOf(result, this.id) : result
-    const body = Buffer.from(reply.body)
+    const bytes = Buffer.from(reply.body)
+    const body = new BodyPath(made)
+    body.replace(bytes)
     const fields = new Fields(reply.headers.flat())
-    if (reply.status !== 204 && reply.status !== 304) fields.set('content-length', `${body.length}`)
+    if (reply.status !== 204 && reply.status !== 304) fields.set('content-length', `${bytes.length}`)
     // What follows on the connection cannot be told from the rest of a malformed request.
     if (failed && result.code === 'DPE') fields.set('connection', 'close')
     this.response = { status: reply.status, reason: '', fields, body }
@@ -242,38 +281,54 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
 
   #sendHead(): void {
     const { status, reason, fields, body } = this.response!
+    const isChanged = this.chain !== undefined && this.chain.steps.onResponseBody.length > 0
+    if (status !== 204 && status !== 304) setBodyLength(fields, body, isChanged)
     this.#headSent = true
-    if (body !== undefined) {
-      const empty = body.length === 0 || this.exchange.method === 'HEAD'
-      this.exchange.respond(status, reason, fields)
-      if (!empty) this.exchange.write(body)
-      this.#awaitBody()
-      this.exchange.end()
-      return
-    }
     this.exchange.respond(status, reason, fields)
     this.#awaitBody()
-    this.#forwarding?.resume()
+    const isHead = this.exchange.method === 'HEAD'
+    body.flow(
+      isHead ? { write: () => true, end: () => this.exchange.end() } : this.exchange,
+      isHead ? undefined : this.#changes.of('onResponseBody', this.chain),
+    )
   }
 
   #awaitBody(): void {
-    this.#deadline.set(this.upstream?.config.timeouts.idle ?? ownIdle, 'SI', 'the response stood still')
+    this.#deadline.set(this.idle, 'SI', 'the response stood still')
   }
 
   onData(chunk: Uint8Array): void {
     this.#awaitBody()
-    if (!this.exchange.write(chunk)) this.#forwarding?.pause()
+    this.response?.body.take(chunk)
   }
 
   onWritable(): void {
-    if (!this.#passing) this.#forwarding?.resume()
+    this.response?.body.onWritable()
   }
 
   onEnd(): void {
     this.#awaitBody()
     this.#releaseBackend()
     this.#forwarding = undefined
-    this.exchange.end()
+    this.response?.body.end()
+  }
+
+  // ── bodies that policies hold or change ────────────────────────────────────────────────────────────────────────────
+
+  hold(need: BodyNeed, done: (error: PosternError | undefined) => void): void {
+    holdBody(need.hook === 'onRequest' ? this.body : this.response!.body, need, (error) => this.ended || done(error))
+  }
+
+  replaceBody(hook: HookName, bytes: Uint8Array): void {
+    if (hook === 'onRequest') this.body.replace(bytes)
+    else if (hook === 'onResponse') {
+      this.response?.body.replace(bytes)
+      this.#dropUpstream()
+    } else this.#changes.replace(bytes)
+  }
+
+  get chunk(): BodyChanges['chunk'] {
+    return this.#changes.chunk
   }
 
   onSent(): void {

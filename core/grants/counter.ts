@@ -1,88 +1,37 @@
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import type { CounterResult } from '../../sdk/grants.ts'
+import type { CounterStore } from './counter-store.ts'
 import { GrantError } from './grant-error.ts'
 import type { Operation } from './grant-host.ts'
-
-interface Budget {
-  readonly limiter: RateLimiterMemory
-  /** Key → when its window ends, in the order in which the windows began. */
-  readonly windows: Map<string, number>
-}
-
-export interface CounterBounds {
-  /** Different limits (policy, points and duration) held at once. Default: 1,000. */
-  readonly limits?: number
-  /** Keys held at once for one limit. Beyond, the oldest window is forgotten. Default: 100,000. */
-  readonly keys?: number
-}
+import { seconds, wholeNumber } from './numbers.ts'
 
 const longestKey = 512
 /** Timers of Node end at 2³¹ ms. */
 const longestWindow = 2_147_483
 
-/** Host side of `Counter`: one limiter for each policy, points and duration. */
-export function createCounter(bounds: CounterBounds = {}): { take: Operation } {
-  const { limits = 1_000, keys = 100_000 } = bounds
-  const budgets = new Map<string, Budget>()
-
-  function budgetOf(policy: string, points: number, duration: number): Budget {
-    const name = JSON.stringify([policy, points, duration])
-    let budget = budgets.get(name)
-    if (budget === undefined) {
-      if (budgets.size >= limits)
-        throw new GrantError(`more than ${limits} different limits: use fewer points and durations`)
-      budget = { limiter: new RateLimiterMemory({ points, duration }), windows: new Map() }
-      budgets.set(name, budget)
-    }
-    return budget
-  }
-
-  async function remember({ limiter, windows }: Budget, key: string, end: number): Promise<void> {
-    windows.delete(key)
-    windows.set(key, end)
-    if (windows.size <= keys) return
-    const [oldest] = windows.keys()
-    windows.delete(oldest!)
-    await limiter.delete(oldest!)
-  }
-
+/**
+ * Host side of `Counter`.
+ *
+ * @param patience how long the store may take, ms. Default: 2,000.
+ */
+export function createCounter(store: CounterStore, patience = 2_000): { take: Operation } {
   return {
-    take: async ([key = '', points, duration, cost], policy) => {
+    take: async ([key = '', points, duration, cost], { policy }) => {
       if (key.length > longestKey)
         throw new GrantError(`the key holds ${longestKey} characters at most, not ${key.length}`)
-      const size = whole('points', points, 1)
-      const price = whole('cost', cost, 0)
-      const seconds = Number(duration)
-      if (!(seconds > 0 && seconds <= longestWindow)) {
-        throw new GrantError(`duration must be more than 0 and at most ${longestWindow} seconds, not ${duration}`)
+      const limit = {
+        points: wholeNumber('points', points, 1),
+        duration: seconds('duration', duration, longestWindow),
+        cost: wholeNumber('cost', cost, 0),
       }
-      const budget = budgetOf(policy, size, seconds)
-      const { result, allowed } = await consume(budget.limiter, key, price)
-      if (result.isFirstInDuration) await remember(budget, key, Date.now() + result.msBeforeNext)
-      const reset = Math.max(1, Math.ceil(result.msBeforeNext / 1_000))
-      return [allowed ? '1' : '', String(result.remainingPoints), String(reset)]
+      const { allowed, remaining, reset } = await within(patience, store.take(policy, key, limit))
+      return [allowed ? '1' : '', String(remaining), String(reset)]
     },
   }
 }
 
-async function consume(
-  limiter: RateLimiterMemory,
-  key: string,
-  cost: number,
-): Promise<{ result: RateLimiterRes; allowed: boolean }> {
-  try {
-    return { result: await limiter.consume(key, cost), allowed: true }
-  } catch (refused) {
-    if (!(refused instanceof RateLimiterRes)) throw refused
-    // A take that is refused takes nothing: a smaller one may still be allowed.
-    const result = await limiter.reward(key, cost)
-    return { result, allowed: false }
-  }
-}
-
-function whole(name: string, text: string | undefined, least: number): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new GrantError(`${name} must be a whole number, ${least} or more, not ${text}`)
-  }
-  return value
+function within(patience: number, result: Promise<CounterResult>): Promise<CounterResult> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new GrantError(`no answer within ${patience} ms`)), patience).unref()
+    result.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }

@@ -1,42 +1,101 @@
 import { createCounter } from './counter.ts'
+import type { CounterStore } from './counter-store.ts'
 import { createDigest } from './digest.ts'
+import { createFetch } from './fetch.ts'
+import { createFetcher, type Fetcher } from './fetcher.ts'
 import { GrantError } from './grant-error.ts'
+import { createJwt } from './jwt.ts'
+import { createKv } from './kv.ts'
+import { createMemoryCounters } from './memory-counters.ts'
+import { createMetric } from './metric.ts'
+import { type MetricFamily, MetricRegistry } from './metric-registry.ts'
+import type { Origin } from './origin.ts'
+import { createOutbound } from './outbound.ts'
+import { createPluginLog, type PluginLine } from './plugin-log.ts'
 
 /** One operation of a grant, as a hook asked for it. */
 export interface GrantCall {
   /** `grant.operation`, as in `sdk/grants.ts`. */
   readonly operation: string
   readonly args: readonly string[]
-  /** Name of the policy: what one policy keeps, another never sees. */
+  /** Name of the policy: what one policy counts, another never sees. */
   readonly policy: string
+  readonly plugin: GrantUser
+  /** Where it may go. */
+  readonly origins: readonly Origin[]
+  /** Identifier of the request; `undefined` on L4. */
+  readonly request?: string | undefined
+  /** Aborted when nobody waits for the result any more. */
+  readonly signal: AbortSignal
+}
+
+/** The plugin on whose behalf something is done. */
+export interface GrantUser {
+  readonly name: string
+  readonly publisher: string
+  /** Identity of its code. */
+  readonly hash: string
 }
 
 /** An operation: its arguments as text in, its result as text out. */
-export type Operation = (args: readonly string[], policy: string) => Promise<readonly string[]> | readonly string[]
+export type Operation = (args: readonly string[], call: GrantCall) => Promise<readonly string[]> | readonly string[]
 
-/** What the host does for plugins. */
+/** What the sandbox needs of the host. */
 export interface GrantHost {
   /** Rejects with a `GrantError` when the arguments make no sense or the work could not be done. */
   perform(call: GrantCall): Promise<readonly string[]>
 }
 
+/** What the host does for plugins. */
+export interface GrantService extends GrantHost {
+  /** What plugins have counted and observed so far. */
+  metrics(): readonly MetricFamily[]
+}
+
+export interface GrantHostOptions {
+  /** Where counters are kept. Default: in the memory of this process. */
+  readonly counters?: CounterStore
+  /** Sends requests. Default: over the network. */
+  readonly fetch?: Fetcher
+  /** Where log lines of plugins go. Default: nowhere. */
+  readonly onLog?: (line: PluginLine) => void
+}
+
 const largestArgument = 64 * 1024
 
-/** Made once per process, so that counters outlive a reload of the configuration. */
-export function createGrantHost(): GrantHost {
-  const operations = new Map<string, Operation>([
-    ...Object.entries(createCounter()).map(([name, run]) => [`counter.${name}`, run] as const),
-    ...Object.entries(createDigest()).map(([name, run]) => [`digest.${name}`, run] as const),
-  ])
+/** Made once per process, so that counters, keys and what plugins keep outlive a reload of the configuration. */
+export function createGrantHost(options: GrantHostOptions = {}): GrantService {
+  const { counters = createMemoryCounters(), fetch = createFetcher(createOutbound()), onLog } = options
+  const registry = new MetricRegistry()
+  const grants: Record<string, Record<string, Operation>> = {
+    counter: createCounter(counters),
+    digest: createDigest(),
+    fetch: createFetch(fetch),
+    jwt: createJwt(fetch),
+    kv: createKv(),
+    log: createPluginLog(onLog),
+    metric: createMetric(registry),
+  }
+  const operations = new Map<string, Operation>(
+    Object.entries(grants).flatMap(([grant, all]) =>
+      Object.entries(all).map(([name, run]) => [`${grant}.${name}`, run] as const),
+    ),
+  )
   return {
-    perform: async ({ operation, args, policy }) => {
-      const run = operations.get(operation)
+    perform: async (call) => {
+      const run = operations.get(call.operation)
       if (run === undefined) throw new GrantError('there is no such operation')
-      for (const arg of args) {
+      for (const arg of call.args) {
         if (arg.length > largestArgument)
           throw new GrantError(`an argument holds ${largestArgument} characters at most`)
       }
-      return run(args, policy)
+      try {
+        return await run(call.args, call)
+      } catch (error) {
+        // What went wrong inside the host is nothing that a plugin should read.
+        throw error instanceof GrantError ? error : new GrantError('the host could not do it', { cause: error })
+      }
     },
+    metrics: () => registry.families(),
   }
 }

@@ -1,14 +1,17 @@
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
-import type { HookCall, Sandbox, Verdict } from '../sandbox/plugin.ts'
+import type { HookCall, HookStep, Sandbox, Verdict } from '../sandbox/plugin.ts'
 import { encodeField, UNIT } from '../sandbox/wire.ts'
-import type { BackendFacts, FieldReader, FlowFacts } from './fields.ts'
+import type { BackendFacts, BodyNeed, FieldReader, FlowFacts } from './fields.ts'
 import { applyOperations, type WritableFlow } from './operations.ts'
 import { type HookName, points } from './points.ts'
 import type { Policy } from './policy.ts'
+import { findSegments } from './segments.ts'
 
 /** What the engine needs of a flow: facts to read, places to write, and where its plugins run. */
 export interface HookFlow extends FlowFacts, WritableFlow {
+  /** Identifier of the request or connection, as the access log carries it. */
+  readonly id: string
   readonly sandbox: Sandbox
   /** After the end no hook runs but `onClose`. */
   readonly ended: boolean
@@ -20,6 +23,8 @@ export interface HookFlow extends FlowFacts, WritableFlow {
   onHook(policy: Policy, hook: HookName, duration: number, error: PosternError | undefined): void
   /** The call that the flow is waiting for. */
   pending: HookCall | undefined
+  /** Holds a body until as much of it is there as a policy has asked for; an error when it is too large. */
+  hold?(need: BodyNeed, done: (error: PosternError | undefined) => void): void
   /** The response is replaced while it walks back up. */
   replaceResponse(by: Reply | PosternError, policy: Policy): void
 }
@@ -32,6 +37,8 @@ interface Step {
   /** Place in the chain, which is the order in which the policies are written. */
   readonly index: number
   readonly readers: readonly FieldReader[]
+  /** It may cross together with the step before it: see `findSegments`. */
+  readonly joins: boolean
 }
 
 /** Policies in the order in which they run, sorted by hook when the configuration is loaded. */
@@ -46,15 +53,22 @@ export function compileChain(policies: readonly Policy[]): Chain {
       const readers = policy.readers[hook]
       return readers === undefined ? [] : [{ policy, index, readers }]
     })
-    return points[hook].reversed ? steps.reverse() : steps
+    if (points[hook].reversed) steps.reverse()
+    const joins = findSegments(
+      hook,
+      steps.map(({ policy }) => policy),
+    )
+    return steps.map((step, i) => ({ ...step, joins: joins[i]! }))
   }
   return {
     length: policies.length,
     steps: {
       onConnect: stepsOf('onConnect'),
       onRequest: stepsOf('onRequest'),
+      onRequestBody: stepsOf('onRequestBody'),
       selectBackend: stepsOf('selectBackend'),
       onResponse: stepsOf('onResponse'),
+      onResponseBody: stepsOf('onResponseBody'),
       onClose: stepsOf('onClose'),
     },
   }
@@ -68,18 +82,17 @@ export function ask(
   from: number,
   done: (result: Reply | PosternError | undefined, by: Policy | undefined) => void,
 ): void {
-  new Walk(
-    flow,
-    hook,
-    chain,
-    (index) => index >= from,
-    (walk, turn, policy) => {
-      if (turn !== undefined) return done(turn as Reply | PosternError, policy)
-      if (walk.next()) return
+  new Walk(flow, hook, chain, (index) => index >= from, {
+    onTurn: (turn, policy) => {
+      if (turn === undefined) return true
+      done(turn as Reply | PosternError, policy)
+      return false
+    },
+    onEnd: () => {
       flow.reached = chain.length
       done(undefined, undefined)
     },
-  ).start()
+  }).next()
 }
 
 /** *first*: asks the policies that have had their turn for a backend among the flow's candidates. */
@@ -88,44 +101,54 @@ export function choose(
   chain: Chain,
   done: (result: BackendFacts | PosternError | undefined) => void,
 ): void {
-  new Walk(
-    flow,
-    'selectBackend',
-    chain,
-    (index) => index < flow.reached,
-    (walk, turn) => {
-      if (typeof turn === 'number') return done(flow.candidates[turn])
-      if (turn !== undefined) return done(turn as PosternError)
-      if (!walk.next()) done(undefined)
+  new Walk(flow, 'selectBackend', chain, (index) => index < flow.reached, {
+    onTurn: (turn) => {
+      if (turn === undefined) return true
+      done(typeof turn === 'number' ? flow.candidates[turn] : (turn as PosternError))
+      return false
     },
-  ).start()
+    onEnd: () => done(undefined),
+  }).next()
 }
 
 /** *reduce*, reversed: every policy that has had its turn may change the response, or replace it for the next ones. */
 export function pass(flow: HookFlow, chain: Chain, done: () => void): void {
-  new Walk(
-    flow,
-    'onResponse',
-    chain,
-    (index) => index < flow.reached,
-    (walk, turn, policy) => {
-      if (turn !== undefined) flow.replaceResponse(turn as Reply | PosternError, policy!)
-      if (!walk.next()) done()
+  new Walk(flow, 'onResponse', chain, (index) => index < flow.reached, {
+    onTurn: (turn, policy) => {
+      if (turn !== undefined) flow.replaceResponse(turn as Reply | PosternError, policy)
+      return true
     },
-  ).start()
+    onEnd: done,
+  }).next()
+}
+
+/** *reduce*: every policy that has had its turn may change a chunk of a body on its way; the flow holds what becomes of it. */
+export function change(
+  flow: HookFlow,
+  hook: 'onRequestBody' | 'onResponseBody',
+  chain: Chain,
+  done: (error: PosternError | undefined) => void,
+): void {
+  new Walk(flow, hook, chain, (index) => index < flow.reached, {
+    onTurn: (turn) => {
+      if (turn === undefined) return true
+      done(turn as PosternError)
+      return false
+    },
+    onEnd: () => done(undefined),
+  }).next()
 }
 
 /** *observe*: tells every policy that has had its turn that the flow is over. */
 export function tell(flow: HookFlow, chain: Chain, done: () => void): void {
-  new Walk(
-    flow,
-    'onClose',
-    chain,
-    (index) => index < flow.reached,
-    (walk) => {
-      if (!walk.next()) done()
-    },
-  ).start()
+  new Walk(flow, 'onClose', chain, (index) => index < flow.reached, { onTurn: () => true, onEnd: done }).next()
+}
+
+interface Walker {
+  /** A policy has had its turn; true to go on to the next one. */
+  onTurn(turn: Turn, policy: Policy): boolean
+  /** No policy is left. */
+  onEnd(): void
 }
 
 /** One hook on its way along the chain of one flow. */
@@ -134,77 +157,121 @@ class Walk {
   readonly hook: HookName
   readonly #steps: readonly Step[]
   readonly #takesPart: (index: number) => boolean
-  readonly #onSettled: (walk: Walk, turn: Turn, policy: Policy | undefined) => void
+  readonly #walker: Walker
   #position = 0
 
-  constructor(
-    flow: HookFlow,
-    hook: HookName,
-    chain: Chain,
-    takesPart: (index: number) => boolean,
-    onSettled: (walk: Walk, turn: Turn, policy: Policy | undefined) => void,
-  ) {
+  constructor(flow: HookFlow, hook: HookName, chain: Chain, takesPart: (index: number) => boolean, walker: Walker) {
     this.flow = flow
     this.hook = hook
     this.#steps = chain.steps[hook]
     this.#takesPart = takesPart
-    this.#onSettled = onSettled
+    this.#walker = walker
   }
 
-  start(): void {
-    this.#onSettled(this, undefined, undefined)
-  }
-
-  /** Calls the next policy; false when there is none left. */
-  next(): boolean {
-    while (this.#position < this.#steps.length) {
-      const step = this.#steps[this.#position++]!
-      if (!this.#takesPart(step.index)) continue
-      if (this.hook === 'onRequest' || this.hook === 'onConnect') this.flow.reached = step.index + 1
-      const call = new Call(this, step)
-      this.flow.pending = call
-      this.flow.sandbox.call(call)
-      return true
+  /** Calls the next policy that has something to do, and those behind it that may cross with it. */
+  next(): void {
+    const { flow } = this
+    const segment: number[] = []
+    for (let place = this.#position; place < this.#steps.length; place++) {
+      const { index, policy, joins } = this.#steps[place]!
+      if (segment.length > 0 && !joins) break
+      if (this.#takesPart(index) && policy.when?.matches(flow) !== false) segment.push(place)
     }
-    return false
+    this.#arrive(segment[0] ?? this.#steps.length)
+    if (segment.length === 0) return this.#walker.onEnd()
+    const { policy } = this.#steps[segment[0]!]!
+    const need = policy.bodies[this.hook]
+    if (need === undefined || flow.hold === undefined) return this.#call(segment)
+    flow.hold(need, (error) => {
+      if (error === undefined) this.#call(segment)
+      else if (this.#walker.onTurn(policy.onFailure === 'continue' ? undefined : error, policy)) this.next()
+    })
   }
 
-  settled(step: Step, verdict: Verdict, duration: number): void {
+  #call(segment: readonly number[]): void {
+    const { flow } = this
+    const call = new Call(
+      this,
+      segment,
+      segment.map((place) => this.#steps[place]!),
+    )
+    flow.pending = call
+    flow.sandbox.call(call)
+  }
+
+  /** One step of a call is over; true when the next one of the same call has its turn. */
+  settled(call: Call, number: number, verdict: Verdict, duration: number): boolean {
     const { flow, hook } = this
-    if (flow.ended && hook !== 'onClose') return
+    if (flow.ended && hook !== 'onClose') return false
     flow.pending = undefined
-    const { policy } = step
-    const turn =
-      verdict.kind === 'done'
-        ? applyOperations(flow, hook, policy, step.index, verdict.operations)
-        : new PosternError(verdict.code, verdict.message, { plugin: policy.plugin })
+    const step = this.#steps[call.segment[number]!]!
+    const turn = this.#judge(call, step, verdict)
     const error = turn instanceof PosternError ? turn : undefined
-    flow.onHook(policy, hook, duration, error)
-    this.#onSettled(this, error !== undefined && policy.onFailure === 'continue' ? undefined : turn, policy)
+    flow.onHook(step.policy, hook, duration, error)
+    const weighty = error !== undefined && step.policy.onFailure === 'continue' ? undefined : turn
+    if (!this.#walker.onTurn(weighty, step.policy)) return false
+    const following = call.segment[number + 1]
+    // A response that was replaced is another one: those behind have to look at it anew.
+    const isStale = weighty !== undefined && points[hook].kind !== 'observe'
+    if (following === undefined || isStale) {
+      this.next()
+      return false
+    }
+    flow.pending = call
+    this.#arrive(following)
+    return true
+  }
+
+  /** The turn of the policies before this place has come, and those that are not in a call are passed over. */
+  #arrive(place: number): void {
+    const { flow } = this
+    for (; this.#position < place; this.#position++) {
+      const { index, policy } = this.#steps[this.#position]!
+      if (this.#takesPart(index)) flow.sandbox.skipped(policy.instance)
+    }
+    const step = this.#steps[place]
+    if (step === undefined) return
+    this.#position = place + 1
+    if (this.hook === 'onRequest' || this.hook === 'onConnect') flow.reached = step.index + 1
+  }
+
+  #judge(call: Call, { policy, index }: Step, verdict: Verdict): Turn {
+    const { flow, hook } = this
+    if (verdict.kind === 'failed') return new PosternError(verdict.code, verdict.message, { plugin: policy.plugin })
+    const turn = applyOperations(flow, hook, policy, index, verdict.operations)
+    if (turn instanceof PosternError) flow.sandbox.refused(call, turn.message)
+    return turn
   }
 }
 
-/** One policy's turn, as the sandbox sees it. */
+/** The turns of the policies of a segment, as the sandbox sees them. */
 class Call implements HookCall {
-  readonly instance: number
   readonly hook: HookName
-  readonly input: string
+  readonly flow: string
+  readonly steps: readonly HookStep[]
+  /** Places of its steps in the walk. */
+  readonly segment: readonly number[]
   readonly #walk: Walk
-  readonly #step: Step
-  readonly #started = performance.now()
+  #since = performance.now()
 
-  constructor(walk: Walk, step: Step) {
+  constructor(walk: Walk, segment: readonly number[], steps: readonly Step[]) {
     this.#walk = walk
-    this.#step = step
-    this.instance = step.policy.instance
+    this.segment = segment
     this.hook = walk.hook
-    const { flow } = walk
-    let input = flow.layer + UNIT + encodeField(flow.states[step.index])
-    for (const read of step.readers) input += UNIT + read(flow)
-    this.input = input
+    this.flow = walk.flow.id
+    this.steps = steps.map((step) => ({ instance: step.policy.instance, input: inputOf(walk.flow, step) }))
   }
 
-  settle(verdict: Verdict): void {
-    this.#walk.settled(this.#step, verdict, performance.now() - this.#started)
+  settle(step: number, verdict: Verdict): boolean {
+    const now = performance.now()
+    const duration = now - this.#since
+    this.#since = now
+    return this.#walk.settled(this, step, verdict, duration)
   }
+}
+
+function inputOf(flow: HookFlow, { index, readers }: Step): string {
+  let input = flow.layer + UNIT + encodeField(flow.states[index])
+  for (const read of readers) input += UNIT + read(flow)
+  return input
 }

@@ -1,7 +1,7 @@
 import type { Fields } from '../http1/fields.ts'
 import { cookie } from '../route/cookie.ts'
 import { parameter } from '../route/query.ts'
-import { ABSENT, encodeField, encodeItems } from '../sandbox/wire.ts'
+import { ABSENT, encodeField, encodeItems, ITEM } from '../sandbox/wire.ts'
 import type { HookName, Layer } from './points.ts'
 
 /** One backend, as plugins see it. */
@@ -30,6 +30,16 @@ export interface FlowFacts {
   /** Those `selectBackend` may choose from. */
   readonly candidates: readonly BackendFacts[]
   readonly outcome: string
+  /** The part of a body that is on its way now, for the hooks that see it pass. */
+  readonly chunk?: { readonly bytes: Uint8Array; readonly last: boolean } | undefined
+}
+
+/** What is there of a body that was held for a policy. */
+export interface BodyFacts {
+  /** The first `most` bytes. */
+  peek(most: number): Uint8Array
+  /** Whether everything is there that there is. */
+  readonly isComplete: boolean
 }
 
 export interface RequestFacts {
@@ -41,11 +51,13 @@ export interface RequestFacts {
   readonly query: string
   readonly fields: Fields
   readonly consumer: string | undefined
+  readonly body?: BodyFacts | undefined
 }
 
 export interface ResponseFacts {
   readonly status: number
   readonly fields: Fields
+  readonly body?: BodyFacts | undefined
 }
 
 /** Gives a field of the flow as it crosses into the sandbox. */
@@ -120,19 +132,47 @@ const named: Readonly<Record<string, (name: string) => FieldKind>> = {
   'response.header': (name) => ({ from: 'response', layers: onlyL7, read: (flow) => flow.response?.fields.get(name) }),
 }
 
+/** Body of a message, held until a policy has seen it: read in one hook, because later it is on its way. */
+const held: Readonly<Record<string, { hook: HookName; body: (flow: FlowFacts) => BodyFacts | undefined }>> = {
+  body: { hook: 'onRequest', body: (flow) => flow.request?.body },
+  'response.body': { hook: 'onResponse', body: (flow) => flow.response?.body },
+}
+
+/** How much of a body a scope asks for: its beginning, or, with `whole`, all of it up to a limit. */
+export interface BodyNeed {
+  /** The hook that it is held for. */
+  readonly hook: HookName
+  readonly bytes: number
+  readonly whole: boolean
+}
+
+const largestBody = 1_048_576
+
+/** Reads `body:prefix:<n>`, `body:buffer:<n>` and the same of `response.body`; `undefined` for any other scope. */
+export function bodyNeed(scope: string): BodyNeed | undefined {
+  const [, name = '', access, digits] = /^(body|response\.body):(prefix|buffer):([1-9]\d*)$/.exec(scope) ?? []
+  const bytes = Number(digits)
+  if (!Object.hasOwn(held, name) || bytes > largestBody) return undefined
+  return { hook: held[name]!.hook, bytes, whole: access === 'buffer' }
+}
+
 const stages: readonly Stage[] = ['connection', 'request', 'response', 'close']
 
 /** The last stage of a flow whose fields a hook is given. */
 const stageOf: Readonly<Record<HookName, Stage>> = {
   onConnect: 'connection',
   onRequest: 'request',
+  onRequestBody: 'request',
   selectBackend: 'request',
   onResponse: 'response',
+  onResponseBody: 'response',
   onClose: 'close',
 }
 
 /** Field that carries the candidates of `selectBackend`; not a scope, since the hook is about nothing else. */
 export const candidatesField = 'backends'
+/** Field that carries the chunk of the hooks that see a body pass: base64, and whether it is the last one. */
+export const chunkField = 'chunk'
 
 const tokenForm = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
@@ -141,10 +181,16 @@ export function normalizeScope(scope: string): { scope: string; layers: readonly
   const colon = scope.indexOf(':')
   if (colon === -1 || scope in plain) {
     const kind = Object.hasOwn(plain, scope) ? plain[scope] : undefined
+    if (Object.hasOwn(held, scope))
+      return { problem: `"${scope}" alone says not how much: ${scope}:prefix:<bytes> or ${scope}:buffer:<bytes>` }
     return kind === undefined ? { problem: `there is no field "${scope}"` } : { scope, layers: kind.layers }
   }
   const family = scope.slice(0, colon)
   const name = scope.slice(colon + 1)
+  if (Object.hasOwn(held, family)) {
+    const problem = `"${scope}" must be ${family}:prefix:<bytes> or ${family}:buffer:<bytes>, 1 to ${largestBody} bytes`
+    return bodyNeed(scope) === undefined ? { problem } : { scope, layers: onlyL7 }
+  }
   if (!Object.hasOwn(named, family)) return { problem: `there is no field "${scope}"` }
   if (family === 'query') return { scope, layers: onlyL7 }
   if (!tokenForm.test(name)) return { problem: `"${name}" is not a valid name for ${family}:<name>` }
@@ -154,14 +200,24 @@ export function normalizeScope(scope: string): { scope: string; layers: readonly
 /** The declared fields that a hook is given, in the order in which they cross. `reads` are normalised scopes. */
 export function fieldsOf(hook: HookName, reads: readonly string[]): string[] {
   const last = stages.indexOf(stageOf[hook])
-  const fields = [...new Set(reads)].filter((scope) => stages.indexOf(kindOf(scope).from) <= last)
+  const fields = [...new Set(reads)].filter((scope) => {
+    const body = bodyNeed(scope)
+    return body === undefined ? stages.indexOf(kindOf(scope).from) <= last : body.hook === hook
+  })
   if (hook === 'selectBackend') fields.push(candidatesField)
+  if (hook === 'onRequestBody' || hook === 'onResponseBody') fields.push(chunkField)
   return fields
 }
 
 /** How the host reads a field from a flow. */
 export function readerOf(field: string): FieldReader {
   if (field === candidatesField) return (flow) => encodeBackends(flow.candidates)
+  if (field === chunkField) return ({ chunk }) => (chunk ? encodeBytes(chunk.bytes, chunk.last) : ABSENT)
+  const need = bodyNeed(field)
+  if (need !== undefined) {
+    const { body } = held[field.slice(0, field.indexOf(':'))]!
+    return (flow) => encodeBody(body(flow), need.bytes)
+  }
   const { read, items } = kindOf(field)
   return items ? (flow) => read(flow) ?? ABSENT : (flow) => encodeField(read(flow))
 }
@@ -180,4 +236,16 @@ function encodeBackends(backends: readonly BackendFacts[]): string {
   const items: string[] = []
   for (const { id, address, weight, active } of backends) items.push(id, address, `${weight}`, `${active}`)
   return encodeItems(items)
+}
+
+function encodeBody(body: BodyFacts | undefined, most: number): string {
+  if (body === undefined) return encodeBytes(new Uint8Array(0), true)
+  const bytes = body.peek(most)
+  return encodeBytes(bytes, body.isComplete && body.peek(most + 1).length === bytes.length)
+}
+
+/** Two items: base64, which both sides translate natively and which needs no escaping, and whether it is the end. */
+function encodeBytes(bytes: Uint8Array, last: boolean): string {
+  const base64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
+  return base64 + ITEM + (last ? '1' : '')
 }

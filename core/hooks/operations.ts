@@ -5,7 +5,7 @@ import { ABSENT, op } from '../sandbox/wire.ts'
 import type { BackendFacts } from './fields.ts'
 import type { HookName } from './points.ts'
 import type { Policy } from './policy.ts'
-import { fieldProblem } from './writes.ts'
+import { fieldProblem, writeBounds } from './writes.ts'
 
 /** Where the operations of a hook take effect. */
 export interface WritableFlow {
@@ -16,6 +16,8 @@ export interface WritableFlow {
   /** What goes to the client, once there is a response. */
   readonly responseFields: Fields | undefined
   consumer: string | undefined
+  /** Puts a body, or a chunk of one, in the place of the one that the hook was given. */
+  replaceBody?(hook: HookName, bytes: Uint8Array): void
   /** Why this flow cannot go to that upstream; `undefined` when it can. */
   upstreamProblem(name: string): string | undefined
   useUpstream(name: string): void
@@ -34,11 +36,9 @@ export function applyOperations(
   index: number,
   operations: readonly Operation[],
 ): Reply | number | PosternError | undefined {
-  for (const operation of operations) {
-    const problem = refuse(flow, hook, policy, operation)
-    if (problem !== undefined) {
-      return new PosternError('PE', `policy "${policy.name}", ${hook}: ${problem}`, { plugin: policy.plugin })
-    }
+  const problem = refuseAny(flow, hook, policy, operations)
+  if (problem !== undefined) {
+    return new PosternError('PE', `policy "${policy.name}", ${hook}: ${problem}`, { plugin: policy.plugin })
   }
   let result: Reply | number | undefined
   for (const operation of operations) {
@@ -51,10 +51,28 @@ export function applyOperations(
     else if (code === op.useUpstream) flow.useUpstream(first)
     else if (code === op.consumer) flow.consumer = present(first)
     else if (code === op.state) flow.states[index] = present(first)
+    else if (code === op.body) flow.replaceBody?.(hook, Buffer.from(first, 'base64'))
     else if (code === op.backend) result = Number(first)
     else if (code === op.reply) result = decodeReply(operation)
   }
   return result
+}
+
+function refuseAny(
+  flow: WritableFlow,
+  hook: HookName,
+  policy: Policy,
+  operations: readonly Operation[],
+): string | undefined {
+  let bytes = 0
+  for (const operation of operations) {
+    const problem = refuse(flow, hook, policy, operation)
+    if (problem !== undefined) return problem
+    bytes += headerBytes(operation)
+  }
+  return bytes > writeBounds.headers
+    ? `it writes ${bytes} bytes of headers, and one hook may write ${writeBounds.headers}`
+    : undefined
 }
 
 /** Why an operation cannot be, in words for the plugin's author; `undefined` when it can. */
@@ -90,6 +108,8 @@ function refuse(flow: WritableFlow, hook: HookName, policy: Policy, operation: O
       return hook === 'selectBackend' && Number(first) in flow.candidates
         ? undefined
         : `not one of the backends offered`
+    case op.body:
+      return refuseBody(hook, policy)
     case op.reply:
       return refuseReply(hook, operation)
     case op.state:
@@ -99,8 +119,18 @@ function refuse(flow: WritableFlow, hook: HookName, policy: Policy, operation: O
   }
 }
 
+function refuseBody(hook: HookName, { writes }: Policy): string | undefined {
+  if (hook === 'onRequest' || hook === 'onRequestBody') {
+    return writes.body ? undefined : `it writes the request's body: declare writes: ['body']`
+  }
+  if (hook === 'onResponse' || hook === 'onResponseBody') {
+    return writes.responseBody ? undefined : `it writes the response's body: declare writes: ['response.body']`
+  }
+  return `${hook} has no body to write`
+}
+
 function refuseReply(hook: HookName, operation: Operation): string | undefined {
-  if (hook === 'selectBackend' || hook === 'onClose') return `${hook} cannot reply`
+  if (hook !== 'onConnect' && hook !== 'onRequest' && hook !== 'onResponse') return `${hook} cannot reply`
   const status = Number(operation[1])
   if (!Number.isInteger(status) || status < 200 || status > 599) return `a reply's status must be 200 to 599`
   for (let i = 4; i < operation.length; i += 2) {
@@ -108,6 +138,16 @@ function refuseReply(hook: HookName, operation: Operation): string | undefined {
     if (problem !== undefined) return problem
   }
   return undefined
+}
+
+function headerBytes(operation: Operation): number {
+  const code = operation[0]
+  let from = operation.length
+  if (code === op.setHeader || code === op.setResponseHeader || code === op.appendResponseHeader) from = 1
+  else if (code === op.reply) from = 4
+  let bytes = 0
+  for (let i = from; i < operation.length; i++) bytes += operation[i]!.length
+  return bytes
 }
 
 function present(argument: string): string | undefined {

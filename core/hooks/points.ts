@@ -15,14 +15,23 @@ export interface HookPoint {
   readonly mayAwait: boolean
 }
 
-export type HookName = 'onConnect' | 'onRequest' | 'selectBackend' | 'onResponse' | 'onClose'
+export type HookName =
+  | 'onConnect'
+  | 'onRequest'
+  | 'onRequestBody'
+  | 'selectBackend'
+  | 'onResponse'
+  | 'onResponseBody'
+  | 'onClose'
 
 /** The hook table; README.md prints it and a test keeps the two the same. */
 export const points: Readonly<Record<HookName, HookPoint>> = {
   onConnect: { layers: ['L4', 'L7'], kind: 'first', reversed: false, mayAwait: true },
   onRequest: { layers: ['L7'], kind: 'first', reversed: false, mayAwait: true },
+  onRequestBody: { layers: ['L7'], kind: 'reduce', reversed: false, mayAwait: true },
   selectBackend: { layers: ['L4', 'L7'], kind: 'first', reversed: false, mayAwait: false },
   onResponse: { layers: ['L7'], kind: 'reduce', reversed: true, mayAwait: true },
+  onResponseBody: { layers: ['L7'], kind: 'reduce', reversed: true, mayAwait: true },
   onClose: { layers: ['L4', 'L7'], kind: 'observe', reversed: false, mayAwait: false },
 }
 

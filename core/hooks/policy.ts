@@ -1,7 +1,8 @@
 import type { CheckedPolicy } from '../config/check.ts'
-import type { Instance } from '../sandbox/plugin.ts'
-import { type FieldReader, fieldsOf, readerOf } from './fields.ts'
+import type { Instance, Scopes } from '../sandbox/plugin.ts'
+import { type BodyNeed, bodyNeed, type FieldReader, fieldsOf, readerOf } from './fields.ts'
 import type { HookName } from './points.ts'
+import { type CompiledWhen, compileWhen } from './when.ts'
 import { compileWrites, type Writes } from './writes.ts'
 
 /** A policy, compiled: everything about it that does not depend on the request. */
@@ -13,6 +14,14 @@ export interface Policy {
   /** Its place among the sandbox's instances. */
   readonly instance: number
   readonly writes: Writes
+  /** What it declares to read and write. */
+  readonly scopes: Scopes
+  /** Trust group of its plugin. */
+  readonly group: string
+  /** Its trigger; without one its hooks always run. */
+  readonly when?: CompiledWhen
+  /** What has to be held of a body before a hook of it can run. */
+  readonly bodies: { readonly [hook in HookName]?: BodyNeed }
   /** For each hook it has, how the fields that it declared are read from a flow. */
   readonly readers: { readonly [hook in HookName]?: readonly FieldReader[] }
 }
@@ -33,6 +42,10 @@ export function compilePolicy(checked: CheckedPolicy, instance: number): { polic
       onFailure: checked.onFailure,
       instance,
       writes: compileWrites(checked.scopes.writes),
+      scopes: checked.scopes,
+      group: checked.group,
+      ...(checked.scopes.when === undefined ? {} : { when: compileWhen(checked.scopes.when) }),
+      bodies: bodiesOf(checked),
       readers,
     },
     instance: {
@@ -41,6 +54,15 @@ export function compilePolicy(checked: CheckedPolicy, instance: number): { polic
       options: checked.options,
       fields,
       limits: checked.limits,
+      group: checked.group,
+      fetch: checked.fetch,
     },
   }
+}
+
+function bodiesOf({ plugin, scopes }: CheckedPolicy): Policy['bodies'] {
+  const needs = scopes.reads.flatMap((scope) => bodyNeed(scope) ?? [])
+  return Object.fromEntries(
+    needs.filter(({ hook }) => plugin.manifest.hooks.includes(hook)).map((need) => [need.hook, need]),
+  )
 }

@@ -4,6 +4,8 @@ export interface Writes {
   responseHeader(name: string): boolean
   readonly upstream: boolean
   readonly consumer: boolean
+  readonly body: boolean
+  readonly responseBody: boolean
 }
 
 /** `writes` are normalised scopes. */
@@ -14,6 +16,8 @@ export function compileWrites(writes: readonly string[]): Writes {
     responseHeader: (name) => declared.has(`response.header:${name}`) || declared.has('response.header:*'),
     upstream: declared.has('upstream'),
     consumer: declared.has('consumer'),
+    body: declared.has('body'),
+    responseBody: declared.has('response.body'),
   }
 }
 
@@ -32,13 +36,23 @@ const guarded = new Set([
   'upgrade',
 ])
 
+/**
+ * How much one hook may write, bytes: more than that of one header, or of all together, no server at the other end takes.
+ * A name and a value count, lines that are replaced again too.
+ */
+export const writeBounds = { value: 8_192, headers: 65_536 } as const
+
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 const value = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Why a field cannot be written by a plugin; `undefined` when it can. `name` is in lower case. */
 export function fieldProblem(name: string, text: string): string | undefined {
-  if (!token.test(name)) return `"${name}" is not a header name`
+  if (!token.test(name)) return `${JSON.stringify(name.slice(0, 80))} is not a header name`
   if (guarded.has(name)) return `the header "${name}" belongs to the gateway`
+  // Characters are bytes here: the next line lets no other through.
+  if (text.length > writeBounds.value) {
+    return `the value of "${name}" has ${text.length} bytes, and a header may have ${writeBounds.value}`
+  }
   if (!value.test(text)) return `the value of "${name}" holds characters that a header cannot carry`
   return undefined
 }

@@ -1,12 +1,23 @@
+import { kinds, TOKEN, VALUE } from './characters.ts'
+
 /**
  * Header fields in the order of arrival: a flat list of lower-case name, value, name, value. Lines of the same name stay
  * apart and in order. Messages have few fields, so looking one up is a walk.
+ *
+ * What is in here can go on the wire as it is: a name that is no token does not get in, and a character that no value may
+ * have becomes a space (RFC 9110 §5.5). That is seen to where fields come in, so that sending them on costs nothing;
+ * whoever changes `list` itself vouches for what is put there.
  */
 export class Fields {
   readonly list: string[]
 
-  constructor(list: string[] = []) {
+  /**
+   * @param list becomes its own
+   * @param judged whether names and values are known to be sound, as a parser's are
+   */
+  constructor(list: string[] = [], judged = false) {
     this.list = list
+    if (!judged && list.length > 0) cleanAll(list)
   }
 
   /** From name, value, name, value as a parser gives them, in any case. */
@@ -16,7 +27,7 @@ export class Fields {
       list[i] = raw[i]!.toLowerCase()
       list[i + 1] = raw[i + 1]!
     }
-    return new Fields(list)
+    return new Fields(list, true)
   }
 
   has(name: string): boolean {
@@ -44,12 +55,13 @@ export class Fields {
   }
 
   append(name: string, value: string): void {
-    this.list.push(name, value)
+    if (isToken(name)) this.list.push(name, cleanValue(value))
   }
 
   /** Replaces every line of that name by one, in the place of the first. */
   set(name: string, value: string): void {
     const { list } = this
+    const clean = cleanValue(value)
     let kept = 0
     let found = false
     for (let i = 0; i < list.length; i += 2) {
@@ -57,7 +69,7 @@ export class Fields {
         if (found) continue
         found = true
         list[kept] = name
-        list[kept + 1] = value
+        list[kept + 1] = clean
       } else {
         list[kept] = list[i]!
         list[kept + 1] = list[i + 1]!
@@ -65,7 +77,7 @@ export class Fields {
       kept += 2
     }
     list.length = kept
-    if (!found) list.push(name, value)
+    if (!found && isToken(name)) list.push(name, clean)
   }
 
   delete(name: string): void {
@@ -81,6 +93,30 @@ export class Fields {
   }
 
   clone(): Fields {
-    return new Fields(this.list.slice())
+    return new Fields(this.list.slice(), true)
   }
+}
+
+function cleanAll(list: string[]): void {
+  let kept = 0
+  for (let i = 0; i < list.length; i += 2) {
+    if (!isToken(list[i]!)) continue
+    list[kept] = list[i]!
+    list[kept + 1] = cleanValue(list[i + 1]!)
+    kept += 2
+  }
+  list.length = kept
+}
+
+function isToken(name: string): boolean {
+  for (let i = 0; i < name.length; i++) if ((kinds[name.charCodeAt(i)]! & TOKEN) === 0) return false
+  return name !== ''
+}
+
+/** A character above 0xFF is cleaned too: written as latin1 it would become another one, U+010A a line feed. */
+function cleanValue(value: string): string {
+  for (let i = 0; i < value.length; i++) {
+    if ((kinds[value.charCodeAt(i)]! & VALUE) === 0) return value.replace(/[^\t\x20-\x7e\x80-\xff]/g, ' ')
+  }
+  return value
 }

@@ -1,5 +1,6 @@
 import type { Server } from 'node:net'
 import type { HttpPlan, TcpPlan } from '../snapshot.ts'
+import type { BoundHandle } from './listener.ts'
 
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process is listening there',
@@ -7,18 +8,26 @@ const reasons: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine has no such address',
 }
 
-/** Binds a server to the address of its plan. */
-export function bind(server: Server, plan: HttpPlan | TcpPlan): Promise<void> {
+/** Connections that wait to be accepted; the kernel cuts it to its own limit. */
+const backlog = 4096
+
+/** What the operator is told when a listener's address cannot be had. */
+export function bindError(name: string, address: string, port: number, error: NodeJS.ErrnoException): Error {
+  const reason = reasons[error.code ?? ''] ?? error.message
+  return new Error(`listener "${name}" cannot listen on ${address} port ${port}: ${reason}`, { cause: error })
+}
+
+/** Makes a server listen on a socket that is bound already, or else binds the address of its plan. */
+export function bind(server: Server, plan: HttpPlan | TcpPlan, socket: BoundHandle | undefined): Promise<void> {
   const { address, port } = plan.config
   return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void => {
-      const reason = reasons[error.code ?? ''] ?? error.message
-      reject(new Error(`listener "${plan.name}" cannot listen on ${address} port ${port}: ${reason}`, { cause: error }))
-    }
-    server.once('error', failed)
-    server.listen({ host: address, port, backlog: 4096 }, () => {
+    const failed = (error: NodeJS.ErrnoException): void => reject(bindError(plan.name, address, port, error))
+    const listening = (): void => {
       server.off('error', failed)
       resolve()
-    })
+    }
+    server.once('error', failed)
+    if (socket === undefined) server.listen({ host: address, port, backlog }, listening)
+    else server.listen(socket, backlog, listening)
   })
 }

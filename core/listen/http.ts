@@ -8,7 +8,7 @@ import type { FlowLog } from '../log.ts'
 import type { HttpPlan } from '../snapshot.ts'
 import { bind } from './bind.ts'
 import type { HttpConnection } from './exchange.ts'
-import type { Listener } from './listener.ts'
+import type { BoundHandle, Listener } from './listener.ts'
 import { NodeExchange } from './node-exchange.ts'
 import { normalizeIp } from './trust.ts'
 
@@ -110,8 +110,8 @@ export class HttpListener implements Listener {
     this.#log.malformed(this.plan.name, this.#connections.get(socket)?.peerIp ?? '', error)
   }
 
-  open(): Promise<void> {
-    return bind(this.#server, this.plan)
+  open(socket?: BoundHandle): Promise<void> {
+    return bind(this.#server, this.plan, socket)
   }
 
   get port(): number {

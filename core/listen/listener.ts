@@ -1,3 +1,4 @@
+import type { ListenerConfig } from '../config/types.ts'
 import type { HttpPlan, TcpPlan } from '../snapshot.ts'
 
 /** A bound socket and what arrives on it. It outlives reloads: a new configuration only changes its plan. */
@@ -8,8 +9,8 @@ export interface Listener {
    * the old one; L4 connections that the new one would not have made end after `drain` milliseconds.
    */
   replan(plan: HttpPlan | TcpPlan, drain: number): void
-  /** Binds; rejects with a message that names the listener, the address and the reason. */
-  open(): Promise<void>
+  /** Binds, or takes a socket that is bound; rejects with a message that names listener, address and reason. */
+  open(socket: BoundHandle | undefined): Promise<void>
   /** The port it is bound to, also when the configuration said 0. */
   readonly port: number
   /** Connections (L4) or requests (L7) under way. */
@@ -18,4 +19,12 @@ export interface Listener {
   drain(): Promise<void>
   /** Ends everything under way now. */
   close(): void
+}
+
+/** A bound socket that another process handed over: whatever `server.listen` takes as a handle. */
+export type BoundHandle = object
+
+/** A socket outlives a reload as long as it is bound to the same place in the same protocol. */
+export function listenerKey(name: string, { protocol, address, port }: ListenerConfig): string {
+  return JSON.stringify(port === 0 ? [protocol, address, port, name] : [protocol, address, port])
 }

@@ -3,7 +3,7 @@ import { ConnectionFlow } from '../flow/connection.ts'
 import type { FlowLog } from '../log.ts'
 import type { TcpPlan } from '../snapshot.ts'
 import { bind } from './bind.ts'
-import type { Listener } from './listener.ts'
+import type { BoundHandle, Listener } from './listener.ts'
 
 /** Accepts connections and gives each to a flow under the plan of the moment. */
 export class TcpListener implements Listener {
@@ -43,8 +43,8 @@ export class TcpListener implements Listener {
     }, drain).unref()
   }
 
-  open(): Promise<void> {
-    return bind(this.#server, this.plan)
+  open(socket?: BoundHandle): Promise<void> {
+    return bind(this.#server, this.plan, socket)
   }
 
   get port(): number {

@@ -68,7 +68,7 @@ function holds(found: string | undefined, { value }: Condition): boolean {
 }
 
 /** Who writes a route for GET expects HEAD to work as well (RFC 9110 §9.1 asks every server for both). */
-function withHead(methods: readonly string[]): readonly string[] {
+export function withHead(methods: readonly string[]): readonly string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods
 }
 

@@ -6,6 +6,8 @@ export interface Step {
   /** Entry to start, or one of `wire.entry`. */
   readonly entry: number
   readonly text: string
+  /** Left out unless the step before it went on: see `wire.CHAINED`. */
+  readonly chained: boolean
 }
 
 /** How a crossing ended. */
@@ -19,12 +21,18 @@ export type Crossing =
 export interface Cell {
   /** Takes as long as the code does, `timeout` ms at most. */
   cross(steps: readonly Step[], timeout: number): Crossing
+  /** Heap in use, MB. */
+  heap(): number
   dispose(): void
 }
 
+/** Takes the records of hooks that waited, inside a crossing or (in this process) later. */
+export type Emit = (plugin: number, call: number, record: string) => void
+
 /**
- * Opens a cell. `emit` gets the records of hooks that waited, inside a crossing or (in this process) later.
+ * Opens a cell.
  *
- * @throws {PluginBuildError} when a plugin does not start.
+ * @param without plugins that are not to be started; their calls fail.
+ * @throws {StartError} when a plugin does not start.
  */
-export type OpenCell = (emit: (plugin: number, call: number, record: string) => void) => Cell
+export type OpenCell = (emit: Emit, without: ReadonlySet<number>) => Cell

@@ -1,101 +1,134 @@
 import type { GrantHost } from '../grants/grant-host.ts'
+import { points } from '../hooks/points.ts'
+import { Batch, type Task } from './batch.ts'
 import { bounds } from './bounds.ts'
-import type { Cell, Crossing, OpenCell } from './cell.ts'
+import type { Crossing, Emit, OpenCell } from './cell.ts'
+import { CellStock } from './cell-stock.ts'
+import { Door } from './door.ts'
 import type { SandboxEvent } from './event.ts'
-import type { GrantUse } from './grant-use.ts'
+import { Gate } from './gate.ts'
+import type { CrossingGuard } from './guard.ts'
+import { HookRun } from './hook-run.ts'
 import type { Place } from './layout.ts'
-import { PendingCall } from './pending-call.ts'
-import type { HookCall, Verdict } from './plugin.ts'
+import type { PendingCall } from './pending-call.ts'
+import type { HookCall } from './plugin.ts'
 import { readOutput } from './records.ts'
+import { codes, Runs } from './runs.ts'
 import { entry } from './wire.ts'
 
 export interface GroupOptions {
-  /** Who its plugins are from; for events. */
-  readonly publisher: string
+  readonly name: string
+  /** By `HookStep.instance`; those of other groups may be among them. */
+  readonly places: readonly Place[]
   readonly open: OpenCell
   /** The largest `time` of its policies, ms. */
   readonly time: number
+  /** Heap limit of its isolate, MB. */
+  readonly memory: number
   readonly grants: GrantHost
-  /** How long a hook may wait for its grants, ms. Default: 5,000. */
-  readonly wait?: number
+  /** What is known of its plugins. Default: nothing bad. */
+  readonly gate?: Gate
+  readonly guard?: CrossingGuard | undefined
   readonly onEvent?: ((event: SandboxEvent) => void) | undefined
 }
 
-interface Task {
-  readonly pending: PendingCall
-  readonly entry: number
-  readonly text: string
-  /** The isolate that it was meant for; a start is meant for any. */
-  readonly generation: number
-}
-
-type Failed = Exclude<Crossing, { kind: 'done' }>
+type Lost = Exclude<Crossing, { kind: 'done' }>
 
 const widest = 256
-const codes = { time: 'PT', memory: 'PM', thrown: 'PE' } as const
+/** Heap statistics cost more than a call, ms. */
+const heapInterval = 1_000
 
 /**
- * The plugins of one publisher, in one isolate. Calls are collected and cross once per turn of the event loop, because
+ * The plugins of one trust group, in one isolate. Calls are collected and cross once per turn of the event loop, because
  * a crossing with a time limit costs as much as many calls. When a crossing does not return, the isolate is given up and
  * its calls run again in a new one, each in a crossing of its own: that finds the one to blame, and the others get their
  * normal answer.
  */
 export class Group {
+  readonly name: string
+  /** Isolates that were given up. */
+  restarts = 0
+  /** Heap of its isolate when it was last looked at, MB; 0 for one that was not yet. */
+  heap = 0
   readonly #options: GroupOptions
-  readonly #calls = new Map<number, PendingCall>()
-  readonly #byCall = new Map<HookCall, PendingCall>()
-  #cell: Cell | undefined
+  readonly #gate: Gate
+  readonly #runs: Runs
+  readonly #stock: CellStock
+  readonly #door: Door
   /**
    * Steps of a crossing at most. The dispatcher's slice bounds what hooks do before they first wait, not what they do
    * after: that runs when all steps are done. So a crossing that took long makes the next ones narrow.
    */
   #width = 16
   #generation = 0
+  #crossings = 0
   #ready: Task[] = []
-  #suspects: Task[] = []
+  #alone: Task[] = []
   /** Records that came while a crossing ran; `undefined` outside of one. */
-  #emitted: [plugin: number, call: number, record: string][] | undefined
+  #emitted: Parameters<Emit>[] | undefined
   #scheduled = false
   #closing = false
   #lastId = 0
+  #heapLooked = Number.NEGATIVE_INFINITY
 
-  /** @throws {PluginBuildError} when a plugin does not start. */
+  /** @throws {StartError} when a plugin does not start. */
   constructor(options: GroupOptions) {
+    this.name = options.name
     this.#options = options
-    this.#cell = this.#open()
+    this.#gate = options.gate ?? new Gate()
+    this.#door = new Door(this.#gate)
+    this.#runs = new Runs({
+      group: options.name,
+      grants: options.grants,
+      gate: this.#gate,
+      onEvent: options.onEvent,
+      begin: (pending) => this.#push({ kind: 'start', pending }),
+      poke: (run, number, text) => {
+        this.#push({ kind: 'poke', pending: run.pending, run, entry: number, text, generation: this.#generation })
+      },
+      onIdle: () => {
+        if (this.#closing) this.#schedule()
+      },
+    })
+    const emit: Emit = (...record) => {
+      if (this.#emitted === undefined) this.#runs.receive(...record)
+      else this.#emitted.push(record)
+    }
+    this.#stock = new CellStock(
+      (without) => options.open(emit, without),
+      ({ plugin, message }) => {
+        const own = ({ instance, plugin: index }: Place): boolean => instance.group === this.name && index === plugin
+        this.#door.lost(plugin, 'PE', this.#lastId)
+        this.#runs.pluginEvent('threw', options.places.find(own)!.instance.plugin, message)
+      },
+    )
   }
 
-  call(call: HookCall, place: Place): void {
-    if (this.#closing) {
-      setImmediate(() => call.settle({ kind: 'failed', code: 'PE', message: 'the sandbox is closed' }))
-      return
-    }
-    const pending = new PendingCall(++this.#lastId, call, place)
-    this.#calls.set(pending.id, pending)
-    this.#byCall.set(call, pending)
-    this.#start(pending)
+  call(call: HookCall): void {
+    const pending = this.#runs.add(call, ++this.#lastId)
+    this.#push({ kind: 'start', pending })
   }
 
   cancel(call: HookCall): void {
-    const pending = this.#byCall.get(call)
-    if (pending !== undefined) this.#end(pending)
+    this.#runs.cancel(call)
+  }
+
+  refused(call: HookCall, message: string): void {
+    this.#runs.refused(call, message)
   }
 
   close(): void {
+    if (this.#closing) return
     this.#closing = true
+    this.#door.close(this.#lastId)
     this.#rest()
   }
 
-  #start(pending: PendingCall): void {
-    const { place, call } = pending
-    const number = place.entries[call.hook]
-    if (number === undefined) {
-      setImmediate(() => this.#fail(pending, 'thrown', `plugin "${place.instance.plugin.name}" has no ${call.hook}`))
-    } else this.#push({ pending, entry: number, text: call.input, generation: this.#generation })
-  }
+  // ── collect ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #push(task: Task): void {
-    if (task.pending.alone) this.#suspects.push(task)
+    const isAlone = task.pending.alone || (task.kind === 'poke' && !this.#gate.isFree(task.run.hash))
+    if (isAlone) this.#alone.push(task)
     else this.#ready.push(task)
     this.#schedule()
   }
@@ -109,204 +142,205 @@ export class Group {
   #flush(): void {
     this.#scheduled = false
     const until = performance.now() + bounds.slice
-    while (this.#suspects.length > 0) {
-      const task = this.#suspects.shift()!
-      if (this.#isLive(task)) this.#crossAlone(task)
+    while (this.#alone.length > 0) {
+      this.#crossAlone(this.#alone.shift()!)
       if (performance.now() >= until) break
     }
-    const batch = this.#ready.splice(0, this.#width).filter((task) => this.#isLive(task))
-    if (batch.length > 0) this.#crossTogether(batch)
-    if (this.#ready.length + this.#suspects.length > 0) this.#schedule()
+    this.#crossTogether()
+    if (this.#ready.length + this.#alone.length > 0) this.#schedule()
     this.#rest()
   }
 
-  #isLive({ pending, entry: number, generation }: Task): boolean {
-    if (number >= 0) return !pending.over
-    return generation === this.#generation && (number === entry.drop || !pending.over)
+  /** Whether there still is somebody to do it for. */
+  #isLive(task: Task): boolean {
+    if (task.kind === 'start') return !task.pending.over
+    return task.generation === this.#generation && (task.entry === entry.drop || !task.run.over)
   }
 
-  #crossTogether(batch: readonly Task[]): void {
+  /** The run of the step whose turn it is. */
+  #runOf(pending: PendingCall): HookRun {
+    pending.run ??= this.#newRun(pending, pending.position)
+    return pending.run
+  }
+
+  #newRun(pending: PendingCall, index: number): HookRun {
+    const place = this.#options.places[pending.call.steps[index]!.instance]!
+    return new HookRun(++this.#lastId, pending, index, place)
+  }
+
+  /** How the step whose turn it is may cross; one that may not at all is settled here. */
+  #passage(run: HookRun): 'together' | 'alone' | 'none' {
+    const passage = this.#door.passage(run)
+    if (typeof passage === 'object') this.#runs.deny(run, passage.code, passage.message)
+    else if (this.#stock.lacks(run.place.plugin)) {
+      this.#runs.deny(run, 'PE', 'its plugin did not start in the new isolate')
+      this.#replace('another try to start all plugins')
+    } else return passage
+    return 'none'
+  }
+
+  /** Adds the step whose turn it is and those behind it that may share a crossing with it. */
+  #addChain(batch: Batch, first: HookRun): void {
+    const { pending, hook } = first
+    const { steps } = pending.call
+    // Nobody's turn depends on what an observer did.
+    const chained = points[hook].kind !== 'observe'
+    batch.start(first, false)
+    for (let index = pending.position + 1; index < steps.length; index++) {
+      const run = this.#newRun(pending, index)
+      if (!this.#door.isOpen(run) || this.#stock.lacks(run.place.plugin)) return
+      batch.start(run, chained)
+    }
+  }
+
+  // ── cross ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #crossTogether(): void {
+    const batch = new Batch()
+    while (this.#ready.length > 0 && batch.size < this.#width && batch.length < bounds.crossing) {
+      const task = this.#ready.shift()!
+      if (!this.#isLive(task)) continue
+      if (task.kind === 'poke') {
+        batch.open(task)
+        batch.poke(task)
+        continue
+      }
+      const run = this.#runOf(task.pending)
+      const passage = this.#passage(run)
+      if (passage === 'alone') this.#alone.push(task)
+      if (passage !== 'together') continue
+      batch.open(task)
+      this.#addChain(batch, run)
+    }
+    if (batch.size === 0) return
     const began = performance.now()
     const crossing = this.#cross(batch, bounds.slice + Math.ceil(this.#options.time))
-    const long = performance.now() - began > bounds.slice * 2
-    this.#width = long ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
-    if (crossing.kind === 'done') {
-      this.#apply(batch, crossing)
-      return
-    }
-    for (const { pending } of batch) pending.alone = true
-    this.#replace(crossing)
+    const spent = performance.now() - began
+    this.#width = spent > bounds.slice * 2 ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
+    if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
+    for (const { pending } of batch.runs) pending.alone = true
+    this.#lose(crossing)
   }
 
   #crossAlone(task: Task): void {
-    const { pending } = task
-    const { time, memory } = pending.place.instance.limits
+    if (!this.#isLive(task)) return
+    const run = task.kind === 'poke' ? task.run : this.#runOf(task.pending)
+    if (task.kind === 'start' && this.#passage(run) === 'none') return
+    const batch = new Batch()
+    batch.open(task)
+    if (task.kind === 'poke') batch.poke(task)
+    else batch.start(run, false)
+    const { time, memory } = run.place.instance.limits
     const before = process.threadCpuUsage()
-    const crossing = this.#cross([task], Math.ceil(time) * 2 ** pending.attempts)
-    if (crossing.kind === 'done') {
-      this.#apply([task], crossing)
-      return
-    }
+    const began = performance.now()
+    const crossing = this.#cross(batch, Math.ceil(time) * 2 ** run.attempts)
+    const spent = performance.now() - began
+    if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     const { user, system } = process.threadCpuUsage(before)
+    run.place.counts.time += spent
+    run.pending.alone = true
     // The limit is wall time: on a busy machine it runs out while the plugin did not even run.
-    const blameless = crossing.kind === 'time' && (user + system) / 1_000 < time * 0.8
-    if (blameless && pending.attempts < 2) pending.attempts++
-    else {
-      const spent = { time: `it took more than ${time} ms`, memory: `it took more than ${memory} MB` }
-      this.#fail(pending, crossing.kind, crossing.kind === 'thrown' ? crossing.message : spent[crossing.kind])
+    if (crossing.kind === 'time' && (user + system) / 1_000 < time * 0.8 && run.attempts < 2) {
+      run.attempts++
+      return this.#lose(crossing)
     }
-    this.#replace(crossing)
+    const rest = this.#door.lost(run.place.plugin, codes[crossing.kind], this.#lastId)
+    const words = { time: `it took more than ${time} ms`, memory: `it took more than ${memory} MB` }
+    this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : words[crossing.kind])
+    this.#lose(crossing, rest === 0 ? '' : `; plugin "${run.plugin}" is not called for ${rest / 1_000} s`)
   }
 
-  #cross(tasks: readonly Task[], timeout: number): Crossing {
+  #cross(batch: Batch, timeout: number): Crossing {
+    const { guard } = this.#options
     this.#emitted = []
+    this.#crossings++
+    for (const { task, runs } of batch.parts) {
+      if (task.kind === 'start') for (const run of runs) this.#runs.start(run)
+    }
     try {
-      this.#cell ??= this.#open()
-      for (const { pending, entry: number } of tasks) if (number >= 0) pending.started = true
-      const steps = tasks.map(({ pending, entry: number, text }) => {
-        return { plugin: pending.place.plugin, call: pending.id, entry: number, text }
-      })
-      return this.#cell.cross(steps, timeout)
+      const cell = this.#stock.active
+      guard?.enter(batch.runs, timeout)
+      try {
+        return cell.cross(batch.steps, timeout)
+      } finally {
+        guard?.leave()
+      }
     } catch (error) {
       return { kind: 'thrown', message: error instanceof Error ? error.message : String(error) }
     }
   }
 
-  #apply(tasks: readonly Task[], { output, rejection }: Extract<Crossing, { kind: 'done' }>): void {
+  // ── take in what came back ─────────────────────────────────────────────────────────────────────────────────────────
+
+  #apply(batch: Batch, { output, rejection }: Extract<Crossing, { kind: 'done' }>, spent: number): void {
     const emitted = this.#emitted ?? []
     this.#emitted = undefined
-    if (rejection !== undefined) this.#event('rejection', undefined, rejection.slice(0, bounds.thrown.message))
-    const { done = tasks.length, records } = readOutput(output)
-    for (const { pending, entry: number } of tasks.slice(done)) if (number >= 0) pending.started = false
-    this.#ready.unshift(...tasks.slice(done))
-    const spoken = new Set<number>()
-    for (const { call, text } of records) {
-      spoken.add(call)
-      this.#absorb(this.#calls.get(call), text)
+    if (rejection !== undefined) this.#blameRejection(batch, rejection)
+    const { done = batch.size, records } = readOutput(output)
+    const texts = new Map(records.map(({ call, text }) => [call, text]))
+    const came: HookRun[] = []
+    const left: Task[] = []
+    for (const { task, from, runs } of batch.parts) {
+      if (from >= done) {
+        left.push(task)
+        if (task.kind === 'start') for (const run of runs) this.#runs.unstart(run)
+      } else if (task.kind === 'poke') came.push(...runs)
+      else came.push(...this.#runs.takeIn(runs, done - from, texts))
     }
-    for (const { pending, entry: number } of tasks.slice(0, done)) {
-      if (number >= 0 && !pending.over && !spoken.has(pending.id)) this.#absorb(pending, '')
+    this.#ready.unshift(...left)
+    for (const { place } of came) {
+      place.counts.time += spent / came.length
+      if (place.crossing !== this.#crossings) place.counts.batches++
+      place.crossing = this.#crossings
     }
-    for (const [plugin, call, text] of emitted) this.#receive(plugin, call, text)
+    for (const record of emitted) this.#runs.receive(...record)
+    this.#lookAtHeap()
   }
 
-  /** A record of a hook that waited. */
-  #receive(plugin: number, call: number, text: string): void {
-    const pending = this.#calls.get(call)
-    // Calls of other plugins are none of its business.
-    this.#absorb(pending?.place.plugin === plugin ? pending : undefined, text)
-    this.#rest()
+  #blameRejection({ runs }: Batch, message: string): void {
+    const text = message.slice(0, bounds.thrown.message)
+    const [first] = runs
+    const isOne = runs.every(({ hash }) => hash === first?.hash)
+    if (first !== undefined && isOne) this.#runs.pluginEvent('rejection', first.place.instance.plugin, text)
+    else this.#runs.event('rejection', undefined, text)
   }
 
-  #absorb(pending: PendingCall | undefined, text: string): void {
-    if (pending === undefined || pending.over) {
-      this.#event('late', pending, 'a record came for a call that is over')
-      return
-    }
-    const progress = pending.absorb(text)
-    if (typeof progress === 'string') {
-      this.#fail(pending, 'thrown', progress)
-      return
-    }
-    for (const use of progress.asked) this.#perform(pending, use)
-    for (const use of progress.known) this.#resume(pending, use)
-    if (progress.kind === 'done') this.#settle(pending, { kind: 'done', operations: pending.operations })
-    else this.#limitWait(pending)
-  }
+  // ── give the isolate up ────────────────────────────────────────────────────────────────────────────────────────────
 
-  #perform(pending: PendingCall, use: GrantUse): void {
-    const { operation, args } = use
-    const policy = pending.place.instance.policy
-    const finish = (values: readonly string[] | undefined, message: string): void => {
-      if (pending.finish(use, values, message) && pending.started) this.#resume(pending, use)
-    }
-    this.#options.grants.perform({ operation, args, policy }).then(
-      (values) => finish(values, ''),
-      (error: unknown) => finish(undefined, error instanceof Error ? error.message : 'the grant failed'),
-    )
-  }
-
-  #resume(pending: PendingCall, use: GrantUse): void {
-    this.#push({ pending, entry: entry.resume, text: use.result!, generation: this.#generation })
-  }
-
-  #limitWait(pending: PendingCall): void {
-    const { wait = bounds.wait } = this.#options
-    pending.deadline ??= setTimeout(() => {
-      this.#fail(pending, 'time', `it waited longer than ${wait} ms`)
-      this.#rest()
-    }, wait).unref()
-  }
-
-  #fail(pending: PendingCall, kind: Failed['kind'], message: string): void {
-    if (pending.over) return
-    this.#event(kind === 'thrown' ? 'threw' : kind === 'time' ? 'timeout' : 'memory', pending, message)
-    const { policy, plugin } = pending.place.instance
-    const text = `policy "${policy}" (plugin "${plugin.name}"), ${pending.call.hook}, ${codes[kind]}: ${message}`
-    this.#settle(pending, { kind: 'failed', code: codes[kind], message: text })
-  }
-
-  #settle(pending: PendingCall, verdict: Verdict): void {
-    this.#end(pending, verdict.kind === 'done')
-    try {
-      pending.call.settle(verdict)
-    } catch (error) {
-      // An error of the flow, not of a plugin: it must not take the rest of the batch with it, nor be lost.
-      queueMicrotask(() => {
-        throw error
-      })
-    }
-  }
-
-  #end(pending: PendingCall, returned = false): void {
-    pending.over = true
-    clearTimeout(pending.deadline)
-    this.#calls.delete(pending.id)
-    this.#byCall.delete(pending.call)
-    // The guest still holds it, unless it has come to its end there.
-    if (pending.started && !returned) {
-      this.#ready.push({ pending, entry: entry.drop, text: '', generation: this.#generation })
-      this.#schedule()
-    }
-  }
-
-  /** Gives the isolate up. Every hook that had begun in it begins anew in the next one. */
-  #replace({ kind, message }: Failed): void {
-    this.#emitted = undefined
-    this.#cell?.dispose()
-    this.#cell = undefined
-    this.#generation++
+  #lose({ kind, message }: Lost, consequence = ''): void {
     const why = { time: 'a crossing took too long', memory: 'out of memory', thrown: message }[kind]
-    this.#event('replaced', undefined, `isolate of "${this.#options.publisher}": ${why}`)
-    for (const pending of this.#calls.values()) {
-      if (!pending.started) continue
-      pending.restart()
-      this.#start(pending)
-    }
+    this.#replace(why + consequence)
   }
 
-  #open(): Cell {
-    return this.#options.open((plugin, call, record) => {
-      if (this.#emitted === undefined) this.#receive(plugin, call, record)
-      else this.#emitted.push([plugin, call, record])
-    })
+  /** Every hook that had begun in the isolate begins anew in the next one. */
+  #replace(why: string): void {
+    this.#emitted = undefined
+    this.#generation++
+    this.restarts++
+    this.#heapLooked = Number.NEGATIVE_INFINITY
+    this.heap = 0
+    this.#stock.replace()
+    this.#runs.event('replaced', undefined, `isolate of "${this.name}": ${why}`)
+    this.#runs.restart()
   }
 
-  #event(type: SandboxEvent['type'], pending: PendingCall | undefined, message: string): void {
-    const { onEvent, publisher } = this.#options
-    if (pending === undefined) onEvent?.({ type, plugin: publisher, message })
-    else {
-      const { policy, plugin } = pending.place.instance
-      onEvent?.({ type, plugin: plugin.name, policy, hook: pending.call.hook, message })
+  /** The isolate's own limit is soft; one that stays above it is given up between crossings. */
+  #lookAtHeap(): void {
+    const now = performance.now()
+    if (now - this.#heapLooked < heapInterval) return
+    const wasOver = this.heap > this.#options.memory
+    this.#heapLooked = now
+    this.heap = this.#stock.active.heap()
+    if (wasOver && this.heap > this.#options.memory) {
+      this.#replace(`its heap stays above ${this.#options.memory} MB`)
     }
   }
 
   /** Closes when asked to and nothing is left to do. */
   #rest(): void {
-    if (!this.#closing || this.#calls.size > 0) return
-    this.#cell?.dispose()
-    this.#cell = undefined
+    if (!this.#closing || this.#runs.size > 0) return
+    this.#stock.close()
     this.#ready = []
-    this.#suspects = []
+    this.#alone = []
   }
 }

@@ -16,11 +16,15 @@ export interface GuardedCall {
 export interface CrossingGuard {
   /**
    * Int32, shared with the dispatchers: [0] is the number of the crossing that runs, [1] the place in it of the call whose
-   * code runs now, from 0; -1 when the dispatcher itself does.
+   * code runs now, from 0; -1 when the dispatcher itself does, or what steps before left in the queue of microtasks.
    */
   readonly progress: SharedArrayBuffer
-  /** A crossing with these calls begins; called on the request path, so it costs a microsecond or two and no more. */
-  enter(calls: readonly GuardedCall[]): void
+  /**
+   * A crossing with these calls begins; called on the request path, so it costs a microsecond or two and no more.
+   *
+   * @param timeout time limit of the crossing, ms, which the guard lets pass first. Default: 0.
+   */
+  enter(calls: readonly GuardedCall[], timeout?: number): void
   /** It has returned, or thrown. */
   leave(): void
 }

@@ -12,10 +12,10 @@ import { op } from './wire.ts'
 export interface Inspector {
   readonly manifest: Manifest
   /**
-   * Evaluates `reads` and `writes` for a policy's options.
+   * Evaluates `reads`, `writes` and `when` for a policy's options.
    *
    * @param options plain JSON data, defaults filled in.
-   * @throws {PluginBuildError} when they throw, take too long or give something else than lists of strings.
+   * @throws {PluginBuildError} when they throw, take too long or give something else than what they may be.
    */
   scopes(options: unknown): Scopes
   close(): void

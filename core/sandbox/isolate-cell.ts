@@ -1,27 +1,37 @@
 import { bounds } from './bounds.ts'
-import type { Cell, Crossing, Step } from './cell.ts'
-import { createIsolate, failureOf, type Inside, type Isolate, openDispatcher, openRealm } from './isolate.ts'
+import type { Cell, Crossing, Emit, Step } from './cell.ts'
+import type { CrossingGuard } from './guard.ts'
+import { createIsolate, failureOf, heapOf, type Inside, type Isolate, openDispatcher, openRealm } from './isolate.ts'
 import type { PluginLayout } from './layout.ts'
-import { PluginBuildError } from './plugin-build-error.ts'
 import { readThrown } from './records.ts'
+import { StartError } from './start-error.ts'
 import { locateThrown } from './trace.ts'
-import { RECORD } from './wire.ts'
+import { CHAINED, RECORD } from './wire.ts'
+
+export interface IsolateCellOptions {
+  readonly plugins: readonly PluginLayout[]
+  /** Heap limit, MB. */
+  readonly memory: number
+  readonly emit: Emit
+  readonly guard?: CrossingGuard | undefined
+  /** Plugins that are not to be started. Default: none. */
+  readonly without?: ReadonlySet<number>
+}
 
 /**
  * One isolate for the plugins of a group: a context each, and one for the dispatcher that chains them.
  *
- * @param memory heap limit, MB.
- * @throws {PluginBuildError} when a plugin does not start.
+ * @throws {StartError} when a plugin does not start.
  */
-export function openIsolateCell(
-  plugins: readonly PluginLayout[],
-  memory: number,
-  emit: (plugin: number, call: number, record: string) => void,
-): Cell {
+export function openIsolateCell({ plugins, memory, emit, guard, without }: IsolateCellOptions): Cell {
   const isolate = createIsolate(memory)
   try {
-    const enters = plugins.map((plugin, index) => startPlugin(isolate, plugin, index, emit))
-    const dispatcher = openDispatcher(isolate, enters)
+    const enters = plugins.map((plugin, index) =>
+      without?.has(index) === true
+        ? undefined
+        : guarded(guard, plugin, () => startPlugin(isolate, plugin, index, emit)),
+    )
+    const dispatcher = openDispatcher(isolate, enters, guard?.progress)
     return new IsolateCell(isolate, dispatcher('dispatch'), dispatcher('last'))
   } catch (error) {
     if (!isolate.isDisposed) isolate.dispose()
@@ -29,24 +39,33 @@ export function openIsolateCell(
   }
 }
 
-function startPlugin(
-  isolate: Isolate,
-  { code, bindings }: PluginLayout,
-  index: number,
-  emit: (plugin: number, call: number, record: string) => void,
-): Inside {
+/** The start of a plugin runs its code too. */
+function guarded<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, run: () => T): T {
+  if (guard === undefined) return run()
+  guard.enter([{ hash: code.hash, plugin: code.name, policy: '', hook: 'start', flow: '' }], bounds.start)
+  const progress = new Int32Array(guard.progress)
+  Atomics.store(progress, 1, 0)
+  try {
+    return run()
+  } finally {
+    Atomics.store(progress, 1, -1)
+    guard.leave()
+  }
+}
+
+function startPlugin(isolate: Isolate, { code, bindings }: PluginLayout, index: number, emit: Emit): Inside {
   try {
     const realm = openRealm(isolate, code.script, (id, record) => {
       if (typeof id === 'string' && typeof record === 'string') emit(index, Number(id), record)
     })
     const problem = realm('problem').call([], bounds.start) || realm('bind').call([bindings], bounds.start)
-    if (problem !== '') throw new PluginBuildError([locateThrown(readThrown(problem), code)])
+    if (problem !== '') throw new StartError(index, locateThrown(readThrown(problem), code))
     return realm('enter')
   } catch (error) {
-    if (error instanceof PluginBuildError) throw error
+    if (error instanceof StartError) throw error
     const { kind, message } = failureOf(isolate, error)
     const what = { time: 'took too long', memory: 'took too much memory', thrown: `failed: ${message}` }[kind]
-    throw new PluginBuildError([`plugin "${code.name}": its start ${what}`])
+    throw new StartError(index, `plugin "${code.name}": its start ${what}`)
   }
 }
 
@@ -77,6 +96,10 @@ class IsolateCell implements Cell {
     }
   }
 
+  heap(): number {
+    return heapOf(this.#isolate)
+  }
+
   dispose(): void {
     if (!this.#isolate.isDisposed) this.#isolate.dispose()
   }
@@ -87,7 +110,7 @@ export function frame(steps: readonly Step[]): string {
   let text = ''
   for (const step of steps) {
     if (text !== '') text += RECORD
-    text += step.plugin + RECORD + step.call + RECORD + step.entry + RECORD + step.text
+    text += step.plugin + RECORD + (step.chained ? CHAINED : '') + step.call + RECORD + step.entry + RECORD + step.text
   }
   return text
 }

@@ -44,14 +44,31 @@ export function openRealm(
   return (name) => inside(realm, name)
 }
 
-/** The dispatcher over the `enter` functions of the plugins' realms, in a context of its own. */
-export function openDispatcher(isolate: Isolate, enters: readonly Inside[]): (name: 'dispatch' | 'last') => Inside {
-  const functions = enters.map(({ reference }) => reference.derefInto())
-  const dispatcher = isolate.createContextSync().evalClosureSync(runtime().dispatcher, functions, {
+/**
+ * The dispatcher over the `enter` functions of the plugins' realms, in a context of its own.
+ *
+ * @param enters `undefined` stands for a plugin that is not there.
+ * @param progress shared with a watchdog; the dispatcher's context gets it, those of plugins never do.
+ */
+export function openDispatcher(
+  isolate: Isolate,
+  enters: readonly (Inside | undefined)[],
+  progress: SharedArrayBuffer | undefined,
+): (name: 'dispatch' | 'last') => Inside {
+  const functions = enters.map((enter) => enter?.reference.derefInto())
+  const shared = progress === undefined ? undefined : new ivm.ExternalCopy(progress).copyInto({ release: true })
+  const dispatcher = isolate.createContextSync().evalClosureSync(runtime().dispatcher, [shared, ...functions], {
     filename: 'postern://dispatcher.js',
     result: { reference: true },
   })
   return (name) => inside(dispatcher, name)
+}
+
+/** Heap in use, what is allocated beside it included, MB. */
+export function heapOf(isolate: Isolate): number {
+  if (isolate.isDisposed) return 0
+  const { used_heap_size, externally_allocated_size } = isolate.getHeapStatisticsSync()
+  return (used_heap_size + externally_allocated_size) / 2 ** 20
 }
 
 /** How a crossing that threw has ended. */

@@ -1,6 +1,7 @@
 import type { HookName } from '../hooks/points.ts'
 import type { Bindings } from './guest/guest.ts'
 import type { Instance, PluginCode } from './plugin.ts'
+import { type Counts, noCounts } from './stats.ts'
 
 /** One plugin of a group, with all the policies made of it: they share a context. */
 export interface PluginLayout {
@@ -9,12 +10,15 @@ export interface PluginLayout {
   readonly bindings: string
 }
 
-/** Where a hook of an instance is found. */
+/** Where a hook of an instance is found, and what it has cost. */
 export interface Place {
   readonly instance: Instance
   /** Place of its plugin in the group. */
   readonly plugin: number
   readonly entries: { readonly [hook in HookName]?: number }
+  readonly counts: Counts
+  /** Number of the crossing that it last took part in. */
+  crossing: number
 }
 
 export interface Layout {
@@ -23,25 +27,29 @@ export interface Layout {
   readonly places: readonly Place[]
 }
 
+interface Draft {
+  readonly code: PluginCode
+  readonly index: number
+  readonly policies: Bindings['policies'][number][]
+  readonly entries: Bindings['entries'][number][]
+}
+
 /** Sorts the instances of one group by plugin and gives every hook of every policy a number. */
 export function layOut(instances: readonly Instance[]): Layout {
-  const byHash = new Map<
-    string,
-    { code: PluginCode; index: number; policies: unknown[]; entries: Bindings['entries'][number][] }
-  >()
+  const byHash = new Map<string, Draft>()
   const places = instances.map((instance): Place => {
-    const { plugin: code } = instance
+    const { plugin: code, options = {}, limits } = instance
     let plugin = byHash.get(code.hash)
     if (plugin === undefined) {
       plugin = { code, index: byHash.size, policies: [], entries: [] }
       byHash.set(code.hash, plugin)
     }
-    const policy = plugin.policies.push(instance.options ?? {}) - 1
+    const policy = plugin.policies.push({ options, operations: limits.operations }) - 1
     const entries: { [hook in HookName]?: number } = {}
     for (const hook of code.manifest.hooks) {
       entries[hook] = plugin.entries.push({ policy, hook, fields: instance.fields[hook] ?? [] }) - 1
     }
-    return { instance, plugin: plugin.index, entries }
+    return { instance, plugin: plugin.index, entries, counts: noCounts(), crossing: 0 }
   })
   const plugins = [...byHash.values()].map(({ code, policies, entries }) => {
     const bindings: Bindings = { needs: code.manifest.needs, policies, entries }

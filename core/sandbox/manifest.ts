@@ -1,10 +1,12 @@
+import type { When } from '../../sdk/when.ts'
 import { grantNames } from '../grants/names.ts'
 import { type HookName, hookNames } from '../hooks/points.ts'
 import type { Manifest, Scopes } from './plugin.ts'
 import { PluginBuildError } from './plugin-build-error.ts'
 
 const nameForm = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
-const members = ['name', 'description', 'options', 'reads', 'writes', 'needs']
+const members = ['name', 'description', 'options', 'reads', 'writes', 'when', 'answers', 'needs']
+const whenParts = ['methods', 'paths', 'headers']
 
 /**
  * Checks what a plugin says of itself.
@@ -20,7 +22,7 @@ export function readManifest(text: string, where = ''): Manifest {
     throw new PluginBuildError([`${where}the default export must be a plugin, made by definePlugin({ … })${found}`])
   }
   const problems: string[] = []
-  const { name, description = '', options, needs = [] } = said
+  const { name, description = '', options, needs = [], answers = false } = said
   if (typeof name !== 'string' || !nameForm.test(name) || name.length > 64) {
     problems.push(`name must be lower-case letters, digits and dashes, beginning with a letter, not ${show(name)}`)
   }
@@ -34,6 +36,7 @@ export function readManifest(text: string, where = ''): Manifest {
       }
     }
   }
+  if (typeof answers !== 'boolean') problems.push(`answers must be true or false, not ${show(answers)}`)
   const hooks = readHooks(said.members, problems)
   if (problems.length > 0) throw new PluginBuildError(problems.map((problem) => where + problem))
   return {
@@ -42,10 +45,11 @@ export function readManifest(text: string, where = ''): Manifest {
     options: options as Record<string, unknown> | undefined,
     needs: [...new Set(needs as string[])],
     hooks,
+    answers: answers === true,
   }
 }
 
-/** Checks `reads` and `writes` as evaluated inside; which fields exist is not asked here. */
+/** Checks `reads`, `writes` and `when` as evaluated inside; which fields exist is not asked here. */
 export function readScopes(text: string, where = ''): Scopes {
   const said = readObject(text)
   const problems: string[] = []
@@ -57,9 +61,26 @@ export function readScopes(text: string, where = ''): Scopes {
     )
     return []
   }
-  const scopes = { reads: list('reads'), writes: list('writes') }
+  const when = readWhen(said?.when, (problem) => problems.push(where + problem))
+  const scopes = { reads: list('reads'), writes: list('writes'), ...(when === undefined ? {} : { when }) }
   if (problems.length > 0) throw new PluginBuildError(problems)
   return scopes
+}
+
+function readWhen(said: unknown, report: (problem: string) => void): When | undefined {
+  if (said === undefined) return undefined
+  const parts = isObject(said) ? Object.entries(said) : undefined
+  if (parts === undefined) {
+    report(`when must be an object, or a function of the options that returns one, not ${show(said)}`)
+    return undefined
+  }
+  for (const [part, list] of parts) {
+    if (!whenParts.includes(part)) report(`when has no "${part}"; its parts are ${whenParts.join(', ')}`)
+    else if (!Array.isArray(list) || list.length > 1_000 || !list.every((entry) => typeof entry === 'string')) {
+      report(`when.${part} must be a list of texts, not ${show(list)}`)
+    }
+  }
+  return said as When
 }
 
 function schemaProblems(options: unknown): string[] {

@@ -1,4 +1,7 @@
+import type { When } from '../../sdk/when.ts'
+import type { Origin } from '../grants/origin.ts'
 import type { HookName } from '../hooks/points.ts'
+import type { PluginStats } from './stats.ts'
 
 /** What a plugin says of itself; read inside an isolate, so every part of it is checked text, never an object of its realm. */
 export interface Manifest {
@@ -8,12 +11,16 @@ export interface Manifest {
   readonly options: Record<string, unknown> | undefined
   readonly needs: readonly string[]
   readonly hooks: readonly HookName[]
+  /** It replies to most requests itself: a mock, a redirect, a cache. */
+  readonly answers: boolean
 }
 
-/** The fields one policy reads and writes: the plugin's declaration, evaluated with the policy's options. */
+/** The fields one policy reads and writes, and when it runs: the plugin's declaration, evaluated with the policy's options. */
 export interface Scopes {
   readonly reads: readonly string[]
   readonly writes: readonly string[]
+  /** `undefined`: always. */
+  readonly when?: When
 }
 
 /** A plugin, bundled to one script and read. */
@@ -42,30 +49,60 @@ export interface Instance {
   /** Names of the fields each of its hooks is given, in the order they cross. */
   readonly fields: { readonly [hook in HookName]?: readonly string[] }
   readonly limits: Limits
+  /** Where the grants of its plugin may go. Default: nowhere. */
+  readonly fetch?: readonly Origin[]
+  /** Trust group: the instances of one group share an isolate, see `groupOf`. */
+  readonly group: string
 }
 
+/** What the code of one plugin may use up; `defaultLimits` holds the defaults. */
 export interface Limits {
-  /** CPU time of one hook call, milliseconds. Default 20. */
+  /** CPU time of one hook call, milliseconds. */
   readonly time: number
-  /** Heap of the isolate, MB. Default 64. */
+  /** Heap of the isolate, MB. */
   readonly memory: number
+  /** How long a hook may wait for its grants in all, milliseconds of the wall clock. */
+  readonly wait: number
+  /** Grant operations of one hook call. */
+  readonly operations: number
 }
 
-/** How a call ended. */
+/** Why a call has failed: an error, no time or no memory left, or its plugin is quarantined. */
+export type FailureCode = 'PE' | 'PT' | 'PM' | 'PQ'
+
+/** How one step of a call ended. */
 export type Verdict =
   /** The operations that the hook asked for, in order: each a list of strings, the first one a code of `wire.op`. */
   | { readonly kind: 'done'; readonly operations: readonly (readonly string[])[] }
-  /** It threw, ran out of time or out of memory. */
-  | { readonly kind: 'failed'; readonly code: 'PE' | 'PT' | 'PM'; readonly message: string }
+  | { readonly kind: 'failed'; readonly code: FailureCode; readonly message: string }
 
-/** One hook call of one flow. */
-export interface HookCall {
+/** One policy's turn. */
+export interface HookStep {
+  /** Place among the sandbox's instances. */
   readonly instance: number
-  readonly hook: HookName
   /** `layer UNIT state UNIT field …`, see `wire.ts`. */
   readonly input: string
-  settle(verdict: Verdict): void
 }
+
+/** One hook of one flow: a policy's turn, or those of adjacent policies whose order does not show (a segment). */
+export interface HookCall {
+  readonly hook: HookName
+  /** Identifier of the request or connection, as the access log carries it. */
+  readonly flow: string
+  /** At least one, all in the same group. They take their turns in this order. */
+  readonly steps: readonly HookStep[]
+  /**
+   * How a step ended; called for one step after the other. The answer says whether the next step has its turn: after
+   * `false` nothing counts that the steps behind it may have done already.
+   */
+  settle(step: number, verdict: Verdict): boolean
+}
+
+/**
+ * How a plugin stands: `closed` is as usual, `open` lets no call through, `probe` one at a time, in a crossing of its own.
+ * The words are those of a circuit breaker.
+ */
+export type QuarantineState = 'open' | 'probe' | 'closed'
 
 /** Where hook calls go. The only way to run a plugin's code for a flow. */
 export interface Sandbox {
@@ -73,6 +110,16 @@ export interface Sandbox {
   call(call: HookCall): void
   /** The flow has ended: whatever the call still does is dropped and `settle` is not called any more. */
   cancel(call: HookCall): void
+  /** Said inside `settle`: the host did not let the step's operations happen, its policy may not write that. */
+  refused(call: HookCall, message: string): void
+  /** A policy's trigger did not match: its turn came and went without a call. */
+  skipped(instance: number): void
+  /** Calls of the plugins with these hashes cross alone, or, with `on` false, with the others again. */
+  suspect(hashes: readonly string[], on: boolean): void
+  /** While a plugin is `open`, its calls fail with `PQ`, which `onFailure` judges like any failure. */
+  quarantine(hash: string, state: QuarantineState): void
+  /** What the plugins have done and cost since the sandbox was made. */
+  stats(): readonly PluginStats[]
   /** No new calls; those under way settle first. */
   close(): void
 }

@@ -28,9 +28,12 @@ const least: Readonly<Record<string, number>> = {
   [op.useUpstream]: 1,
   [op.consumer]: 1,
   [op.state]: 1,
+  [op.body]: 1,
   [op.backend]: 1,
   [op.reply]: 3,
   [op.grant]: 2,
+  [op.note]: 1,
+  [op.undeclared]: 1,
   [op.error]: 3,
   [op.wait]: 0,
 }

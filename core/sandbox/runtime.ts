@@ -6,16 +6,21 @@ import { buildSync } from 'esbuild'
 export interface Runtime {
   /** Function body: prepares a realm for a plugin, `$0` being the callback for records; returns a `Realm`. */
   readonly realm: string
-  /** Function body: makes the dispatcher from the `enter` functions it is given; returns a `Dispatcher`. */
+  /** Function body: makes the dispatcher from the progress of the guard, or nothing, and the `enter` functions; returns a `Dispatcher`. */
   readonly dispatcher: string
 }
 
 let built: Runtime | undefined
 
+/** Another process has bundled them already. */
+export function adoptRuntime(ready: Runtime): void {
+  built ??= ready
+}
+
 export function runtime(): Runtime {
   built ??= {
     realm: bundle('main', 'return __guest.openRealm($0)'),
-    dispatcher: bundle('dispatcher', 'return __guest.createDispatcher([...arguments])'),
+    dispatcher: bundle('dispatcher', 'return __guest.openDispatcher(...arguments)'),
   }
   return built
 }

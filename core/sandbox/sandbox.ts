@@ -1,56 +1,70 @@
 import type { GrantHost } from '../grants/grant-host.ts'
 import type { SandboxEvent } from './event.ts'
+import { Gate } from './gate.ts'
 import { Group } from './group.ts'
+import type { CrossingGuard } from './guard.ts'
 import { openIsolateCell } from './isolate-cell.ts'
-import { layOut, type Place } from './layout.ts'
+import { type Layout, layOut, type Place } from './layout.ts'
 import type { Instance, Sandbox } from './plugin.ts'
+import { statsOf } from './stats.ts'
 
 export interface SandboxOptions {
-  /** `HookCall.instance` is a place in this list. */
+  /** `HookStep.instance` is a place in this list. */
   readonly instances: readonly Instance[]
   readonly grants: GrantHost
+  /** Watches the crossings from outside. Default: nobody does. */
+  readonly guard?: CrossingGuard
   readonly onEvent?: (event: SandboxEvent) => void
-  /** How long a hook may wait for its grants, ms. Default: 5,000. */
-  readonly wait?: number
 }
 
 /**
- * Starts the plugins of all policies: those of one publisher share an isolate, each plugin has a context in it.
+ * Starts the plugins of all policies: those of one trust group share an isolate, each plugin has a context in it.
  *
  * @throws {PluginBuildError} when a plugin does not start.
  */
-export function createSandbox(options: SandboxOptions): Sandbox {
-  const byPublisher = Map.groupBy(options.instances, ({ plugin }) => plugin.publisher)
-  const groups: Group[] = []
-  const seats = new Map<Instance, { group: Group; place: Place }>()
+export function createSandbox({ instances, grants, guard, onEvent }: SandboxOptions): Sandbox {
+  const gate = new Gate()
+  const layouts = [...Map.groupBy(instances, ({ group }) => group)].map(([name, own]) => {
+    return { name, own, layout: layOut(own) }
+  })
+  const placed = new Map(layouts.flatMap(({ layout }) => layout.places.map((place) => [place.instance, place])))
+  const places: readonly Place[] = instances.map((instance) => placed.get(instance)!)
+  const groups = new Map<string, Group>()
+  const open = (name: string, own: readonly Instance[], { plugins }: Layout): Group => {
+    const memory = Math.max(...own.map(({ limits }) => limits.memory))
+    const time = Math.max(...own.map(({ limits }) => limits.time))
+    return new Group({
+      name,
+      places,
+      open: (emit, without) => openIsolateCell({ plugins, memory, emit, guard, without }),
+      time,
+      memory,
+      grants,
+      gate,
+      guard,
+      onEvent,
+    })
+  }
   try {
-    for (const [publisher, instances] of byPublisher) {
-      const { plugins, places } = layOut(instances)
-      const memory = Math.max(...instances.map(({ limits }) => limits.memory))
-      const group = new Group({
-        publisher,
-        open: (emit) => openIsolateCell(plugins, memory, emit),
-        time: Math.max(...instances.map(({ limits }) => limits.time)),
-        grants: options.grants,
-        onEvent: options.onEvent,
-        ...(options.wait === undefined ? {} : { wait: options.wait }),
-      })
-      groups.push(group)
-      for (const place of places) seats.set(place.instance, { group, place })
-    }
+    for (const { name, own, layout } of layouts) groups.set(name, open(name, own, layout))
   } catch (error) {
-    for (const group of groups) group.close()
+    for (const group of groups.values()) group.close()
     throw error
   }
-  const table = options.instances.map((instance) => seats.get(instance)!)
+  const groupOf = (instance: number): Group => groups.get(instances[instance]!.group)!
   return {
-    call: (call) => {
-      const { group, place } = table[call.instance]!
-      group.call(call, place)
+    call: (call) => groupOf(call.steps[0]!.instance).call(call),
+    cancel: (call) => groupOf(call.steps[0]!.instance).cancel(call),
+    refused: (call, message) => groupOf(call.steps[0]!.instance).refused(call, message),
+    skipped: (instance) => {
+      places[instance]!.counts.skipped++
     },
-    cancel: (call) => table[call.instance]!.group.cancel(call),
+    suspect: (hashes, on) => gate.suspect(hashes, on),
+    quarantine: (hash, state) => gate.quarantine(hash, state),
+    stats: () =>
+      layouts.flatMap(({ name, layout }) => statsOf(layout.places, groups.get(name)!, (hash) => gate.stateOf(hash))),
     close: () => {
-      for (const group of groups) group.close()
+      for (const group of groups.values()) group.close()
     },
   }
 }

@@ -3,7 +3,8 @@
  *
  * One call's input: `layer UNIT state UNIT field UNIT field …`, fields in the order compiled for that hook.
  * One crossing in: four pieces a step, all joined by RECORD: `plugin RECORD call RECORD entry RECORD text …`. An entry
- * of 0 or more starts a hook and its text is the input; the others are those of `entry`.
+ * of 0 or more starts a hook and its text is the input; the others are those of `entry`. A call that begins with CHAINED
+ * is left out when the record of the step before it ends the segment, or when that one was left out itself.
  * One crossing out: `done RECORD record RECORD record …`, or nothing at all when every step was done and no hook had
  * anything to say. A record is `call OPERATION operation OPERATION operation …`; an operation is
  * `code UNIT argument UNIT argument …`, every argument escaped.
@@ -17,6 +18,8 @@ export const OPERATION = '\x1d'
 export const UNIT = '\x1e'
 /** Between the items inside one field: header lines, backends. */
 export const ITEM = '\x1f'
+/** Before the call of a step whose turn comes only if the step before it went on. */
+export const CHAINED = '+'
 /** Stands for a value that is absent, which is not the same as an empty one. */
 export const ABSENT = '\x1a'
 
@@ -67,10 +70,13 @@ export function decodeItems(field: string): string[] {
  * | `R` `A` `r` | name, value · name, value · name | set, append, remove a response header |
  * | `U` | name | use upstream |
  * | `C` | name or ABSENT | consumer |
+ * | `Q` | base64 | the body, or the chunk of it, that takes the place of the one the hook was given |
  * | `S` | text or ABSENT | state for the later hooks of the flow |
  * | `B` | index | the backend chosen among those offered |
  * | `Y` | status, body, reason, name, value, … | reply |
  * | `O` | number, grant.operation, argument, … | a grant is to do something; its result comes back by `resume` |
+ * | `N` | grant.operation, argument, … | a grant is to do something that has no result: a log line, a metric |
+ * | `D` | field | a field was read that is not declared; said once for each field in the life of a realm |
  * | `E` | kind, message, stack | the hook threw |
  * | `W` | | last of its record: the hook waits for grants, more records of this call will follow |
  */
@@ -83,12 +89,27 @@ export const op = {
   useUpstream: 'U',
   consumer: 'C',
   state: 'S',
+  body: 'Q',
   backend: 'B',
   reply: 'Y',
   grant: 'O',
+  note: 'N',
+  undeclared: 'D',
   error: 'E',
   wait: 'W',
 } as const
 
 /** Entries that start no hook: a grant has its result, a call is not wanted any more. */
 export const entry = { resume: -1, drop: -2 } as const
+
+const ends: readonly string[] = [op.reply, op.backend, op.error, op.wait]
+
+/**
+ * Whether the policies behind this one in a segment have no turn, or not yet: their hook's last operation is a reply, a
+ * chosen backend, an error or a wait. Both sides ask this of the same string, so they agree about what has run.
+ */
+export function endsSegment(record: string): boolean {
+  if (record === '') return false
+  const code = record[record.lastIndexOf(OPERATION) + 1]
+  return code !== undefined && ends.includes(code)
+}

@@ -1,4 +1,4 @@
-import type { BackendFacts, FlowFacts } from '../hooks/fields.ts'
+import type { BackendFacts, BodyFacts, FlowFacts } from '../hooks/fields.ts'
 import type { HookName, Layer } from '../hooks/points.ts'
 import { Fields } from '../http1/fields.ts'
 import type { TestBackend, TestFlow } from './test-flow.ts'
@@ -27,17 +27,30 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
           query: request.query ?? '',
           fields: fieldsFrom(request.headers),
           consumer: request.consumer,
+          body: bodyFrom(request.body),
         }
       : undefined,
-    response: isRequest ? { status: response.status ?? 200, fields: fieldsFrom(response.headers) } : undefined,
+    response: isRequest
+      ? { status: response.status ?? 200, fields: fieldsFrom(response.headers), body: bodyFrom(response.body) }
+      : undefined,
     backend: flow.backend && backendFrom(flow.backend),
     candidates: (flow.backends ?? []).map(backendFrom),
     outcome: flow.outcome ?? '',
+    chunk: { bytes: bytesFrom(flow.chunk?.bytes), last: flow.chunk?.last ?? true },
   }
 }
 
 function fieldsFrom(headers: Readonly<Record<string, string>> = {}): Fields {
   return Fields.fromRaw(Object.entries(headers).flat())
+}
+
+function bodyFrom(body: string | Uint8Array | undefined): BodyFacts {
+  const bytes = bytesFrom(body)
+  return { peek: (most) => bytes.subarray(0, most), isComplete: true }
+}
+
+function bytesFrom(body: string | Uint8Array = ''): Uint8Array {
+  return typeof body === 'string' ? Buffer.from(body) : body
 }
 
 function backendFrom({ id, address = `${id}:80`, weight = 1, active = 0 }: TestBackend): BackendFacts {

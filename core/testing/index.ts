@@ -9,6 +9,7 @@ import { compileWrites } from '../hooks/writes.ts'
 import { Group } from '../sandbox/group.ts'
 import { openIsolateCell } from '../sandbox/isolate-cell.ts'
 import { layOut } from '../sandbox/layout.ts'
+import { defaultLimits } from '../sandbox/limits.ts'
 import type { HookCall, Instance, Limits, Manifest, Scopes, Verdict } from '../sandbox/plugin.ts'
 import { PluginBuildError } from '../sandbox/plugin-build-error.ts'
 import { encodeField, UNIT } from '../sandbox/wire.ts'
@@ -16,8 +17,10 @@ import { factsOf } from './facts.ts'
 import { loadPlugin } from './load.ts'
 import { processCell } from './process-cell.ts'
 import { resultOf } from './result.ts'
+import { stubFetch, type TestFetch } from './stub-fetch.ts'
 import type { TestFlow, TestResult } from './test-flow.ts'
 
+export type { TestFetch, TestFetchRequest, TestFetchResponse } from './stub-fetch.ts'
 export type { TestBackend, TestFlow, TestRequest, TestResult } from './test-flow.ts'
 export type { HookName, Limits, Scopes }
 
@@ -31,6 +34,8 @@ export interface TestSettings {
   readonly layer?: Layer
   /** Default: 20 ms and 64 MB, as in the gateway. */
   readonly limits?: Partial<Limits>
+  /** Answers what the plugin sends with `fetch`, and requests for the keys of `jwt`. Default: no origin is allowed. */
+  readonly fetch?: TestFetch
 }
 
 /** A plugin bound to options, as one policy. Close it when the test is over. */
@@ -66,7 +71,7 @@ export async function testPlugin(
   settings: TestSettings = {},
 ): Promise<PluginUnderTest> {
   const { mode = 'isolate', layer = 'L7' } = settings
-  const limits: Limits = { time: 20, memory: 64, ...settings.limits }
+  const limits: Limits = { ...defaultLimits, ...settings.limits }
   const { code, object, scopes: scopesOf } = await loadPlugin(file, mode)
   const filled = checkOptions(code.manifest, options)
   const { scopes, wrong } = normalizeScopes(scopesOf(filled))
@@ -74,16 +79,18 @@ export async function testPlugin(
 
   const fields: { [hook in HookName]?: readonly string[] } = {}
   for (const hook of code.manifest.hooks) fields[hook] = fieldsOf(hook, scopes.reads)
-  const instance: Instance = { policy: code.name, plugin: code, options: filled, fields, limits }
+  const instance: Instance = { policy: code.name, plugin: code, options: filled, fields, limits, group: code.publisher }
   const { plugins, places } = layOut([instance])
   const group = new Group({
-    publisher: code.publisher,
+    name: code.publisher,
+    places,
+    memory: limits.memory,
     open:
       object === undefined
-        ? (emit) => openIsolateCell(plugins, limits.memory, emit)
+        ? (emit) => openIsolateCell({ plugins, memory: limits.memory, emit })
         : processCell(object, plugins[0]!.bindings),
     time: limits.time,
-    grants: createGrantHost(),
+    grants: createGrantHost(settings.fetch === undefined ? {} : { fetch: stubFetch(settings.fetch) }),
   })
   const policy: Policy = {
     name: code.name,
@@ -91,6 +98,9 @@ export async function testPlugin(
     onFailure: 'reject',
     instance: 0,
     writes: compileWrites(scopes.writes),
+    scopes,
+    group: code.publisher,
+    bodies: {},
     readers: {},
   }
   return {
@@ -103,9 +113,12 @@ export async function testPlugin(
       const facts = factsOf(flow, hook, layer)
       let input = layer + UNIT + encodeField(flow.state)
       for (const field of fields[hook] ?? []) input += UNIT + readerOf(field)(facts)
-      const verdict = await new Promise<Verdict>((settle) => {
-        const call: HookCall = { instance: 0, hook, input, settle }
-        group.call(call, places[0]!)
+      const verdict = await new Promise<Verdict>((resolve) => {
+        const settle: HookCall['settle'] = (_step, settled) => {
+          resolve(settled)
+          return false
+        }
+        group.call({ hook, flow: facts.request?.id ?? '', steps: [{ instance: 0, input }], settle })
       })
       if (verdict.kind === 'failed') throw new Error(verdict.message)
       return resultOf(verdict.operations, hook, policy, facts)

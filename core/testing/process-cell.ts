@@ -10,6 +10,7 @@ export function processCell(plugin: object, bindings: string): OpenCell {
     const dispatcher = createDispatcher([guest.enter])
     return {
       cross: (steps) => ({ kind: 'done', output: dispatcher.dispatch(frame(steps)) }),
+      heap: () => 0,
       dispose: () => {},
     }
   }

@@ -33,6 +33,7 @@ export function resultOf(
       result.responseHeaders.push([name, second])
     else if (code === op.removeResponseHeader) result.removedResponseHeaders.push(name)
     else if (code === op.useUpstream) result.upstream = first
+    else if (code === op.body) result.body = Buffer.from(first, 'base64')
     else if (code === op.consumer) assign(result, 'consumer', first)
     else if (code === op.state) assign(result, 'state', first)
   }

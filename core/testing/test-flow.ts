@@ -17,7 +17,13 @@ export interface TestFlow {
   /** L7. Default: `GET http://example.com/` without headers. */
   readonly request?: TestRequest
   /** L7, `onResponse` and `onClose`. Default: status 200 without headers. */
-  readonly response?: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> }
+  readonly response?: {
+    readonly status?: number
+    readonly headers?: Readonly<Record<string, string>>
+    readonly body?: string | Uint8Array
+  }
+  /** For `onRequestBody` and `onResponseBody`. Default: an empty last one. */
+  readonly chunk?: { readonly bytes: string | Uint8Array; readonly last?: boolean }
   /** Candidates of `selectBackend`. Default: none. */
   readonly backends?: readonly TestBackend[]
   /** The backend that was used. Default: absent. */
@@ -38,6 +44,8 @@ export interface TestRequest {
   readonly headers?: Readonly<Record<string, string>>
   readonly id?: string
   readonly consumer?: string | undefined
+  /** Default: no body. */
+  readonly body?: string | Uint8Array
 }
 
 /** Default: weight 1, nothing active, the address `<id>:80`. */
@@ -54,6 +62,8 @@ export interface TestResult {
   removedResponseHeaders: string[]
   upstream?: string
   consumer?: string
+  /** The body, or the chunk, that takes the place of the one the hook was given. */
+  body?: Uint8Array
   state?: string
   /** Identifier of the backend that was chosen. */
   backend?: string

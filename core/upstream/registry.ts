@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Config, UpstreamConfig } from '../config/types.ts'
+import type { Config, HealthConfig, UpstreamConfig } from '../config/types.ts'
 import { Backend } from './backend.ts'
 import { type Balance, createBalance } from './balance.ts'
 import { HealthCheck, type HealthListener } from './health.ts'
@@ -33,6 +33,9 @@ interface Entry {
 export class UpstreamRegistry {
   readonly #onHealth: HealthListener
   readonly #checks = new Map<Backend, HealthCheck>()
+  /** What other processes found out, also of backends that come later. */
+  readonly #heard = new Map<string, boolean>()
+  #probing = true
   #entries: ReadonlyMap<string, Entry> = new Map()
 
   /** @param onHealth Told when a backend's health turns. */
@@ -59,6 +62,29 @@ export class UpstreamRegistry {
     }
   }
 
+  /**
+   * Whether this process probes. Where several share a host one of them does, and tells the others what it finds: they
+   * take it in by `hear`.
+   */
+  probe(on: boolean): void {
+    if (on === this.#probing) return
+    this.#probing = on
+    for (const { config, backends } of this.#entries.values()) {
+      for (const backend of backends.values()) {
+        if (on) this.#startCheck(backend, config.health)
+        else this.#stopCheck(backend)
+      }
+    }
+  }
+
+  /** What another process found out. */
+  hear(upstream: string, address: string, healthy: boolean): void {
+    this.#heard.set(JSON.stringify([upstream, address]), healthy)
+    const entry = this.#entries.get(upstream)
+    const backend = entry?.backends.get(address)
+    if (backend !== undefined && entry?.config.health.enabled && !this.#probing) backend.healthy = healthy
+  }
+
   /** Ends all probes and retires all backends; flows that are under way may end. */
   close(): void {
     this.#replace(new Map())
@@ -78,8 +104,10 @@ export class UpstreamRegistry {
         if (!sameHealth) this.#stopCheck(backend)
         // Without a check nothing would ever bring it up again.
         if (!config.health.enabled) backend.healthy = true
-        else if (!this.#checks.has(backend)) {
-          this.#checks.set(backend, new HealthCheck(backend, config.health, this.#onHealth))
+        else {
+          const heard = this.#heard.get(JSON.stringify([name, address]))
+          if (!this.#probing && heard !== undefined) backend.healthy = heard
+          this.#startCheck(backend, config.health)
         }
       }
     }
@@ -90,6 +118,11 @@ export class UpstreamRegistry {
         backend.retire()
       }
     }
+  }
+
+  #startCheck(backend: Backend, health: HealthConfig): void {
+    if (!this.#probing || !health.enabled || this.#checks.has(backend)) return
+    this.#checks.set(backend, new HealthCheck(backend, health, this.#onHealth))
   }
 
   #stopCheck(backend: Backend): void {

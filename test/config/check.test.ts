@@ -82,7 +82,7 @@ test('the result is frozen, its tables have no inherited names, and it says what
   expect(Object.isFrozen(partners.options)).toBe(true)
   expect(partners.scopes.reads).toEqual(['header:x-api-key'])
   expect(partners.plugin.publisher).toBe('postern')
-  expect(partners.limits).toEqual({ time: 20, memory: 64 })
+  expect(partners.limits).toEqual({ time: 20, memory: 64, wait: 5_000, operations: 64 })
   const plugin = realpathSync(join(ownPlugins, 'key-auth/index.ts'))
   const read = ['gateway.json', 'key.txt', 'policies/partners.json'].map((name) => join(folder, name))
   expect([...files].sort()).toEqual([...read, plugin].sort())

@@ -20,6 +20,7 @@ export const fakeLoader: PluginLoader = {
       },
       needs: [],
       hooks: ['onRequest'],
+      answers: false,
     },
   }),
   inspect: () => ({ scopes: () => ({ reads: ['header:x-api-key'], writes: ['consumer'] }), close: () => {} }),

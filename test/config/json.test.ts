@@ -48,7 +48,9 @@ test('accepts nothing that JSON.parse refuses, and the other way round', () => {
 test('locates every value of a text', () => {
   const text = '{\n  "a": [1,\n    { "b": 2 }],\n  "a": 3\n}'
   const { locate, faults } = bound(parseJson(text))
-  expect(faults).toEqual([{ message: 'the key "a" is there twice, first in line 2; keep one', line: 4, column: 3 }])
+  expect(faults).toEqual([
+    { message: 'the key "a" is there twice, first in line 2, column 3; keep one', line: 4, column: 3 },
+  ])
   expect(locate([])).toEqual({ line: 1, column: 1 })
   expect(locate(['a'])).toEqual({ line: 4, column: 3 })
   const list = bound(parseJson('{"a": [1,\n    { "b": 2 }]}'))

@@ -1,6 +1,6 @@
 import { Agent, request as httpRequest } from 'node:http'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, Gateway } from '../../core/gateway.ts'
+import { ConfigError, startGateway as start } from '../../core/start.ts'
 import { echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { open, send } from '../helpers/client.ts'
 import { gatewayFolder, httpConfig, startGateway } from '../helpers/gateway.ts'
@@ -146,6 +146,6 @@ describe('a drain', () => {
 describe('a start', () => {
   it('with a configuration that is refused leaves nothing behind', async () => {
     const folder = gatewayFolder({ listeners: {}, routez: {} })
-    await expect(Gateway.start({ config: `${folder}/gateway.json` })).rejects.toThrow(ConfigError)
+    await expect(start({ config: `${folder}/gateway.json` })).rejects.toThrow(ConfigError)
   })
 })

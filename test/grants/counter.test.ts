@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createCounter } from '../../core/grants/counter.ts'
+import { createMemoryCounters } from '../../core/grants/memory-counters.ts'
+import { grantCall } from './call.ts'
 
 type Take = (
   key: string,
@@ -11,9 +13,9 @@ type Take = (
 ) => Promise<readonly string[]>
 
 function counter(bounds?: { limits?: number; keys?: number }): Take {
-  const { take } = createCounter(bounds)
+  const { take } = createCounter(createMemoryCounters(bounds))
   return async (key, points, duration, cost = 1, policy = 'p') =>
-    take([key, String(points), String(duration), String(cost)], policy)
+    take([key, String(points), String(duration), String(cost)], grantCall('counter.take', [], { policy }))
 }
 
 test('a budget is used up, and says what is left', async () => {
@@ -82,4 +84,10 @@ test.each([
   ['k'.repeat(513), 1, 60, 1, 'the key holds 512 characters at most, not 513'],
 ])('%s %d %d %d is refused', async (key, points, duration, cost, message) => {
   await expect(counter()(key, points, duration, cost)).rejects.toThrow(message)
+})
+
+test('a store that does not answer is not waited for', async () => {
+  const { take } = createCounter({ take: () => new Promise(() => {}) }, 20)
+  const taken = Promise.resolve(take(['k', '1', '60', '1'], grantCall('counter.take')))
+  await expect(taken).rejects.toThrow('no answer within 20 ms')
 })

@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createGrantHost } from '../../core/grants/grant-host.ts'
+import { grantCall } from './call.ts'
 
 const host = createGrantHost()
 
 async function digest(operation: string, ...args: string[]): Promise<string> {
-  const [value] = await host.perform({ operation: `digest.${operation}`, args, policy: 'p' })
+  const [value] = await host.perform(grantCall(`digest.${operation}`, args))
   return value!
 }
 

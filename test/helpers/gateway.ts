@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { Gateway } from '../../core/gateway.ts'
+import type { Gateway } from '../../core/gateway.ts'
+import { startGateway as start } from '../../core/start.ts'
 import { until } from './until.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
@@ -40,8 +41,9 @@ export async function startGateway(
   const folder = gatewayFolder(config, files)
   const log: Record<string, unknown>[] = []
   const stream = { write: (line: string): void => void log.push(JSON.parse(line) as Record<string, unknown>) }
-  const gateway = await Gateway.start({ config: join(folder, 'gateway.json'), env, log: stream })
-  onTestFinished(() => gateway.close())
+  const running = await start({ config: join(folder, 'gateway.json'), env, log: stream })
+  const { gateway } = running
+  onTestFinished(() => running.close())
   return {
     gateway,
     folder,
@@ -49,7 +51,7 @@ export async function startGateway(
     port: (listener) => gateway.port(listener) ?? 0,
     reload: (next) => {
       writeFileSync(join(folder, 'gateway.json'), JSON.stringify(next))
-      return gateway.reload()
+      return running.reload()
     },
     record: (matches) => until('a log record', () => log.find(matches)),
   }

@@ -11,6 +11,12 @@ export interface PosternProcess {
   readonly stderr: () => string
   /** Exit code and signal, once it has ended. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  /** Every log record so far. */
+  log(): Record<string, unknown>[]
+  /** Waits for a log record. */
+  record(matches: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
+  /** Process ids of the workers that serve now, by slot. */
+  workers(): number[]
   /** Port of a listener, as the process printed it. */
   port(listener: string): Promise<number>
 }
@@ -39,14 +45,43 @@ export function postern(
   onTestFinished(() => {
     if (child.exitCode === null) child.kill('SIGKILL')
   })
+  const log = (): Record<string, unknown>[] =>
+    stdout
+      .split('\n')
+      .slice(0, -1)
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
   return {
     child,
+    log,
+    record: (matches) =>
+      until(
+        () => `a log record; last: ${stdout.slice(-1500)} ${stderr}`,
+        () => log().find(matches),
+        30_000,
+      ),
+    workers: () => {
+      const bySlot = new Map<unknown, unknown>()
+      for (const { msg, slot, pid } of log()) {
+        if (msg === 'worker started') bySlot.set(slot, pid)
+        else if (msg === 'worker died') bySlot.delete(slot)
+      }
+      return [...bySlot.values()] as number[]
+    },
     stdout: () => stdout,
     stderr: () => stderr,
     exited,
     port: async (listener) => {
       const line = new RegExp(`listener "${listener}".* port (\\d+)`)
-      return Number((await until(`listener "${listener}" (${stderr})`, () => line.exec(stderr)))[1])
+      return Number(
+        (
+          await until(
+            () => `listener "${listener}": ${stderr}${stdout}`,
+            () => line.exec(stderr),
+            60_000,
+          )
+        )[1],
+      )
     },
   }
 }

@@ -83,7 +83,7 @@ test('the gateway and the plugin of README.md run', async () => {
 
 test('the types reach those who write against it', async () => {
   const source = [
-    "import { Gateway } from 'postern'",
+    "import { type RunningGateway, startGateway } from 'postern'",
     "import { definePlugin } from 'postern/sdk'",
     "import { testPlugin } from 'postern/testing'",
     '',
@@ -96,7 +96,7 @@ test('the types reach those who write against it', async () => {
     '    options.sise',
     '  },',
     '})',
-    'export const entries = [Gateway.start, testPlugin]',
+    'export const entries: [(options?: object) => Promise<RunningGateway>, unknown] = [startGateway, testPlugin]',
   ]
   write('typed.ts', source.join('\n'))
   const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'esnext', '--skipLibCheck', 'typed.ts']
@@ -109,7 +109,7 @@ test('the entries load', async () => {
     const [gateway, sdk, testing] = await Promise.all(['', '/sdk', '/testing'].map((path) => import('postern' + path)))
     const main = await import('${entry('sdk/index.js')}')
     if (main.definePlugin !== sdk.definePlugin) throw new Error('two copies of the sdk')
-    console.log(typeof gateway.Gateway.start, typeof sdk.reply, typeof testing.testPlugin)
+    console.log(typeof gateway.startGateway, typeof sdk.reply, typeof testing.testPlugin)
   `
   const command = [process.execPath, '--no-node-snapshot', '--input-type=module', '--eval', code]
   expect((await succeed(command, here)).trim()).toBe('function function function')

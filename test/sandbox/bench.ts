@@ -1,20 +1,124 @@
-// Prints the cost of hook calls by the size of the crowd: node --no-node-snapshot --conditions=postern-source test/sandbox/bench.ts
-import type { Verdict } from '../../core/sandbox/plugin.ts'
-import { openHarness } from './harness.ts'
+// Prints what policies add to a request, by how many there are, in how many isolates, and how many requests come at once:
+// node --no-node-snapshot --conditions=postern-source test/sandbox/bench.ts
+import { ask, compileChain, type HookFlow } from '../../core/hooks/chain.ts'
+import { compilePolicy, type Policy } from '../../core/hooks/policy.ts'
+import { Fields } from '../../core/http1/fields.ts'
+import { bundlePlugin } from '../../core/sandbox/bundle.ts'
+import type { CrossingGuard } from '../../core/sandbox/guard.ts'
+import { defaultLimits } from '../../core/sandbox/limits.ts'
+import type { Instance, Sandbox } from '../../core/sandbox/plugin.ts'
+import { createSandbox } from '../../core/sandbox/sandbox.ts'
+import { fixture } from './harness.ts'
 
-const harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'budget', fields: ['path', 'client.ip'] }])
+const plugin = await bundlePlugin(fixture('hostile'), 'local')
+const crossings = { count: 0, steps: 0 }
+const guard: CrossingGuard = {
+  progress: new SharedArrayBuffer(8),
+  enter: (calls) => {
+    crossings.count++
+    crossings.steps += calls.length
+  },
+  leave: () => {},
+}
 
-async function measure(name: string, crowd: number, call: () => Promise<Verdict>): Promise<void> {
-  const round = async (): Promise<unknown> => Promise.all(Array.from({ length: crowd }, call))
-  for (let i = 0; i < 500; i++) await round()
-  const rounds = Math.ceil(20_000 / crowd)
+function compile(policies: number, groupOf: (i: number) => string): { chain: readonly Policy[]; sandbox: Sandbox } {
+  const instances: Instance[] = []
+  const chain = Array.from({ length: policies }, (_, i) => {
+    const scopes = { reads: ['path'], writes: ['header:x-seen'] }
+    const { policy, instance } = compilePolicy(
+      {
+        name: `p${i}`,
+        plugin,
+        options: {},
+        scopes,
+        onFailure: 'reject',
+        limits: defaultLimits,
+        fetch: [],
+        group: groupOf(i),
+      },
+      i,
+    )
+    instances.push(instance)
+    return policy
+  })
+  const grants = { perform: async () => [], metrics: () => [] }
+  return { chain, sandbox: createSandbox({ instances, grants, guard }) }
+}
+
+function request(sandbox: Sandbox): HookFlow {
+  const fields = new Fields(['host', 'example.com', 'accept', '*/*'])
+  const facts = {
+    id: 'r',
+    method: 'GET',
+    scheme: 'http',
+    host: 'h',
+    path: '/x',
+    query: '',
+    fields,
+    consumer: undefined,
+  }
+  return {
+    layer: 'L7',
+    id: 'r',
+    clientIp: '192.0.2.1',
+    clientPort: 1,
+    peerIp: '192.0.2.1',
+    localPort: 80,
+    listenerName: 'web',
+    routeName: undefined,
+    upstreamName: undefined,
+    request: facts,
+    response: undefined,
+    backend: undefined,
+    candidates: [],
+    outcome: '',
+    requestFields: fields,
+    responseFields: undefined,
+    consumer: undefined,
+    states: [],
+    sandbox,
+    ended: false,
+    reached: 0,
+    pending: undefined,
+    upstreamProblem: () => undefined,
+    useUpstream: () => {},
+    onHook: () => {},
+    replaceResponse: () => {},
+  }
+}
+
+/** CPU of one request, µs, that of the empty turns of the loop around it included. */
+async function measure(policies: number, groupOf: (i: number) => string, crowd: number): Promise<number> {
+  const { chain: list, sandbox } = compile(policies, groupOf)
+  const chain = compileChain(list)
+  const one = (): Promise<void> => new Promise((done) => ask(request(sandbox), 'onRequest', chain, 0, () => done()))
+  const round = async (): Promise<void> => {
+    await Promise.all(Array.from({ length: crowd }, one))
+    await new Promise(setImmediate)
+  }
+  const rounds = Math.ceil(30_000 / crowd)
+  for (let i = 0; i < rounds / 3; i++) await round()
+  crossings.count = 0
+  crossings.steps = 0
   const began = process.cpuUsage()
   for (let i = 0; i < rounds; i++) await round()
   const { user, system } = process.cpuUsage(began)
-  const cost = (user + system) / rounds
-  console.log(`${name}, ${crowd} at once: ${cost.toFixed(1)} µs a turn, ${(cost / crowd).toFixed(2)} µs a call`)
+  sandbox.close()
+  return (user + system) / rounds / crowd
 }
 
-for (const crowd of [1, 8, 24, 64]) await measure('one header set', crowd, () => harness.run(0, '/x'))
-for (const crowd of [1, 24]) await measure('three grants', crowd, () => harness.run(1, '/x', '192.0.2.1'))
-harness.sandbox.close()
+console.log('policies  isolates  at once   µs a request   added   steps a crossing')
+for (const crowd of [1, 24]) {
+  const base = await measure(0, () => 'one', crowd)
+  for (const [policies, isolates] of [
+    [0, 0],
+    [1, 1],
+    [3, 1],
+    [3, 3],
+  ] as const) {
+    const cost = await measure(policies, (i) => `g${i % isolates}`, crowd)
+    const batch = crossings.count === 0 ? 0 : crossings.steps / crossings.count
+    const cells = [cost.toFixed(2).padStart(14), (cost - base).toFixed(2).padStart(8), batch.toFixed(1).padStart(12)]
+    console.log(`${policies}`.padEnd(10) + `${isolates}`.padEnd(10) + `${crowd}`.padEnd(8) + cells.join(''))
+  }
+}

@@ -33,6 +33,7 @@ test('a proper plugin says what it is', async () => {
     options: undefined,
     needs: ['counter', 'digest'],
     hooks: ['onRequest', 'onResponse'],
+    answers: false,
   })
   expect(code.hash).toMatch(/^[0-9a-f]{64}$/)
   expect(await bundlePlugin(fixture('budget'), 'postern')).toBe(code)

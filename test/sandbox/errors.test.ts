@@ -3,7 +3,7 @@ import { createGrantHost } from '../../core/grants/grant-host.ts'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import { PluginBuildError } from '../../core/sandbox/plugin-build-error.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
-import { fixture, type Harness, openHarness } from './harness.ts'
+import { fixture, type Harness, instanceOf, openHarness } from './harness.ts'
 
 let harness: Harness | undefined
 afterEach(() => harness?.sandbox.close())
@@ -37,8 +37,7 @@ test.each([
 test('a plugin that does not start is refused when the sandbox is made', async () => {
   const code = await bundlePlugin(fixture('wrong'), 'local')
   const script = '__postern.start(() => { throw new Error("not today") })'
-  const limits = { time: 20, memory: 64 }
-  const instance = { policy: 'p', plugin: { ...code, script }, options: {}, fields: {}, limits }
+  const instance = { ...(await instanceOf('p', { plugin: 'wrong' })), plugin: { ...code, script } }
   const make = (): unknown => createSandbox({ instances: [instance], grants: createGrantHost() })
   expect(make).toThrow(PluginBuildError)
   expect(make).toThrow('Error: not today')

@@ -3,6 +3,8 @@ import { createGrantHost, type GrantHost } from '../../core/grants/grant-host.ts
 import type { HookName } from '../../core/hooks/points.ts'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
+import type { CrossingGuard } from '../../core/sandbox/guard.ts'
+import { defaultLimits } from '../../core/sandbox/limits.ts'
 import type { HookCall, Instance, Limits, PluginCode, Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
 import { encodeField, UNIT } from '../../core/sandbox/wire.ts'
@@ -14,7 +16,8 @@ export function fixture(name: string): string {
 
 export interface Bound {
   readonly plugin: string
-  readonly publisher?: string
+  /** Default: `local`. */
+  readonly group?: string
   readonly options?: unknown
   /** Fields of `onRequest`. Default: `path`. */
   readonly fields?: readonly string[]
@@ -23,6 +26,7 @@ export interface Bound {
 
 export interface Harness {
   readonly sandbox: Sandbox
+  readonly instances: readonly Instance[]
   readonly events: SandboxEvent[]
   /** Calls `onRequest` of an instance with the values of its fields. */
   run(instance: number, ...values: (string | undefined)[]): Promise<Verdict>
@@ -32,32 +36,50 @@ export interface Harness {
 
 export async function openHarness(
   bound: readonly Bound[],
-  settings: { grants?: GrantHost; wait?: number } = {},
+  settings: { grants?: GrantHost; guard?: CrossingGuard } = {},
 ): Promise<Harness> {
   const instances: Instance[] = []
-  for (const { plugin, publisher = 'local', options = {}, fields = ['path'], limits } of bound) {
-    const code: PluginCode = await bundlePlugin(fixture(plugin), publisher)
-    const all: { [hook in HookName]?: readonly string[] } = {}
-    for (const hook of code.manifest.hooks) all[hook] = hook === 'onRequest' ? fields : []
-    const policy = `policy-${instances.length}`
-    instances.push({ policy, plugin: code, options, fields: all, limits: { time: 20, memory: 64, ...limits } })
-  }
+  for (const [i, one] of bound.entries()) instances.push(await instanceOf(`policy-${i}`, one))
   const events: SandboxEvent[] = []
   const { grants = createGrantHost(), ...rest } = settings
   const sandbox = createSandbox({ instances, grants, onEvent: (event) => events.push(event), ...rest })
   const start: Harness['start'] = (instance, settle, ...values) => {
-    const call: HookCall = { instance, hook: 'onRequest', input: inputOf(values), settle }
+    const call = callOf(instance, values, settle)
     sandbox.call(call)
     return call
   }
   return {
     sandbox,
+    instances,
     events,
     start,
-    run: (instance, ...values) =>
-      new Promise((settle) => {
-        sandbox.call({ instance, hook: 'onRequest', input: inputOf(values), settle })
-      }),
+    run: (instance, ...values) => new Promise((settle) => sandbox.call(callOf(instance, values, settle))),
+  }
+}
+
+/** A policy of a fixture plugin, as the sandbox takes it. */
+export async function instanceOf(policy: string, bound: Bound): Promise<Instance> {
+  const { plugin, group = 'local', options = {}, fields = ['path'], limits } = bound
+  const code: PluginCode = await bundlePlugin(fixture(plugin), group)
+  const all: { [hook in HookName]?: readonly string[] } = {}
+  for (const hook of code.manifest.hooks) all[hook] = hook === 'onRequest' ? fields : []
+  return { policy, plugin: code, options, fields: all, limits: { ...defaultLimits, ...limits }, group }
+}
+
+/** A call of one step. */
+export function callOf(
+  instance: number,
+  values: readonly (string | undefined)[],
+  settle: (verdict: Verdict) => void,
+): HookCall {
+  return {
+    hook: 'onRequest',
+    flow: `flow-${instance}`,
+    steps: [{ instance, input: inputOf(values) }],
+    settle: (_step, verdict) => {
+      settle(verdict)
+      return false
+    },
   }
 }
 
@@ -76,6 +98,7 @@ export async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-function inputOf(values: readonly (string | undefined)[]): string {
+/** The input of a hook with these values of its fields. */
+export function inputOf(values: readonly (string | undefined)[]): string {
   return ['L7', encodeField(undefined), ...values.map(encodeField)].join(UNIT)
 }

@@ -1,5 +1,16 @@
 /** Checked by `tsc --noEmit -p test` alone: each `@ts-expect-error` is a mistake that an author must see in the editor. */
-import { type CounterLimit, type CounterResult, definePlugin, type Reply, reply } from 'postern/sdk'
+import {
+  type Backend,
+  type Client,
+  type CounterLimit,
+  type CounterResult,
+  definePlugin,
+  type FetchResponse,
+  type Reply,
+  type Request,
+  reply,
+  type Undeclared,
+} from 'postern/sdk'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
@@ -106,5 +117,210 @@ definePlugin({
   },
 })
 
+definePlugin({
+  name: 'what-is-declared-can-be-read',
+  reads: ['path', 'header:X-Known', 'query:a', 'cookie:c', 'client.ip', 'backend', 'response.header:ETag'],
+  onRequest({ request, client, connection }) {
+    same<typeof request.path, string>()
+    same<typeof client.ip, string>()
+    request.header('X-Known')
+    request.header('x-known')
+    request.parameter('a')
+    request.cookie('c')
+    same<typeof request.method, Undeclared<"add 'method' to reads">>()
+    same<typeof client.port, Undeclared<"add 'client.port' to reads">>()
+    same<typeof connection.peer.ip, Undeclared<"add 'peer.ip' to reads">>()
+    same<typeof connection.upstream, Undeclared<"add 'upstream' to reads">>()
+    same<typeof request.consumer, Undeclared<"add 'consumer' to reads">>()
+    // @ts-expect-error not in `reads`
+    request.header('x-other')
+    // @ts-expect-error not in `reads`
+    request.parameter('b')
+    // @ts-expect-error not in `reads`; case matters
+    request.cookie('C')
+    // @ts-expect-error it may be any name
+    request.header(request.path)
+    // @ts-expect-error only for header:*
+    request.headers().length
+    // @ts-expect-error what is not declared is no text
+    const method: string = request.method
+    return method === '' ? reply(400) : undefined
+  },
+  onResponse({ response, backend }) {
+    same<typeof backend, Backend | undefined>()
+    response.header('ETag')
+    response.header('etag')
+    // @ts-expect-error not in `reads`
+    response.header('age')
+    // @ts-expect-error not in `reads`
+    response.status > 399
+  },
+  onClose({ status, outcome }) {
+    same<typeof status, Undeclared<"add 'response.status' to reads">>()
+    same<typeof outcome, Undeclared<"add 'outcome' to reads">>()
+  },
+})
+
+definePlugin({
+  name: 'wildcards-and-wholes',
+  reads: ['header:*', 'query'],
+  writes: ['header:*', 'response.header:*'],
+  onRequest({ request }) {
+    request.header(request.query)
+    request.cookie(request.query)
+    request.parameter(request.query)
+    request.setHeader(request.query, '')
+    same<ReturnType<typeof request.headers>, [name: string, value: string][]>()
+  },
+  onResponse({ response, request }) {
+    response.setHeader(request.query, '')
+    // @ts-expect-error writing is not reading
+    response.header('etag')
+  },
+})
+
+definePlugin({
+  name: 'what-is-declared-can-be-written',
+  writes: ['header:x-a', 'response.header:set-cookie'],
+  onConnect({ connection }) {
+    // @ts-expect-error not in `writes`
+    connection.useUpstream('b')
+  },
+  onRequest({ request }) {
+    request.setHeader('x-a', '1')
+    request.removeHeader('X-A')
+    // @ts-expect-error not in `writes`
+    request.setHeader('x-b', '1')
+    // @ts-expect-error not in `writes`
+    request.removeHeader('x-b')
+    // @ts-expect-error not in `writes`
+    request.useUpstream('b')
+    // @ts-expect-error not in `writes`
+    request.consumer = 'bob'
+  },
+  onResponse({ response }) {
+    response.appendHeader('set-cookie', 'a=1')
+    // @ts-expect-error not in `writes`
+    response.appendHeader('vary', 'accept')
+  },
+})
+
+definePlugin({
+  name: 'consumer-and-upstream',
+  writes: ['consumer', 'upstream'],
+  onRequest({ request }) {
+    request.consumer = 'bob'
+    request.consumer = undefined
+    request.useUpstream('b')
+    // @ts-expect-error not in `writes`
+    request.setHeader('x-a', '1')
+  },
+})
+
+definePlugin({
+  name: 'nothing-declared-nothing-read-or-written',
+  onRequest({ request }) {
+    // @ts-expect-error not in `reads`
+    request.path.length
+    // @ts-expect-error not in `writes`
+    request.setHeader('x-a', '1')
+  },
+})
+
+definePlugin({
+  name: 'a-function-allows-everything',
+  // A function may stand behind the hooks that it is for.
+  onRequest({ request, options }) {
+    request.header(options.name)
+    request.setHeader(options.name, request.path)
+    request.consumer = request.consumer ?? 'nobody'
+  },
+  options: { type: 'object', properties: { name: { type: 'string', default: 'x' } } },
+  reads: ({ name }) => ['path', 'consumer', `header:${name}`],
+  writes: ({ name }) => ['consumer', `header:${name}`],
+})
+
+const dynamic: readonly `header:${string}`[] = ['header:x-a']
+definePlugin({
+  name: 'a-list-of-anything-allows-anything',
+  reads: dynamic,
+  onRequest({ request }) {
+    request.header(String(request.headers().length))
+    // @ts-expect-error no header
+    request.path.length
+  },
+})
+
+function anything(request: Request, client: Client): string {
+  return client.ip + request.path
+}
+
+function header(request: Pick<Request, 'header'>): string | undefined {
+  return request.header('x-a')
+}
+
+definePlugin({
+  name: 'helpers',
+  reads: ['header:x-a'],
+  onRequest({ request, client }) {
+    header(request)
+    // @ts-expect-error it may read more than is declared
+    anything(request, client)
+  },
+})
+
+definePlugin({
+  name: 'helpers-of-a-function',
+  reads: () => ['client.ip', 'path'],
+  writes: ['header:x-a'],
+  onRequest({ request, client }) {
+    request.setHeader('x-a', anything(request, client))
+  },
+})
+
+definePlugin({
+  name: 'triggers',
+  options: { type: 'object', properties: { paths: { type: 'array', items: { type: 'string' }, default: [] } } },
+  when: ({ paths }) => ({ paths, methods: ['GET'], headers: ['x-a'] }),
+  answers: true,
+})
+
+definePlugin({
+  name: 'no-such-trigger',
+  // @ts-expect-error hosts are not looked at
+  when: { hosts: ['a.example'] },
+})
+
+definePlugin({
+  name: 'no-such-hook',
+  // @ts-expect-error misspelt
+  onRequset() {},
+})
+
 // @ts-expect-error a plugin has a name
 definePlugin({})
+
+definePlugin({
+  name: 'every-grant-has-its-type',
+  needs: ['fetch', 'jwt', 'kv', 'log', 'metric'],
+  async onRequest(context) {
+    const { fetch, jwt, kv, log, metric } = context
+    const answer = await fetch('https://id.example.com', { method: 'POST', headers: { a: 'b' }, body: 'c', timeout: 1 })
+    same<typeof answer, FetchResponse>()
+    const { claims } = await jwt.verify('token', { jwksUrl: 'https://id.example.com', algorithms: ['RS256'] })
+    same<typeof claims, Readonly<Record<string, unknown>>>()
+    same<ReturnType<typeof kv.get>, Promise<string | undefined>>()
+    same<ReturnType<typeof log.info>, void>()
+    metric.count('hits', 1, { route: 'a' })
+    // @ts-expect-error no such algorithm
+    await jwt.verify('token', { secret: 's', algorithms: ['none'] })
+    // @ts-expect-error no such field
+    await fetch('https://id.example.com', { redirect: 'follow' })
+    // @ts-expect-error how long is never left open
+    await kv.set('key', 'value')
+    // @ts-expect-error a line is text
+    log.info({ message: 'text' })
+    // @ts-expect-error not in `needs`
+    context.counter
+  },
+})

@@ -10,7 +10,11 @@ export interface Binding {
   /** Field → its place in the input, behind layer and state. */
   readonly places: ReadonlyMap<string, number>
   readonly options: unknown
+  /** Grant operations of one call. */
+  readonly operations: number
   readonly needs: readonly string[]
+  /** Fields that the realm has told the host it reads undeclared. */
+  readonly undeclared: Set<string>
 }
 
 interface Waiting {
@@ -29,9 +33,12 @@ export class GuestCall {
   readonly #parts: readonly string[]
   readonly #waiting = new Map<number, Waiting>()
   #record = ''
+  #notes = ''
+  #noted = 0
   #operations = 0
   #size = 0
   #grants = 0
+  #hasBody = false
 
   constructor(id: string, binding: Binding, input: string) {
     this.id = id
@@ -54,7 +61,18 @@ export class GuestCall {
   /** A declared field; `undefined` when it is absent, and when it is not declared. */
   field(name: string): string | undefined {
     const place = this.binding.places.get(name)
-    return place === undefined ? undefined : decodeField(this.#parts[place + 2] ?? ABSENT)
+    if (place !== undefined) return decodeField(this.#parts[place + 2] ?? ABSENT)
+    this.undeclared(name)
+    return undefined
+  }
+
+  /** Tells the host, once for each field, that a hook wants what its plugin does not declare. */
+  undeclared(field: string): void {
+    const { undeclared } = this.binding
+    const name = field.slice(0, bounds.undeclared.name)
+    if (this.ended || undeclared.size >= bounds.undeclared.fields || undeclared.has(name)) return
+    undeclared.add(name)
+    this.#notes = joined(this.#notes, op.undeclared + UNIT + escapeText(name))
   }
 
   /** A declared field that is a list. */
@@ -71,6 +89,15 @@ export class GuestCall {
     this.append(operation)
   }
 
+  /** The body, or the chunk, that takes the place of the one the hook was given. */
+  writeBody(base64: string): void {
+    if (this.#hasBody) throw new Error('one call may write one body')
+    if (base64.length > bounds.body) throw new RangeError('a body that is written holds 1,048,576 bytes at most')
+    this.#hasBody = true
+    this.append(op.body)
+    this.#record += UNIT + base64
+  }
+
   /** `operation` is encoded already. */
   append(operation: string): void {
     if (this.ended) throw new Error(`${this.binding.hook} has ended: it can change nothing any more`)
@@ -83,11 +110,22 @@ export class GuestCall {
     this.#record += this.#record === '' ? operation : OPERATION + operation
   }
 
+  /** Has the host do what has no result. Kept even when the hook throws: why it did is what a log is for. */
+  note(operation: string, values: readonly string[]): void {
+    if (this.#noted++ >= bounds.notes || this.ended) return
+    let text = op.note + UNIT + operation
+    for (const value of values) text += UNIT + escapeText(value)
+    if (this.#size + text.length >= bounds.record) return
+    this.#size += text.length + 1
+    this.#notes += this.#notes === '' ? text : OPERATION + text
+  }
+
   /** Suspends until the host has done the work. */
   grant(operation: string, values: readonly string[]): Promise<readonly string[]> {
     const result = new Promise<readonly string[]>((resolve, reject) => {
-      if (this.#grants >= bounds.grants) {
-        throw new GrantFailure(operation, `one hook call may use ${bounds.grants} grant operations at most`)
+      const { operations } = this.binding
+      if (this.#grants >= operations) {
+        throw new GrantFailure(operation, `one hook call may use ${operations} grant operations at most`)
       }
       const number = ++this.#grants
       let text = `${op.grant}${UNIT}${number}${UNIT}${operation}`
@@ -117,6 +155,18 @@ export class GuestCall {
   take(): string {
     const record = this.#record
     this.#record = ''
-    return record
+    return joined(this.takeNotes(), record)
   }
+
+  /** What is to be kept of a call that has failed. */
+  takeNotes(): string {
+    const notes = this.#notes
+    this.#notes = ''
+    return notes
+  }
+}
+
+/** Two parts of a record, either of which may be empty. */
+export function joined(first: string, second: string): string {
+  return first === '' || second === '' ? first + second : first + OPERATION + second
 }

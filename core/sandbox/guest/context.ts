@@ -1,7 +1,10 @@
 import type { Backend } from '../../../sdk/backend.ts'
+import type { BodyChunk } from '../../../sdk/body.ts'
+import type { Grants } from '../../../sdk/grants.ts'
+import { readChunk } from './body.ts'
 import type { GuestCall } from './call.ts'
 import { ClientView, ConnectionView } from './connection.ts'
-import { CounterView, DigestView } from './grants.ts'
+import { GrantViews } from './grants.ts'
 import { RequestView } from './request.ts'
 import { ResponseView } from './response.ts'
 
@@ -11,9 +14,11 @@ import { ResponseView } from './response.ts'
  */
 export class ContextView {
   readonly #call: GuestCall
+  #grants: GrantViews | undefined
   #request: RequestView | undefined
   #response: ResponseView | undefined
   #connection: ConnectionView | undefined
+  #chunk: BodyChunk | undefined
   #client: ClientView | undefined
   #backends: readonly Backend[] | undefined
   #backend: Backend | undefined
@@ -50,30 +55,63 @@ export class ContextView {
     return this.#response
   }
 
+  get chunk(): BodyChunk {
+    this.#chunk ??= readChunk(this.#call)
+    return this.#chunk
+  }
+
   get backends(): readonly Backend[] {
     this.#backends ??= Object.freeze(decodeBackends(this.#call.items('backends')))
     return this.#backends
   }
 
   get backend(): Backend | undefined {
+    if (!this.#call.declares('backend')) this.#call.undeclared('backend')
     this.#backend ??= decodeBackends(this.#call.items('backend'))[0]
     return this.#backend
   }
 
   get status(): number | undefined {
-    return this.#call.declares('response.status') ? Number(this.#call.field('response.status') ?? 0) : undefined
+    if (this.#call.declares('response.status')) return Number(this.#call.field('response.status') ?? 0)
+    this.#call.undeclared('response.status')
+    return undefined
   }
 
   get outcome(): string | undefined {
     return this.#call.field('outcome')
   }
 
-  get counter(): CounterView | undefined {
-    return this.#call.binding.needs.includes('counter') ? new CounterView(this.#call) : undefined
+  get counter(): Grants['counter'] | undefined {
+    return this.#grant('counter')
   }
 
-  get digest(): DigestView | undefined {
-    return this.#call.binding.needs.includes('digest') ? new DigestView(this.#call) : undefined
+  get digest(): Grants['digest'] | undefined {
+    return this.#grant('digest')
+  }
+
+  get fetch(): Grants['fetch'] | undefined {
+    return this.#grant('fetch')
+  }
+
+  get jwt(): Grants['jwt'] | undefined {
+    return this.#grant('jwt')
+  }
+
+  get kv(): Grants['kv'] | undefined {
+    return this.#grant('kv')
+  }
+
+  get log(): Grants['log'] | undefined {
+    return this.#grant('log')
+  }
+
+  get metric(): Grants['metric'] | undefined {
+    return this.#grant('metric')
+  }
+
+  #grant<N extends keyof Grants>(name: N): Grants[N] | undefined {
+    this.#grants ??= new GrantViews(this.#call)
+    return this.#grants.get(name)
   }
 }
 

@@ -4,9 +4,13 @@ import type { GrantError } from '../../../sdk/grants.ts'
 export class GrantFailure extends Error implements GrantError {
   override readonly name = 'GrantError'
   readonly operation: string
+  readonly code: GrantError['code']
+  readonly reason: string
 
-  constructor(operation: string, message: string) {
-    super(`${operation}: ${message}`)
+  constructor(operation: string, reason: string, code: GrantError['code'] = 'failed') {
+    super(`${operation}: ${reason}`)
     this.operation = operation
+    this.code = code
+    this.reason = reason
   }
 }

@@ -1,8 +1,39 @@
-import type { Counter, CounterLimit, CounterResult, Digest } from '../../../sdk/grants.ts'
+import type { Counter, CounterLimit, CounterResult, Digest, Grants } from '../../../sdk/grants.ts'
 import type { GuestCall } from './call.ts'
+import { openFetch } from './fetch.ts'
+import { JwtView } from './jwt.ts'
+import { KvView } from './kv.ts'
+import { LogView } from './log.ts'
+import { MetricView } from './metric.ts'
 import { text } from './text.ts'
 
-export class CounterView implements Counter {
+/** The grants of one call, made when they are first asked for; those that the plugin does not need are not there. */
+export class GrantViews {
+  readonly #call: GuestCall
+  readonly #views: Partial<Grants> = {}
+
+  constructor(call: GuestCall) {
+    this.#call = call
+  }
+
+  get<N extends keyof Grants>(name: N): Grants[N] | undefined {
+    if (!this.#call.binding.needs.includes(name)) return undefined
+    this.#views[name] ??= makers[name](this.#call)
+    return this.#views[name]
+  }
+}
+
+const makers: { readonly [N in keyof Grants]: (call: GuestCall) => Grants[N] } = {
+  counter: (call) => new CounterView(call),
+  digest: (call) => new DigestView(call),
+  fetch: openFetch,
+  jwt: (call) => new JwtView(call),
+  kv: (call) => new KvView(call),
+  log: (call) => new LogView(call),
+  metric: (call) => new MetricView(call),
+}
+
+class CounterView implements Counter {
   readonly #call: GuestCall
 
   constructor(call: GuestCall) {
@@ -17,7 +48,7 @@ export class CounterView implements Counter {
   }
 }
 
-export class DigestView implements Digest {
+class DigestView implements Digest {
   readonly #call: GuestCall
 
   constructor(call: GuestCall) {

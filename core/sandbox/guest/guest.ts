@@ -1,6 +1,6 @@
 import { type HookName, points } from '../../hooks/points.ts'
 import { entry, OPERATION, op } from '../wire.ts'
-import { type Binding, GuestCall } from './call.ts'
+import { type Binding, GuestCall, joined } from './call.ts'
 import { ContextView } from './context.ts'
 import { harden } from './harden.ts'
 import { writeResult } from './result.ts'
@@ -9,8 +9,7 @@ import { encodeError, encodeThrown } from './thrown.ts'
 /** What the host binds a plugin to, as JSON. */
 export interface Bindings {
   readonly needs: readonly string[]
-  /** Options of each policy. */
-  readonly policies: readonly unknown[]
+  readonly policies: readonly { readonly options: unknown; readonly operations: number }[]
   /** The entries: one hook of one policy each. */
   readonly entries: readonly { readonly policy: number; readonly hook: HookName; readonly fields: readonly string[] }[]
 }
@@ -29,13 +28,16 @@ export class Guest {
     this.#plugin = plugin as Record<string, (context: ContextView) => unknown>
     this.#emit = emit
     const { needs, policies, entries } = JSON.parse(bindings) as Bindings
-    const options = policies.map(harden)
+    const options = policies.map((policy) => harden(policy.options))
+    const undeclared = new Set<string>()
     this.#bindings = entries.map(({ policy, hook, fields }) => ({
       hook,
       mayAwait: points[hook].mayAwait,
       places: new Map(fields.map((field, place) => [field, place])),
       options: options[policy],
+      operations: policies[policy]!.operations,
       needs,
+      undeclared,
     }))
   }
 
@@ -95,7 +97,7 @@ export class Guest {
 
   #fail(call: GuestCall, thrown: unknown): string {
     call.ended = true
-    return encodeThrown(thrown)
+    return joined(call.takeNotes(), encodeThrown(thrown))
   }
 }
 

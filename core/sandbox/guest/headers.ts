@@ -16,6 +16,10 @@ export class Headers {
     const lower = name.toLowerCase()
     const field = `${this.#family}:${lower}`
     if (this.#call.declares(field)) return this.#call.field(field)
+    if (!this.#call.declares(`${this.#family}:*`)) {
+      this.#call.undeclared(field)
+      return undefined
+    }
     const list = this.#all()
     let value: string | undefined
     for (let i = 0; i < list.length; i += 2) {
@@ -26,6 +30,7 @@ export class Headers {
   }
 
   entries(): [name: string, value: string][] {
+    if (!this.#call.declares(`${this.#family}:*`)) this.#call.undeclared(`${this.#family}:*`)
     const list = this.#all()
     const entries: [string, string][] = []
     for (let i = 0; i < list.length; i += 2) entries.push([list[i]!, list[i + 1]!])

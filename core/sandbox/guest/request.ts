@@ -2,6 +2,7 @@ import type { Request } from '../../../sdk/request.ts'
 import { cookie } from '../../route/cookie.ts'
 import { parameter } from '../../route/query.ts'
 import { op } from '../wire.ts'
+import { type BodyView, readBody, writeBody } from './body.ts'
 import type { GuestCall } from './call.ts'
 import { Headers } from './headers.ts'
 import { writeState } from './state.ts'
@@ -53,6 +54,10 @@ export class RequestView implements Request {
   parameter(name: string): string | undefined {
     const field = `query:${name}`
     if (this.#call.declares(field)) return this.#call.field(field)
+    if (!this.#call.declares('query')) {
+      this.#call.undeclared(field)
+      return undefined
+    }
     const query = this.#call.field('query')
     return query === undefined ? undefined : parameter(query, name)
   }
@@ -60,6 +65,10 @@ export class RequestView implements Request {
   cookie(name: string): string | undefined {
     const field = `cookie:${name}`
     if (this.#call.declares(field)) return this.#call.field(field)
+    if (!this.#call.declares('header:cookie') && !this.#call.declares('header:*')) {
+      this.#call.undeclared(field)
+      return undefined
+    }
     const header = this.#headers.get('cookie')
     return header === undefined ? undefined : cookie(header, name)
   }
@@ -82,6 +91,14 @@ export class RequestView implements Request {
 
   removeHeader(name: string): void {
     this.#call.write(op.removeHeader, text('request.removeHeader: the name', name))
+  }
+
+  get body(): BodyView | undefined {
+    return readBody(this.#call, 'body')
+  }
+
+  setBody(body: Uint8Array | string): void {
+    writeBody(this.#call, 'request.setBody: the body', body)
   }
 
   useUpstream(name: string): void {

@@ -1,5 +1,6 @@
 import type { Response } from '../../../sdk/response.ts'
 import { op } from '../wire.ts'
+import { type BodyView, readBody, writeBody } from './body.ts'
 import type { GuestCall } from './call.ts'
 import { Headers } from './headers.ts'
 import { text } from './text.ts'
@@ -16,6 +17,14 @@ export class ResponseView implements Response {
   get status(): number {
     const status = this.#call.field('response.status')
     return (status === undefined ? undefined : Number(status)) as number
+  }
+
+  get body(): BodyView | undefined {
+    return readBody(this.#call, 'response.body')
+  }
+
+  setBody(body: Uint8Array | string): void {
+    writeBody(this.#call, 'response.setBody: the body', body)
   }
 
   header(name: string): string | undefined {

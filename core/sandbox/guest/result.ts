@@ -1,6 +1,7 @@
 import type { Reply } from '../../../sdk/reply.ts'
 import type { HookName } from '../../hooks/points.ts'
 import { escapeText, op, UNIT } from '../wire.ts'
+import { writeBody } from './body.ts'
 import type { GuestCall } from './call.ts'
 import type { ContextView } from './context.ts'
 
@@ -12,6 +13,10 @@ export function writeResult(call: GuestCall, context: ContextView, result: unkno
     const index = context.backends.indexOf(result as never)
     if (index === -1) throw new TypeError('selectBackend must return one of `backends`, or nothing')
     call.write(op.backend, String(index))
+    return
+  }
+  if (hook === 'onRequestBody' || hook === 'onResponseBody') {
+    writeBody(call, `what ${hook} returns`, result)
     return
   }
   call.append(encodeReply(hook, result))

@@ -1,0 +1,66 @@
+import { PosternError } from '../errors.ts'
+import { type Chain, change, type HookFlow } from '../hooks/chain.ts'
+import type { BodyNeed } from '../hooks/fields.ts'
+import type { Fields } from '../http1/fields.ts'
+import type { BodyChange, BodyPath } from './body-path.ts'
+
+type BodyHook = 'onRequestBody' | 'onResponseBody'
+
+/**
+ * What the policies of a request do to its bodies on their way. Request and response may move at the same time; their
+ * chunks take turns, since a flow asks its policies one thing at a time.
+ */
+export class BodyChanges {
+  /** The chunk that the policies are asked about. */
+  chunk: { readonly bytes: Uint8Array; readonly last: boolean } | undefined
+  readonly #flow: HookFlow
+  readonly #onFailed: (error: PosternError) => void
+  readonly #waiting: (() => void)[] = []
+  #busy = false
+
+  constructor(flow: HookFlow, onFailed: (error: PosternError) => void) {
+    this.#flow = flow
+    this.#onFailed = onFailed
+  }
+
+  /** What the policies of this chain do to each chunk; `undefined` when none of them looks. */
+  of(hook: BodyHook, chain: Chain | undefined): BodyChange | undefined {
+    if (chain === undefined || chain.steps[hook].length === 0) return undefined
+    return (bytes, last, done) => {
+      const run = (): void => {
+        this.#busy = true
+        this.chunk = { bytes, last }
+        change(this.#flow, hook, chain, (error) => {
+          const changed = this.chunk?.bytes ?? bytes
+          this.#busy = false
+          if (error !== undefined) this.#onFailed(error)
+          else done(changed)
+          if (!this.#busy) this.#waiting.shift()?.()
+        })
+      }
+      if (this.#busy) this.#waiting.push(run)
+      else run()
+    }
+  }
+
+  /** A policy puts other bytes in the chunk's place. */
+  replace(bytes: Uint8Array): void {
+    if (this.chunk !== undefined) this.chunk = { bytes, last: this.chunk.last }
+  }
+}
+
+/** Holds a body until as much of it is there as a policy has asked for. */
+export function holdBody(body: BodyPath, need: BodyNeed, done: (error: PosternError | undefined) => void): void {
+  body.hold(need.bytes, need.whole, (held) => {
+    if (held !== 'too large') return done(undefined)
+    const isRequest = need.hook === 'onRequest'
+    const what = `the body of the ${isRequest ? 'request' : 'response'} is larger than the ${need.bytes} bytes that a policy takes`
+    done(new PosternError('BL', what, { status: isRequest ? 413 : 502 }))
+  })
+}
+
+/** The length of a body that takes another's place is known; that of one which may change on its way is not. */
+export function setBodyLength(fields: Fields, body: BodyPath, mayChange: boolean): void {
+  if (mayChange) fields.delete('content-length')
+  else if (body.replacedLength !== undefined) fields.set('content-length', `${body.replacedLength}`)
+}

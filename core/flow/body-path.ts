@@ -1,0 +1,159 @@
+/** Where a body comes from. */
+export interface BodySource {
+  pause(): void
+  resume(): void
+}
+
+/** Where it goes. */
+export interface BodySink {
+  /** False when it is slow: stop until `BodyPath.onWritable`. */
+  write(chunk: Uint8Array): boolean
+  end(): void
+}
+
+/** Changes a chunk on its way, or lets it be; answers later, one chunk at a time. An error is told by other means. */
+export type BodyChange = (chunk: Uint8Array, last: boolean, done: (chunk: Uint8Array) => void) => void
+
+/** What is there of a body once it was held: all of it, its beginning, or more than was allowed. */
+export type Held = 'complete' | 'more' | 'too large'
+
+const nothing = new Uint8Array(0)
+
+/**
+ * The way of one body from its source to its sink. It can be held at the beginning until the policies that asked for it
+ * have had their turn, changed chunk by chunk, or replaced; back-pressure goes through. Without any of that a chunk goes
+ * straight through.
+ */
+export class BodyPath {
+  readonly #source: BodySource
+  #sink: BodySink | undefined
+  #change: BodyChange | undefined
+  #chunks: Uint8Array[] = []
+  #size = 0
+  #ended = false
+  #replaced = false
+  #changing = false
+  #over = false
+  #waiting: { wanted: number; whole: boolean; done: (held: Held) => void } | undefined
+
+  constructor(source: BodySource) {
+    this.#source = source
+  }
+
+  /** A chunk has come. */
+  take(chunk: Uint8Array): void {
+    if (this.#over || this.#replaced) return
+    if (this.#sink !== undefined && this.#change === undefined && this.#chunks.length === 0) {
+      if (!this.#sink.write(chunk)) this.#source.pause()
+      return
+    }
+    this.#chunks.push(chunk)
+    this.#size += chunk.length
+    this.#settleHold()
+    if (this.#sink !== undefined) this.#move()
+    else if (this.#waiting === undefined) this.#source.pause()
+  }
+
+  /** The source has come to its end. */
+  end(): void {
+    if (this.#over || this.#replaced) return
+    this.#ended = true
+    this.#settleHold()
+    if (this.#sink !== undefined) this.#move()
+  }
+
+  /** Waits for `wanted` bytes, or, with `whole`, for the end, which has to come within `wanted` bytes. */
+  hold(wanted: number, whole: boolean, done: (held: Held) => void): void {
+    this.#waiting = { wanted, whole, done }
+    this.#settleHold()
+    if (this.#waiting !== undefined) this.#source.resume()
+  }
+
+  /** The first `most` bytes of what is held; they stay. */
+  peek(most: number): Uint8Array {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
+    const all = this.#chunks[0] ?? nothing
+    return all.length <= most ? all : all.subarray(0, most)
+  }
+
+  /** Whether everything is here that there is. */
+  get isComplete(): boolean {
+    return this.#ended
+  }
+
+  /** Another body takes the place of this one; what still comes of it is dropped. */
+  replace(bytes: Uint8Array): void {
+    this.#chunks = bytes.length === 0 ? [] : [bytes]
+    this.#size = bytes.length
+    this.#ended = true
+    this.#replaced = true
+  }
+
+  /** Length of the body that took the place of the first one; `undefined` when none did. */
+  get replacedLength(): number | undefined {
+    return this.#replaced ? this.#size : undefined
+  }
+
+  /** Lets everything go to the sink, what was held first. */
+  flow(sink: BodySink, change: BodyChange | undefined): void {
+    this.#sink = sink
+    this.#change = change
+    if (this.#chunks.length > 0 || this.#ended) this.#move()
+    else this.#source.resume()
+  }
+
+  /** The sink takes more. */
+  onWritable(): void {
+    if (this.#sink === undefined || this.#over) return
+    if (this.#chunks.length > 0 || this.#ended) this.#move()
+    else this.#source.resume()
+  }
+
+  #move(): void {
+    const sink = this.#sink!
+    while (!this.#changing && !this.#over) {
+      const chunk = this.#chunks.shift()
+      const last = this.#ended && this.#chunks.length === 0
+      if (chunk === undefined && !last) {
+        this.#source.resume()
+        return
+      }
+      if (this.#change === undefined) {
+        const isFree = chunk === undefined || chunk.length === 0 || sink.write(chunk)
+        if (last) return this.#finish()
+        if (!isFree) return this.#source.pause()
+      } else this.#alter(this.#change, chunk ?? nothing, last)
+    }
+  }
+
+  #alter(change: BodyChange, chunk: Uint8Array, last: boolean): void {
+    this.#changing = true
+    this.#source.pause()
+    change(chunk, last, (changed) => {
+      this.#changing = false
+      if (this.#over) return
+      const isFree = changed.length === 0 || this.#sink!.write(changed)
+      if (last) this.#finish()
+      else if (isFree) this.#move()
+    })
+  }
+
+  #finish(): void {
+    this.#over = true
+    this.#sink!.end()
+  }
+
+  #settleHold(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    const { wanted, whole, done } = waiting
+    let held: Held | undefined
+    if (whole && this.#size > wanted) held = 'too large'
+    else if (this.#ended) held = 'complete'
+    else if (!whole && this.#size >= wanted) held = 'more'
+    if (held === undefined) return
+    this.#waiting = undefined
+    if (held !== 'complete') this.#source.pause()
+    done(held)
+  }
+}

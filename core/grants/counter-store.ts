@@ -1,0 +1,10 @@
+import type { CounterLimit, CounterResult } from '../../sdk/grants.ts'
+
+/** Where the counters of policies are kept. */
+export interface CounterStore {
+  /**
+   * Takes from the budget of a policy's key, as `Counter.take` says; the limit has been checked. A take that is refused
+   * takes nothing. Rejects with a `GrantError` when the store cannot do it.
+   */
+  take(policy: string, key: string, limit: CounterLimit): Promise<CounterResult>
+}

@@ -1,0 +1,105 @@
+import { fieldProblem } from '../hooks/writes.ts'
+import { GrantError } from './grant-error.ts'
+import { allowedBy, type Origin } from './origin.ts'
+import type { Outbound, OutboundResponse } from './outbound.ts'
+
+/** One request of a plugin, redirects included. */
+export interface FetchOrder {
+  readonly url: string
+  readonly method: string
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: string | undefined
+  /** Milliseconds in all. */
+  readonly timeout: number
+  /** Bytes that the body of the answer may have. */
+  readonly limit: number
+}
+
+/** Rejects with a `GrantError`. `signal`: nobody waits for it any more. */
+export type Fetcher = (order: FetchOrder, origins: readonly Origin[], signal?: AbortSignal) => Promise<OutboundResponse>
+
+const hops = 3
+const redirects = [301, 302, 303, 307, 308]
+/** What is meant for one server and not for where it sends us. */
+const confidential = ['authorization', 'cookie']
+const ofBody = ['content-type', 'content-encoding', 'content-language', 'content-location']
+
+/** Requests as the operator allows them: every hop goes to a listed origin. */
+export function createFetcher(outbound: Outbound): Fetcher {
+  return async (order, origins, signal) => {
+    const { timeout, limit } = order
+    const late = AbortSignal.timeout(timeout)
+    const either = signal === undefined ? late : AbortSignal.any([signal, late])
+    let { method, body } = order
+    let headers = checkedHeaders(order)
+    let url = parse(order.url)
+    try {
+      for (let hop = 0; ; hop++) {
+        const allowed = allowedBy(origins, url)
+        if (allowed === undefined) throw new GrantError(refusal(url, hop))
+        const sent = [...headers, ['accept-encoding', 'identity'] as const]
+        const response = await outbound({
+          url,
+          private: allowed.private,
+          method,
+          headers: headers.some(([name]) => name === 'accept-encoding') ? headers : sent,
+          body,
+          limit,
+          signal: either,
+        })
+        const location = response.headers.find(([name]) => name === 'location')?.[1]
+        if (location === undefined || !redirects.includes(response.status)) return response
+        if (hop === hops) throw new GrantError(`more than ${hops} redirects`)
+        const next = parse(location, url)
+        if (next.origin !== url.origin) headers = without(headers, confidential)
+        if (becomesGet(response.status, method)) {
+          method = 'GET'
+          body = undefined
+          headers = without(headers, ofBody)
+        }
+        url = next
+      }
+    } catch (error) {
+      if (signal?.aborted) throw new GrantError('nobody waits for it any more')
+      if (late.aborted) throw new GrantError(`no answer within ${timeout} ms`)
+      throw error
+    }
+  }
+}
+
+/** RFC 9110 §15.4: a POST that is moved is asked for, not sent again, except by 307 and 308. */
+function becomesGet(status: number, method: string): boolean {
+  if (status === 303) return method !== 'HEAD' && method !== 'GET'
+  return (status === 301 || status === 302) && method === 'POST'
+}
+
+function checkedHeaders({ method, headers, body }: FetchOrder): [string, string][] {
+  if (!/^[A-Z]{1,20}$/.test(method) || method === 'CONNECT' || method === 'TRACE') {
+    throw new GrantError(`${JSON.stringify(method.slice(0, 40))} is not a method that can be sent`)
+  }
+  if (body !== undefined && (method === 'GET' || method === 'HEAD')) throw new GrantError(`a ${method} has no body`)
+  return headers.map(([name, value]) => {
+    const lower = name.toLowerCase()
+    const problem = lower === 'expect' ? 'the header "expect" belongs to the gateway' : fieldProblem(lower, value)
+    if (problem !== undefined) throw new GrantError(problem)
+    return [lower, value]
+  })
+}
+
+function parse(text: string, base?: URL): URL {
+  const url = URL.parse(text, base?.href)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new GrantError(base === undefined ? 'it takes an absolute http: or https: URL' : 'a redirect leads nowhere')
+  }
+  if (url.username !== '' || url.password !== '') throw new GrantError('a URL with a user name or password is refused')
+  return url
+}
+
+function refusal({ origin }: URL, hop: number): string {
+  const what = hop === 0 ? origin : `a redirect leads to ${origin}, which`
+  return `${what} is not listed in "fetch" of the plugin's entry in the configuration`
+}
+
+function without(headers: [string, string][], names: readonly string[]): [string, string][] {
+  return headers.filter(([name]) => !names.includes(name))
+}

@@ -1,0 +1,112 @@
+import { GrantError } from './grant-error.ts'
+import type { GrantCall, Operation } from './grant-host.ts'
+import { seconds, wholeNumber } from './numbers.ts'
+
+interface Entry {
+  readonly value: string
+  /** On the clock of `performance.now`. */
+  readonly expires: number
+}
+
+export interface KvBounds {
+  /** Entries of one plugin. Default: 10,000. */
+  readonly entries?: number
+  /** Characters of one plugin, keys included. Default: 4,194,304. */
+  readonly size?: number
+}
+
+const longestKey = 512
+const longestValue = 65_536
+const longestLife = 86_400
+
+/** Host side of `Kv`: a store for each plugin, in the memory of this process. What was not used for longest goes first. */
+export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete' | 'increment', Operation> {
+  const stores = new Map<string, Store>()
+  const storeOf = ({ plugin }: GrantCall): Store => {
+    // Not by the hash of its code: a new version goes on where the old one was.
+    const name = `${plugin.publisher} ${plugin.name}`
+    let store = stores.get(name)
+    if (store === undefined) {
+      store = new Store(bounds)
+      stores.set(name, store)
+    }
+    return store
+  }
+  return {
+    get: ([key = ''], call) => {
+      const entry = storeOf(call).get(checkedKey(key))
+      return entry === undefined ? [] : [entry.value]
+    },
+    set: ([key = '', value = '', ttl], call) => {
+      if (value.length > longestValue) {
+        throw new GrantError(`a value holds ${longestValue} characters at most, not ${value.length}`)
+      }
+      storeOf(call).set(checkedKey(key), { value, expires: expiry(ttl) })
+      return []
+    },
+    delete: ([key = ''], call) => [storeOf(call).delete(checkedKey(key)) ? '1' : ''],
+    increment: ([key = '', by, ttl], call) => {
+      const store = storeOf(call)
+      const former = store.get(checkedKey(key))
+      const step = wholeNumber('by', by, Number.MIN_SAFE_INTEGER)
+      const expires = expiry(ttl)
+      const sum = wholeNumber('what is there', former?.value ?? '0', Number.MIN_SAFE_INTEGER) + step
+      if (!Number.isSafeInteger(sum)) throw new GrantError('the sum is more than a number can hold')
+      store.set(key, { value: String(sum), expires: former?.expires ?? expires })
+      return [String(sum)]
+    },
+  }
+}
+
+class Store {
+  /** In the order of their last use. */
+  readonly #entries = new Map<string, Entry>()
+  readonly #most: number
+  readonly #largest: number
+  #size = 0
+
+  constructor({ entries = 10_000, size = 4_194_304 }: KvBounds) {
+    this.#most = entries
+    this.#largest = size
+  }
+
+  get(key: string): Entry | undefined {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return undefined
+    if (entry.expires <= performance.now()) {
+      this.delete(key)
+      return undefined
+    }
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    return entry
+  }
+
+  set(key: string, entry: Entry): void {
+    this.delete(key)
+    this.#entries.set(key, entry)
+    this.#size += key.length + entry.value.length
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.#most && this.#size <= this.#largest) return
+      this.delete(oldest)
+    }
+  }
+
+  /** Whether there was one that still counted. */
+  delete(key: string): boolean {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return false
+    this.#entries.delete(key)
+    this.#size -= key.length + entry.value.length
+    return entry.expires > performance.now()
+  }
+}
+
+function expiry(ttl: string | undefined): number {
+  return performance.now() + seconds('ttl', ttl, longestLife) * 1_000
+}
+
+function checkedKey(key: string): string {
+  if (key.length > longestKey) throw new GrantError(`a key holds ${longestKey} characters at most, not ${key.length}`)
+  return key
+}

@@ -1,0 +1,21 @@
+const nameForm = /^[A-Za-z][A-Za-z0-9_]{0,63}$/
+const mostLabels = 8
+const longestValue = 128
+
+/** Why this cannot be recorded; `undefined` when it can. Asked inside the isolate for a clear error, and here to be sure. */
+export function metricProblem(
+  name: string,
+  value: number,
+  kind: 'counter' | 'histogram',
+  labels: readonly (readonly [string, string])[],
+): string | undefined {
+  if (!nameForm.test(name)) return `the name must be letters, digits and underscores, a letter first, at most 64`
+  if (!Number.isFinite(value)) return 'the value must be a finite number'
+  if (kind === 'counter' && value < 0) return 'a counter never goes down: the value must be 0 or more'
+  if (labels.length > mostLabels) return `a metric has ${mostLabels} labels at most`
+  for (const [label, text] of labels) {
+    if (!nameForm.test(label)) return `a label must be letters, digits and underscores, a letter first, at most 64`
+    if (text.length > longestValue) return `a label's value holds ${longestValue} characters at most`
+  }
+  return undefined
+}

@@ -1,0 +1,38 @@
+import { isIP } from 'node:net'
+
+/** A place that the grants of a plugin may reach. */
+export interface Origin {
+  /** As the URL standard spells it: `https://id.example.com`, `http://10.0.0.5:8080`. */
+  readonly origin: string
+  /** Whether its address may be one that is not public. */
+  readonly private: boolean
+}
+
+/**
+ * Reads an origin of the configuration. Whoever lists an address means that address, public or not; a name may lead
+ * anywhere, so there it has to be said.
+ *
+ * @param text fits `originProblem`.
+ */
+export function parseOrigin(text: string, isPrivate = false): Origin {
+  const { origin, hostname } = new URL(text)
+  return { origin, private: isPrivate || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0 }
+}
+
+/** What is wrong with an origin; `undefined` when it is fine. */
+export function originProblem(text: string): string | undefined {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:\/\//i.test(text)) {
+    // Whole or not at all: half a secret would not be known as one.
+    const shown = text.length > 80 ? 'this text' : JSON.stringify(text)
+    return `${shown} is not an origin; write it with its scheme: "https://id.example.com"`
+  }
+  if (url.username !== '' || url.password !== '') return 'an origin carries no user name and password'
+  const plain = /^https?:\/\/[^/?#\\]+$/i.test(text)
+  return plain ? undefined : `an origin ends with the host or port; write ${JSON.stringify(url.origin)}`
+}
+
+/** The entry that allows a URL, if there is one. */
+export function allowedBy(origins: readonly Origin[], url: URL): Origin | undefined {
+  return origins.find(({ origin }) => origin === url.origin)
+}

@@ -1,0 +1,106 @@
+import { lookup as systemLookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+import { Agent, errors, request as send } from 'undici'
+import { GrantError } from './grant-error.ts'
+import { isPublicAddress } from './public-address.ts'
+
+/** One request, one answer: redirects are answers here. */
+export interface OutboundRequest {
+  readonly url: URL
+  /** Whether the address may be one that is not public. */
+  readonly private: boolean
+  readonly method: string
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: string | undefined
+  /** Bytes that the body of the answer may have. */
+  readonly limit: number
+  readonly signal: AbortSignal
+}
+
+export interface OutboundResponse {
+  readonly status: number
+  /** Names in lower case. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: Buffer
+}
+
+/**
+ * Rejects with a `GrantError` when the server cannot be reached or its answer is too long, and with the signal's reason
+ * when that is aborted; the connection is closed then.
+ */
+export type Outbound = (request: OutboundRequest) => Promise<OutboundResponse>
+
+const connections = 32
+const headSize = 16 * 1024
+
+/**
+ * Outgoing HTTP. What is connected to is checked where the connection is made, so that a name which resolves to
+ * something else the second time gains nothing.
+ *
+ * @param lookup Default: the resolver of the system.
+ */
+export function createOutbound(lookup: LookupFunction = systemLookup as LookupFunction): Outbound {
+  const options = { connections, maxHeaderSize: headSize, allowH2: false, pipelining: 1 }
+  const open = new Agent({ ...options, connect: { lookup, timeout: 5_000 } })
+  const guarded = new Agent({ ...options, connect: { lookup: publicOnly(lookup), timeout: 5_000 } })
+  return async ({ url, private: isPrivate, method, headers, body, limit, signal }) => {
+    try {
+      const response = await send(url, {
+        dispatcher: isPrivate ? open : guarded,
+        method: method as 'GET',
+        headers: headers.flat(),
+        body: body ?? null,
+        signal,
+        // One deadline for all of it is the caller's.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      })
+      const bytes = await readBody(response.body, limit)
+      return { status: response.statusCode, headers: flatten(response.headers), body: bytes }
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      throw error instanceof GrantError ? error : new GrantError(`${url.origin} ${problemOf(error)}`)
+    }
+  }
+}
+
+function publicOnly(lookup: LookupFunction): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, found, family) => {
+      if (error !== null) return callback(error, '', 0)
+      const addresses = typeof found === 'string' ? [{ address: found, family: family ?? 4 }] : found
+      if (addresses.length === 0 || !addresses.every(({ address }) => isPublicAddress(address))) {
+        // Which address it is, is nothing that a plugin should learn.
+        return callback(new GrantError(`${hostname} has an address that is not public`), '', 0)
+      }
+      if (options.all === true) return callback(null, addresses)
+      return callback(null, addresses[0]!.address, addresses[0]!.family)
+    })
+  }
+}
+
+async function readBody(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  // Leaving the loop destroys the stream and its connection with it.
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > limit) throw new GrantError(`the answer is longer than ${limit} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, size)
+}
+
+function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): [string, string][] {
+  const list: [string, string][] = []
+  for (const name of Object.keys(headers)) {
+    for (const value of [headers[name] ?? []].flat()) list.push([name, value])
+  }
+  return list
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof errors.InvalidArgumentError) return `cannot be asked so: ${error.message}`
+  const { code, message } = error as NodeJS.ErrnoException
+  return `cannot be reached: ${code ?? message}`
+}

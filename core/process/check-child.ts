@@ -1,0 +1,17 @@
+import { checkConfig } from '../config/check.ts'
+import { runtime } from '../sandbox/runtime.ts'
+import type { CheckAnswer } from './checker.ts'
+
+/** Ctrl-C reaches every process of the terminal; this one ends with its supervisor. */
+process.on('SIGINT', () => {})
+process.on('disconnect', () => process.exit(0))
+
+async function answer(): Promise<CheckAnswer> {
+  try {
+    return { result: await checkConfig(process.argv[2] ?? 'gateway.json'), runtime: runtime() }
+  } catch (error) {
+    return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+  }
+}
+
+process.send!(await answer())

@@ -1,0 +1,114 @@
+import type { GuardedCall } from '../sandbox/guard.ts'
+
+interface Layout {
+  /** Bytes of the record; enough for 6,000 calls with identifiers of usual length. What does not fit is not named. */
+  readonly record: number
+  /** Bytes in all. */
+  readonly size: number
+  /** Bytes before the first call. */
+  readonly header: number
+  /** Bytes of a flow's identifier; what is longer is cut. */
+  readonly flow: number
+  /** The first word: this is a board. */
+  readonly mark: number
+  /** Stands for a text that there was no room for. */
+  readonly nobody: number
+}
+
+/**
+ * Where a crossing is posted, as bytes that outlive the code that runs in it: in shared memory for the watchdog, and the
+ * same bytes at the same places in the crash slot. Two parts: the record of the crossing, and the texts it refers to.
+ *
+ *     record  mark u32 · number u32 · calls u32 (0: none runs) · length u32 · calls · number u32, aligned
+ *     call    text u16 · length of the flow u8 · flow
+ *     texts   one line each: JSON of [hash, plugin, policy, hook]
+ */
+export const layout: Layout = {
+  record: 262_144,
+  size: 262_144 + 1_048_576,
+  header: 16,
+  flow: 64,
+  mark: 0x3154_5350,
+  nobody: 0xffff,
+}
+
+/** Keeps a copy of what is posted. `length`: bytes from the beginning. */
+export interface BoardCopy {
+  record(bytes: Uint8Array, length: number): void
+  text(bytes: Uint8Array, from: number, to: number): void
+  /** All texts are dropped; new ones take their places. */
+  dropTexts(): void
+}
+
+/** Written by the thread that makes the crossings. */
+export class CrossingBoard {
+  readonly #bytes: Buffer
+  readonly #words: Uint32Array
+  readonly #copy: BoardCopy | undefined
+  /** By hash, policy and hook: three look-ups of texts that stay the same cost less than joining them. */
+  #texts: Texts = new Map()
+  #count = 0
+  #end = layout.record
+
+  constructor(memory: SharedArrayBuffer, copy: BoardCopy | undefined) {
+    this.#bytes = Buffer.from(memory)
+    this.#words = new Uint32Array(memory, 0, layout.record / 4)
+    this.#words[0] = layout.mark
+    this.#copy = copy
+  }
+
+  post(number: number, calls: readonly GuardedCall[]): void {
+    const bytes = this.#bytes
+    const words = this.#words
+    // Reloads bring new hashes for as long as the process runs. Never in the middle of a record.
+    if (this.#end > layout.size - layout.size / 8 || this.#count > layout.nobody / 2) this.#dropTexts()
+    let at = layout.header
+    let count = 0
+    for (const call of calls) {
+      if (at > layout.record - layout.flow - 11) break
+      const text = this.#texts.get(call.hash)?.get(call.policy)?.get(call.hook) ?? this.#add(call)
+      const length = bytes.write(call.flow, at + 3, layout.flow)
+      bytes[at] = text
+      bytes[at + 1] = text >> 8
+      bytes[at + 2] = length
+      at += 3 + length
+      count++
+    }
+    words[1] = number
+    words[2] = count
+    words[3] = at - layout.header
+    // A copy that the end of the process cut short lacks this: then nobody has run yet.
+    const end = (at + 3) >> 2
+    words[end] = number
+    this.#copy?.record(bytes, end * 4 + 4)
+  }
+
+  #add({ hash, plugin, policy, hook }: GuardedCall): number {
+    const line = Buffer.from(`${JSON.stringify([hash, plugin, policy, hook])}\n`)
+    const from = this.#end
+    if (from + line.length > layout.size || this.#count >= layout.nobody) return layout.nobody
+    this.#end = from + line.copy(this.#bytes, from)
+    inner(inner(this.#texts, hash), policy).set(hook, this.#count)
+    this.#copy?.text(this.#bytes, from, this.#end)
+    return this.#count++
+  }
+
+  #dropTexts(): void {
+    this.#bytes.fill(0, layout.record, this.#end)
+    this.#texts = new Map()
+    this.#count = 0
+    this.#end = layout.record
+    this.#copy?.dropTexts()
+  }
+}
+
+type Texts = Map<string, Map<string, Map<string, number>>>
+
+function inner<V>(map: Map<string, Map<string, V>>, key: string): Map<string, V> {
+  let value = map.get(key)
+  if (value === undefined) {
+    value = new Map()
+    map.set(key, value)
+  }
+  return value
+}

@@ -1,0 +1,48 @@
+import { writeSync } from 'node:fs'
+import type { CrossingGuard } from '../sandbox/guard.ts'
+import { CrashSlot } from './crash-slot.ts'
+import { CrossingBoard } from './crossing-board.ts'
+import { Watchdog } from './watchdog.ts'
+import { createWatchdogMemory } from './watchdog-memory.ts'
+
+export interface GuardOptions {
+  /** The worker's crash slot, on tmpfs; made or emptied here, read by the supervisor when the worker has died. */
+  readonly slotFile: string | undefined
+  /** An inherited descriptor that takes the `StuckReport`. */
+  readonly report: number
+  /** How long a crossing may go on without progress, beyond its own time limit, ms of looking. Default: 1,000. */
+  readonly hard?: number
+}
+
+/** The guard of a worker process: names whoever ends the process, and ends it when it no longer moves. */
+export function createGuard(options: GuardOptions): CrossingGuard & { close(): void } {
+  const { slotFile, report, hard = 1_000 } = options
+  const memory = createWatchdogMemory()
+  const slot = slotFile === undefined ? undefined : new CrashSlot(slotFile, lost('crash slot'))
+  const board = new CrossingBoard(memory.board, slot)
+  const watchdog = new Watchdog(memory, report, hard, lost('watchdog'))
+  let number = 0
+  return {
+    progress: memory.progress,
+    enter: (calls, timeout = 0) => {
+      number = number === 0x7fff_ffff ? 1 : number + 1
+      board.post(number, calls)
+      watchdog.enter(number, timeout)
+    },
+    leave: () => {
+      watchdog.leave()
+      slot?.clear()
+    },
+    close: () => {
+      watchdog.close()
+      slot?.close()
+    },
+  }
+}
+
+/** The process goes on without that part; who operates it has to know. */
+function lost(part: string): (problem: string) => void {
+  return (problem) => {
+    writeSync(2, `postern: worker ${process.pid} has lost its ${part}: ${problem}\n`)
+  }
+}

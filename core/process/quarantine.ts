@@ -1,0 +1,196 @@
+import type { SandboxEvent } from '../sandbox/event.ts'
+import type { GuardedCall } from '../sandbox/guard.ts'
+import { Dossier, type QuarantineEntry, type QuarantineState } from './dossier.ts'
+import { type Fault, isDeath } from './fault.ts'
+import type { StuckReport } from './guard-report.ts'
+import { Suspects } from './suspects.ts'
+
+export interface QuarantineOptions {
+  /** ms since the epoch, never going back. */
+  readonly now?: () => number
+  /** Runs something once, later; returns how to call it off. */
+  readonly schedule?: (delay: number, run: () => void) => () => void
+  /** A plugin is stopped, tried or let run again: for every worker, those to come too (`snapshot`). */
+  onChange(hash: string, state: QuarantineState, why: string): void
+  /** These plugins are to cross alone from now on, or need not any more. */
+  onSuspects?(hashes: readonly string[], on: boolean): void
+}
+
+/** How long the faults of a plugin are remembered when no configuration names it any more, ms. */
+const memory = 3_600_000
+/** Plugins remembered, beyond those that the configuration names. */
+const most = 1_000
+
+/**
+ * Counts what plugins do wrong, on all workers, by the hash of their code, and stops the ones that do too much of it. Lives
+ * in the supervisor, because a worker's own count would die with the worker.
+ */
+export class Quarantine {
+  readonly #now: () => number
+  readonly #schedule: (delay: number, run: () => void) => () => void
+  readonly #onChange: QuarantineOptions['onChange']
+  readonly #suspects: Suspects
+  readonly #dossiers = new Map<string, Dossier>()
+  #named: ReadonlySet<string> = new Set()
+  #wake: { at: number; cancel: () => void } | undefined
+
+  constructor({ now = monotonic, schedule = later, onChange, onSuspects }: QuarantineOptions) {
+    this.#now = now
+    this.#schedule = schedule
+    this.#onChange = onChange
+    this.#suspects = new Suspects((hashes, on) => onSuspects?.(hashes, on))
+  }
+
+  /** Takes note of the plugins in use; others are forgotten after an hour, so that a way back to a bad one stays shut. */
+  adopt(hashes: Iterable<string>): void {
+    this.#named = new Set(hashes)
+    const now = this.#now()
+    for (const dossier of this.#dossiers.values()) {
+      if (this.#named.has(dossier.hash)) dossier.unnamed = undefined
+      else dossier.unnamed ??= now
+    }
+    this.#arm()
+  }
+
+  fault({ hash, plugin, kind, alone }: Fault): void {
+    const now = this.#now()
+    const dossier = this.#dossierOf(hash, plugin, now)
+    if (isDeath(kind)) {
+      if (alone) this.#suspects.found(hash, now)
+      else this.#suspects.add([hash], now)
+    }
+    if (!isDeath(kind) || alone) this.#change(dossier, () => dossier.add(kind, now))
+    this.#arm()
+  }
+
+  /** Takes in what a sandbox tells of a plugin; most of it is not a fault. */
+  event({ type, hash, plugin, alone }: SandboxEvent): void {
+    if (hash === '') return
+    if (type === 'threw' || type === 'timeout' || type === 'memory') this.fault({ hash, plugin, kind: type, alone })
+    else if (type === 'ok-probe' || type === 'failed-probe') this.probed(hash, type === 'ok-probe')
+  }
+
+  /**
+   * A worker has died. If all that ran is of one plugin, that is to blame; otherwise all are suspects.
+   *
+   * @param report what its watchdog wrote, if that ended it.
+   * @param slot what its crash slot shows; less exact, because it cannot tell whose code ran.
+   */
+  death(report: StuckReport | undefined, slot: readonly Pick<GuardedCall, 'hash' | 'plugin'>[]): void {
+    const calls = report !== undefined && report.calls.length > 0 ? report.calls : slot
+    const plugins = new Map(calls.map(({ hash, plugin }) => [hash, plugin]))
+    const alone = plugins.size === 1
+    for (const [hash, plugin] of plugins) {
+      if (alone) this.fault({ hash, plugin, kind: report === undefined ? 'crash' : 'kill', alone })
+      else this.#dossierOf(hash, plugin, this.#now())
+    }
+    if (!alone) this.#suspects.add(plugins.keys(), this.#now())
+    this.#arm()
+  }
+
+  /** A call that was let through as a probe has ended. Of several the first one decides. */
+  probed(hash: string, ok: boolean): void {
+    const dossier = this.#dossiers.get(hash)
+    if (dossier?.state !== 'probe') return
+    this.#change(dossier, () => dossier.probed(ok, this.#now()))
+    this.#arm()
+  }
+
+  /** A person lets it run again, and what it did is forgotten. `false` when nothing is known of it. */
+  clear(hash: string): boolean {
+    const dossier = this.#dossiers.get(hash)
+    if (dossier === undefined) return false
+    this.#suspects.drop(hash)
+    this.#change(dossier, () => dossier.clear(this.#now()))
+    this.#arm()
+    return true
+  }
+
+  state(hash: string): QuarantineState {
+    return this.#dossiers.get(hash)?.state ?? 'closed'
+  }
+
+  /** Plugins that are to cross alone. */
+  suspects(): readonly string[] {
+    return this.#suspects.list
+  }
+
+  /** Every plugin with a fault, for new workers and for whoever asks. */
+  snapshot(): readonly QuarantineEntry[] {
+    return [...this.#dossiers.values()].map(({ hash, plugin, state, since, until, why, faults }) => {
+      const suspect = this.#suspects.has(hash)
+      return { hash, plugin, state, since, ...(until !== undefined && { until }), why, suspect, faults: { ...faults } }
+    })
+  }
+
+  /** Nothing is scheduled any more. */
+  close(): void {
+    this.#wake?.cancel()
+    this.#wake = undefined
+  }
+
+  #dossierOf(hash: string, plugin: string, now: number): Dossier {
+    const known = this.#dossiers.get(hash)
+    if (known !== undefined) return known
+    const dossier = new Dossier(hash, plugin, now)
+    if (!this.#named.has(hash)) dossier.unnamed = now
+    this.#dossiers.set(hash, dossier)
+    if (this.#dossiers.size > this.#named.size + most) {
+      for (const { hash, unnamed } of this.#dossiers.values()) {
+        if (unnamed === undefined) continue
+        this.#forget(hash)
+        break
+      }
+    }
+    return dossier
+  }
+
+  #forget(hash: string): void {
+    this.#suspects.drop(hash)
+    this.#dossiers.delete(hash)
+  }
+
+  #change(dossier: Dossier, act: () => void): void {
+    const { state, until } = dossier
+    act()
+    if (dossier.state !== state || dossier.until !== until) this.#onChange(dossier.hash, dossier.state, dossier.why)
+  }
+
+  /** Does what its time has come for. */
+  #tick(): void {
+    const now = this.#now()
+    this.#suspects.expire(now)
+    for (const dossier of [...this.#dossiers.values()]) {
+      const { until, unnamed } = dossier
+      if (unnamed !== undefined && unnamed + memory <= now) this.#forget(dossier.hash)
+      else if (until !== undefined && until <= now) this.#change(dossier, () => dossier.probe(now))
+    }
+    this.#arm()
+  }
+
+  /** Wakes up at the next time that something is due. */
+  #arm(): void {
+    let at = this.#suspects.next ?? Number.POSITIVE_INFINITY
+    for (const { until, unnamed } of this.#dossiers.values()) {
+      at = Math.min(at, until ?? at, unnamed === undefined ? at : unnamed + memory)
+    }
+    if (at === this.#wake?.at) return
+    this.close()
+    if (at === Number.POSITIVE_INFINITY) return
+    const cancel = this.#schedule(Math.max(0, at - this.#now()), () => {
+      this.#wake = undefined
+      this.#tick()
+    })
+    this.#wake = { at, cancel }
+  }
+}
+
+function monotonic(): number {
+  return performance.timeOrigin + performance.now()
+}
+
+function later(delay: number, run: () => void): () => void {
+  // A timer may fire a little early; then there would be nothing to do yet.
+  const timer = setTimeout(run, Math.ceil(delay) + 1).unref()
+  return () => clearTimeout(timer)
+}

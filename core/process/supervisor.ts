@@ -1,0 +1,192 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { CheckedConfig } from '../config/check.ts'
+import { ConfigError } from '../config/config-error.ts'
+import type { Config } from '../config/types.ts'
+import { listenerKey } from '../listen/listener.ts'
+import type { Log } from '../log.ts'
+import type { Runtime } from '../sandbox/runtime.ts'
+import { checkApart } from './checker.ts'
+import { SharedState } from './shared-state.ts'
+import { SlotSockets } from './slot-socket.ts'
+import { type Current, type SlotHost, WorkerSlot } from './worker-slot.ts'
+
+export interface SupervisorOptions {
+  /** Path of the configuration. */
+  readonly config: string
+  /** Number of workers, instead of what the configuration says. */
+  readonly workers?: number | undefined
+  readonly log: Log
+}
+
+/**
+ * Starts, watches, reloads and ends the workers of a host. It owns what must outlive them: the bound sockets, and what they
+ * share. It runs no code of plugins.
+ */
+export class Supervisor implements SlotHost {
+  readonly log: Log
+  readonly shared: SharedState
+  readonly folder: string
+  readonly #options: SupervisorOptions
+  readonly #sockets = new Map<string, SlotSockets>()
+  #slots: readonly WorkerSlot[] = []
+  #current: Current | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  #stopping = false
+
+  private constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.log = options.log
+    // Of this run and this user alone: what is in it is executed, and read after crashes.
+    this.folder = mkdtempSync(join(process.platform === 'linux' ? '/dev/shm' : tmpdir(), 'postern-'))
+    this.shared = new SharedState(options.log, (message, except) => {
+      for (const slot of this.#slots) if (slot !== except) slot.tell(message)
+    })
+  }
+
+  /**
+   * Resolves when every worker serves.
+   *
+   * @throws {ConfigError} when the configuration is refused.
+   * @throws {Error} when an address cannot be had, or a worker cannot start.
+   */
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
+    const supervisor = new Supervisor(options)
+    try {
+      await supervisor.#start()
+    } catch (error) {
+      await supervisor.close()
+      throw error
+    }
+    return supervisor
+  }
+
+  async #start(): Promise<void> {
+    const { checked, runtime } = await this.#check()
+    const { workers } = checked.config
+    const count = this.#options.workers ?? (workers === 'auto' ? availableParallelism() : workers)
+    this.#bind(checked.config, count)
+    this.#adopt({ generation: 1, checked, runtime })
+    this.#slots = Array.from({ length: count }, (_, index) => new WorkerSlot(index, this))
+    const problems = await Promise.all(this.#slots.map((slot) => slot.start()))
+    const problem = problems.find((one) => one !== undefined)
+    if (problem !== undefined) throw new Error(problem)
+  }
+
+  /**
+   * Reads the configuration again and puts it in force in every worker, or in none.
+   *
+   * @throws {ConfigError} when it is refused; the old one goes on.
+   */
+  reload(): Promise<void> {
+    const next = this.#turn.then(() => (this.#stopping ? undefined : this.#reload()))
+    this.#turn = next.catch(() => {})
+    return next
+  }
+
+  async #reload(): Promise<void> {
+    const next: Current = { ...(await this.#check()), generation: this.current.generation + 1 }
+    const { generation, checked } = next
+    const added = this.#bind(checked.config, this.#slots.length)
+    const serving = this.#slots.filter((slot) => slot.serving)
+    const problems = await Promise.all(serving.map((slot) => slot.prepare(next, added)))
+    const problem = problems.find((one) => one !== undefined)
+    if (problem !== undefined) {
+      for (const slot of serving) slot.tell({ type: 'abort', generation })
+      for (const key of added) this.#unbind(key)
+      throw new Error(problem)
+    }
+    this.#adopt(next)
+    await Promise.all(serving.map((slot) => slot.commit(generation)))
+    const wanted = new Set(this.listeners().map(([key]) => key))
+    for (const key of [...this.#sockets.keys()]) if (!wanted.has(key)) this.#unbind(key)
+  }
+
+  /** Takes nothing new, lets everything under way end, and ends the workers; at the deadline they end what is left. */
+  async drain(): Promise<void> {
+    this.#stopping = true
+    // What waits in the sockets is still served; once the workers have closed theirs the addresses are free.
+    for (const key of [...this.#sockets.keys()]) this.#unbind(key)
+    await Promise.all(this.#slots.map((slot) => slot.drain()))
+    await this.close()
+  }
+
+  /** Ends everything now. */
+  async close(): Promise<void> {
+    this.#stopping = true
+    await Promise.all(this.#slots.map((slot) => slot.kill()))
+    for (const key of [...this.#sockets.keys()]) this.#unbind(key)
+    this.shared.close()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Port that a listener is bound to. */
+  port(name: string): number | undefined {
+    const listener = this.#current?.checked.config.listeners[name]
+    return listener === undefined ? undefined : this.#sockets.get(listenerKey(name, listener))?.port
+  }
+
+  get config(): Config {
+    return this.current.checked.config
+  }
+
+  get current(): Current {
+    if (this.#current === undefined) throw new Error('no configuration is in force yet')
+    return this.#current
+  }
+
+  get stopping(): boolean {
+    return this.#stopping
+  }
+
+  sockets(key: string): SlotSockets | undefined {
+    return this.#sockets.get(key)
+  }
+
+  listeners(): [key: string, name: string][] {
+    return Object.entries(this.config.listeners).map(([name, listener]) => [listenerKey(name, listener), name])
+  }
+
+  /** A worker began or ceased to serve: exactly one of those that serve probes the backends. */
+  onServing(): void {
+    const leader = this.#slots.find((slot) => slot.serving)
+    for (const slot of this.#slots) slot.lead(slot === leader)
+  }
+
+  async #check(): Promise<{ checked: CheckedConfig; runtime: Runtime }> {
+    const { result, runtime } = await checkApart(this.#options.config)
+    if (!result.ok) throw new ConfigError(result.problems)
+    return { checked: result, runtime }
+  }
+
+  #adopt(current: Current): void {
+    const { checked } = current
+    this.#current = current
+    this.log.configure(checked.config.log, checked.secrets)
+    this.shared.adopt(checked)
+    for (const warning of checked.warnings) this.log.warn('configuration', { ...warning })
+  }
+
+  /** Binds what is not bound yet; all or nothing. */
+  #bind(config: Config, slots: number): string[] {
+    const added: string[] = []
+    try {
+      for (const [name, listener] of Object.entries(config.listeners)) {
+        const key = listenerKey(name, listener)
+        if (this.#sockets.has(key)) continue
+        this.#sockets.set(key, new SlotSockets(name, listener, slots))
+        added.push(key)
+      }
+    } catch (error) {
+      for (const key of added) this.#unbind(key)
+      throw error
+    }
+    return added
+  }
+
+  #unbind(key: string): void {
+    this.#sockets.get(key)?.close()
+    this.#sockets.delete(key)
+  }
+}

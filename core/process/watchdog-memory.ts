@@ -1,0 +1,35 @@
+import { layout } from './crossing-board.ts'
+
+/** What the watchdog's thread shares with the thread it watches. */
+export interface WatchdogMemory {
+  /** `CrossingGuard.progress`. */
+  readonly progress: SharedArrayBuffer
+  /** Int32, see `control`. */
+  readonly control: SharedArrayBuffer
+  /** The `CrossingBoard`. */
+  readonly board: SharedArrayBuffer
+}
+
+export interface WatchdogData extends WatchdogMemory {
+  /** Descriptor for the report. */
+  readonly report: number
+}
+
+/** Between two looks, ms. */
+export const period = 25
+
+/** Words of `control`. */
+export const control = {
+  /** 1 while the thread sleeps until it is woken: no crossing has run for a while. */
+  asleep: 0,
+  /** How many looks without progress are too many for the crossing that runs. */
+  limit: 1,
+} as const
+
+export function createWatchdogMemory(): WatchdogMemory {
+  return {
+    progress: new SharedArrayBuffer(8),
+    control: new SharedArrayBuffer(8),
+    board: new SharedArrayBuffer(layout.size),
+  }
+}

@@ -1,0 +1,99 @@
+import type { ChildProcess } from 'node:child_process'
+import type { Readable } from 'node:stream'
+import type { CheckedConfig } from '../config/check.ts'
+import type { BoundHandle } from '../listen/listener.ts'
+import type { Runtime } from '../sandbox/runtime.ts'
+import type { ToSupervisor, ToWorker } from './channel.ts'
+import { spawnModule } from './spawn.ts'
+
+export interface WorkerEvents {
+  onMessage(message: ToSupervisor): void
+  /** It is gone. `report` is what its watchdog wrote, empty when it wrote nothing. */
+  onExit(death: WorkerDeath): void
+}
+
+export interface WorkerDeath {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly report: string
+}
+
+const ended = 'the worker ended before it was ready'
+
+/** The supervisor's end of one worker process. */
+export class WorkerProcess {
+  readonly #child: ChildProcess
+  readonly #prepared = new Map<number, (problem: string | undefined) => void>()
+  readonly #committed = new Map<number, () => void>()
+  #gone = false
+
+  /**
+   * @param slotFile where the worker notes what runs in it, for after a crash.
+   * @param cache folder for compiled code.
+   */
+  constructor(slotFile: string, cache: string, events: WorkerEvents) {
+    this.#child = spawnModule('worker', ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'], [slotFile], cache)
+    let report = ''
+    const reports = this.#child.stdio[4] as Readable
+    reports.on('error', () => {})
+    reports.on('data', (chunk: Buffer) => {
+      report += chunk.toString()
+    })
+    this.#child.on('message', (message: ToSupervisor) => {
+      if (message.type === 'prepared') this.#prepared.get(message.generation)?.(message.problem)
+      else if (message.type === 'committed') this.#committed.get(message.generation)?.()
+      else events.onMessage(message)
+    })
+    // A channel that breaks is told by `close`, which waits for the last bytes of the report.
+    this.#child.on('error', () => {})
+    this.#child.on('close', (code, signal) => {
+      this.#gone = true
+      for (const settle of this.#prepared.values()) settle(ended)
+      for (const settle of this.#committed.values()) settle()
+      events.onExit({ code, signal, report })
+    })
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  send(message: ToWorker, handle?: BoundHandle): void {
+    if (this.#gone || !this.#child.connected) return
+    // An error here is a worker that has just died, which `close` tells.
+    this.#child.send(message, handle as never, { keepOpen: true }, () => {})
+  }
+
+  /** Resolves with why it cannot run this configuration, or nothing when it can. */
+  prepare(
+    generation: number,
+    checked: CheckedConfig,
+    runtime: Runtime,
+    sockets: ReadonlyMap<string, BoundHandle>,
+  ): Promise<string | undefined> {
+    if (this.#gone) return Promise.resolve(ended)
+    return new Promise((resolve) => {
+      this.#prepared.set(generation, (problem) => {
+        this.#prepared.delete(generation)
+        resolve(problem)
+      })
+      for (const [listener, handle] of sockets) this.send({ type: 'socket', listener }, handle)
+      this.send({ type: 'prepare', generation, checked, runtime })
+    })
+  }
+
+  commit(generation: number): Promise<void> {
+    if (this.#gone) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#committed.set(generation, () => {
+        this.#committed.delete(generation)
+        resolve()
+      })
+      this.send({ type: 'commit', generation })
+    })
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+}

@@ -1,0 +1,181 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { CheckedConfig } from '../config/check.ts'
+import type { BoundHandle } from '../listen/listener.ts'
+import type { Log } from '../log.ts'
+import type { Runtime } from '../sandbox/runtime.ts'
+import type { ToSupervisor, ToWorker } from './channel.ts'
+import { readCrashSlot } from './crash-slot.ts'
+import type { SharedState } from './shared-state.ts'
+import type { SlotSockets } from './slot-socket.ts'
+import { type WorkerDeath, WorkerProcess } from './worker-process.ts'
+
+/** A configuration in force, and what the sandbox needs to run its plugins. */
+export interface Current {
+  readonly generation: number
+  readonly checked: CheckedConfig
+  readonly runtime: Runtime
+}
+
+/** What a slot needs of the supervisor. */
+export interface SlotHost {
+  readonly log: Log
+  readonly shared: SharedState
+  readonly stopping: boolean
+  readonly current: Current
+  /** A folder of this run's own, on tmpfs where there is one. */
+  readonly folder: string
+  listeners(): [key: string, name: string][]
+  sockets(key: string): SlotSockets | undefined
+  onServing(): void
+}
+
+/** So many deaths in a minute are no accident any more. */
+const tolerated = 5
+const minute = 60_000
+
+/** One place for a worker. When the worker dies another one takes its place, its sockets, and what waits in them. */
+export class WorkerSlot {
+  readonly #index: number
+  readonly #host: SlotHost
+  /** On tmpfs where there is one: written on every crossing. */
+  readonly #slotFile: string
+  #worker: WorkerProcess | undefined
+  #serving = false
+  #leading = false
+  #deaths: number[] = []
+  #restart: NodeJS.Timeout | undefined
+  #onEnd: (() => void)[] = []
+
+  constructor(index: number, host: SlotHost) {
+    this.#index = index
+    this.#host = host
+    this.#slotFile = join(host.folder, `slot-${index}`)
+  }
+
+  get serving(): boolean {
+    return this.#serving
+  }
+
+  /** Starts a worker with the configuration in force; resolves with what went wrong, if anything did. */
+  async start(): Promise<string | undefined> {
+    const began = performance.now()
+    const worker: WorkerProcess = new WorkerProcess(this.#slotFile, join(this.#host.folder, 'cache'), {
+      onMessage: (message) => this.#hear(message),
+      onExit: (death) => this.#died(worker, death),
+    })
+    this.#worker = worker
+    for (const message of this.#host.shared.briefing()) worker.send(message)
+    let generation = -1
+    // A reload may have come in between: it does not wait for workers that are not there yet.
+    while (generation !== this.#host.current.generation) {
+      const { current } = this.#host
+      generation = current.generation
+      const keys = this.#host.listeners().map(([key]) => key)
+      const problem = await worker.prepare(generation, current.checked, current.runtime, this.#lend(keys))
+      if (problem !== undefined) return problem
+      await worker.commit(generation)
+    }
+    if (this.#worker !== worker) return undefined
+    this.#serving = true
+    this.#host.log.info('worker started', {
+      slot: this.#index,
+      pid: worker.pid,
+      ms: Math.round(performance.now() - began),
+    })
+    this.#host.onServing()
+    return undefined
+  }
+
+  prepare({ generation, checked, runtime }: Current, added: readonly string[]): Promise<string | undefined> {
+    return this.#worker?.prepare(generation, checked, runtime, this.#lend(added)) ?? Promise.resolve(undefined)
+  }
+
+  commit(generation: number): Promise<void> {
+    return this.#worker?.commit(generation) ?? Promise.resolve()
+  }
+
+  tell(message: ToWorker): void {
+    this.#worker?.send(message)
+  }
+
+  lead(on: boolean): void {
+    if (on === this.#leading) return
+    this.#leading = on
+    this.tell({ type: 'lead', on })
+  }
+
+  drain(): Promise<void> {
+    return this.#end(() => this.tell({ type: 'drain' }))
+  }
+
+  kill(): Promise<void> {
+    return this.#end(() => this.#worker?.kill('SIGKILL'))
+  }
+
+  #end(order: () => void): Promise<void> {
+    clearTimeout(this.#restart)
+    if (this.#worker === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onEnd.push(resolve)
+      order()
+    })
+  }
+
+  #lend(keys: readonly string[]): Map<string, BoundHandle> {
+    const handles = new Map<string, BoundHandle>()
+    for (const key of keys) {
+      const sockets = this.#host.sockets(key)
+      if (sockets !== undefined) handles.set(key, sockets.lend(this.#index))
+    }
+    return handles
+  }
+
+  #hear(message: ToSupervisor): void {
+    const { shared } = this.#host
+    if (message.type === 'health') shared.health(message.reports, this)
+    else if (message.type === 'events') shared.events(message.events)
+    else if (message.type === 'counters') {
+      void shared.count(message.asks).then((answers) => this.tell({ type: 'counters', answers }))
+    }
+  }
+
+  #died(worker: WorkerProcess, { code, signal, report }: WorkerDeath): void {
+    const host = this.#host
+    const suspects = readCrashSlot(this.#slotFile)
+    rmSync(this.#slotFile, { force: true })
+    this.#worker = undefined
+    this.#serving = false
+    this.#leading = false
+    for (const resolve of this.#onEnd.splice(0)) resolve()
+    if (host.stopping) return
+    host.shared.blame(report, suspects)
+    const delay = this.#delay()
+    const facts = { slot: this.#index, pid: worker.pid, code, signal, restartIn: delay }
+    host.log.error('worker died', {
+      ...facts,
+      report: report.trim() || undefined,
+      suspects: suspects.map(({ policy }) => policy),
+    })
+    host.onServing()
+    if (delay === 0) return void this.#startAgain()
+    // What waits here would wait for as long.
+    for (const [key] of host.listeners()) host.sockets(key)?.closeSlot(this.#index)
+    this.#restart = setTimeout(() => void this.#startAgain(), delay)
+  }
+
+  async #startAgain(): Promise<void> {
+    const problem = await this.start()
+    if (problem === undefined || this.#host.stopping) return
+    this.#host.log.error('worker cannot start', { slot: this.#index, problem })
+    this.#worker?.kill('SIGKILL')
+  }
+
+  /** None for the first few deaths in a minute, then 1 s · 2ⁿ, 60 s at most. */
+  #delay(): number {
+    const now = performance.now()
+    this.#deaths = [...this.#deaths.filter((at) => now - at < minute), now]
+    const excess = this.#deaths.length - tolerated
+    return excess <= 0 ? 0 : Math.min(minute, 1_000 * 2 ** (excess - 1))
+  }
+}

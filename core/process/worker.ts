@@ -1,0 +1,128 @@
+import { rmSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
+import { dirname } from 'node:path'
+import { Gateway, type PreparedGateway } from '../gateway.ts'
+import { createGrantHost } from '../grants/grant-host.ts'
+import type { BoundHandle } from '../listen/listener.ts'
+import { Log } from '../log.ts'
+import type { SandboxEvent } from '../sandbox/event.ts'
+import { adoptRuntime } from '../sandbox/runtime.ts'
+import type { HealthReport, ToSupervisor, ToWorker } from './channel.ts'
+import { CounterClient } from './counter-client.ts'
+import { createGuard } from './guard.ts'
+import { reportDescriptor } from './spawn.ts'
+
+/** One worker: a gateway that takes its configuration, its sockets and its orders from the supervisor. */
+const log = new Log()
+const counters = new CounterClient((asks) => tell({ type: 'counters', asks }))
+const guard = createGuard({ slotFile: process.argv[2], report: reportDescriptor })
+const events = batched<SandboxEvent>((list) => tell({ type: 'events', events: list }))
+const health = batched<HealthReport>((reports) => tell({ type: 'health', reports }))
+const gateway = new Gateway({
+  log,
+  guard,
+  grants: createGrantHost({ counters, onLog: (line) => log.plugin(line) }),
+  onHealth: ({ upstream, address }, healthy) => health({ upstream, address, healthy }),
+  onEvent: events,
+})
+gateway.upstreams.probe(false)
+
+const sockets = new Map<string, BoundHandle>()
+const prepared = new Map<number, PreparedGateway>()
+
+async function take(message: ToWorker, handle: unknown): Promise<void> {
+  switch (message.type) {
+    case 'socket':
+      sockets.set(message.listener, handle as BoundHandle)
+      return
+    case 'prepare': {
+      const { generation } = message
+      adoptRuntime(message.runtime)
+      const problem = await gateway.prepare(message.checked, sockets).then(
+        (ready) => void prepared.set(generation, ready),
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      )
+      sockets.clear()
+      tell({ type: 'prepared', generation, problem: problem ?? undefined })
+      return
+    }
+    case 'commit':
+      prepared.get(message.generation)?.commit()
+      prepared.delete(message.generation)
+      tell({ type: 'committed', generation: message.generation })
+      // What was compiled to get here spares the next worker the time.
+      setImmediate(flushCompileCache)
+      return
+    case 'abort':
+      prepared.get(message.generation)?.abort()
+      prepared.delete(message.generation)
+      return
+    case 'lead':
+      gateway.upstreams.probe(message.on)
+      return
+    case 'health':
+      for (const { upstream, address, healthy } of message.reports) gateway.upstreams.hear(upstream, address, healthy)
+      return
+    case 'quarantine':
+      gateway.quarantine(message.hash, message.state)
+      return
+    case 'suspect':
+      gateway.suspect(message.hashes, message.on)
+      return
+    case 'counters':
+      counters.answer(message.answers)
+      return
+    case 'drain':
+      await drain()
+  }
+}
+
+/** One message for all of a turn of the event loop. */
+function batched<T>(send: (list: T[]) => void): (item: T) => void {
+  let list: T[] = []
+  return (item) => {
+    if (list.length === 0) {
+      setImmediate(() => {
+        const ready = list
+        list = []
+        send(ready)
+      })
+    }
+    list.push(item)
+  }
+}
+
+function tell(message: ToSupervisor): void {
+  if (process.connected) process.send!(message, undefined, undefined, () => {})
+}
+
+let draining = false
+async function drain(): Promise<void> {
+  if (draining) return
+  draining = true
+  await gateway.drain()
+  await end(0)
+}
+
+async function end(code: number): Promise<void> {
+  gateway.close()
+  guard.close()
+  await log.flush()
+  process.exit(code)
+}
+
+// In turn, so that sockets are there when the configuration that wants them is prepared.
+let turn: Promise<void> = Promise.resolve()
+process.on('message', (message: ToWorker, handle: unknown) => {
+  if (message.type === 'counters' || message.type === 'health') void take(message, handle)
+  else turn = turn.then(() => take(message, handle))
+})
+// Ctrl-C reaches every process of the terminal, and so does its end: the supervisor decides what follows from it.
+process.on('SIGINT', () => {})
+process.on('SIGHUP', () => {})
+process.on('SIGTERM', () => void drain())
+// Without a supervisor nobody could reload or end it any more.
+process.on('disconnect', () => {
+  if (process.argv[2] !== undefined) rmSync(dirname(process.argv[2]), { recursive: true, force: true })
+  void end(1)
+})

@@ -1,0 +1,52 @@
+import type { Body, BodyChunk } from '../../../sdk/body.ts'
+import type { GuestCall } from './call.ts'
+import { decodeUtf8, encodeUtf8 } from './utf8.ts'
+
+/** Crosses as base64, which is native on both sides, so that no object crosses. Decoded when it is looked at. */
+export class BodyView implements Body {
+  readonly #base64: string
+  readonly complete: boolean
+  #bytes: Uint8Array | undefined
+
+  constructor(base64: string, complete: boolean) {
+    this.#base64 = base64
+    this.complete = complete
+  }
+
+  get bytes(): Uint8Array {
+    this.#bytes ??= Uint8Array.fromBase64(this.#base64)
+    return this.#bytes
+  }
+
+  text(): string {
+    return decodeUtf8(this.bytes)
+  }
+
+  json(): unknown {
+    return JSON.parse(this.text())
+  }
+}
+
+/** The body that was held for this hook, of the request (`body`) or the response (`response.body`). */
+export function readBody(call: GuestCall, family: 'body' | 'response.body'): BodyView | undefined {
+  for (const field of call.binding.places.keys()) {
+    if (!field.startsWith(`${family}:`)) continue
+    const [base64 = '', complete] = call.items(field) ?? []
+    return new BodyView(base64, complete === '1')
+  }
+  call.undeclared(`${family}:prefix:<bytes> or ${family}:buffer:<bytes>`)
+  return undefined
+}
+
+export function readChunk(call: GuestCall): BodyChunk {
+  const [base64 = '', last] = call.items('chunk') ?? []
+  return { bytes: Uint8Array.fromBase64(base64), last: last === '1' }
+}
+
+/** Asks the host to put these bytes in the place of the body, or of the chunk. */
+export function writeBody(call: GuestCall, what: string, body: unknown): void {
+  const bytes = typeof body === 'string' ? encodeUtf8(body) : body
+  if (!(bytes instanceof Uint8Array))
+    throw new TypeError(`${what} must be a Uint8Array or a string, not ${typeof body}`)
+  call.writeBody(bytes.toBase64())
+}

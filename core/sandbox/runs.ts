@@ -1,0 +1,281 @@
+import type { GrantCall, GrantHost } from '../grants/grant-host.ts'
+import { points } from '../hooks/points.ts'
+import type { SandboxEvent } from './event.ts'
+import type { Gate } from './gate.ts'
+import type { GrantUse } from './grant-use.ts'
+import type { HookRun } from './hook-run.ts'
+import { PendingCall } from './pending-call.ts'
+import type { FailureCode, HookCall, PluginCode, Verdict } from './plugin.ts'
+import { UndeclaredReads } from './undeclared.ts'
+import { endsSegment, entry, op } from './wire.ts'
+
+export interface RunsOptions {
+  /** Name of the group, for events that no plugin is to blame for. */
+  readonly group: string
+  readonly grants: GrantHost
+  readonly gate: Gate
+  readonly onEvent: ((event: SandboxEvent) => void) | undefined
+  /** The step whose turn it is is to cross. */
+  begin(pending: PendingCall): void
+  /** A hook that has begun is to get a word. */
+  poke(run: HookRun, entry: number, text: string): void
+  /** No call is under way any more. */
+  onIdle(): void
+}
+
+/** How the code of a step has failed. */
+export type FailureKind = 'time' | 'memory' | 'thrown'
+
+export const codes: Readonly<Record<FailureKind, FailureCode>> = { time: 'PT', memory: 'PM', thrown: 'PE' }
+const types = { time: 'timeout', memory: 'memory', thrown: 'threw' } as const
+const counters = { time: 'timeouts', memory: 'memory', thrown: 'errors' } as const
+
+/** The calls and runs of a group that are under way: takes their records in, has grants do their work, settles them. */
+export class Runs {
+  readonly #options: RunsOptions
+  readonly #pending = new Map<HookCall, PendingCall>()
+  readonly #runs = new Map<number, HookRun>()
+  readonly #undeclared = new UndeclaredReads()
+
+  constructor(options: RunsOptions) {
+    this.#options = options
+  }
+
+  /** Calls under way. */
+  get size(): number {
+    return this.#pending.size
+  }
+
+  add(call: HookCall, number: number): PendingCall {
+    const pending = new PendingCall(number, call)
+    this.#pending.set(call, pending)
+    return pending
+  }
+
+  /** Its code begins to run. */
+  start(run: HookRun): void {
+    run.started = true
+    run.tried = true
+    this.#runs.set(run.id, run)
+  }
+
+  /** It did not begin after all. */
+  unstart(run: HookRun): void {
+    run.started = false
+    this.#runs.delete(run.id)
+  }
+
+  /** The isolate is gone: every step that had begun in it begins anew. */
+  restart(): void {
+    this.#runs.clear()
+    for (const pending of this.#pending.values()) {
+      if (pending.run?.started !== true) continue
+      pending.run.restart()
+      this.#options.begin(pending)
+    }
+  }
+
+  cancel(call: HookCall): void {
+    const pending = this.#pending.get(call)
+    if (pending === undefined) return
+    const { run } = pending
+    if (run !== undefined) {
+      run.abort()
+      this.end(run, false)
+      if (run.tried) run.place.counts.calls++
+      this.#options.gate.endProbe(run.hash, run)
+    }
+    this.#end(pending)
+  }
+
+  /** The host did not let the operations happen of the step that is being settled. */
+  refused(call: HookCall, message: string): void {
+    const run = this.#pending.get(call)?.run
+    if (run === undefined) return
+    run.refused = true
+    run.place.counts.refused++
+    this.event('refused', run, message)
+  }
+
+  /**
+   * Settles the steps of one call that crossed together, one after the other, as if each had crossed by itself. Returns
+   * those that ran.
+   *
+   * @param done how many of them the dispatcher came to.
+   */
+  takeIn(runs: readonly HookRun[], done: number, texts: ReadonlyMap<number, string>): HookRun[] {
+    const { pending } = runs[0]!
+    const chained = points[pending.call.hook].kind !== 'observe'
+    const came: HookRun[] = []
+    let ended = false
+    pending.applying = true
+    for (const [i, run] of runs.entries()) {
+      const text = texts.get(run.id) ?? ''
+      if (i >= done || ended) {
+        this.unstart(run)
+        continue
+      }
+      came.push(run)
+      ended = chained && endsSegment(text)
+      if (pending.over) this.end(run, false)
+      else {
+        pending.run = run
+        this.absorb(run, text)
+      }
+    }
+    pending.applying = false
+    if (!pending.over && pending.run === undefined) this.#options.begin(pending)
+    return came
+  }
+
+  /** A record of a hook that waited. */
+  receive(plugin: number, id: number, text: string): void {
+    const run = this.#runs.get(id)
+    // Calls of other plugins are none of its business.
+    this.absorb(run?.place.plugin === plugin ? run : undefined, text)
+  }
+
+  absorb(run: HookRun | undefined, text: string): void {
+    if (run === undefined || run.over) {
+      this.event('late', run, 'a record came for a call that is over')
+      return
+    }
+    const progress = run.absorb(text)
+    this.#note(run)
+    this.#tell(run)
+    // A record that does not say that its hook waits is its last.
+    if (typeof progress === 'string') return this.fail(run, 'thrown', progress, !text.endsWith(op.wait))
+    for (const use of progress.asked) this.#perform(run, use)
+    for (const use of progress.known) this.#resume(run, use)
+    if (progress.kind === 'done') this.#settle(run, { kind: 'done', operations: run.operations }, true)
+    else this.#limitWait(run)
+  }
+
+  /** @param returned its code has come to its end. */
+  fail(run: HookRun, kind: FailureKind, message: string, returned = false): void {
+    if (run.over) return
+    run.place.counts[counters[kind]]++
+    this.event(types[kind], run, message)
+    this.#settle(run, failure(run, codes[kind], message), returned)
+  }
+
+  /** It fails without having run. */
+  deny(run: HookRun, code: FailureCode, message: string): void {
+    if (run.over) return
+    run.place.counts.denied++
+    this.#settle(run, failure(run, code, message), true)
+  }
+
+  /** Nothing of it counts any more. */
+  end(run: HookRun, returned: boolean): void {
+    run.over = true
+    clearTimeout(run.deadline)
+    this.#runs.delete(run.id)
+    // The guest still holds it, unless it has come to its end there.
+    if (run.started && !returned) this.#options.poke(run, entry.drop, '')
+  }
+
+  event(type: SandboxEvent['type'], run: HookRun | undefined, message: string): void {
+    const { onEvent, group } = this.#options
+    if (run === undefined) onEvent?.({ type, plugin: group, hash: '', alone: false, message })
+    else {
+      const { plugin, hash, policy, hook, pending } = run
+      onEvent?.({ type, plugin, hash, policy, hook, alone: pending.alone, message })
+    }
+  }
+
+  /** Something that no call is to blame for, but all code of one plugin. */
+  pluginEvent(type: SandboxEvent['type'], { name, hash }: PluginCode, message: string): void {
+    this.#options.onEvent?.({ type, plugin: name, hash, alone: true, message })
+  }
+
+  #perform(run: HookRun, use: GrantUse): void {
+    const { operation, args } = use
+    const finish = (values: readonly string[] | undefined, message: string): void => {
+      if (run.finish(use, values, message) && run.started) this.#resume(run, use)
+    }
+    this.#options.grants.perform(grantCall(run, operation, args)).then(
+      (values) => finish(values, ''),
+      (error: unknown) => finish(undefined, error instanceof Error ? error.message : 'the grant failed'),
+    )
+  }
+
+  /** What has no result: nobody waits for it, and that it failed is nobody's concern. */
+  #note(run: HookRun): void {
+    if (run.notes.length === 0) return
+    for (const { operation, args } of run.notes) {
+      this.#options.grants.perform(grantCall(run, operation, args)).catch(() => {})
+    }
+    run.notes = []
+  }
+
+  #tell(run: HookRun): void {
+    if (run.undeclared.length === 0) return
+    for (const field of run.undeclared) {
+      const message = this.#undeclared.tell(run.place.instance, field)
+      if (message !== undefined) this.event('undeclared', run, message)
+    }
+    run.undeclared = []
+  }
+
+  #resume(run: HookRun, use: GrantUse): void {
+    this.#options.poke(run, entry.resume, use.result!)
+  }
+
+  #limitWait(run: HookRun): void {
+    const { wait } = run.place.instance.limits
+    run.deadline ??= setTimeout(() => {
+      if (run.over) return
+      run.place.counts.timeouts++
+      // Whoever waits uses nothing up, so to those who count it weighs no more than an error.
+      const message = `it waited longer than ${wait} ms`
+      this.event('threw', run, message)
+      this.#settle(run, failure(run, 'PT', message), false)
+    }, wait).unref()
+  }
+
+  #settle(run: HookRun, verdict: Verdict, returned: boolean): void {
+    const { pending, index, place } = run
+    if (verdict.kind === 'failed') run.abort()
+    this.end(run, returned)
+    if (run.tried) place.counts.calls++
+    let goesOn = false
+    try {
+      goesOn = pending.call.settle(index, verdict)
+    } catch (error) {
+      // An error of the flow, not of a plugin: it must not take the rest of the batch with it, nor be lost.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+    this.#endProbe(run, verdict)
+    if (pending.over) return
+    if (!goesOn || index === pending.call.steps.length - 1) return this.#end(pending)
+    pending.position++
+    pending.run = undefined
+    if (!pending.applying) this.#options.begin(pending)
+  }
+
+  #endProbe(run: HookRun, verdict: Verdict): void {
+    if (!this.#options.gate.endProbe(run.hash, run)) return
+    const isOk = verdict.kind === 'done' && !run.refused
+    this.event(isOk ? 'ok-probe' : 'failed-probe', run, verdict.kind === 'failed' ? verdict.message : '')
+  }
+
+  #end(pending: PendingCall): void {
+    pending.over = true
+    this.#pending.delete(pending.call)
+    if (this.#pending.size === 0) this.#options.onIdle()
+  }
+}
+
+function failure({ place, hook }: HookRun, code: FailureCode, message: string): Verdict {
+  const { policy, plugin } = place.instance
+  const text = `policy "${policy}" (plugin "${plugin.name}"), ${hook}, ${code}: ${message}`
+  return { kind: 'failed', code, message: text }
+}
+
+function grantCall({ place, flow, signal }: HookRun, operation: string, args: readonly string[]): GrantCall {
+  const { policy, plugin, fetch = [] } = place.instance
+  return { operation, args, policy, plugin, origins: fetch, request: flow, signal }
+}

@@ -1,0 +1,12 @@
+import { PluginBuildError } from './plugin-build-error.ts'
+
+/** A plugin of a group did not start. */
+export class StartError extends PluginBuildError {
+  /** Its place in the group. */
+  readonly plugin: number
+
+  constructor(plugin: number, problem: string) {
+    super([problem])
+    this.plugin = plugin
+  }
+}

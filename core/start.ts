@@ -1,0 +1,81 @@
+import type { DestinationStream } from 'pino'
+import { checkConfig } from './config/check.ts'
+import { ConfigError } from './config/config-error.ts'
+import { Gateway } from './gateway.ts'
+import { createGrantHost } from './grants/grant-host.ts'
+import { Log } from './log.ts'
+import { createEventLog } from './sandbox/event-log.ts'
+
+export { ConfigError } from './config/config-error.ts'
+
+export interface StartOptions {
+  /** Path of the configuration. Default: `gateway.json` in the working directory. */
+  readonly config?: string
+  /** What `${env:NAME}` references read. Default: the environment of the process. */
+  readonly env?: NodeJS.ProcessEnv
+  /** Where the log goes, a JSON object per line. Default: standard output. */
+  readonly log?: DestinationStream
+}
+
+/** A gateway that runs in this process. */
+export interface RunningGateway {
+  readonly gateway: Gateway
+  /**
+   * Reads the configuration again. One that is refused, or cannot be applied, changes nothing.
+   *
+   * @throws {ConfigError} when it is refused; the old one goes on.
+   */
+  reload(): Promise<void>
+  /** Takes nothing new, lets everything under way end, and closes. */
+  drain(): Promise<void>
+  /** Ends everything now. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a gateway inside this process, all or nothing: for tests, and for programs that bring their own process
+ * management. A plugin that crashes V8 takes this process with it; `postern run` puts worker processes in between.
+ *
+ * @throws {ConfigError} when the configuration is refused.
+ * @throws {Error} when a listener cannot be bound.
+ */
+export async function startGateway(options: StartOptions = {}): Promise<RunningGateway> {
+  const log = new Log(options.log)
+  const grants = createGrantHost({ onLog: (line) => log.plugin(line) })
+  const gateway = new Gateway({ log, grants, onEvent: createEventLog(log) })
+  let turn: Promise<unknown> = Promise.resolve()
+  let closing = false
+
+  const apply = async (): Promise<void> => {
+    const checked = await checkConfig(options.config ?? 'gateway.json', { env: options.env ?? process.env })
+    if (!checked.ok) throw new ConfigError(checked.problems)
+    const prepared = await gateway.prepare(checked)
+    prepared.commit()
+    for (const warning of checked.warnings) log.warn('configuration', { ...warning })
+  }
+  const close = (): Promise<void> => {
+    closing = true
+    gateway.close()
+    return log.flush()
+  }
+  try {
+    await apply()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    gateway,
+    reload: () => {
+      const next = turn.then(() => (closing ? undefined : apply()))
+      turn = next.catch(() => {})
+      return next
+    },
+    drain: async () => {
+      closing = true
+      await gateway.drain()
+      await log.flush()
+    },
+    close,
+  }
+}

@@ -1,0 +1,48 @@
+import { createFetcher, type Fetcher } from '../grants/fetcher.ts'
+import type { Outbound } from '../grants/outbound.ts'
+
+/** What a plugin under test sends with `fetch`, or the host for the keys of `jwt`. */
+export interface TestFetchRequest {
+  readonly url: string
+  readonly method: string
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+}
+
+/** Default: status 200, no headers, an empty body. An object as body is sent as JSON. */
+export interface TestFetchResponse {
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array | object
+}
+
+export type TestFetch = (request: TestFetchRequest) => TestFetchResponse | Promise<TestFetchResponse>
+
+/** Answers requests from the test instead of the network: every origin is there, all other rules hold. */
+export function stubFetch(answer: TestFetch): Fetcher {
+  const outbound: Outbound = async ({ url, method, headers, body }) => {
+    const {
+      status = 200,
+      headers: given = {},
+      body: content = '',
+    } = await answer({
+      url: url.href,
+      method,
+      headers: Object.fromEntries(headers),
+      body,
+    })
+    const list = Object.entries(given).map(([name, value]): [string, string] => [name.toLowerCase(), value])
+    return { status, headers: list, body: bytesOf(content) }
+  }
+  const fetcher = createFetcher(outbound)
+  return (order, _origins, signal) => {
+    const url = URL.parse(order.url)
+    return fetcher(order, url === null ? [] : [{ origin: url.origin, private: true }], signal)
+  }
+}
+
+function bytesOf(content: string | Uint8Array | object): Buffer {
+  if (content instanceof Uint8Array) return Buffer.from(content)
+  return Buffer.from(typeof content === 'string' ? content : JSON.stringify(content))
+}

@@ -1,0 +1,59 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasCommand } from './installed.ts'
+import type { Lab } from './lab.ts'
+import { nginxCommand, nginxMain, nginxTemporary } from './peers/nginx.ts'
+import { freePort, reachable } from './ports.ts'
+
+/** 127 bytes. */
+export const smallBody: string = JSON.stringify({
+  id: 471,
+  name: 'A small document',
+  tags: ['bench', 'proxy', 'gateway'],
+  note: 'about as long as many of the answers of an API',
+})
+
+/** Bodies by path; everything else is `smallBody`. Lengths in bytes. */
+export const files: Readonly<Record<string, number>> = { '/100k': 100_000, '/10m': 10_000_000 }
+
+/** What the proxies forward to: one server on two ports. It says in `x-backend` which one was asked. */
+export interface BenchBackend {
+  readonly stable: number
+  readonly beta: number
+}
+
+/** Starts nginx, which is faster than any proxy in front of it; without nginx, a server of ours that does no more than it must. */
+export async function startBackend(lab: Lab): Promise<BenchBackend> {
+  const stable = await freePort()
+  const beta = await freePort()
+  const folder = join(lab.folder, 'backend')
+  mkdirSync(folder)
+  const command = hasCommand('nginx')
+    ? nginxCommand(folder, configOf(folder, stable, beta))
+    : [process.execPath, join(import.meta.dirname, 'backend-server.ts'), `${stable}`, `${beta}`]
+  const running = lab.start('backend', command, lab.pinning?.load)
+  for (const port of [stable, beta]) {
+    if (!(await reachable(port, () => running.hasEnded))) throw new Error(`no backend: ${running.output()}`)
+  }
+  return { stable, beta }
+}
+
+function configOf(folder: string, stable: number, beta: number): string {
+  for (const [path, length] of Object.entries(files)) writeFileSync(join(folder, path), Buffer.alloc(length, 'x'))
+  const exact = Object.keys(files)
+    .map((path) => `    location = ${path} { root ${folder}; }\n`)
+    .join('')
+  const server = (name: string, port: number): string => `
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    add_header x-backend ${name};
+${exact}    location / { return 200 '${smallBody}'; }
+  }`
+  return `${nginxMain(folder, 30_000)}
+http {
+  access_log off; sendfile on; tcp_nopush on; default_type application/json;
+  keepalive_requests 1000000000; keepalive_timeout 1h;
+${nginxTemporary(folder)}
+${server('stable', stable)}${server('beta', beta)}
+}`
+}

@@ -1,0 +1,33 @@
+/** Requests to send to a proxy. */
+export interface Load {
+  readonly port: number
+  /** With `paths`, the part before the number. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly connections: number
+  readonly seconds: number
+  /** Ask for `<path>0` to `<path><paths - 1>` in turn. */
+  readonly paths?: number
+  /** A new connection for each request. */
+  readonly close?: boolean
+}
+
+/** What came of it. Latencies in µs. */
+export interface LoadResult {
+  readonly requests: number
+  readonly seconds: number
+  /** Bytes received, heads included. */
+  readonly bytes: number
+  /** Connections that failed, and answers that were not 200. */
+  readonly errors: number
+  readonly p50: number
+  readonly p99: number
+}
+
+/** The head of each request, for those who write it themselves. */
+export function requestsOf({ port, path, headers, paths, close = false }: Load): string[] {
+  const fields = Object.entries({ host: `127.0.0.1:${port}`, ...headers, ...(close ? { connection: 'close' } : {}) })
+  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  const all = paths === undefined ? [path] : Array.from({ length: paths }, (_, index) => `${path}${index}`)
+  return all.map((one) => `GET ${one} HTTP/1.1\r\n${lines}\r\n`)
+}

@@ -1,0 +1,35 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasCommand, versionOf } from '../installed.ts'
+import type { Peer } from './peer.ts'
+
+export const haproxy: Peer = {
+  name: 'haproxy',
+  missing: () => (hasCommand('haproxy') ? undefined : 'haproxy'),
+  version: () => versionOf('haproxy', '-v'),
+  command({ layer, accessLog }, { folder, port, stable, connections }) {
+    const file = join(folder, 'haproxy.cfg')
+    writeFileSync(
+      file,
+      `global
+  nbthread 1
+  maxconn ${connections + 50}
+  no strict-limits
+  ${accessLog === false ? '' : 'log stdout format raw local0'}
+defaults
+  mode ${layer}
+  log global
+  option ${layer}log
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+frontend in
+  bind 127.0.0.1:${port} backlog 4096
+  default_backend stable
+backend stable
+  server one 127.0.0.1:${stable}
+`,
+    )
+    return ['haproxy', '-db', '-f', file]
+  },
+}

@@ -1,0 +1,55 @@
+/** What a proxy is to do. */
+export interface Work {
+  readonly layer: 'http' | 'tcp'
+  /**
+   * What it does besides forwarding: 1: looks up the key in `x-api-key`, removes it and names its owner in `x-consumer`.
+   * 3: also counts the requests of that owner and tells the count in two fields of the response; and sends requests with
+   * `x-beta: 1` to the other port of the backend.
+   */
+  readonly plugins: 0 | 1 | 3
+  /** Exact paths `/r/0`, `/r/1` …, each a route. Default: one route for everything. */
+  readonly routes?: number
+  /** So many upstreams share the routes, all of them the same backend. Default: 1. */
+  readonly upstreams?: number
+  /** Default: as the program is shipped. */
+  readonly accessLog?: false
+  /** Worker processes. Default: 1. */
+  readonly workers?: number
+}
+
+/** Where it does it. */
+export interface Site {
+  /** For its files; its own. */
+  readonly folder: string
+  /** To listen on, at 127.0.0.1. */
+  readonly port: number
+  /** Of the backend, at 127.0.0.1. */
+  readonly stable: number
+  readonly beta: number
+  /** The most connections that clients will open. */
+  readonly connections: number
+}
+
+/** A program that can be measured. */
+export interface Peer {
+  readonly name: string
+  /** What is not installed; `undefined` when it can run. */
+  missing(): string | undefined
+  version(): string
+  /** Writes what it needs into the folder and says how to run it in the foreground. */
+  command(work: Work, site: Site): string[]
+}
+
+/** Sent with every request, to all. */
+export const requestHeaders: Readonly<Record<string, string>> = {
+  accept: 'application/json',
+  'user-agent': 'bench',
+  'x-api-key': 'key-of-alice',
+  'x-beta': '1',
+}
+
+/** Key → owner. */
+export const keys: Readonly<Record<string, string>> = Object.fromEntries([
+  ['key-of-alice', 'alice'],
+  ...Array.from({ length: 99 }, (_, index) => [`key-of-${index}`, `consumer-${index}`]),
+])

@@ -1,0 +1,50 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { version } from '../../../core/cli/version.ts'
+import { keys, type Peer, type Site, type Work } from './peer.ts'
+
+const main = join(import.meta.dirname, '../../../core/main.ts')
+
+/** This gateway, as `postern run` runs it: supervisor, workers, watchdog, health checks, access log. */
+export const postern: Peer = {
+  name: 'postern',
+  missing: () => undefined,
+  version,
+  command(work, site) {
+    const config = join(site.folder, 'gateway.json')
+    writeFileSync(config, JSON.stringify(configOf(work, site), undefined, 2))
+    const { execPath } = process
+    return [execPath, '--no-node-snapshot', main, 'run', '-c', config, '--workers', `${work.workers ?? 1}`]
+  },
+}
+
+const policies = {
+  keys: { plugin: 'key-auth', options: { keys } },
+  budget: { plugin: 'rate-limit', options: { points: 1_000_000_000, duration: '1h', key: 'consumer' } },
+  beta: { plugin: 'header-route', options: { rules: [{ header: 'x-beta', equals: '1', upstream: 'beta' }] } },
+}
+
+function configOf(work: Work, site: Site): unknown {
+  const { layer, plugins, routes, upstreams = 1, accessLog = true } = work
+  const protocol = { protocol: layer }
+  const names = Object.keys(policies).slice(0, plugins)
+  const route = { listener: 'in', upstream: 'stable', policies: names }
+  const stable = { ...protocol, backends: [{ address: `127.0.0.1:${site.stable}` }] }
+  const upstreamOf = (index: number): string => (upstreams === 1 ? 'stable' : `u${index % upstreams}`)
+  const exact = list(routes ?? 0, (i) => [`r${i}`, { ...route, match: { path: `/r/${i}` }, upstream: upstreamOf(i) }])
+  return {
+    listeners: { in: { ...protocol, address: '127.0.0.1', port: site.port } },
+    routes: routes === undefined ? { all: route } : exact,
+    upstreams: {
+      ...list(upstreams, (i) => [upstreamOf(i), stable]),
+      // One that nothing leads to is refused.
+      ...(plugins === 3 ? { beta: { backends: [{ address: `127.0.0.1:${site.beta}` }] } } : {}),
+    },
+    policies: Object.fromEntries(Object.entries(policies).slice(0, plugins)),
+    ...(accessLog ? {} : { log: { access: false } }),
+  }
+}
+
+function list(length: number, entry: (index: number) => [string, unknown]): Record<string, unknown> {
+  return Object.fromEntries(Array.from({ length }, (_, index) => entry(index)))
+}

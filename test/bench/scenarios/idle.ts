@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { holdIdle, saturate } from '../load/generate.ts'
+import { requestHeaders } from '../peers/peer.ts'
+import { type Row, withRatios } from '../results.ts'
+import { subjects } from '../subject.ts'
+import type { Bench, Scenario } from './scenario.ts'
+
+/** Descriptors that a process needs for other things than clients. */
+const spare = 500
+
+/** Memory of a connection that has had one answer and is kept alive. */
+export const idle: Scenario = {
+  name: 'idle',
+  title: 'idle kept-alive connections',
+  subjects: [subjects.nginx, subjects.haproxy, subjects.postern],
+  async run(bench, measured) {
+    const wanted = bench.effort.quick ? 2_000 : 20_000
+    const count = Math.min(wanted, openFiles() - spare)
+    const rows: Omit<Row, 'ratio'>[] = []
+    for (const subject of measured) {
+      bench.say(`idle: ${subject.name}`)
+      rows.push(await measure(bench, subject, count))
+    }
+    const columns = [
+      { key: 'perConnection', title: 'KB/connection', digits: 2 },
+      { key: 'connections', title: 'connections', digits: 0 },
+      { key: 'before', title: 'RSS MB before', digits: 0 },
+      { key: 'after', title: 'RSS MB with them', digits: 0 },
+      { key: 'cpu', title: 'core % while idle', digits: 1 },
+    ]
+    return [{ scenario: 'idle', title: idle.title, columns, rows: withRatios('perConnection', rows) }]
+  },
+}
+
+async function measure(
+  bench: Bench,
+  subject: Scenario['subjects'][number],
+  count: number,
+): Promise<Omit<Row, 'ratio'>> {
+  // Started for this alone: memory that an earlier load has left free would hide what a connection takes.
+  const target = await bench.fleet.start(subject, count)
+  try {
+    const load = { port: target.port, path: '/', headers: requestHeaders, connections: 64, seconds: 1 }
+    await saturate(bench.lab, { ...load, seconds: bench.effort.warmUpSeconds })
+    await sleep(bench.effort.quick ? 200 : 2_000)
+    const before = target.process.memory()
+    const held = await holdIdle(bench.lab, { ...load, connections: count })
+    const cpu = target.process.cpu()
+    const seconds = bench.effort.quick ? 0.5 : 5
+    await sleep(seconds * 1_000)
+    const after = target.process.memory()
+    const busy = ((target.process.cpu() - cpu) / seconds) * 100
+    await held.close()
+    const figures = {
+      perConnection: (after - before) / 1_024 / held.count,
+      connections: held.count,
+      before: before / 2 ** 20,
+      after: after / 2 ** 20,
+      cpu: busy,
+    }
+    return { subject: subject.name, figures, errors: count - held.count }
+  } finally {
+    await bench.fleet.stop(target)
+  }
+}
+
+/** The hard limit: servers and Node raise theirs up to it, beyond it takes a right that the bench may not have. */
+function openFiles(): number {
+  const limit = /^Max open files +\S+ +(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
+  return limit === undefined || limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit)
+}

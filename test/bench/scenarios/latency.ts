@@ -1,0 +1,94 @@
+import type { Target } from '../fleet.ts'
+import { generatorLimit, pace, saturate } from '../load/generate.ts'
+import type { LoadResult } from '../load/load.ts'
+import { requestHeaders } from '../peers/peer.ts'
+import { type Row, withRatios } from '../results.ts'
+import { median } from '../statistics.ts'
+import { subjects } from '../subject.ts'
+import type { Bench, Scenario } from './scenario.ts'
+
+const connections = 64
+
+/**
+ * What a proxy adds to the latency of the backend at a rate that all of them bear: half of what the slowest can do, or of
+ * what the generator can do, if that is less. Beyond it the generator would measure itself.
+ */
+export const latency: Scenario = {
+  name: 'latency',
+  title: 'added latency',
+  subjects: [subjects.nginx, subjects.haproxy, subjects.nginxLua, subjects.postern, subjects.posternThree],
+  async run(bench, all) {
+    const measured = bench.effort.quick ? all.filter(({ name }) => !/haproxy|lua/.test(name)) : all
+    const targets: Target[] = []
+    try {
+      const { seconds } = bench.effort
+      const own = await generatorLimit(bench.lab, { ...loadOf(bench.backendPort), seconds })
+      const rates = [own.requests / own.seconds]
+      for (const subject of measured) {
+        const target = await bench.fleet.start(subject, connections)
+        targets.push(target)
+        await saturate(bench.lab, { ...loadOf(target.port), seconds: bench.effort.warmUpSeconds })
+        const most = await saturate(bench.lab, { ...loadOf(target.port), seconds })
+        rates.push(most.requests / most.seconds)
+      }
+      const rate = Math.round(Math.min(...rates) / 2)
+      const rows = await measure(bench, targets, rate)
+      const columns = [
+        { key: 'added50', title: 'added p50 µs', digits: 0 },
+        { key: 'added99', title: 'added p99 µs', digits: 0 },
+        { key: 'p50', title: 'p50 µs', digits: 0 },
+        { key: 'p99', title: 'p99 µs', digits: 0 },
+        { key: 'rate', title: 'req/s', digits: 0 },
+        { key: 'busy', title: 'core %', digits: 0 },
+      ]
+      const slowest = rates.indexOf(Math.min(...rates))
+      const whose = slowest === 0 ? 'the generator' : targets[slowest - 1]!.subject.name
+      const title = `added latency at ${rate} requests/s, half of what ${whose} can do`
+      return [{ scenario: 'latency', title, columns, rows: withRatios('added50', rows) }]
+    } finally {
+      for (const target of targets) await bench.fleet.stop(target)
+    }
+  },
+}
+
+type Paced = LoadResult & { readonly busy: number }
+
+async function measure(bench: Bench, targets: readonly Target[], rate: number): Promise<Omit<Row, 'ratio'>[]> {
+  const direct: Paced[] = []
+  const measured = new Map<Target, Paced[]>(targets.map((target) => [target, []]))
+  for (let round = 0; round < bench.effort.rounds; round++) {
+    bench.say(`latency, round ${round + 1}`)
+    direct.push({
+      ...(await pace(bench.lab, { ...loadOf(bench.backendPort), seconds: bench.effort.seconds, rate })),
+      busy: 0,
+    })
+    for (const [target, all] of measured) {
+      const before = target.process.cpu()
+      const result = await pace(bench.lab, { ...loadOf(target.port), seconds: bench.effort.seconds, rate })
+      all.push({ ...result, busy: ((target.process.cpu() - before) / result.seconds) * 100 })
+      target.process.forgetOutput()
+    }
+  }
+  const base = { p50: median(direct.map(({ p50 }) => p50)), p99: median(direct.map(({ p99 }) => p99)) }
+  const all = [
+    ...[...measured].map(([{ subject }, all]) => ({ name: subject.name, all })),
+    { name: 'no proxy', all: direct },
+  ]
+  return all.map(({ name, all }) => {
+    const p50 = median(all.map(({ p50 }) => p50))
+    const p99 = median(all.map(({ p99 }) => p99))
+    const figures = {
+      added50: p50 - base.p50,
+      added99: p99 - base.p99,
+      p50,
+      p99,
+      rate: median(all.map(({ requests, seconds }) => requests / seconds)),
+      busy: median(all.map(({ busy }) => busy)),
+    }
+    return { subject: name, figures, errors: all.reduce((sum, { errors }) => sum + errors, 0) }
+  })
+}
+
+function loadOf(port: number) {
+  return { port, path: '/', headers: requestHeaders, connections, seconds: 1 }
+}

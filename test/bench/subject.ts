@@ -1,0 +1,41 @@
+import { caddy } from './peers/caddy.ts'
+import { fastify } from './peers/fastify.ts'
+import { haproxy } from './peers/haproxy.ts'
+import { nginx, nginxLua, nginxStream } from './peers/nginx.ts'
+import type { Peer, Work } from './peers/peer.ts'
+import { postern } from './peers/postern.ts'
+
+/** A proxy with what it has to do: a row of a table. */
+export interface Subject {
+  readonly name: string
+  readonly peer: Peer
+  readonly work: Work
+}
+
+function subject(name: string, peer: Peer, work: Partial<Work> = {}): Subject {
+  return { name, peer, work: { layer: 'http', plugins: 0, ...work } }
+}
+
+/** Names that begin with `postern` are this gateway. */
+export const subjects = {
+  nginx: subject('nginx', nginx),
+  nginxSilent: subject('nginx no-log', nginx, { accessLog: false }),
+  nginxLua: subject('nginx+lua', nginxLua, { plugins: 3 }),
+  haproxy: subject('haproxy', haproxy),
+  caddy: subject('caddy', caddy),
+  fastify: subject('@fastify/http-proxy', fastify),
+  postern: subject('postern', postern),
+  posternSilent: subject('postern no-log', postern, { accessLog: false }),
+  posternOne: subject('postern +1 plugin', postern, { plugins: 1 }),
+  posternThree: subject('postern +3 plugins', postern, { plugins: 3 }),
+  posternOneWide: subject('postern +1 plugin ×2 workers', postern, { plugins: 1, workers: 2 }),
+  posternThreeWide: subject('postern +3 plugins ×2 workers', postern, { plugins: 3, workers: 2 }),
+  nginxTcp: subject('nginx stream', nginxStream, { layer: 'tcp' }),
+  haproxyTcp: subject('haproxy tcp', haproxy, { layer: 'tcp' }),
+  posternTcp: subject('postern tcp', postern, { layer: 'tcp' }),
+  nginxRoutes: subject('nginx 10 routes', nginx, { routes: 10 }),
+  nginxManyRoutes: subject('nginx 10k routes', nginx, { routes: 10_000 }),
+  posternRoutes: subject('postern 10 routes', postern, { routes: 10 }),
+  posternReload: subject('postern 10k routes 1k upstreams', postern, { routes: 10_000, upstreams: 1_000 }),
+  posternManyRoutes: subject('postern 10k routes', postern, { routes: 10_000 }),
+} as const satisfies Record<string, Subject>

@@ -1,0 +1,41 @@
+import { request } from 'node:http'
+import { smallBody } from './backend.ts'
+import { requestHeaders } from './peers/peer.ts'
+import type { Subject } from './subject.ts'
+
+/** Makes sure that a subject does what it is measured for. */
+export async function verify({ name, work }: Subject, port: number): Promise<void> {
+  const path = work.routes === undefined ? '/' : '/r/0'
+  const answer = await get(port, path, requestHeaders)
+  const upstream = work.plugins === 3 ? 'beta' : 'stable'
+  const problems = [
+    answer.status !== 200 && `status ${answer.status}`,
+    answer.body !== smallBody && `body ${answer.body.slice(0, 80)}`,
+    answer.headers['x-backend'] !== upstream && `backend ${answer.headers['x-backend']}, not ${upstream}`,
+    work.plugins === 3 && !/;r=\d+;t=\d+$/.test(`${answer.headers.ratelimit}`) && `budget ${answer.headers.ratelimit}`,
+    work.plugins > 0 && (await get(port, path, {})).status !== 401 && 'served without a key',
+  ].filter((problem) => problem !== false)
+  if (problems.length > 0) throw new Error(`${name} does something else: ${problems.join(', ')}`)
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: NodeJS.Dict<string | string[]>
+  readonly body: string
+}
+
+function get(port: number, path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ host: '127.0.0.1', port, path, headers, agent: false }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        body += chunk
+      })
+      response.on('error', reject)
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }))
+    })
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
+}

@@ -1,0 +1,117 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { normalizeScopes } from '../../core/config/scopes.ts'
+import type { FlowFacts } from '../../core/hooks/fields.ts'
+import { compileWhen } from '../../core/hooks/when.ts'
+import { factsOf } from '../../core/testing/facts.ts'
+import type { When } from '../../sdk/when.ts'
+import cases from '../cases/hooks/when.json' with { type: 'json' }
+
+interface Case {
+  readonly name: string
+  readonly when: When
+  readonly matches: readonly Request[]
+  readonly skips: readonly Request[]
+}
+
+interface Request {
+  readonly method?: string
+  readonly path?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+function flowOf(request: Request): FlowFacts {
+  return factsOf({ request }, 'onRequest', 'L7')
+}
+
+describe.each(cases as readonly Case[])('$name', ({ when, matches, skips }) => {
+  const { scopes, wrong } = normalizeScopes({ reads: [], writes: [], when })
+  const compiled = compileWhen(scopes.when!)
+
+  test('is sound', () => {
+    expect(wrong).toEqual([])
+  })
+
+  test.each(matches)('runs for %j', (request) => {
+    expect(compiled.matches(flowOf(request))).toBe(true)
+  })
+
+  test.each(skips)('is skipped for %j', (request) => {
+    expect(compiled.matches(flowOf(request))).toBe(false)
+  })
+})
+
+test('where there is no request, it always runs', () => {
+  const { matches } = compileWhen({ methods: ['GET'], paths: ['/a'], headers: ['x-a'] })
+  expect(matches(factsOf({}, 'onConnect', 'L4'))).toBe(true)
+  expect(matches(factsOf({}, 'onClose', 'L4'))).toBe(true)
+  expect(matches(factsOf({}, 'onConnect', 'L7'))).toBe(true)
+})
+
+test('it tells what it depends on', () => {
+  expect(compileWhen({}).reads).toEqual([])
+  expect(compileWhen({ methods: ['GET'], paths: ['/a', '/b/*'], headers: ['x-a', 'x-b'] }).reads).toEqual([
+    'method',
+    'path',
+    'header:x-a',
+    'header:x-b',
+  ])
+})
+
+test('a header that an earlier policy set or removed counts as it stands', () => {
+  const { matches } = compileWhen({ headers: ['x-a'] })
+  const flow = flowOf({})
+  expect(matches(flow)).toBe(false)
+  flow.request!.fields.set('x-a', '')
+  expect(matches(flow)).toBe(true)
+  flow.request!.fields.delete('x-a')
+  expect(matches(flow)).toBe(false)
+})
+
+test('what cannot be is told, with what to write instead', () => {
+  const when = { methods: ['get', 'G T'], paths: ['a', '/a*', '/a?b'], headers: ['x y'] }
+  expect(normalizeScopes({ reads: [], writes: [], when }).wrong).toEqual([
+    'has a trigger that cannot be: when.methods: methods are in upper case; write "GET"',
+    'has a trigger that cannot be: when.methods: "G T" is not a method',
+    'has a trigger that cannot be: when.paths: "a" is not a path; it begins with "/"',
+    'has a trigger that cannot be: when.paths: "*" stands for the whole rest of a path, after a "/"; write "/*"',
+    'has a trigger that cannot be: when.paths: "/a?b" is more than a path; conditions on parameters go into "query"',
+    'has a trigger that cannot be: when.headers: "x y" is not a valid header or cookie name',
+  ])
+  const empty = { methods: [], paths: [], headers: [] }
+  expect(normalizeScopes({ reads: [], writes: [], when: empty }).wrong).toEqual([
+    'has a trigger that never holds: when.methods is empty; leave it out',
+    'has a trigger that never holds: when.paths is empty; leave it out',
+    'has a trigger that never holds: when.headers is empty; leave it out',
+  ])
+})
+
+test('every part given must hold, and of each part one entry', () => {
+  const segment = fc.constantFrom('a', 'b', 'c')
+  const path = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join('/')}`)
+  const request = fc.record({
+    method: fc.constantFrom('GET', 'HEAD', 'POST', 'PUT'),
+    path,
+    names: fc.subarray(['x-a', 'x-b', 'x-c']),
+  })
+  const when = fc.record(
+    {
+      methods: fc.subarray(['GET', 'POST', 'PUT'], { minLength: 1 }),
+      paths: fc.array(fc.tuple(path, fc.boolean()), { minLength: 1, maxLength: 3 }),
+      headers: fc.subarray(['x-a', 'x-b', 'x-c'], { minLength: 1 }),
+    },
+    { requiredKeys: [] },
+  )
+  fc.assert(
+    fc.property(request, when, ({ method, path, names }, { methods, paths, headers }) => {
+      const texts = paths?.map(([text, below]) => (below ? `${text}/*` : text))
+      const flow = flowOf({ method, path })
+      for (const name of names) flow.request!.fields.append(name, '1')
+      const expected =
+        (methods === undefined || methods.includes(method === 'HEAD' ? 'GET' : method)) &&
+        (paths === undefined || paths.some(([text, below]) => (below ? path.startsWith(`${text}/`) : path === text))) &&
+        (headers === undefined || headers.some((name) => names.includes(name)))
+      expect(compileWhen({ methods, paths: texts, headers }).matches(flow)).toBe(expected)
+    }),
+  )
+})

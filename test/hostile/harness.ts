@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, vi } from 'vitest'
+import { echoBackend } from '../helpers/backend.ts'
+import { gatewayFolder, type Json } from '../helpers/gateway.ts'
+import { type PosternProcess, postern } from '../helpers/process.ts'
+import { until } from '../helpers/until.ts'
+import { type Answer, type Ask, send } from './send.ts'
+
+/** What every gateway of this suite is started with; the rest are its defaults. */
+const base: { readonly workers?: number } = { workers: 2 }
+
+/** A gateway compiles, checks and forks before it serves; on a busy machine that takes its time, ms. */
+const startUp = 60_000
+vi.setConfig({ testTimeout: startUp + 60_000 })
+
+export type LogRecord = Readonly<Record<string, unknown>>
+
+/** A running gateway: `/good/*` leads through the plugin `neighbour`, `/bad/<plugin>/*` through a hostile one beside it. */
+export interface Arena {
+  readonly gateway: PosternProcess
+  readonly port: number
+  readonly base: { readonly workers?: number }
+  /** Asks the route of a plugin; resolves whatever comes of it. */
+  bad(plugin: string, path?: string, ask?: Ask): Promise<Answer>
+  ask(path: string, ask?: Ask): Promise<Answer>
+  /** Every log record so far. */
+  log(): LogRecord[]
+  /** Waits for a log record. */
+  record(what: string, matches: (record: LogRecord) => boolean): Promise<LogRecord>
+  /** Writes the configuration anew, with these options for the policies, and has it reloaded. */
+  reload(options: PolicyOptions): void
+}
+
+export interface ArenaOptions {
+  /** Options of the policies, by plugin. */
+  readonly options?: PolicyOptions
+  readonly limits?: { readonly [plugin: string]: Json }
+}
+
+type PolicyOptions = { readonly [plugin: string]: Json }
+
+/** Starts the `postern` binary with these plugins, as it comes but for what `base` says; ended when the test is over. */
+export async function arena(plugins: readonly string[], settings: ArenaOptions = {}): Promise<Arena> {
+  const backend = await echoBackend()
+  const configured = (options: PolicyOptions): Json => configOf(plugins, backend.port, options, settings.limits ?? {})
+  const folder = gatewayFolder(configured(settings.options ?? {}))
+  const gateway = postern(['run', '-c', join(folder, 'gateway.json')])
+  const ended = gateway.exited.then(({ code, signal }) => {
+    throw new Error(`the gateway has ended (${code ?? signal}): ${gateway.stderr().slice(-2_000)}`)
+  })
+  // It ends, too, when the test does.
+  ended.catch(() => {})
+  const listening = until('the listener', () => /listener "web".* port (\d+)/.exec(gateway.stderr()), startUp)
+  const port = Number((await Promise.race([listening, ended]))[1])
+  const log = (): LogRecord[] => readLog(gateway.stdout())
+  const ask = (path: string, options: Ask = {}): Promise<Answer> => send(port, path, options)
+  return {
+    gateway,
+    port,
+    base,
+    ask,
+    bad: (plugin, path = '/', options = {}) => ask(`/bad/${plugin}${path}`, options),
+    log,
+    record: (what, matches) => until(`a log record: ${what}`, () => log().find(matches), 15_000),
+    reload: (options) => {
+      writeFileSync(join(folder, 'gateway.json'), JSON.stringify(configured(options)))
+      gateway.child.kill('SIGHUP')
+    },
+  }
+}
+
+function configOf(
+  plugins: readonly string[],
+  port: number,
+  options: PolicyOptions,
+  limits: { readonly [plugin: string]: Json },
+): Json {
+  const names = ['neighbour', ...plugins.filter((name) => name !== 'neighbour')]
+  const file = (name: string): string => join(import.meta.dirname, 'plugins', name, 'index.ts')
+  const route = (name: string): Json => ({
+    listener: 'web',
+    match: { path: name === 'neighbour' ? '/good/*' : `/bad/${name}/*` },
+    policies: [name],
+    upstream: 'app',
+  })
+  return {
+    ...base,
+    listeners: { web: { address: '127.0.0.1', port: 0 } },
+    routes: Object.fromEntries(names.map((name) => [name, route(name)])),
+    upstreams: { app: { backends: [{ address: `127.0.0.1:${port}` }], health: false } },
+    policies: Object.fromEntries(names.map((name) => [name, { plugin: name, options: options[name] ?? {} }])),
+    plugins: Object.fromEntries(
+      names.map((name) => [name, { source: file(name), ...(limits[name] && { limits: limits[name] }) }]),
+    ),
+  }
+}
+
+/** True when an answer of `/good/…` is what it is without anybody beside it. */
+export function isGood(answer: Answer, path: string): boolean {
+  if (answer.status !== 200) return false
+  const sum = createHash('sha256').update(path).digest('base64url')
+  const { headers } = JSON.parse(answer.body) as { headers: Record<string, string> }
+  return headers['x-neighbour'] === `${path} ${sum} ${path} 0`
+}
+
+/**
+ * What the client of an attacked route may see: the status, a problem document, and nothing of why.
+ *
+ * @param status those that the attack may end in
+ */
+export function expectRefused(answer: Answer, status: readonly number[] = [500]): void {
+  expect(answer, answer.error).toMatchObject({ status: expect.toSatisfy((one: number) => status.includes(one)) })
+  expect(answer.headers['content-type']).toBe('application/problem+json')
+  expect(answer.body).not.toMatch(/plugin:\/\/|\.ts\b|\bat .*:\d+|node:|isolated/)
+}
+
+function readLog(text: string): LogRecord[] {
+  const lines = text.split('\n').slice(0, -1)
+  return lines.flatMap((line) => {
+    try {
+      return [JSON.parse(line) as LogRecord]
+    } catch {
+      return []
+    }
+  })
+}

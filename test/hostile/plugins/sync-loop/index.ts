@@ -1,0 +1,8 @@
+import { definePlugin } from 'postern/sdk'
+
+export default definePlugin({
+  name: 'sync-loop',
+  onRequest() {
+    for (;;);
+  },
+})

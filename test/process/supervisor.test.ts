@@ -1,0 +1,216 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
+import { type ClientResponse, open, send } from '../helpers/client.ts'
+import { gatewayFolder, httpConfig, type Json } from '../helpers/gateway.ts'
+import { type PosternProcess, postern } from '../helpers/process.ts'
+import { until } from '../helpers/until.ts'
+
+async function start(config: Json, files: Record<string, string> = {}) {
+  const folder = gatewayFolder({ ...(config as object), workers: 2 } as Json, files)
+  const gateway = postern(['run', '-c', join(folder, 'gateway.json')])
+  const port = await gateway.port('web')
+  return { gateway, port, folder }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Asks on new connections until told to stop; a failure is kept with when its request began. */
+function traffic(port: number) {
+  const failures: { began: number; error: unknown }[] = []
+  let answered = 0
+  let going = true
+  const lanes = Array.from({ length: 4 }, async () => {
+    while (going) {
+      const began = performance.now()
+      await send(port, '/').then(
+        (answer: ClientResponse) =>
+          answer.status === 200 ? answered++ : failures.push({ began, error: answer.status }),
+        (error: unknown) => failures.push({ began, error }),
+      )
+    }
+  })
+  return {
+    failures,
+    answered: () => answered,
+    stop: async () => {
+      going = false
+      await Promise.all(lanes)
+    },
+  }
+}
+
+async function replaced(gateway: PosternProcess, dead: number): Promise<void> {
+  await until(
+    'a worker in its place',
+    () => {
+      const workers = gateway.workers()
+      return workers.length === 2 && !workers.includes(dead)
+    },
+    30_000,
+  )
+}
+
+describe('worker processes', () => {
+  it.each(['SIGKILL', 'SIGSEGV'] as const)(
+    '%s of one under load fails nothing but what was under way in it',
+    async (signal) => {
+      const backend = await echoBackend()
+      const { gateway, port } = await start(httpConfig([backend.port]))
+      const load = traffic(port)
+      await until('some answers', () => load.answered() > 50)
+      const [victim] = gateway.workers()
+      const killed = performance.now()
+      process.kill(victim!, signal)
+      await replaced(gateway, victim!)
+      console.log(`${signal}: another worker serves after ${Math.round(performance.now() - killed)} ms`)
+      const before = load.answered()
+      await until('more answers', () => load.answered() > before + 50)
+      await load.stop()
+      // Whoever began after the kill was answered, by the other worker or by the next one on the same socket.
+      expect(load.failures.filter(({ began }) => began > killed)).toEqual([])
+      expect(load.failures.length).toBeLessThanOrEqual(4)
+      expect(await gateway.record(({ msg }) => msg === 'worker died')).toMatchObject({ pid: victim, signal })
+    },
+  )
+
+  it('reload together, and none of them when one cannot', async () => {
+    const backend = await echoBackend()
+    const { gateway, port, folder } = await start(httpConfig([backend.port]))
+    const write = (config: Json): void => {
+      writeFileSync(join(folder, 'gateway.json'), JSON.stringify(config))
+      gateway.child.kill('SIGHUP')
+    }
+    write(httpConfig([backend.port], { routes: { all: { match: { path: '/new' } } } }))
+    await gateway.record(({ msg }) => msg === 'reloaded')
+    for (let i = 0; i < 10; i++) {
+      expect((await send(port, '/new')).status).toBe(200)
+      expect((await send(port, '/')).status).toBe(404)
+    }
+    const occupied = await tcpBackend(() => {})
+    write(httpConfig([backend.port], { listeners: { second: { address: '127.0.0.1', port: occupied.port } } }))
+    const refusal = await gateway.record(({ msg }) => String(msg).startsWith('reload refused'))
+    expect(JSON.stringify(refusal)).toContain('cannot listen')
+    for (let i = 0; i < 10; i++) expect((await send(port, '/new')).status).toBe(200)
+  })
+
+  it('serve a listener that a reload adds, on every worker', async () => {
+    const backend = await echoBackend()
+    const { gateway, folder } = await start(httpConfig([backend.port]))
+    const free = await tcpBackend(() => {})
+    await free.close()
+    const config = httpConfig([backend.port], {
+      listeners: { second: { address: '127.0.0.1', port: free.port } },
+      routes: { second: { listener: 'second', upstream: 'app' } },
+    })
+    writeFileSync(join(folder, 'gateway.json'), JSON.stringify(config))
+    gateway.child.kill('SIGHUP')
+    await gateway.record(({ msg }) => msg === 'reloaded')
+    for (let i = 0; i < 20; i++) expect((await send(free.port, '/')).status).toBe(200)
+    const [victim] = gateway.workers()
+    process.kill(victim!, 'SIGKILL')
+    await replaced(gateway, victim!)
+    for (let i = 0; i < 20; i++) expect((await send(free.port, '/')).status).toBe(200)
+  })
+
+  it('count together: a limit holds exactly, whichever worker is asked', async () => {
+    const backend = await echoBackend()
+    const { port } = await start(
+      httpConfig([backend.port], {
+        routes: { all: { policies: ['limit'] } },
+        policies: { limit: { plugin: 'rate-limit', options: { points: 5, duration: '1h' } } },
+      }),
+    )
+    const statuses = await Promise.all(
+      Array.from({ length: 40 }, () => send(port, '/').then((answer) => answer.status)),
+    )
+    expect(statuses.filter((status) => status === 200)).toHaveLength(5)
+    expect(statuses.filter((status) => status === 429)).toHaveLength(35)
+  })
+
+  it('probe each backend once per host, and all of them know', async () => {
+    let probes = 0
+    let healthy = true
+    const backend = await httpBackend((request, response) => {
+      if (request.url === '/healthz') {
+        probes++
+        response.statusCode = healthy ? 200 : 500
+      }
+      response.end()
+    })
+    const { gateway, port } = await start(
+      httpConfig([backend.port], {
+        upstreams: { app: { health: { path: '/healthz', interval: '500ms', timeout: '400ms' } } },
+      }),
+    )
+    const from = probes
+    const began = performance.now()
+    await until('ten probes', () => probes >= from + 10, 20_000)
+    // Two workers that probed both would need half the time.
+    expect((performance.now() - began) / 10).toBeGreaterThan(350)
+    healthy = false
+    await gateway.record(({ msg }) => msg === 'backend down')
+    await until('every worker to know', async () => true)
+    const statuses = await until('only 503', () => statuses503(port))
+    expect(await statuses).toBe(true)
+    // The worker that probes dies: another one goes on with it.
+    const [victim] = gateway.workers()
+    process.kill(victim!, 'SIGKILL')
+    await replaced(gateway, victim!)
+    expect((await send(port, '/')).status).toBe(503)
+    healthy = true
+    await gateway.record(({ msg }) => msg === 'backend up')
+    for (let i = 0; i < 10; i++) await answers200(port)
+  })
+
+  it('end with their supervisor', async () => {
+    const backend = await echoBackend()
+    const { gateway } = await start(httpConfig([backend.port]))
+    const workers = await until('two workers', () => (gateway.workers().length === 2 ? gateway.workers() : undefined))
+    gateway.child.kill('SIGKILL')
+    await until('the workers to end', () => workers.every((pid) => !isAlive(pid)))
+  })
+
+  it('one that gets SIGTERM finishes what it has and is replaced', async () => {
+    let release: (() => void) | undefined
+    const backend = await httpBackend((_request, response) => {
+      release = () => response.end('done')
+    })
+    const { gateway, port } = await start(httpConfig([backend.port]))
+    const socket = await open(port)
+    let text = ''
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+    await until('the request to be under way', () => release)
+    const before = gateway.workers()
+    for (const pid of before) process.kill(pid, 'SIGTERM')
+    release!()
+    await until('the answer', () => text.includes('done'))
+    await until('two other workers', () => {
+      const workers = gateway.workers()
+      return workers.length === 2 && workers.every((pid) => !before.includes(pid))
+    })
+    release = undefined
+  })
+})
+
+async function statuses503(port: number): Promise<boolean> {
+  for (;;) {
+    const statuses = await Promise.all(Array.from({ length: 8 }, () => send(port, '/').then((answer) => answer.status)))
+    if (statuses.every((status) => status === 503)) return true
+  }
+}
+
+async function answers200(port: number): Promise<void> {
+  while ((await send(port, '/')).status !== 200) await new Promise((resolve) => setTimeout(resolve, 20))
+}

@@ -1,0 +1,180 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { BackOff } from '../../core/sandbox/back-off.ts'
+import type { Cell, Crossing, OpenCell } from '../../core/sandbox/cell.ts'
+import type { SandboxEvent } from '../../core/sandbox/event.ts'
+import { Group } from '../../core/sandbox/group.ts'
+import { layOut } from '../../core/sandbox/layout.ts'
+import type { Verdict } from '../../core/sandbox/plugin.ts'
+import { StartError } from '../../core/sandbox/start-error.ts'
+import { callOf, type Harness, headerOf, instanceOf, openHarness, until } from './harness.ts'
+
+let harness: Harness | undefined
+afterEach(() => harness?.sandbox.close())
+
+test('32 honest slow calls beside one hog: the hog fails, the others do not', async () => {
+  harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'slow', fields: [] }])
+  const { run } = harness
+  const slow = Array.from({ length: 16 }, () => run(1))
+  const hog = run(0, '/loop')
+  slow.push(...Array.from({ length: 16 }, () => run(1)))
+  expect(await hog).toMatchObject({ kind: 'failed', code: 'PT' })
+  expect((await Promise.all(slow)).map(({ kind }) => kind)).toEqual(Array(32).fill('done'))
+  const blamed = harness.events.filter(({ type }) => type !== 'replaced')
+  expect(blamed).toMatchObject([{ type: 'timeout', plugin: 'hostile', alone: true }])
+})
+
+describe('back-off', () => {
+  test('three losses are free, then each costs twice the rest of the one before, a minute at most', () => {
+    let now = 0
+    const backOff = new BackOff(() => now)
+    const rests: number[] = []
+    for (let i = 0; i < 12; i++) {
+      rests.push(backOff.lost('PT', i))
+      now += rests.at(-1)!
+    }
+    expect(rests).toEqual([0, 0, 0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000])
+    expect(backOff.failure(100)).toBeUndefined()
+    now += 10_000
+    expect(backOff.lost('PT', 200)).toBe(0)
+  })
+
+  test('while it lasts new calls fail with the last code, and what was under way goes on', () => {
+    let now = 0
+    const backOff = new BackOff(() => now)
+    for (let i = 0; i < 3; i++) backOff.lost('PT', 7)
+    expect(backOff.failure(8)).toBeUndefined()
+    backOff.lost('PM', 7)
+    expect([backOff.failure(7), backOff.failure(8)]).toEqual([undefined, 'PM'])
+    now = 1_000
+    expect(backOff.failure(8)).toBeUndefined()
+  })
+
+  test('the rest of its group goes on without a plugin that rests', async () => {
+    harness = await openHarness([{ plugin: 'hostile', limits: { time: 5 } }, { plugin: 'wrong' }])
+    for (let i = 0; i < 4; i++) expect(await harness.run(0, '/loop')).toMatchObject({ code: 'PT' })
+    const isolates = harness.sandbox.stats()[0]!.restarts
+    expect(await harness.run(0, '/loop')).toMatchObject({
+      code: 'PT',
+      message: expect.stringContaining('its plugin lost its isolate too often and rests'),
+    })
+    expect(await harness.run(1, '/nothing')).toMatchObject({ kind: 'done' })
+    const [stats] = harness.sandbox.stats()
+    expect(stats).toMatchObject({ restarts: isolates, denied: 1, timeouts: 4 })
+    expect(harness.events.at(-1)!.message).toContain('plugin "hostile" is not called for 1 s')
+  })
+})
+
+/** A group whose cells are made by hand. */
+async function handMade(open: OpenCell, memory = 64): Promise<{ group: Group; events: SandboxEvent[] }> {
+  const { places } = layOut([await instanceOf('p', { plugin: 'hostile' }), await instanceOf('q', { plugin: 'slow' })])
+  const events: SandboxEvent[] = []
+  const grants = { perform: async () => [], metrics: () => [] }
+  const onEvent = (event: SandboxEvent): unknown => events.push(event)
+  return { group: new Group({ name: 'local', places, open, time: 20, memory, grants, onEvent }), events }
+}
+
+function run(group: Group, instance = 0): Promise<Verdict> {
+  return new Promise((settle) => group.call(callOf(instance, ['/x'], settle)))
+}
+
+class FakeCell implements Cell {
+  disposed = false
+  size = 0
+  fate: Crossing = { kind: 'done', output: '' }
+  cross(): Crossing {
+    return this.fate
+  }
+  heap(): number {
+    return this.size
+  }
+  dispose(): void {
+    this.disposed = true
+  }
+}
+
+describe('the stock of cells', () => {
+  test('a spare is built when the turn is over, takes the place of a lost cell, and is built anew', async () => {
+    const cells: FakeCell[] = []
+    const { group } = await handMade(() => {
+      const cell = new FakeCell()
+      cells.push(cell)
+      return cell
+    })
+    expect(cells).toHaveLength(1)
+    await until(() => cells.length === 2)
+    cells[0]!.fate = { kind: 'memory', message: '' }
+    expect(await run(group)).toMatchObject({ kind: 'done' })
+    expect(cells.map(({ disposed }) => disposed).slice(0, 2)).toEqual([true, false])
+    await until(() => cells.length === 3)
+    expect(await run(group)).toMatchObject({ kind: 'done' })
+    group.close()
+    expect(cells.map(({ disposed }) => disposed)).toEqual([true, true, true])
+  })
+
+  test('a plugin that does not start again costs only its own calls', async () => {
+    let broken = false
+    const cells: { cell: FakeCell; without: ReadonlySet<number> }[] = []
+    const { group, events } = await handMade((_emit, without) => {
+      if (broken && !without.has(0)) throw new StartError(0, 'plugin "hostile": its start took too long')
+      const cell = new FakeCell()
+      cells.push({ cell, without: new Set(without) })
+      return cell
+    })
+    await until(() => cells.length === 2)
+    broken = true
+    for (const { cell } of cells) cell.fate = { kind: 'thrown', message: 'lost' }
+    expect(await run(group, 1)).toMatchObject({ kind: 'failed' })
+    expect(await run(group, 1)).toMatchObject({ kind: 'done' })
+    expect(await run(group, 0)).toMatchObject({
+      kind: 'failed',
+      message: expect.stringContaining('did not start in the new isolate'),
+    })
+    broken = false
+    await until(() => cells.at(-1)!.without.size === 0)
+    expect(await run(group, 0)).toMatchObject({ kind: 'done' })
+    expect(events).toContainEqual(
+      expect.objectContaining({
+        type: 'threw',
+        plugin: 'hostile',
+        message: 'plugin "hostile": its start took too long',
+      }),
+    )
+    group.close()
+  })
+
+  test('a heap that stays above the limit retires the isolate between crossings, and nobody fails', async () => {
+    const cells: FakeCell[] = []
+    const { group, events } = await handMade(() => {
+      const cell = new FakeCell()
+      cell.size = cells.length === 0 ? 80 : 1
+      cells.push(cell)
+      return cell
+    })
+    const verdicts: Verdict[] = []
+    while (!cells[0]!.disposed) verdicts.push(await run(group))
+    expect(verdicts.every(({ kind }) => kind === 'done')).toBe(true)
+    expect(events).toMatchObject([{ type: 'replaced', message: 'isolate of "local": its heap stays above 64 MB' }])
+    expect(group.restarts).toBe(1)
+    group.close()
+  })
+})
+
+test('a loss in the middle of a segment repeats what had no verdict, and no more', async () => {
+  harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'hostile' }, { plugin: 'hostile' }])
+  const { sandbox } = harness
+  const settled: string[] = []
+  await new Promise<void>((resolve) => {
+    const paths = ['/a', '/loop', '/c']
+    sandbox.call({
+      hook: 'onRequest',
+      flow: 'f',
+      steps: paths.map((path, instance) => ({ instance, input: `L7\x1e\x1a\x1e${path}` })),
+      settle: (step, verdict) => {
+        settled.push(verdict.kind === 'done' ? headerOf(verdict)! : verdict.code)
+        if (step === 2) resolve()
+        return true
+      },
+    })
+  })
+  expect(settled).toEqual(['/a', 'PT', '/c'])
+})

@@ -1,0 +1,59 @@
+import { afterEach, expect, test } from 'vitest'
+import type { HookCall } from '../../core/sandbox/plugin.ts'
+import { type Harness, inputOf, openHarness } from './harness.ts'
+
+let harness: Harness
+afterEach(() => harness.sandbox.close())
+
+test('what policies did is counted for each, and summed for their plugin', async () => {
+  harness = await openHarness([
+    { plugin: 'hostile' },
+    { plugin: 'hostile', limits: { time: 5 } },
+    { plugin: 'budget', fields: ['path', 'client.ip'], group: 'other' },
+    { plugin: 'wrong' },
+  ])
+  const { sandbox, run } = harness
+  await Promise.all([run(0, '/a'), run(0, '/b'), run(1, '/c')])
+  await run(1, '/loop')
+  await run(2, '/x', '192.0.2.1')
+  await run(3, '/boom')
+  sandbox.skipped(0)
+  await new Promise<void>((resolve) => {
+    const call: HookCall = {
+      hook: 'onRequest',
+      flow: 'f',
+      steps: [{ instance: 0, input: inputOf(['/x']) }],
+      settle: () => {
+        sandbox.refused(call, 'no')
+        resolve()
+        return false
+      },
+    }
+    sandbox.call(call)
+  })
+
+  const stats = sandbox.stats()
+  expect(stats.map(({ plugin, group }) => [plugin, group])).toEqual([
+    ['hostile', 'local'],
+    ['wrong', 'local'],
+    ['budget', 'other'],
+  ])
+  const [hostile, wrong, budget] = stats
+  expect(hostile!.policies).toMatchObject([
+    { policy: 'policy-0', calls: 3, skipped: 1, operations: 3, timeouts: 0, refused: 1, batches: 2 },
+    { policy: 'policy-1', calls: 2, skipped: 0, operations: 1, timeouts: 1, refused: 0, batches: 1 },
+  ])
+  expect(hostile).toMatchObject({ calls: 5, skipped: 1, operations: 4, timeouts: 1, errors: 0, refused: 1, batches: 3 })
+  expect(wrong).toMatchObject({ calls: 1, errors: 1 })
+  // Three grants with the wait that each brings, and two headers.
+  expect(budget).toMatchObject({ calls: 1, operations: 8, batches: 4, restarts: 0 })
+  // The hog spent what it may, alone; its isolate was lost once with company and once by itself.
+  expect(hostile!.policies[1]!.time).toBeGreaterThan(5)
+  expect(hostile!.restarts).toBe(wrong!.restarts)
+  expect(hostile!.restarts).toBeGreaterThan(0)
+  expect(hostile!.heap).toBeGreaterThan(0)
+  for (const { time, quarantine } of stats) {
+    expect(time).toBeGreaterThan(0)
+    expect(quarantine).toBe('closed')
+  }
+})
