@@ -1,4 +1,5 @@
 import type { CheckedConfig } from './config/check.ts'
+import { HealthFlow } from './flow/health-flow.ts'
 import type { GrantHost } from './grants/grant-host.ts'
 import { HttpListener } from './listen/http.ts'
 import { type BoundHandle, type Listener, listenerKey } from './listen/listener.ts'
@@ -17,8 +18,8 @@ export interface GatewayOptions {
   readonly grants: GrantHost
   /** Watches the crossings into the sandbox. Default: nobody does. */
   readonly guard?: CrossingGuard
-  /** Told when the health of a backend turns, by the probes of this process. */
-  readonly onHealth?: (backend: Backend, healthy: boolean) => void
+  /** Told when the probes of this process change a backend's health or weight. */
+  readonly onHealth?: (backend: Backend) => void
   /** Told what befalls plugins. */
   readonly onEvent?: (event: SandboxEvent) => void
 }
@@ -50,11 +51,20 @@ export class Gateway {
 
   constructor(options: GatewayOptions) {
     this.#options = options
-    this.upstreams = new UpstreamRegistry((backend, healthy, why) => {
-      const facts = { upstream: backend.upstream, backend: backend.address, why }
-      if (healthy) options.log.info('backend up', facts)
-      else options.log.warn('backend down', facts)
-      options.onHealth?.(backend, healthy)
+    this.upstreams = new UpstreamRegistry({
+      onHealth: (backend, healthy, why) => {
+        const facts = { upstream: backend.upstream, backend: backend.address, why }
+        if (healthy) options.log.info('backend up', facts)
+        else options.log.warn('backend down', facts)
+        options.onHealth?.(backend)
+      },
+      onWeight: options.onHealth,
+      // Probes outlive reloads: each asks the policies that are in force when it begins.
+      examine: (backend, timeout, done) => {
+        const snapshot = this.#snapshot
+        const chain = snapshot?.examiners.get(backend.upstream)
+        return chain && new HealthFlow(backend, snapshot!, chain, timeout, options.log, done)
+      },
     })
   }
 

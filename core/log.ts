@@ -73,7 +73,7 @@ export class Log implements FlowLog {
   }
 
   info(event: string, facts: Record<string, unknown> = {}): void {
-    this.#pino.info(facts, event)
+    this.#pino.info(this.#redacted(facts), event)
   }
 
   warn(event: string, facts: Record<string, unknown> = {}): void {

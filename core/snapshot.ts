@@ -49,6 +49,8 @@ export class Snapshot {
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly sandbox: Sandbox
   readonly listeners: ReadonlyMap<string, HttpPlan | TcpPlan>
+  /** By upstream: its own policies, where one of them has a `checkHealth`. */
+  readonly examiners: ReadonlyMap<string, Chain>
   #users = 0
   #onIdle: (() => void) | undefined
 
@@ -62,6 +64,7 @@ export class Snapshot {
     this.upstreams = parts.upstreams
     this.sandbox = parts.sandbox
     this.listeners = compileListeners(this, parts.policies)
+    this.examiners = compileExaminers(this.config, parts.policies)
   }
 
   retain(): void {
@@ -116,6 +119,14 @@ function compileListeners(
     )
   }
   return listeners
+}
+
+function compileExaminers(config: Config, policies: ReadonlyMap<string, Policy>): ReadonlyMap<string, Chain> {
+  const chains = Object.entries(config.upstreams).map(([name, upstream]): [string, Chain] => [
+    name,
+    compileChain(upstream.policies.map((policy) => policies.get(policy)!)),
+  ])
+  return new Map(chains.filter(([, chain]) => chain.steps.checkHealth.length > 0))
 }
 
 function compileRoute(

@@ -4,6 +4,7 @@ import type { Client } from './client.ts'
 import type { Connection } from './connection.ts'
 import type { Readable } from './declared.ts'
 import type { GrantName, Grants } from './grants.ts'
+import type { Health } from './health.ts'
 import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
 import type { Response } from './response.ts'
@@ -98,6 +99,21 @@ export type CloseContext<
   readonly backend: Readable<R, 'backend', Backend | undefined>
 }
 
+/** A probe belongs to no connection and to no request: there is nobody to see, and nothing is kept for later. */
+export type HealthContext<O, N extends GrantName> = Pick<Grants, N> & {
+  /** The policy's options, checked against the plugin's schema, defaults filled in. Frozen, with null prototypes. */
+  readonly options: O
+  /** The backend in question; `weight` is the one in force. Needs no scope. */
+  readonly backend: Backend
+}
+
+export type DisconnectContext<
+  O,
+  N extends GrantName,
+  R extends ReadScope = ReadScope,
+  W extends WriteScope = WriteScope,
+> = HookContext<O, N, R, W>
+
 type MayWait<T> = T | Promise<T>
 
 /**
@@ -138,8 +154,30 @@ export interface Hooks<O, N extends GrantName, R extends ReadScope = ReadScope, 
    */
   onResponseBody?(context: ResponseBodyContext<O, N, R, W>): MayWait<Uint8Array | string | void>
   /**
+   * Upstream · *first* · for the policies of an upstream, once in each interval of its `health` and for each backend; on
+   * the whole host, however many workers there are. A verdict takes the place of the probe, and `interval`, `rise`,
+   * `fall` and `timeout` (for each policy) apply to it as to one; nothing leaves it to the next policy, and at last to the
+   * probe. A policy that fails or is out of time has found the backend unhealthy (`onFailure: reject`) or has no opinion
+   * (`continue`). With `"health": false` it never runs.
+   *
+   * ```ts
+   * async checkHealth({ backend, fetch }) {
+   *   const answer = await fetch(`http://${backend.address}/status`)
+   *   const { free } = answer.json() as { free: number }
+   *   return { healthy: answer.status === 200, weight: Math.max(1, Math.round(free * 100)) }
+   * }
+   * ```
+   */
+  checkHealth?(context: HealthContext<O, N>): MayWait<Health | void>
+  /**
    * L4 and L7 · *observe* · once at the end of a request (L7) or connection (L4), also after an early exit, for the
    * policies whose turn had come. May not wait; the result is ignored.
    */
   onClose?(context: CloseContext<O, N, R, W>): void
+  /**
+   * L7 · *observe* · once at the end of a client's connection, refused or not, for the listener's policies whose turn in
+   * `onConnect` had come; `state` is what theirs left in `connection.state`. May not wait; the result is ignored. On L4
+   * the end of a connection is `onClose`.
+   */
+  onDisconnect?(context: DisconnectContext<O, N, R, W>): void
 }

@@ -17,9 +17,12 @@ export type {
   Metric,
   MetricLabels,
 } from './grants.ts'
+export type { Health } from './health.ts'
 export type {
   CloseContext,
   ConnectContext,
+  DisconnectContext,
+  HealthContext,
   HookContext,
   Hooks,
   RequestBodyContext,

@@ -29,6 +29,7 @@ export async function run(options: RunOptions): Promise<number> {
     const supervisor = await Supervisor.start({ config, workers: options.workers, log })
     for (const line of describe(supervisor)) say(line)
     if (isExample) for (const line of exampleLines()) say(line)
+    say('postern: ready')
     return await signals.obey(supervisor)
   } catch (error) {
     for (const line of explain(error)) say(line)

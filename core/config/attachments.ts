@@ -11,6 +11,8 @@ export interface Attachment {
   readonly name: string
   /** `undefined` when the configuration does not tell, because something else in it is wrong. */
   readonly layer: Layer | undefined
+  /** An upstream whose `health` is not `false`. */
+  readonly probed: boolean
   readonly path: Path
 }
 
@@ -26,7 +28,8 @@ export function findAttachments(data: Readonly<Record<string, unknown>>): Attach
       const layer = layerOf(speaker.protocol)
       for (const [index, policy] of asList(owner.policies).entries()) {
         if (typeof policy !== 'string') continue
-        attachments.push({ policy, place, name, layer, path: [section, name, 'policies', index] })
+        const probed = place === 'upstream' && owner.health !== false
+        attachments.push({ policy, place, name, layer, probed, path: [section, name, 'policies', index] })
       }
     }
   }
@@ -39,9 +42,13 @@ export function layerOf(protocol: unknown): Layer | undefined {
   return protocol === 'tcp' ? 'L4' : undefined
 }
 
-/** The hooks that run for a policy attached there. */
-export function hooksAt(place: Attachment['place'], layer: Layer): HookName[] {
+/** The hooks that run for a policy attached there, where flows are of that layer. */
+export function hooksAt({ place, probed }: Attachment, layer: Layer): HookName[] {
   // On L7 a connection has no route yet when it opens.
   const early = layer === 'L4' || place === 'listener'
-  return hookNames.filter((hook) => points[hook].layers.includes(layer) && (hook !== 'onConnect' || early))
+  return hookNames.filter((hook) => {
+    const { layers } = points[hook]
+    if (layers.includes('upstream')) return probed
+    return layers.includes(layer) && (early || (hook !== 'onConnect' && hook !== 'onDisconnect'))
+  })
 }

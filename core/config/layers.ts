@@ -1,4 +1,4 @@
-import { points } from '../hooks/points.ts'
+import { type HookName, points } from '../hooks/points.ts'
 import { type Attachment, hooksAt, layerOf } from './attachments.ts'
 import type { Draft } from './draft.ts'
 import { asObject, asText, member } from './loose.ts'
@@ -86,16 +86,17 @@ function sees(what: string): string {
 /** Refuses a policy where it could never do anything, and an upstream of the other protocol in its options. */
 export function checkAttachment(
   { source, data, problems }: Draft,
-  { policy, place, name, layer, path }: Attachment,
+  attachment: Attachment,
   facts: PolicyFacts,
 ): void {
+  const { policy, place, name, layer, path } = attachment
   if (layer === undefined) return
   const { hooks, name: plugin } = facts.plugin.manifest
-  const here = hooksAt(place, layer)
+  const here = hooksAt(attachment, layer)
   const who = `policy "${policy}" (plugin ${plugin})`
   if (!hooks.some((hook) => here.includes(hook))) {
     const has = hooks.length === 0 ? 'it has no hooks' : `it has only ${hooks.join(', ')}`
-    problems.add(source, path, `${who} would never run here: ${has}, and ${whyNot(layer, place)}`)
+    problems.add(source, path, `${who} would never run here: ${has}, and ${whyNot(attachment, hooks)}`)
     return
   }
   if (place === 'upstream' && facts.scopes.writes.includes('upstream')) {
@@ -111,16 +112,23 @@ export function checkAttachment(
   }
 }
 
-function whyNot(layer: Attachment['layer'], place: Attachment['place']): string {
+function whyNot({ layer, place, name }: Attachment, hooks: readonly HookName[]): string {
+  if (hooks.every((hook) => points[hook].layers.includes('upstream'))) {
+    if (place !== 'upstream') return `only an upstream has backends to check; attach it to the upstream`
+    return `"health" of upstream "${name}" is false, so nobody asks; remove that, or the policy`
+  }
   if (layer === 'L4') return `on tcp there are connections, no requests; use it with an http listener`
-  if (place !== 'listener') return `onConnect runs before a request has a route; attach it to the listener`
+  if (place !== 'listener') {
+    const what = hooks.includes('onConnect') ? 'onConnect runs before a request has' : 'a connection ends without'
+    return `${what} a route; attach it to the listener`
+  }
   return `none of that happens on an http listener`
 }
 
 /** Says so when of a policy that decides only the hooks run that look on. */
-export function idleHooks({ place, layer }: Attachment, { plugin }: PolicyFacts): string[] {
-  if (layer === undefined) return []
-  const here = hooksAt(place, layer)
+export function idleHooks(attachment: Attachment, { plugin }: PolicyFacts): string[] {
+  if (attachment.layer === undefined) return []
+  const here = hooksAt(attachment, attachment.layer)
   const deciding = plugin.manifest.hooks.filter((hook) => points[hook].kind !== 'observe')
   return deciding.some((hook) => here.includes(hook)) ? [] : deciding
 }

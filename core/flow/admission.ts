@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Reply } from '../../sdk/reply.ts'
 import type { PosternError } from '../errors.ts'
-import { ask, type HookFlow } from '../hooks/chain.ts'
+import { ask, type HookFlow, tell } from '../hooks/chain.ts'
 import type { BackendFacts } from '../hooks/fields.ts'
 import type { HookName } from '../hooks/points.ts'
 import type { Policy } from '../hooks/policy.ts'
@@ -11,8 +11,8 @@ import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot.ts'
 
 /**
- * `onConnect` of an HTTP connection, for the listener's policies. Its requests wait for the decision; a refusal answers
- * the first of them and ends the connection.
+ * `onConnect` and `onDisconnect` of an HTTP connection, for the listener's policies. Its requests wait for the decision; a
+ * refusal answers the first of them and ends the connection.
  */
 export class Admission implements HookFlow {
   readonly layer = 'L7'
@@ -33,14 +33,16 @@ export class Admission implements HookFlow {
   readonly outcome = ''
   readonly states: (string | undefined)[] = []
   readonly sandbox: Sandbox
-  readonly ended = false
+  ended = false
   consumer: string | undefined
   reached = 0
   pending: HookCall | undefined
   /** Why no request of this connection is served. */
   refusal: { result: Reply | PosternError; policy: Policy | undefined } | undefined
+  readonly #plan: HttpPlan
   readonly #log: FlowLog
   #decided = false
+  #released = false
   #waiting: (() => void)[] = []
 
   constructor(connection: HttpConnection, plan: HttpPlan, log: FlowLog) {
@@ -50,12 +52,14 @@ export class Admission implements HookFlow {
     this.localPort = connection.localPort
     this.listenerName = plan.name
     this.sandbox = plan.snapshot.sandbox
+    this.#plan = plan
     this.#log = log
     plan.snapshot.retain()
     ask(this, 'onConnect', plan.admission, 0, (result, policy) => {
       if (result !== undefined) this.refusal = { result, policy }
       this.#decided = true
-      plan.snapshot.release()
+      // Nobody wants to know of the end: a new configuration need not wait for it.
+      if (plan.admission.steps.onDisconnect.length === 0) this.#release()
       for (const start of this.#waiting) start()
       this.#waiting = []
     })
@@ -65,6 +69,21 @@ export class Admission implements HookFlow {
   whenDecided(start: () => void): void {
     if (this.#decided) start()
     else this.#waiting.push(start)
+  }
+
+  /** The connection has ended. */
+  end(): void {
+    if (this.ended) return
+    this.ended = true
+    if (this.pending !== undefined) this.sandbox.cancel(this.pending)
+    this.pending = undefined
+    tell(this, this.#plan.admission, () => this.#release(), 'onDisconnect')
+  }
+
+  #release(): void {
+    if (this.#released) return
+    this.#released = true
+    this.#plan.snapshot.release()
   }
 
   upstreamProblem(): string {

@@ -1,3 +1,4 @@
+import type { Health } from '../../sdk/health.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
 import type { HookCall, HookStep, Sandbox, Verdict } from '../sandbox/plugin.ts'
@@ -13,7 +14,7 @@ export interface HookFlow extends FlowFacts, WritableFlow {
   /** Identifier of the request or connection, as the access log carries it. */
   readonly id: string
   readonly sandbox: Sandbox
-  /** After the end no hook runs but `onClose`. */
+  /** After the end no hook runs but those that are told of it. */
   readonly ended: boolean
   /** What the policies of the chain left for their later hooks, by place in the chain. */
   readonly states: (string | undefined)[]
@@ -29,8 +30,8 @@ export interface HookFlow extends FlowFacts, WritableFlow {
   replaceResponse(by: Reply | PosternError, policy: Policy): void
 }
 
-/** What one policy's turn came to: a reply, the index of a backend, an error that rejects, or nothing: go on. */
-type Turn = Reply | PosternError | number | undefined
+/** What one policy's turn came to: a reply, the index of a backend, its health, an error that rejects, or nothing: go on. */
+type Turn = Reply | PosternError | Health | number | undefined
 
 interface Step {
   readonly policy: Policy
@@ -69,7 +70,9 @@ export function compileChain(policies: readonly Policy[]): Chain {
       selectBackend: stepsOf('selectBackend'),
       onResponse: stepsOf('onResponse'),
       onResponseBody: stepsOf('onResponseBody'),
+      checkHealth: stepsOf('checkHealth'),
       onClose: stepsOf('onClose'),
+      onDisconnect: stepsOf('onDisconnect'),
     },
   }
 }
@@ -139,9 +142,30 @@ export function change(
   }).next()
 }
 
-/** *observe*: tells every policy that has had its turn that the flow is over. */
-export function tell(flow: HookFlow, chain: Chain, done: () => void): void {
-  new Walk(flow, 'onClose', chain, (index) => index < flow.reached, { onTurn: () => true, onEnd: done }).next()
+/** *first*: asks every policy of an upstream what it thinks of a backend, until one has an opinion. */
+export function examine(
+  flow: HookFlow,
+  chain: Chain,
+  done: (result: Health | PosternError | undefined, by: Policy | undefined) => void,
+): void {
+  new Walk(flow, 'checkHealth', chain, () => true, {
+    onTurn: (turn, policy) => {
+      if (turn === undefined) return true
+      done(turn as Health | PosternError, policy)
+      return false
+    },
+    onEnd: () => done(undefined, undefined),
+  }).next()
+}
+
+/** *observe*: tells every policy that has had its turn that the flow, or an L7 connection, is over. */
+export function tell(
+  flow: HookFlow,
+  chain: Chain,
+  done: () => void,
+  hook: 'onClose' | 'onDisconnect' = 'onClose',
+): void {
+  new Walk(flow, hook, chain, (index) => index < flow.reached, { onTurn: () => true, onEnd: done }).next()
 }
 
 interface Walker {
@@ -202,7 +226,7 @@ class Walk {
   /** One step of a call is over; true when the next one of the same call has its turn. */
   settled(call: Call, number: number, verdict: Verdict, duration: number): boolean {
     const { flow, hook } = this
-    if (flow.ended && hook !== 'onClose') return false
+    if (flow.ended && points[hook].kind !== 'observe') return false
     flow.pending = undefined
     const step = this.#steps[call.segment[number]!]!
     const turn = this.#judge(call, step, verdict)

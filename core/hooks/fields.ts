@@ -159,7 +159,7 @@ export function bodyNeed(scope: string): BodyNeed | undefined {
 const stages: readonly Stage[] = ['connection', 'request', 'response', 'close']
 
 /** The last stage of a flow whose fields a hook is given. */
-const stageOf: Readonly<Record<HookName, Stage>> = {
+const stageOf: Readonly<Record<Exclude<HookName, 'checkHealth'>, Stage>> = {
   onConnect: 'connection',
   onRequest: 'request',
   onRequestBody: 'request',
@@ -167,6 +167,7 @@ const stageOf: Readonly<Record<HookName, Stage>> = {
   onResponse: 'response',
   onResponseBody: 'response',
   onClose: 'close',
+  onDisconnect: 'connection',
 }
 
 /** Field that carries the candidates of `selectBackend`; not a scope, since the hook is about nothing else. */
@@ -199,6 +200,8 @@ export function normalizeScope(scope: string): { scope: string; layers: readonly
 
 /** The declared fields that a hook is given, in the order in which they cross. `reads` are normalised scopes. */
 export function fieldsOf(hook: HookName, reads: readonly string[]): string[] {
+  // A probe is about a backend, whatever the policy reads of flows.
+  if (hook === 'checkHealth') return ['backend']
   const last = stages.indexOf(stageOf[hook])
   const fields = [...new Set(reads)].filter((scope) => {
     const body = bodyNeed(scope)

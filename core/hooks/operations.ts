@@ -1,3 +1,4 @@
+import type { Health } from '../../sdk/health.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
 import type { Fields } from '../http1/fields.ts'
@@ -27,7 +28,8 @@ type Operation = readonly string[]
 
 /**
  * Checks every operation of a hook against what the policy may write, then applies them all; on one that is refused
- * none is applied and the hook has failed. Returns the reply, the index of the backend chosen, or an error.
+ * none is applied and the hook has failed. Returns the reply, the index of the backend chosen, the health of one, or an
+ * error.
  */
 export function applyOperations(
   flow: WritableFlow,
@@ -35,12 +37,12 @@ export function applyOperations(
   policy: Policy,
   index: number,
   operations: readonly Operation[],
-): Reply | number | PosternError | undefined {
+): Reply | number | Health | PosternError | undefined {
   const problem = refuseAny(flow, hook, policy, operations)
   if (problem !== undefined) {
     return new PosternError('PE', `policy "${policy.name}", ${hook}: ${problem}`, { plugin: policy.plugin })
   }
-  let result: Reply | number | undefined
+  let result: Reply | number | Health | undefined
   for (const operation of operations) {
     const [code, first = '', second = ''] = operation
     if (code === op.setHeader) flow.requestFields?.set(first.toLowerCase(), second)
@@ -53,6 +55,7 @@ export function applyOperations(
     else if (code === op.state) flow.states[index] = present(first)
     else if (code === op.body) flow.replaceBody?.(hook, Buffer.from(first, 'base64'))
     else if (code === op.backend) result = Number(first)
+    else if (code === op.health) result = decodeHealth(operation)
     else if (code === op.reply) result = decodeReply(operation)
   }
   return result
@@ -108,6 +111,8 @@ function refuse(flow: WritableFlow, hook: HookName, policy: Policy, operation: O
       return hook === 'selectBackend' && Number(first) in flow.candidates
         ? undefined
         : `not one of the backends offered`
+    case op.health:
+      return refuseHealth(hook, operation)
     case op.body:
       return refuseBody(hook, policy)
     case op.reply:
@@ -127,6 +132,11 @@ function refuseBody(hook: HookName, { writes }: Policy): string | undefined {
     return writes.responseBody ? undefined : `it writes the response's body: declare writes: ['response.body']`
   }
   return `${hook} has no body to write`
+}
+
+function refuseHealth(hook: HookName, [, , weight = '']: Operation): string | undefined {
+  if (hook !== 'checkHealth') return `${hook} is not asked for the health of a backend`
+  return weight === ABSENT || /^(?:[1-9]\d{0,2}|1000)$/.test(weight) ? undefined : `a weight must be 1 to 1,000`
 }
 
 function refuseReply(hook: HookName, operation: Operation): string | undefined {
@@ -152,6 +162,14 @@ function headerBytes(operation: Operation): number {
 
 function present(argument: string): string | undefined {
   return argument === ABSENT ? undefined : argument
+}
+
+function decodeHealth([, healthy, weight = ABSENT, why = ABSENT]: Operation): Health {
+  return {
+    healthy: healthy === '1',
+    weight: weight === ABSENT ? undefined : Number(weight),
+    why: present(why)?.slice(0, 500),
+  }
 }
 
 function decodeReply(operation: Operation): Reply {

@@ -7,7 +7,8 @@ export type Layer = 'L4' | 'L7'
 export type HookKind = 'first' | 'reduce' | 'observe'
 
 export interface HookPoint {
-  readonly layers: readonly Layer[]
+  /** `upstream`: it belongs to no flow and runs for the policies of an upstream, of either layer. */
+  readonly layers: readonly (Layer | 'upstream')[]
   readonly kind: HookKind
   /** Runs the chain backwards: responses walk back up. */
   readonly reversed: boolean
@@ -22,7 +23,9 @@ export type HookName =
   | 'selectBackend'
   | 'onResponse'
   | 'onResponseBody'
+  | 'checkHealth'
   | 'onClose'
+  | 'onDisconnect'
 
 /** The hook table; README.md prints it and a test keeps the two the same. */
 export const points: Readonly<Record<HookName, HookPoint>> = {
@@ -32,7 +35,9 @@ export const points: Readonly<Record<HookName, HookPoint>> = {
   selectBackend: { layers: ['L4', 'L7'], kind: 'first', reversed: false, mayAwait: false },
   onResponse: { layers: ['L7'], kind: 'reduce', reversed: true, mayAwait: true },
   onResponseBody: { layers: ['L7'], kind: 'reduce', reversed: true, mayAwait: true },
+  checkHealth: { layers: ['upstream'], kind: 'first', reversed: false, mayAwait: true },
   onClose: { layers: ['L4', 'L7'], kind: 'observe', reversed: false, mayAwait: false },
+  onDisconnect: { layers: ['L7'], kind: 'observe', reversed: false, mayAwait: false },
 }
 
 export const hookNames: readonly HookName[] = Object.keys(points) as HookName[]

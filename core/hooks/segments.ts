@@ -11,8 +11,8 @@ import type { Policy } from './policy.ts'
  * @returns for each policy whether it belongs to the segment of the one before it.
  */
 export function findSegments(hook: HookName, policies: readonly Policy[]): boolean[] {
-  // A chunk that one of them changed is what the next one is given.
-  if (hook === 'onRequestBody' || hook === 'onResponseBody') return policies.map(() => false)
+  // A chunk that one of them changed is what the next one is given; and each of them has its own time for a probe.
+  if (hook === 'onRequestBody' || hook === 'onResponseBody' || hook === 'checkHealth') return policies.map(() => false)
   let written: string[] = []
   return policies.map((policy, i) => {
     const reads = [...fieldsOf(hook, policy.scopes.reads), ...(policy.when?.reads ?? [])]

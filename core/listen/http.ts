@@ -19,6 +19,8 @@ export class HttpListener implements Listener {
   readonly #log: FlowLog
   readonly #server: Server
   readonly #connections = new WeakMap<Socket, Connection>()
+  /** Of the connections that are open. */
+  readonly #admissions = new Set<Admission>()
   #draining = false
   #onEmpty: (() => void) | undefined
 
@@ -50,9 +52,15 @@ export class HttpListener implements Listener {
       admission: undefined,
     }
     this.#connections.set(socket, connection)
-    if (this.plan.admission.steps.onConnect.length > 0) {
-      connection.admission = new Admission(connection, this.plan, this.#log)
-    }
+    const { steps } = this.plan.admission
+    if (steps.onConnect.length === 0 && steps.onDisconnect.length === 0) return
+    const admission = new Admission(connection, this.plan, this.#log)
+    connection.admission = admission
+    this.#admissions.add(admission)
+    socket.on('close', () => {
+      this.#admissions.delete(admission)
+      admission.end()
+    })
   }
 
   replan(plan: HttpPlan): void {
@@ -133,6 +141,8 @@ export class HttpListener implements Listener {
     this.#draining = true
     this.#server.close()
     this.#server.closeAllConnections()
+    // The sockets tell of it later, when the sandbox takes no calls any more.
+    for (const admission of this.#admissions) admission.end()
   }
 }
 

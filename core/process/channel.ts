@@ -3,11 +3,13 @@ import type { SandboxEvent } from '../sandbox/event.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { QuarantineState } from './dossier.ts'
 
-/** A backend's health, as the leading worker found it. */
+/** A backend's health and weight, as the leading worker found them. */
 export interface HealthReport {
   readonly upstream: string
   readonly address: string
   readonly healthy: boolean
+  /** Takes the place of the configured one; a `checkHealth` hook measured it. */
+  readonly weight?: number | undefined
 }
 
 /** One `counter.take`, asked of the supervisor, which counts for all workers of the host. */

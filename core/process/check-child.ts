@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { checkConfig } from '../config/check.ts'
 import { runtime } from '../sandbox/runtime.ts'
 import type { CheckAnswer } from './checker.ts'
@@ -14,4 +15,7 @@ async function answer(): Promise<CheckAnswer> {
   }
 }
 
-process.send!(await answer())
+process.send!(await answer(), undefined, undefined, () => {
+  flushCompileCache()
+  process.exit(0)
+})

@@ -16,13 +16,12 @@ export interface Checked {
  *
  * @throws {Error} when the process ends without an answer.
  */
-export function checkApart(file: string): Promise<Checked> {
+export function checkApart(file: string, cache: string): Promise<Checked> {
   return new Promise((resolve, reject) => {
-    const child = spawnModule('check-child', ['ignore', 'inherit', 'inherit', 'ipc'], [file])
+    const child = spawnModule('check-child', ['ignore', 'inherit', 'inherit', 'ipc'], [file], cache)
     let answered = false
     child.once('message', (answer: CheckAnswer) => {
       answered = true
-      child.kill()
       if ('result' in answer) resolve(answer)
       else reject(new Error(answer.failure))
     })

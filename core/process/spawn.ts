@@ -2,7 +2,11 @@ import { type ChildProcess, fork, type StdioOptions } from 'node:child_process'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Runs a module of this folder in a process of its own, with what isolated-vm wants of a process. */
+/**
+ * Runs a module of this folder in a process of its own, with what isolated-vm wants of a process.
+ *
+ * @param cache folder where processes leave compiled code for the next ones, unless the environment names one.
+ */
 export function spawnModule(
   name: string,
   stdio: StdioOptions,
@@ -15,7 +19,7 @@ export function spawnModule(
     // Maps and absent values arrive as they were.
     serialization: 'advanced',
     stdio,
-    env: cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: cache },
+    env: { NODE_COMPILE_CACHE: cache, ...process.env },
   })
 }
 

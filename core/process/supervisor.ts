@@ -10,6 +10,7 @@ import type { Runtime } from '../sandbox/runtime.ts'
 import { checkApart } from './checker.ts'
 import { SharedState } from './shared-state.ts'
 import { SlotSockets } from './slot-socket.ts'
+import { Spare } from './spare.ts'
 import { type Current, type SlotHost, WorkerSlot } from './worker-slot.ts'
 
 export interface SupervisorOptions {
@@ -27,7 +28,9 @@ export interface SupervisorOptions {
 export class Supervisor implements SlotHost {
   readonly log: Log
   readonly shared: SharedState
-  readonly folder: string
+  readonly spare: Spare
+  /** Crash slots and compiled code of the workers: on tmpfs where there is one, written on every crossing. */
+  readonly #folder: string
   readonly #options: SupervisorOptions
   readonly #sockets = new Map<string, SlotSockets>()
   #slots: readonly WorkerSlot[] = []
@@ -39,7 +42,8 @@ export class Supervisor implements SlotHost {
     this.#options = options
     this.log = options.log
     // Of this run and this user alone: what is in it is executed, and read after crashes.
-    this.folder = mkdtempSync(join(process.platform === 'linux' ? '/dev/shm' : tmpdir(), 'postern-'))
+    this.#folder = mkdtempSync(join(process.platform === 'linux' ? '/dev/shm' : tmpdir(), 'postern-'))
+    this.spare = new Spare(this.#folder)
     this.shared = new SharedState(options.log, (message, except) => {
       for (const slot of this.#slots) if (slot !== except) slot.tell(message)
     })
@@ -108,6 +112,7 @@ export class Supervisor implements SlotHost {
     this.#stopping = true
     // What waits in the sockets is still served; once the workers have closed theirs the addresses are free.
     for (const key of [...this.#sockets.keys()]) this.#unbind(key)
+    this.spare.close()
     await Promise.all(this.#slots.map((slot) => slot.drain()))
     await this.close()
   }
@@ -117,8 +122,9 @@ export class Supervisor implements SlotHost {
     this.#stopping = true
     await Promise.all(this.#slots.map((slot) => slot.kill()))
     for (const key of [...this.#sockets.keys()]) this.#unbind(key)
+    this.spare.close()
     this.shared.close()
-    rmSync(this.folder, { recursive: true, force: true })
+    rmSync(this.#folder, { recursive: true, force: true })
   }
 
   /** Port that a listener is bound to. */
@@ -152,10 +158,11 @@ export class Supervisor implements SlotHost {
   onServing(): void {
     const leader = this.#slots.find((slot) => slot.serving)
     for (const slot of this.#slots) slot.lead(slot === leader)
+    if (this.#slots.every((slot) => slot.serving)) this.spare.refill()
   }
 
   async #check(): Promise<{ checked: CheckedConfig; runtime: Runtime }> {
-    const { result, runtime } = await checkApart(this.#options.config)
+    const { result, runtime } = await checkApart(this.#options.config, join(this.#folder, 'cache'))
     if (!result.ok) throw new ConfigError(result.problems)
     return { checked: result, runtime }
   }

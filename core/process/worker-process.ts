@@ -25,13 +25,14 @@ export class WorkerProcess {
   readonly #child: ChildProcess
   readonly #prepared = new Map<number, (problem: string | undefined) => void>()
   readonly #committed = new Map<number, () => void>()
-  #gone = false
+  /** Where the worker notes what runs in it, for after a crash. */
+  readonly slotFile: string
+  #events: WorkerEvents | undefined
+  #death: WorkerDeath | undefined
 
-  /**
-   * @param slotFile where the worker notes what runs in it, for after a crash.
-   * @param cache folder for compiled code.
-   */
-  constructor(slotFile: string, cache: string, events: WorkerEvents) {
+  /** @param cache folder for compiled code. */
+  constructor(slotFile: string, cache: string) {
+    this.slotFile = slotFile
     this.#child = spawnModule('worker', ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'], [slotFile], cache)
     let report = ''
     const reports = this.#child.stdio[4] as Readable
@@ -42,16 +43,27 @@ export class WorkerProcess {
     this.#child.on('message', (message: ToSupervisor) => {
       if (message.type === 'prepared') this.#prepared.get(message.generation)?.(message.problem)
       else if (message.type === 'committed') this.#committed.get(message.generation)?.()
-      else events.onMessage(message)
+      else this.#events?.onMessage(message)
     })
     // A channel that breaks is told by `close`, which waits for the last bytes of the report.
     this.#child.on('error', () => {})
     this.#child.on('close', (code, signal) => {
-      this.#gone = true
+      this.#death = { code, signal, report }
       for (const settle of this.#prepared.values()) settle(ended)
       for (const settle of this.#committed.values()) settle()
-      events.onExit({ code, signal, report })
+      this.#events?.onExit(this.#death)
     })
+  }
+
+  /** Tells somebody what becomes of it; one that has died already is told of at once. */
+  on(events: WorkerEvents): void {
+    this.#events = events
+    const death = this.#death
+    if (death !== undefined) queueMicrotask(() => events.onExit(death))
+  }
+
+  off(): void {
+    this.#events = undefined
   }
 
   get pid(): number | undefined {
@@ -59,7 +71,7 @@ export class WorkerProcess {
   }
 
   send(message: ToWorker, handle?: BoundHandle): void {
-    if (this.#gone || !this.#child.connected) return
+    if (this.#death !== undefined || !this.#child.connected) return
     // An error here is a worker that has just died, which `close` tells.
     this.#child.send(message, handle as never, { keepOpen: true }, () => {})
   }
@@ -71,7 +83,7 @@ export class WorkerProcess {
     runtime: Runtime,
     sockets: ReadonlyMap<string, BoundHandle>,
   ): Promise<string | undefined> {
-    if (this.#gone) return Promise.resolve(ended)
+    if (this.#death !== undefined) return Promise.resolve(ended)
     return new Promise((resolve) => {
       this.#prepared.set(generation, (problem) => {
         this.#prepared.delete(generation)
@@ -83,7 +95,7 @@ export class WorkerProcess {
   }
 
   commit(generation: number): Promise<void> {
-    if (this.#gone) return Promise.resolve()
+    if (this.#death !== undefined) return Promise.resolve()
     return new Promise((resolve) => {
       this.#committed.set(generation, () => {
         this.#committed.delete(generation)

@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type { CheckedConfig } from '../config/check.ts'
 import type { BoundHandle } from '../listen/listener.ts'
 import type { Log } from '../log.ts'
@@ -8,7 +7,8 @@ import type { ToSupervisor, ToWorker } from './channel.ts'
 import { readCrashSlot } from './crash-slot.ts'
 import type { SharedState } from './shared-state.ts'
 import type { SlotSockets } from './slot-socket.ts'
-import { type WorkerDeath, WorkerProcess } from './worker-process.ts'
+import type { Spare } from './spare.ts'
+import type { WorkerDeath, WorkerProcess } from './worker-process.ts'
 
 /** A configuration in force, and what the sandbox needs to run its plugins. */
 export interface Current {
@@ -23,8 +23,7 @@ export interface SlotHost {
   readonly shared: SharedState
   readonly stopping: boolean
   readonly current: Current
-  /** A folder of this run's own, on tmpfs where there is one. */
-  readonly folder: string
+  readonly spare: Spare
   listeners(): [key: string, name: string][]
   sockets(key: string): SlotSockets | undefined
   onServing(): void
@@ -38,8 +37,6 @@ const minute = 60_000
 export class WorkerSlot {
   readonly #index: number
   readonly #host: SlotHost
-  /** On tmpfs where there is one: written on every crossing. */
-  readonly #slotFile: string
   #worker: WorkerProcess | undefined
   #serving = false
   #leading = false
@@ -50,7 +47,6 @@ export class WorkerSlot {
   constructor(index: number, host: SlotHost) {
     this.#index = index
     this.#host = host
-    this.#slotFile = join(host.folder, `slot-${index}`)
   }
 
   get serving(): boolean {
@@ -60,10 +56,8 @@ export class WorkerSlot {
   /** Starts a worker with the configuration in force; resolves with what went wrong, if anything did. */
   async start(): Promise<string | undefined> {
     const began = performance.now()
-    const worker: WorkerProcess = new WorkerProcess(this.#slotFile, join(this.#host.folder, 'cache'), {
-      onMessage: (message) => this.#hear(message),
-      onExit: (death) => this.#died(worker, death),
-    })
+    const worker = this.#host.spare.take()
+    worker.on({ onMessage: (message) => this.#hear(message), onExit: (death) => this.#died(worker, death) })
     this.#worker = worker
     for (const message of this.#host.shared.briefing()) worker.send(message)
     let generation = -1
@@ -142,8 +136,8 @@ export class WorkerSlot {
 
   #died(worker: WorkerProcess, { code, signal, report }: WorkerDeath): void {
     const host = this.#host
-    const suspects = readCrashSlot(this.#slotFile)
-    rmSync(this.#slotFile, { force: true })
+    const suspects = readCrashSlot(worker.slotFile)
+    rmSync(worker.slotFile, { force: true })
     this.#worker = undefined
     this.#serving = false
     this.#leading = false

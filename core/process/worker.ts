@@ -22,7 +22,8 @@ const gateway = new Gateway({
   log,
   guard,
   grants: createGrantHost({ counters, onLog: (line) => log.plugin(line) }),
-  onHealth: ({ upstream, address }, healthy) => health({ upstream, address, healthy }),
+  onHealth: ({ upstream, address, healthy, measuredWeight }) =>
+    health({ upstream, address, healthy, weight: measuredWeight }),
   onEvent: events,
 })
 gateway.upstreams.probe(false)
@@ -61,7 +62,7 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
       gateway.upstreams.probe(message.on)
       return
     case 'health':
-      for (const { upstream, address, healthy } of message.reports) gateway.upstreams.hear(upstream, address, healthy)
+      for (const { upstream, address, ...heard } of message.reports) gateway.upstreams.hear(upstream, address, heard)
       return
     case 'quarantine':
       gateway.quarantine(message.hash, message.state)

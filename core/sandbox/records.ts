@@ -30,6 +30,7 @@ const least: Readonly<Record<string, number>> = {
   [op.state]: 1,
   [op.body]: 1,
   [op.backend]: 1,
+  [op.health]: 3,
   [op.reply]: 3,
   [op.grant]: 2,
   [op.note]: 1,

@@ -73,6 +73,7 @@ export function decodeItems(field: string): string[] {
  * | `Q` | base64 | the body, or the chunk of it, that takes the place of the one the hook was given |
  * | `S` | text or ABSENT | state for the later hooks of the flow |
  * | `B` | index | the backend chosen among those offered |
+ * | `V` | 1 or nothing, weight or ABSENT, why or ABSENT | a backend is healthy, or not |
  * | `Y` | status, body, reason, name, value, … | reply |
  * | `O` | number, grant.operation, argument, … | a grant is to do something; its result comes back by `resume` |
  * | `N` | grant.operation, argument, … | a grant is to do something that has no result: a log line, a metric |
@@ -91,6 +92,7 @@ export const op = {
   state: 'S',
   body: 'Q',
   backend: 'B',
+  health: 'V',
   reply: 'Y',
   grant: 'O',
   note: 'N',
@@ -102,11 +104,11 @@ export const op = {
 /** Entries that start no hook: a grant has its result, a call is not wanted any more. */
 export const entry = { resume: -1, drop: -2 } as const
 
-const ends: readonly string[] = [op.reply, op.backend, op.error, op.wait]
+const ends: readonly string[] = [op.reply, op.backend, op.health, op.error, op.wait]
 
 /**
  * Whether the policies behind this one in a segment have no turn, or not yet: their hook's last operation is a reply, a
- * chosen backend, an error or a wait. Both sides ask this of the same string, so they agree about what has run.
+ * chosen backend, a backend's health, an error or a wait. Both sides ask this of the same string, so they agree about what has run.
  */
 export function endsSegment(record: string): boolean {
   if (record === '') return false

@@ -7,7 +7,8 @@ import type { TestBackend, TestFlow } from './test-flow.ts'
 export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts {
   const { client = {}, request = {}, response = {} } = flow
   const clientIp = client.ip ?? '192.0.2.1'
-  const isRequest = layer === 'L7' && hook !== 'onConnect'
+  const isRequest = layer === 'L7' && hook !== 'onConnect' && hook !== 'onDisconnect' && hook !== 'checkHealth'
+  const backend = flow.backend ?? (hook === 'checkHealth' ? { id: 'backend' } : undefined)
   return {
     layer,
     clientIp,
@@ -33,7 +34,7 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
     response: isRequest
       ? { status: response.status ?? 200, fields: fieldsFrom(response.headers), body: bodyFrom(response.body) }
       : undefined,
-    backend: flow.backend && backendFrom(flow.backend),
+    backend: backend && backendFrom(backend),
     candidates: (flow.backends ?? []).map(backendFrom),
     outcome: flow.outcome ?? '',
     chunk: { bytes: bytesFrom(flow.chunk?.bytes), last: flow.chunk?.last ?? true },

@@ -109,7 +109,9 @@ export async function testPlugin(
     run: async (hook, flow = {}) => {
       if (!hookNames.includes(hook))
         throw new TypeError(`there is no hook "${hook}"; the hooks are ${hookNames.join(', ')}`)
-      if (!points[hook].layers.includes(layer)) throw new TypeError(`${hook} does not run on ${layer}`)
+      const { layers } = points[hook]
+      if (!layers.includes(layer) && !layers.includes('upstream'))
+        throw new TypeError(`${hook} does not run on ${layer}`)
       const facts = factsOf(flow, hook, layer)
       let input = layer + UNIT + encodeField(flow.state)
       for (const field of fields[hook] ?? []) input += UNIT + readerOf(field)(facts)

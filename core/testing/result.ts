@@ -38,6 +38,7 @@ export function resultOf(
     else if (code === op.state) assign(result, 'state', first)
   }
   if (typeof verdict === 'number') result.backend = facts.candidates[verdict]!.id
+  else if (verdict !== undefined && 'healthy' in verdict) result.health = verdict
   else if (verdict !== undefined) {
     const { status, headers, body, reason } = verdict
     result.reply = { status, headers: Object.fromEntries(headers), body, reason }

@@ -1,4 +1,5 @@
 import type { Backend } from '../../sdk/backend.ts'
+import type { Health } from '../../sdk/health.ts'
 
 /** What a hook is to see of a flow; everything may be left out. */
 export interface TestFlow {
@@ -26,7 +27,7 @@ export interface TestFlow {
   readonly chunk?: { readonly bytes: string | Uint8Array; readonly last?: boolean }
   /** Candidates of `selectBackend`. Default: none. */
   readonly backends?: readonly TestBackend[]
-  /** The backend that was used. Default: absent. */
+  /** The backend that was used, or, for `checkHealth`, is in question. Default: absent, or `{ id: 'backend' }`. */
   readonly backend?: TestBackend
   /** Default: empty, all went well. */
   readonly outcome?: string
@@ -67,4 +68,6 @@ export interface TestResult {
   state?: string
   /** Identifier of the backend that was chosen. */
   backend?: string
+  /** Verdict of `checkHealth`. */
+  health?: Health
 }

@@ -16,7 +16,10 @@ export class Backend implements BackendFacts {
   /** Without brackets, as `node:net` wants it. */
   readonly host: string
   readonly port: number
-  weight: number
+  /** Share of the traffic as configured. */
+  configuredWeight: number
+  /** What a `checkHealth` hook gave it instead; `undefined`: as configured. */
+  measuredWeight: number | undefined
   /** Where the L7 forwarder keeps the idle connections to it; closed once the backend is retired and idle. */
   pool: { close(): void } | undefined
   #state: BackendConfig['state']
@@ -32,7 +35,8 @@ export class Backend implements BackendFacts {
     this.address = address
     this.host = address.startsWith('[') ? address.slice(1, colon - 1) : address.slice(0, colon)
     this.port = Number(address.slice(colon + 1))
-    this.weight = config.weight
+    this.configuredWeight = config.weight
+    this.measuredWeight = undefined
     this.pool = undefined
     this.#state = config.state
   }
@@ -57,6 +61,11 @@ export class Backend implements BackendFacts {
     if (healthy === this.#healthy) return
     this.#healthy = healthy
     Backend.changes++
+  }
+
+  /** Relative share of the traffic. */
+  get weight(): number {
+    return this.measuredWeight ?? this.configuredWeight
   }
 
   /** Whether it may be chosen. */

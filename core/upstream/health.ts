@@ -7,9 +7,32 @@ import { connectTo } from './connect.ts'
 /** Told when a backend's health turns; `why` is the probe that turned it, for the log. */
 export type HealthListener = (backend: Backend, healthy: boolean, why: string) => void
 
-interface Verdict {
+/** What one probe, or one policy, found. */
+export interface Verdict {
   readonly healthy: boolean
   readonly why: string
+  /** Takes the place of the configured weight. */
+  readonly weight?: number | undefined
+}
+
+/**
+ * Asks the policies of a backend's upstream before it is probed; `timeout` is each one's, ms. `done` is called once, never
+ * before this function has returned and never after `cancel`; without a verdict when they leave it to the probe.
+ *
+ * @returns `undefined` when there is nobody to ask, and nothing to wait for.
+ */
+export type Examine = (
+  backend: Backend,
+  timeout: number,
+  done: (verdict: Verdict | undefined) => void,
+) => { cancel(): void } | undefined
+
+/** Who has a part in the health of backends. */
+export interface HealthParty {
+  readonly onHealth?: HealthListener | undefined
+  /** Told when a backend's measured weight changes. */
+  readonly onWeight?: ((backend: Backend) => void) | undefined
+  readonly examine?: Examine | undefined
 }
 
 type Done = (verdict: Verdict) => void
@@ -19,24 +42,25 @@ const longestBody = 64 * 1024
 
 /**
  * Probes one backend again and again, from its creation until `stop`, and keeps `backend.healthy` true to what it finds:
- * `rise` good probes in a row bring it up, `fall` bad ones take it down. Probes never overlap; their interval varies by
+ * `rise` good probes in a row bring it up, `fall` bad ones take it down. What a policy says takes the place of a probe. Probes never overlap; their interval varies by
  * 10 % so that gateways started together do not probe together. Nothing here keeps the process alive between probes.
  */
 export class HealthCheck {
   readonly #backend: Backend
   readonly #config: HealthConfig
-  readonly #onChange: HealthListener
+  readonly #party: HealthParty
   /** Probes in a row that contradict the present state. */
   #streak = 0
   #timer: NodeJS.Timeout | undefined
   #probe: { cancel(): void } | undefined
   #stopped = false
 
-  constructor(backend: Backend, config: HealthConfig, onChange: HealthListener) {
+  constructor(backend: Backend, config: HealthConfig, party: HealthParty) {
     this.#backend = backend
     this.#config = config
-    this.#onChange = onChange
-    this.#run()
+    this.#party = party
+    // Not yet: the policies to ask are about to be put in force, together with the backend.
+    this.#timer = setTimeout(() => this.#run(), 0).unref()
   }
 
   /** Ends it at once: no timer, no socket and no further change. */
@@ -48,8 +72,7 @@ export class HealthCheck {
 
   #run(): void {
     const started = performance.now()
-    const probe = this.#config.path === undefined ? probeTcp : probeHttp
-    this.#probe = probe(this.#backend, this.#config, (verdict) => {
+    const end = (verdict: Verdict): void => {
       this.#probe = undefined
       this.#count(verdict)
       // The listener may have stopped it.
@@ -57,11 +80,22 @@ export class HealthCheck {
       const interval = this.#config.interval * (0.9 + 0.2 * Math.random())
       const rest = Math.max(1, interval - (performance.now() - started))
       this.#timer = setTimeout(() => this.#run(), rest).unref()
+    }
+    const probe = (): { cancel(): void } =>
+      (this.#config.path === undefined ? probeTcp : probeHttp)(this.#backend, this.#config, end)
+    const asked = this.#party.examine?.(this.#backend, this.#config.timeout, (verdict) => {
+      if (verdict === undefined) this.#probe = probe()
+      else end(verdict)
     })
+    this.#probe = asked ?? probe()
   }
 
-  #count({ healthy, why }: Verdict): void {
+  #count({ healthy, why, weight }: Verdict): void {
     const backend = this.#backend
+    if (weight !== backend.measuredWeight) {
+      backend.measuredWeight = weight
+      this.#party.onWeight?.(backend)
+    }
     if (healthy === backend.healthy) {
       this.#streak = 0
       return
@@ -70,7 +104,7 @@ export class HealthCheck {
     if (this.#streak < (healthy ? this.#config.rise : this.#config.fall)) return
     this.#streak = 0
     backend.healthy = healthy
-    this.#onChange(backend, healthy, why)
+    this.#party.onHealth?.(backend, healthy, why)
   }
 }
 

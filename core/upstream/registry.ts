@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Config, HealthConfig, UpstreamConfig } from '../config/types.ts'
 import { Backend } from './backend.ts'
 import { type Balance, createBalance } from './balance.ts'
-import { HealthCheck, type HealthListener } from './health.ts'
+import { HealthCheck, type HealthParty } from './health.ts'
 import { Upstream } from './upstream.ts'
 
 /** The upstreams of a configuration that is not in force yet. */
@@ -25,22 +25,28 @@ interface Entry {
   readonly backends: ReadonlyMap<string, Backend>
 }
 
+/** What the process that probes found out about a backend. */
+interface Heard {
+  readonly healthy: boolean
+  /** Weight that a policy measured. */
+  readonly weight?: number | undefined
+}
+
 /**
  * Builds the upstreams of each configuration. A backend of the same upstream name, protocol and address is one object
  * through all of them, with its health, counters and pool; its probes go on undisturbed while the upstream's `health` is
  * unchanged, and the balance keeps its place while its kind is the same.
  */
 export class UpstreamRegistry {
-  readonly #onHealth: HealthListener
+  readonly #party: HealthParty
   readonly #checks = new Map<Backend, HealthCheck>()
   /** What other processes found out, also of backends that come later. */
-  readonly #heard = new Map<string, boolean>()
+  readonly #heard = new Map<string, Heard>()
   #probing = true
   #entries: ReadonlyMap<string, Entry> = new Map()
 
-  /** @param onHealth Told when a backend's health turns. */
-  constructor(onHealth: HealthListener = () => {}) {
-    this.#onHealth = onHealth
+  constructor(party: HealthParty = {}) {
+    this.#party = party
   }
 
   /** Builds and changes nothing; a preparation that is not committed leaves no trace. */
@@ -78,11 +84,11 @@ export class UpstreamRegistry {
   }
 
   /** What another process found out. */
-  hear(upstream: string, address: string, healthy: boolean): void {
-    this.#heard.set(JSON.stringify([upstream, address]), healthy)
+  hear(upstream: string, address: string, heard: Heard): void {
+    this.#heard.set(JSON.stringify([upstream, address]), heard)
     const entry = this.#entries.get(upstream)
     const backend = entry?.backends.get(address)
-    if (backend !== undefined && entry?.config.health.enabled && !this.#probing) backend.healthy = healthy
+    if (backend !== undefined && entry?.config.health.enabled && !this.#probing) believe(backend, heard)
   }
 
   /** Ends all probes and retires all backends; flows that are under way may end. */
@@ -98,15 +104,15 @@ export class UpstreamRegistry {
       const sameHealth = isDeepStrictEqual(config.health, before.get(name)?.config.health)
       for (const { address, weight, state } of config.backends) {
         const backend = backends.get(address)!
-        backend.weight = weight
+        backend.configuredWeight = weight
         backend.state = state
         kept.add(backend)
         if (!sameHealth) this.#stopCheck(backend)
         // Without a check nothing would ever bring it up again.
-        if (!config.health.enabled) backend.healthy = true
+        if (!config.health.enabled) believe(backend, { healthy: true })
         else {
           const heard = this.#heard.get(JSON.stringify([name, address]))
-          if (!this.#probing && heard !== undefined) backend.healthy = heard
+          if (!this.#probing && heard !== undefined) believe(backend, heard)
           this.#startCheck(backend, config.health)
         }
       }
@@ -122,13 +128,18 @@ export class UpstreamRegistry {
 
   #startCheck(backend: Backend, health: HealthConfig): void {
     if (!this.#probing || !health.enabled || this.#checks.has(backend)) return
-    this.#checks.set(backend, new HealthCheck(backend, health, this.#onHealth))
+    this.#checks.set(backend, new HealthCheck(backend, health, this.#party))
   }
 
   #stopCheck(backend: Backend): void {
     this.#checks.get(backend)?.stop()
     this.#checks.delete(backend)
   }
+}
+
+function believe(backend: Backend, { healthy, weight }: Heard): void {
+  backend.healthy = healthy
+  backend.measuredWeight = weight
 }
 
 function build(name: string, config: UpstreamConfig, before: Entry | undefined): Entry {

@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { deadPort, echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { drained, open, raw, send } from '../helpers/client.ts'
-import { httpConfig, startGateway } from '../helpers/gateway.ts'
+import { httpConfig, startGateway, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
 describe('an http listener', () => {
@@ -188,7 +188,7 @@ describe('an http listener', () => {
       response.write('first')
       request.on('close', () => (aborted = true))
     })
-    const { port, record, gateway } = await startGateway(httpConfig([backend.port]))
+    const { port, record, gateway } = await startInProcess(httpConfig([backend.port]))
     const socket = await open(port('web'))
     socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
     await until('the backend to be asked', () => started)
@@ -219,12 +219,13 @@ describe('an http listener', () => {
 describe('upstream failures', () => {
   it('passes over a backend that refuses, without the client noticing', async () => {
     const backend = await echoBackend()
-    const { port, log } = await startGateway(httpConfig([await deadPort(), backend.port]))
+    const running = await startGateway(httpConfig([await deadPort(), backend.port]))
+    const { port } = running
     for (let i = 0; i < 6; i++) {
       expect((await send(port('web'), '/', { method: 'POST', body: `b${i}` })).json().body).toBe(`b${i}`)
     }
-    await until('six records', () => log.filter((line) => line.msg === 'request').length === 6)
-    for (const line of log.filter((one) => one.msg === 'request'))
+    await until('six records', () => running.log.filter((line) => line.msg === 'request').length === 6)
+    for (const line of running.log.filter((one) => one.msg === 'request'))
       expect(line).toMatchObject({ status: 200, outcome: '' })
   })
 
@@ -343,11 +344,14 @@ describe('upstream failures', () => {
     // The echo backend answers its /healthz with 200.
     healthy = false
     await record((line) => line.msg === 'backend down')
-    for (let i = 0; i < 4; i++) expect((await send(port('web'), '/')).headers['x-backend']).toBe('well')
+    // The worker that probes tells the other one.
+    let inARow = 0
+    while (inARow < 8) inARow = (await send(port('web'), '/')).headers['x-backend'] === 'well' ? inARow + 1 : 0
     healthy = true
     await record((line) => line.msg === 'backend up')
+    // Each worker takes turns by itself.
     const names = new Set<unknown>()
-    for (let i = 0; i < 4; i++) names.add((await send(port('web'), '/')).headers['x-backend'])
+    while (names.size < 2) names.add((await send(port('web'), '/')).headers['x-backend'])
     expect(names).toEqual(new Set(['well', 'sick']))
   })
 })

@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { ConfigError, startGateway as start } from '../../core/start.ts'
 import { echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { open, send } from '../helpers/client.ts'
-import { gatewayFolder, httpConfig, startGateway } from '../helpers/gateway.ts'
+import { gatewayFolder, httpConfig, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
 describe('a reload', () => {
   it('fails none of 200 requests in flight, on kept-alive and new connections', async () => {
     let held: (() => void)[] = []
     const backend = await httpBackend((_request, response) => void held.push(() => response.end('ok')))
-    const { port, reload } = await startGateway(httpConfig([backend.port]))
+    const { port, reload } = await startInProcess(httpConfig([backend.port]))
     const agent = new Agent({ keepAlive: true })
     const get = (keepAlive: boolean): Promise<number> =>
       new Promise((resolve, reject) => {
@@ -40,7 +40,7 @@ describe('a reload', () => {
 
   it('that is refused changes nothing and says everything that is wrong', async () => {
     const backend = await echoBackend()
-    const { port, reload } = await startGateway(httpConfig([backend.port]))
+    const { port, reload } = await startInProcess(httpConfig([backend.port]))
     const bad = httpConfig([backend.port], { routes: { all: { upstream: 'ap' } }, listeners: { web: { prot: 1 } } })
     await expect(reload(bad)).rejects.toThrow(ConfigError)
     await expect(reload(bad)).rejects.toMatchObject({ problems: { length: 2 } })
@@ -51,7 +51,7 @@ describe('a reload', () => {
 
   it('whose plugin does not build keeps the old configuration', async () => {
     const backend = await echoBackend()
-    const { port, reload } = await startGateway(httpConfig([backend.port]), {
+    const { port, reload } = await startInProcess(httpConfig([backend.port]), {
       'plugins/broken/index.ts': 'export default {\n  name: "broken",\n',
     })
     const bad = httpConfig([backend.port], {
@@ -73,7 +73,7 @@ describe('a reload', () => {
   it('whose listener cannot be bound keeps the old configuration', async () => {
     const backend = await echoBackend()
     const occupied = await tcpBackend(() => {})
-    const { port, reload } = await startGateway(httpConfig([backend.port]))
+    const { port, reload } = await startInProcess(httpConfig([backend.port]))
     const bad = httpConfig([backend.port], { listeners: { second: { address: '127.0.0.1', port: occupied.port } } })
     await expect(reload(bad)).rejects.toThrow(/listener "second" cannot listen/)
     expect((await send(port('web'), '/')).status).toBe(200)
@@ -81,7 +81,7 @@ describe('a reload', () => {
 
   it('closes a listener that is gone and opens one that is new', async () => {
     const backend = await echoBackend()
-    const { port, reload } = await startGateway(httpConfig([backend.port]))
+    const { port, reload } = await startInProcess(httpConfig([backend.port]))
     const before = port('web')
     await reload({
       listeners: { other: { address: '127.0.0.1', port: 0 } },
@@ -94,7 +94,7 @@ describe('a reload', () => {
 
   it('a thousand times leaves no listener, backend or sandbox behind', async () => {
     const backend = await echoBackend()
-    const { port, reload, gateway } = await startGateway(httpConfig([backend.port]))
+    const { port, reload, gateway } = await startInProcess(httpConfig([backend.port]))
     const app = gateway.snapshot.upstreams.get('app')!.backends[0]
     for (let i = 0; i < 200; i++) {
       await reload(httpConfig([backend.port], { routes: { all: { timeout: `${i + 1}s` } } }))
@@ -110,12 +110,12 @@ describe('a drain', () => {
     const backend = await httpBackend((_request, response) => {
       release = () => response.end('done')
     })
-    const { port, gateway } = await startGateway(httpConfig([backend.port]))
+    const { port, gateway, drain } = await startInProcess(httpConfig([backend.port]))
     let held = false
     const answer = send(port('web'), '/').finally(() => (held = true))
     await until('the request to be under way', () => gateway.active === 1)
     const web = port('web')
-    const drained = gateway.drain()
+    const drained = drain()
     await expect(open(web)).rejects.toThrow(/ECONNREFUSED/)
     expect(held).toBe(false)
     await until('the backend to be asked', () => {
@@ -129,7 +129,7 @@ describe('a drain', () => {
 
   it('ends what is left at its deadline', async () => {
     const backend = await httpBackend(() => {})
-    const { port, gateway } = await startGateway({
+    const { port, gateway, drain } = await startInProcess({
       ...(httpConfig([backend.port]) as object),
       drain: '100ms',
     })
@@ -138,7 +138,7 @@ describe('a drain', () => {
       () => 'ended',
     )
     await until('the request to be under way', () => gateway.active === 1)
-    await gateway.drain()
+    await drain()
     expect(await answer).toBe('ended')
   })
 })

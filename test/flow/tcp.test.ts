@@ -85,7 +85,10 @@ describe('a tcp listener', () => {
   it('spreads connections by the balance of the upstream', async () => {
     const one = await tcpBackend((socket) => void socket.write('1'))
     const two = await tcpBackend((socket) => void socket.write('2'))
-    const { port } = await startGateway(tcpConfig([one.port, two.port], { balance: 'least-connections' }))
+    const { port } = await startGateway(
+      // Each worker counts its own connections.
+      tcpConfig([one.port, two.port], { balance: 'least-connections' }, { workers: 1 }),
+    )
     const first = async (): Promise<string> => {
       const socket = await open(port('db'))
       return new Promise((resolve) => socket.once('data', (chunk: Buffer) => resolve(chunk.toString())))

@@ -4,18 +4,18 @@ import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Gateway } from '../../core/gateway.ts'
 import { startGateway as start } from '../../core/start.ts'
+import { postern } from './process.ts'
 import { until } from './until.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 
 export interface TestGateway {
-  readonly gateway: Gateway
   /** Folder of the configuration. */
   readonly folder: string
-  /** Every line logged so far. */
-  readonly log: Record<string, unknown>[]
+  /** Every record logged so far. */
+  readonly log: readonly Record<string, unknown>[]
   port(listener: string): number
-  /** Writes another configuration and reloads. */
+  /** Writes another configuration and reloads; rejects with why it was refused. */
   reload(config: Json): Promise<void>
   /** Waits for a log record. */
   record(matches: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
@@ -32,20 +32,61 @@ export function gatewayFolder(config: Json, files: Record<string, string> = {}):
   return folder
 }
 
-/** Starts a gateway in this process; closed when the test is over. */
+/**
+ * Runs `postern` with its defaults and, unless the configuration says otherwise, two workers; ended when the test is over.
+ */
 export async function startGateway(
   config: Json,
   files: Record<string, string> = {},
   env: NodeJS.ProcessEnv = {},
 ): Promise<TestGateway> {
+  const withWorkers = (one: Json): Json => ({ workers: 2, ...(one as object) }) as Json
+  const folder = gatewayFolder(withWorkers(config), files)
+  const process = postern(['run', '-c', join(folder, 'gateway.json')], { env })
+  const ports = new Map<string, number>()
+  const learnPorts = async (): Promise<void> => {
+    await until(
+      () => `the start: ${process.stderr()}${process.stdout()}`,
+      () => process.stderr().includes('postern: ready'),
+      60_000,
+    )
+    for (const [, name, port] of process.stderr().matchAll(/listener "([^"]+)".* port (\d+)/g))
+      ports.set(name!, Number(port))
+  }
+  await learnPorts()
+  return {
+    folder,
+    get log() {
+      return process.log()
+    },
+    port: (listener) => ports.get(listener) ?? 0,
+    reload: async (next) => {
+      const isAnswer = ({ msg }: Record<string, unknown>): boolean =>
+        msg === 'reloaded' || String(msg).startsWith('reload refused')
+      const before = process.log().filter(isAnswer).length
+      writeFileSync(join(folder, 'gateway.json'), JSON.stringify(withWorkers(next)))
+      process.child.kill('SIGHUP')
+      const answer = await until('the reload', () => process.log().filter(isAnswer)[before], 60_000)
+      if (answer.msg !== 'reloaded') throw new Error((answer.problems as string[]).join('\n'))
+    },
+    record: process.record,
+  }
+}
+
+/** A gateway in this process, for what can only be seen from within; closed when the test is over. */
+export async function startInProcess(
+  config: Json,
+  files: Record<string, string> = {},
+): Promise<TestGateway & { readonly gateway: Gateway; readonly drain: () => Promise<void> }> {
   const folder = gatewayFolder(config, files)
   const log: Record<string, unknown>[] = []
   const stream = { write: (line: string): void => void log.push(JSON.parse(line) as Record<string, unknown>) }
-  const running = await start({ config: join(folder, 'gateway.json'), env, log: stream })
+  const running = await start({ config: join(folder, 'gateway.json'), env: {}, log: stream })
   const { gateway } = running
   onTestFinished(() => running.close())
   return {
     gateway,
+    drain: running.drain,
     folder,
     log,
     port: (listener) => gateway.port(listener) ?? 0,

@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest'
 import { until } from './until.ts'
 
 const main = join(import.meta.dirname, '../../core/main.ts')
+const cache = join(import.meta.dirname, '../../node_modules/.cache/postern-tests')
 
 export interface PosternProcess {
   readonly child: ChildProcess
@@ -29,7 +30,8 @@ export function postern(
   const child = spawn(process.execPath, ['--no-node-snapshot', main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    // Compiled code is shared by all the processes of all tests.
+    env: { ...process.env, NODE_COMPILE_CACHE: cache, ...options.env },
   })
   let stdout = ''
   let stderr = ''

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { echoBackend, tcpBackend } from '../helpers/backend.ts'
 import { open, send } from '../helpers/client.ts'
-import { httpConfig, type Json, startGateway, type TestGateway } from '../helpers/gateway.ts'
+import { httpConfig, type Json, startInProcess, type TestGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
 /** Leaves its mark where it runs, sets and removes what its options say, replies when told to. */
@@ -41,9 +41,9 @@ export default definePlugin({
 
 type Options = { readonly [name: string]: Json }
 
-async function gateway(policies: readonly Options[]): Promise<TestGateway> {
+async function gateway(policies: readonly Options[]): ReturnType<typeof startInProcess> {
   const backend = await echoBackend()
-  return startGateway(
+  return startInProcess(
     httpConfig([backend.port], {
       routes: { all: { policies: policies.map(({ as }) => as as string) } },
       policies: Object.fromEntries(policies.map((options) => [options.as as string, { plugin: 'tracer', options }])),
@@ -124,7 +124,7 @@ describe('a trigger', () => {
     const policies = { p: { plugin: 'tracer', options: { as: 'p', paths: ['/nowhere'], headers: ['x-none'] } } }
     const listeners = { web: { protocol: 'tcp', address: '127.0.0.1', port: 0, policies: ['p'] } }
     const routes = { all: { listener: 'web', upstream: 'app' } }
-    const running = await startGateway(
+    const running = await startInProcess(
       { listeners, routes, upstreams, policies },
       { 'plugins/tracer/index.ts': tracer },
     )

@@ -4,7 +4,7 @@ import { createServer as createTcpServer, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import type { HealthConfig } from '../../core/config/types.ts'
 import { Backend } from '../../core/upstream/backend.ts'
-import { HealthCheck } from '../../core/upstream/health.ts'
+import { HealthCheck, type HealthListener } from '../../core/upstream/health.ts'
 import { backendConfig, healthConfig } from './configs.ts'
 import { listen, until } from './sockets.ts'
 
@@ -38,7 +38,8 @@ async function application(answer: (request: IncomingMessage, response: ServerRe
 function watch(port: number, health: Partial<HealthConfig>) {
   const backend = new Backend('app', backendConfig(`127.0.0.1:${port}`))
   const changes: [healthy: boolean, why: string][] = []
-  const check = new HealthCheck(backend, healthConfig(health), (_, healthy, why) => changes.push([healthy, why]))
+  const onHealth: HealthListener = (_, healthy, why) => changes.push([healthy, why])
+  const check = new HealthCheck(backend, healthConfig(health), { onHealth })
   endings.push(() => check.stop())
   return { backend, changes, check }
 }

@@ -18,7 +18,9 @@ afterEach(async () => {
 /** A registry, and a short way to put one upstream "app" in force. */
 function setUp() {
   const events: string[] = []
-  const registry = new UpstreamRegistry((backend, healthy) => events.push(`${backend.upstream} ${healthy}`))
+  const registry = new UpstreamRegistry({
+    onHealth: (backend, healthy) => events.push(`${backend.upstream} ${healthy}`),
+  })
   endings.push(() => registry.close())
   function use(config: UpstreamConfig): Upstream {
     const { upstreams, commit } = registry.prepare({ app: config })

@@ -1,14 +1,16 @@
+import type { Health } from '../../../sdk/health.ts'
 import type { Reply } from '../../../sdk/reply.ts'
-import type { HookName } from '../../hooks/points.ts'
+import { type HookName, points } from '../../hooks/points.ts'
 import { escapeText, op, UNIT } from '../wire.ts'
 import { writeBody } from './body.ts'
 import type { GuestCall } from './call.ts'
 import type { ContextView } from './context.ts'
+import { text } from './text.ts'
 
 /** Turns what a hook returned into an operation, or throws an error that says what it should have returned. */
 export function writeResult(call: GuestCall, context: ContextView, result: unknown): void {
   const { hook } = call.binding
-  if (result === undefined || result === null || hook === 'onClose') return
+  if (result === undefined || result === null || points[hook].kind === 'observe') return
   if (hook === 'selectBackend') {
     const index = context.backends.indexOf(result as never)
     if (index === -1) throw new TypeError('selectBackend must return one of `backends`, or nothing')
@@ -19,7 +21,24 @@ export function writeResult(call: GuestCall, context: ContextView, result: unkno
     writeBody(call, `what ${hook} returns`, result)
     return
   }
-  call.append(encodeReply(hook, result))
+  if (hook === 'checkHealth') writeHealth(call, result)
+  else call.append(encodeReply(hook, result))
+}
+
+/** Strict: a verdict that is misspelt would leave a sick backend where it is. */
+function writeHealth(call: GuestCall, result: unknown): void {
+  const { healthy, weight, why, ...others } = result as Partial<Health>
+  const [other] = Object.keys(others)
+  if (typeof healthy !== 'boolean' || other !== undefined) {
+    const lack = other === undefined ? 'without `healthy: true` or `false`' : `with "${other.slice(0, 40)}"`
+    const found = typeof result === 'object' ? `an object ${lack}` : describe(result)
+    throw new TypeError(`checkHealth must return nothing or { healthy, weight, why }, not ${found}`)
+  }
+  if (weight !== undefined && !(Number.isInteger(weight) && weight >= 1 && weight <= 1_000)) {
+    throw new RangeError(`weight must be a whole number from 1 to 1,000, not ${String(weight)}`)
+  }
+  const share = weight === undefined ? undefined : String(weight)
+  call.write(op.health, healthy ? '1' : '', share, why === undefined ? undefined : text('why', why).slice(0, 500))
 }
 
 function encodeReply(hook: HookName, result: unknown): string {
