@@ -34,10 +34,7 @@ export class Log implements FlowLog {
 
   constructor(stream?: DestinationStream) {
     this.#destination = stream ?? standardOutput()
-    this.#pino = pino(
-      { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level } },
-      this.#destination,
-    )
+    this.#pino = pino({ base: null, timestamp, formatters: { level } }, this.#destination)
   }
 
   /** Takes over what a new configuration says of logging. */
@@ -190,6 +187,19 @@ function standardOutput(): DestinationStream {
   // A reader that went away must not end the gateway; there is nobody left to tell.
   stream.on('error', () => {})
   return stream
+}
+
+let lastTime = 0
+let lastStamp = ''
+
+/** Written once a millisecond: measured, a new date for each record was 4 % of the CPU time of a request. */
+function timestamp(): string {
+  const now = Date.now()
+  if (now !== lastTime) {
+    lastTime = now
+    lastStamp = `,"time":"${new Date(now).toISOString()}"`
+  }
+  return lastStamp
 }
 
 function level(label: string): { level: string } {

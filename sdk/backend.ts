@@ -7,7 +7,7 @@ export interface Backend {
   readonly id: string
   /** `host:port` as written in the configuration. */
   readonly address: string
-  /** Relative share of the traffic, 1 to 1,000. */
+  /** Relative share of the traffic, 1 to 1,000: as configured, or as a `checkHealth` hook measured it. */
   readonly weight: number
   /** Requests (L7) or connections (L4) under way on it, as this worker counts them. */
   readonly active: number

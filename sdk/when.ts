@@ -2,8 +2,8 @@
  * When the hooks of a policy run at all: judged by the gateway, without a call into the plugin. Every part that is given
  * must hold; inside a part one entry is enough. A policy whose trigger does not hold counts as having had its turn.
  *
- * It concerns `onRequest`, `onResponse`, and `selectBackend` and `onClose` on L7; `onConnect` and L4 connections know no
- * request, so there the hooks always run. Each hook is judged at its own turn, by the request as earlier policies have
+ * It concerns `onRequest`, `onResponse`, and `selectBackend` and `onClose` on L7; `onConnect`, `onDisconnect`,
+ * `checkHealth` and L4 connections know no request, so there the hooks always run. Each hook is judged at its own turn, by the request as earlier policies have
  * left it: a policy whose `onRequest` was skipped may find its `onResponse` called when a header came in between, and
  * the other way round. `request.state` tells the later hook whether the earlier one ran.
  *

@@ -84,11 +84,7 @@ function sees(what: string): string {
 }
 
 /** Refuses a policy where it could never do anything, and an upstream of the other protocol in its options. */
-export function checkAttachment(
-  { source, data, problems }: Draft,
-  attachment: Attachment,
-  facts: PolicyFacts,
-): void {
+export function checkAttachment({ source, data, problems }: Draft, attachment: Attachment, facts: PolicyFacts): void {
   const { policy, place, name, layer, path } = attachment
   if (layer === undefined) return
   const { hooks, name: plugin } = facts.plugin.manifest

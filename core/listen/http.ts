@@ -1,121 +1,102 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { PosternError } from '../errors.ts'
 import { Admission } from '../flow/admission.ts'
 import { asPosternError, problemOf } from '../flow/outcome.ts'
 import { RequestFlow } from '../flow/request.ts'
+import { Fields } from '../http1/fields.ts'
+import type { Malformed } from '../http1/malformed.ts'
+import { ServerConnection } from '../http1/server-connection.ts'
+import type { ServerExchange } from '../http1/server-exchange.ts'
+import type { ServerHandler } from '../http1/server-handler.ts'
 import type { FlowLog } from '../log.ts'
 import type { HttpPlan } from '../snapshot.ts'
 import { bind } from './bind.ts'
 import type { HttpConnection } from './exchange.ts'
 import type { BoundHandle, Listener } from './listener.ts'
-import { NodeExchange } from './node-exchange.ts'
 import { normalizeIp } from './trust.ts'
 
 /** Accepts HTTP/1.1 connections and gives each request to a flow under the plan of the moment. */
-export class HttpListener implements Listener {
+export class HttpListener implements Listener, ServerHandler {
   plan: HttpPlan
   active = 0
   readonly #log: FlowLog
   readonly #server: Server
-  readonly #connections = new WeakMap<Socket, Connection>()
-  /** Of the connections that are open. */
-  readonly #admissions = new Set<Admission>()
+  readonly #connections = new Set<ServerConnection>()
   #draining = false
   #onEmpty: (() => void) | undefined
 
   constructor(plan: HttpPlan, log: FlowLog) {
     this.plan = plan
     this.#log = log
-    const { head, keepAlive } = plan.config.timeouts
-    this.#server = createServer({
-      // The route table sees hosts before anything else does, and judges them more strictly.
-      requireHostHeader: false,
-      headersTimeout: head,
-      connectionsCheckingInterval: Math.min(1000, head),
-      requestTimeout: 0,
-      keepAliveTimeout: keepAlive,
-      maxHeaderSize: 32 * 1024,
-      noDelay: true,
-    })
-    this.#server.on('connection', (socket: Socket) => this.#accept(socket))
-    this.#server.on('request', (message: IncomingMessage, response: ServerResponse) => this.#request(message, response))
-    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#malformed(error, socket))
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
+  }
+
+  get timeouts(): { readonly head: number; readonly keepAlive: number } {
+    return this.plan.config.timeouts
   }
 
   #accept(socket: Socket): void {
-    const connection: Connection = {
+    const facts: Connection = {
       peerIp: normalizeIp(socket.remoteAddress ?? ''),
       peerPort: socket.remotePort ?? 0,
       localPort: socket.localPort ?? 0,
       scheme: 'http',
       admission: undefined,
     }
-    this.#connections.set(socket, connection)
+    const connection = new ServerConnection(socket, facts, this)
+    this.#connections.add(connection)
     const { steps } = this.plan.admission
-    if (steps.onConnect.length === 0 && steps.onDisconnect.length === 0) return
-    const admission = new Admission(connection, this.plan, this.#log)
-    connection.admission = admission
-    this.#admissions.add(admission)
-    socket.on('close', () => {
-      this.#admissions.delete(admission)
-      admission.end()
-    })
+    if (steps.onConnect.length + steps.onDisconnect.length > 0)
+      facts.admission = new Admission(facts, this.plan, this.#log)
   }
 
   replan(plan: HttpPlan): void {
     this.plan = plan
-    this.#server.headersTimeout = plan.config.timeouts.head
-    this.#server.keepAliveTimeout = plan.config.timeouts.keepAlive
   }
 
-  #request(message: IncomingMessage, response: ServerResponse): void {
-    const connection = this.#connections.get(message.socket)
-    if (connection === undefined) return
+  onRequest(exchange: ServerExchange): void {
+    const { admission } = exchange.connection as Connection
     this.active++
-    const exchange = new NodeExchange(message, response, connection, {
-      onOver: () => this.#over(message.socket),
-      isLast: () => this.#draining || connection.admission?.refusal !== undefined,
-    })
     const flow = new RequestFlow(exchange, this.plan, this.#log)
     exchange.owner = flow
-    const start = (): void => {
-      try {
-        const refusal = connection.admission?.refusal
-        if (refusal !== undefined) flow.refuse(refusal.result, refusal.policy)
-        else flow.start()
-      } catch (error) {
-        flow.crash(asPosternError(error))
-      }
-    }
-    if (connection.admission === undefined) start()
-    else connection.admission.whenDecided(start)
+    if (admission === undefined) this.#start(exchange, flow, undefined)
+    else admission.whenDecided(() => this.#start(exchange, flow, admission))
   }
 
-  #over(socket: Socket): void {
+  #start(exchange: ServerExchange, flow: RequestFlow, admission: Admission | undefined): void {
+    try {
+      const refusal = admission?.refusal
+      if (refusal === undefined) return flow.start()
+      exchange.makeLast()
+      flow.refuse(refusal.result, refusal.policy)
+    } catch (error) {
+      flow.crash(asPosternError(error))
+    }
+  }
+
+  onOver(): void {
     this.active--
-    if (!this.#draining) return
-    // Kept-alive by a response whose head left before the drain began.
-    if (!socket.destroyed) socket.end()
-    if (this.active === 0) this.#onEmpty?.()
+    if (this.#draining && this.active === 0) this.#onEmpty?.()
   }
 
-  /** What the parser refuses never becomes a request: it is answered and logged here. */
-  #malformed(cause: NodeJS.ErrnoException, socket: Socket): void {
-    if (cause.code === 'ECONNRESET' || !socket.writable) {
-      socket.destroy()
-      return
-    }
-    const error = explain(cause)
+  onCrash(exchange: ServerExchange, error: unknown): void {
+    ;(exchange.owner as RequestFlow).crash(asPosternError(error))
+  }
+
+  onMalformed(connection: ServerConnection, { problem, status }: Malformed): void {
+    const error = new PosternError('DPE', problem, { status })
     const reply = problemOf(error, '')
-    const head = reply.headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
-    socket.end(
-      `HTTP/1.1 ${reply.status} ${reply.reason}\r\n${head}content-length: ${Buffer.byteLength(reply.body)}\r\n` +
-        `connection: close\r\n\r\n${reply.body}`,
-      // Bytes still unread would turn the close into a reset and take the answer with them.
-      () => socket.resume().setTimeout(1000, () => socket.destroy()),
-    )
-    this.#log.malformed(this.plan.name, this.#connections.get(socket)?.peerIp ?? '', error)
+    connection.refuse(reply.status, reply.reason, new Fields(reply.headers.flat()), Buffer.from(reply.body))
+    this.#log.malformed(this.plan.name, connection.facts.peerIp, error)
+  }
+
+  onClose(connection: ServerConnection): void {
+    this.#connections.delete(connection)
+    this.#leave(connection)
+  }
+
+  #leave({ facts }: ServerConnection): void {
+    ;(facts as Connection).admission?.end()
   }
 
   open(socket?: BoundHandle): Promise<void> {
@@ -130,7 +111,7 @@ export class HttpListener implements Listener {
   drain(): Promise<void> {
     this.#draining = true
     this.#server.close()
-    this.#server.closeIdleConnections()
+    for (const connection of this.#connections) connection.drain()
     return new Promise((resolve) => {
       if (this.active === 0) resolve()
       else this.#onEmpty = resolve
@@ -140,23 +121,15 @@ export class HttpListener implements Listener {
   close(): void {
     this.#draining = true
     this.#server.close()
-    this.#server.closeAllConnections()
-    // The sockets tell of it later, when the sandbox takes no calls any more.
-    for (const admission of this.#admissions) admission.end()
+    for (const connection of this.#connections) {
+      connection.abort()
+      // The socket tells of it later, when the sandbox takes no calls any more.
+      this.#leave(connection)
+    }
   }
 }
 
 interface Connection extends HttpConnection {
   /** Set when the listener's policies judge connections. */
   admission: Admission | undefined
-}
-
-function explain(cause: NodeJS.ErrnoException): PosternError {
-  if (cause.code === 'HPE_HEADER_OVERFLOW') {
-    return new PosternError('DPE', 'the request head is larger than 32 KB', { cause, status: 431 })
-  }
-  if (cause.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return new PosternError('DPE', 'the request head took too long to arrive', { cause, status: 408 })
-  }
-  return new PosternError('DPE', cause.message, { cause })
 }

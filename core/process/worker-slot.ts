@@ -143,7 +143,6 @@ export class WorkerSlot {
     this.#leading = false
     for (const resolve of this.#onEnd.splice(0)) resolve()
     if (host.stopping) return
-    host.shared.blame(report, suspects)
     const delay = this.#delay()
     const facts = { slot: this.#index, pid: worker.pid, code, signal, restartIn: delay }
     host.log.error('worker died', {
@@ -151,6 +150,7 @@ export class WorkerSlot {
       report: report.trim() || undefined,
       suspects: suspects.map(({ policy }) => policy),
     })
+    host.shared.blame(report, suspects)
     host.onServing()
     if (delay === 0) return void this.#startAgain()
     // What waits here would wait for as long.

@@ -6,7 +6,7 @@ import type { HookName } from '../../core/hooks/points.ts'
 import type { Policy } from '../../core/hooks/policy.ts'
 import { compileWrites, writeBounds } from '../../core/hooks/writes.ts'
 import { Fields } from '../../core/http1/fields.ts'
-import { op } from '../../core/sandbox/wire.ts'
+import { ABSENT, op } from '../../core/sandbox/wire.ts'
 
 interface Flow extends WritableFlow {
   readonly requestFields: Fields
@@ -44,7 +44,13 @@ function refusal(hook: HookName, writes: readonly string[], ...operations: strin
   // One that would do comes first: all or none.
   const sound = hook === 'onResponse' ? [op.setResponseHeader, 'x-first', '1'] : [op.setHeader, 'x-first', '1']
   const scopes = ['header:x-first', 'response.header:x-first', ...writes]
-  const result = apply(untouched, hook, scopes, ...(hook === 'selectBackend' ? [] : [sound]), ...operations)
+  const result = apply(
+    untouched,
+    hook,
+    scopes,
+    ...(hook === 'selectBackend' || hook === 'checkHealth' ? [] : [sound]),
+    ...operations,
+  )
   expect(result).toBeInstanceOf(PosternError)
   expect((result as PosternError).outcome).toBe('PE:tester')
   expect(untouched).toMatchObject({ consumer: undefined, upstream: undefined, states: [undefined] })
@@ -188,10 +194,23 @@ describe('what a hook cannot do is refused', () => {
     ['selectBackend', [op.reply, '200', '', ''], 'selectBackend cannot reply'],
     ['onRequest', [op.reply, '101', '', ''], "a reply's status must be 200 to 599"],
     ['onRequest', [op.reply, '2e2.5', '', ''], "a reply's status must be 200 to 599"],
+    ['selectBackend', [op.health, '1', ABSENT, ABSENT], 'selectBackend is not asked for the health of a backend'],
+    ['checkHealth', [op.health, '1', '0', ABSENT], 'a weight must be 1 to 1,000'],
+    ['checkHealth', [op.health, '1', '1001', ABSENT], 'a weight must be 1 to 1,000'],
+    ['checkHealth', [op.health, '1', '1e2', ABSENT], 'a weight must be 1 to 1,000'],
+    ['checkHealth', [op.reply, '200', '', ''], 'checkHealth cannot reply'],
+    ['checkHealth', [op.backend, '0'], 'not one of the backends offered'],
     ['onRequest', ['?', 'x'], 'unknown operation'],
   ] as const)('%s %j', (hook, operation, expected) => {
     expect(refusal(hook, all, [...operation])).toBe(expected)
   })
+})
+
+test('a verdict is what it says, and its reason is bounded', () => {
+  const says = (...operation: string[]) => apply(flow(), 'checkHealth', [], [op.health, ...operation])
+  expect(says('1', '1000', ABSENT)).toEqual({ healthy: true, weight: 1_000 })
+  expect(says('', ABSENT, 'gone')).toEqual({ healthy: false, why: 'gone' })
+  expect(says('', ABSENT, 'x'.repeat(2_000))).toEqual({ healthy: false, why: 'x'.repeat(500) })
 })
 
 test('what is declared is done, in order', () => {

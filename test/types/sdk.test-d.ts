@@ -94,6 +94,36 @@ definePlugin({
 })
 
 definePlugin({
+  name: 'a-probe-is-about-a-backend',
+  needs: ['fetch'],
+  async checkHealth({ backend, fetch, ...context }) {
+    same<typeof backend, Backend>()
+    // @ts-expect-error no connection
+    context.client
+    const { status } = await fetch(`http://${backend.address}/`)
+    return status === 503 ? undefined : { healthy: status === 200, weight: backend.weight }
+  },
+})
+
+definePlugin({
+  name: 'a-verdict-says-whether',
+  // @ts-expect-error healthy or not?
+  checkHealth: () => ({ weight: 3 }),
+})
+
+definePlugin({
+  name: 'the-end-of-a-connection',
+  reads: ['client.ip'],
+  onDisconnect({ state, client, connection, ...context }) {
+    same<typeof state, string | undefined>()
+    same<typeof client.ip, string>()
+    same<typeof connection.listener, Undeclared<"add 'listener' to reads">>()
+    // @ts-expect-error no request
+    context.request
+  },
+})
+
+definePlugin({
   name: 'scopes-are-checked',
   // @ts-expect-error no such field
   reads: ['header'],

@@ -152,6 +152,25 @@ test('the balance keeps its place over a reload, unless its kind changes', () =>
   expect(ports(use(upstreamConfig([a, b], { balance: 'least-connections' })), 1)).toEqual([1001])
 })
 
+test('believes what another process found out, as long as health is checked and not by itself', () => {
+  const { registry, use, events } = setUp()
+  registry.probe(false)
+  const health = healthConfig()
+  // Heard before the backend is there: a worker is told of the others' findings before it has a configuration.
+  registry.hear('app', a.address, { healthy: false, weight: 7 })
+  const [first, second] = use(upstreamConfig([{ ...a, weight: 3 }, b], { health })).backends
+  expect(first).toMatchObject({ healthy: false, weight: 7 })
+  expect(second).toMatchObject({ healthy: true, weight: 1 })
+  use(upstreamConfig([{ ...a, weight: 4 }, b], { health }))
+  expect(first).toMatchObject({ healthy: false, weight: 7 })
+  registry.hear('app', a.address, { healthy: true })
+  expect(first).toMatchObject({ healthy: true, weight: 4 })
+  registry.hear('app', a.address, { healthy: false, weight: 7 })
+  use(upstreamConfig([{ ...a, weight: 4 }, b]))
+  expect(first).toMatchObject({ healthy: true, weight: 4 })
+  expect(events).toEqual([])
+})
+
 test('close ends probes and pools', async () => {
   const { registry, use } = setUp()
   const { address, sockets } = await probed()

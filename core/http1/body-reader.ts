@@ -1,0 +1,69 @@
+import { ChunkedReader } from './chunked-reader.ts'
+import type { Fields } from './fields.ts'
+import { CHUNKED, type Framing, UNTIL_CLOSE } from './framing.ts'
+import type { Malformed } from './malformed.ts'
+import type { ReceiveBuffer } from './receive-buffer.ts'
+
+/** Reads the bodies of one connection, one after the other, each by its framing. Used again, never made per message. */
+export class BodyReader {
+  /** What the last `read` found: a view of what arrived; `undefined` when it found no data. */
+  piece: Buffer | undefined
+  /** Whether the body is complete; true when there is none. */
+  done = true
+  problem: Malformed | undefined
+  /** Set when a chunked body is done and had any. */
+  trailers: Fields | undefined
+  #framing: Framing = 0
+  #left = 0
+  #chunked: ChunkedReader | undefined
+
+  start(framing: Framing): void {
+    this.#framing = framing
+    this.#left = framing
+    this.done = framing === 0
+    this.piece = undefined
+    this.problem = undefined
+    this.trailers = undefined
+    if (framing !== CHUNKED) return
+    this.#chunked ??= new ChunkedReader()
+    this.#chunked.start()
+  }
+
+  /** Bytes still to come; `undefined` when nobody knows. */
+  get left(): number | undefined {
+    if (this.done) return 0
+    return this.#framing > 0 ? this.#left : undefined
+  }
+
+  /** Consumes at most one piece of data and what frames it. */
+  read(input: ReceiveBuffer): void {
+    if (this.#framing === CHUNKED) this.#readChunked(this.#chunked!, input)
+    else if (this.#framing === UNTIL_CLOSE) this.#take(input, input.length)
+    else {
+      const size = Math.min(this.#left, input.length)
+      this.#left -= size
+      this.done = this.#left === 0
+      this.#take(input, size)
+    }
+  }
+
+  /** The other side has ended the connection. True when that ends the body as it should. */
+  close(): boolean {
+    if (this.#framing === UNTIL_CLOSE) this.done = true
+    return this.done
+  }
+
+  #take(input: ReceiveBuffer, size: number): void {
+    const { bytes, at } = input
+    this.piece = at === 0 && size === bytes.length ? bytes : bytes.subarray(at, at + size)
+    input.at = at + size
+  }
+
+  #readChunked(chunked: ChunkedReader, input: ReceiveBuffer): void {
+    chunked.read(input)
+    this.piece = chunked.piece
+    this.problem = chunked.problem
+    this.done = chunked.done
+    this.trailers = chunked.trailers
+  }
+}

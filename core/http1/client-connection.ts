@@ -1,0 +1,294 @@
+import type { Socket } from 'node:net'
+import { type OutcomeCode, PosternError } from '../errors.ts'
+import type { ClientExchange } from './client-exchange.ts'
+import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
+import type { ConnectionPool } from './connection-pool.ts'
+import { encodeRequestHead } from './encode-head.ts'
+import type { Fields } from './fields.ts'
+import { CHUNKED, parseLength, UNTIL_CLOSE } from './framing.ts'
+import { Malformed } from './malformed.ts'
+import { MessageWriter } from './message-writer.ts'
+import type { ResponseHead } from './parse-head.ts'
+import { ResponseReader } from './response-reader.ts'
+import { WheelTimer } from './timer-wheel.ts'
+
+/** How long a connection waits for its next request when the backend does not say how long it would, ms. */
+const idleLimit = 4000
+
+/** How much sooner than the backend says, ms: a request must not meet its FIN on the way. */
+const idleMargin = 1000
+
+/** How long the backend may think about an `Expect: 100-continue` before the body is sent all the same, ms. */
+const expectLimit = 1000
+
+/**
+ * A connection to a backend: one exchange at a time. It goes back to the pool only when request and response were both
+ * complete, nothing came after the response, and both sides mean to go on; whatever else happens closes it.
+ */
+export class ClientConnection {
+  readonly #socket: Socket
+  readonly #pool: ConnectionPool
+  readonly #writer: MessageWriter
+  readonly #reader = new ResponseReader()
+  readonly #timer = new WheelTimer(this)
+  exchange: ClientExchange | undefined
+  #headSeen = false
+  #persistent = false
+  #awaitsContinue = false
+  #idleLimit = idleLimit
+  #pumping = false
+  #halted = false
+  #released = false
+  /** The other side has ended, or the connection is broken, with what was the matter. */
+  #ended = false
+  #cause: NodeJS.ErrnoException | undefined
+
+  /** Takes a socket as `connectTo` gives it. */
+  constructor(socket: Socket, pool: ConnectionPool) {
+    this.#socket = socket
+    this.#pool = pool
+    this.#writer = new MessageWriter(socket)
+    socket.on('data', this.#onData)
+    socket.on('drain', this.#onDrain)
+    socket.on('end', this.#onEnd)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onEnd)
+  }
+
+  /** Whether an idle connection can carry a request, as far as anyone can tell. */
+  get usable(): boolean {
+    return !this.#ended && !this.#socket.destroyed && this.#socket.readableLength === 0
+  }
+
+  // ── the request ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sends the request; small ones leave in one write, the body included. */
+  begin(exchange: ClientExchange): void {
+    this.#timer.disarm()
+    if (exchange.over) return this.#keep()
+    // Its end may have been on the way to us when it was chosen. Not a byte was sent, so another one can take its place.
+    if (!this.usable) return exchange.connect()
+    const { method, target, fields, hasBody, upgrade } = exchange.request
+    const declared = fields.get('content-length')
+    const framing = hasBody ? ((declared === undefined ? undefined : parseLength(declared)) ?? CHUNKED) : 0
+    this.exchange = exchange
+    this.#headSeen = false
+    this.#reader.start()
+    this.#writer.begin(encodeRequestHead(method, target, fields, framing, upgrade), framing)
+    this.#awaitsContinue = hasBody && fields.get('expect')?.toLowerCase() === '100-continue'
+    if (!hasBody) exchange.end()
+    try {
+      exchange.owner.onConnected()
+      if (exchange.over || exchange.sent) return
+      if (this.#awaitsContinue) this.#timer.arm(expectLimit)
+      else exchange.owner.onBodyWanted()
+    } catch (error) {
+      this.#crashed(error)
+    }
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.#writer.write(chunk)
+  }
+
+  end(trailers: Fields | undefined): void {
+    if (this.#writer.end(trailers)) return
+    // Only a fault of ours gets here: a client whose body ends early is told by the listener's side.
+    const error = new PosternError('GE', "the request's body is not as long as announced")
+    process.nextTick(() => this.#fail(error))
+  }
+
+  readonly #onDrain = (): void => {
+    const { exchange } = this
+    if (exchange === undefined || exchange.sent) return
+    try {
+      exchange.owner.onBodyWanted()
+    } catch (error) {
+      this.#crashed(error)
+    }
+  }
+
+  #continue(): void {
+    if (!this.#awaitsContinue) return
+    this.#awaitsContinue = false
+    this.#timer.disarm()
+    this.#onDrain()
+  }
+
+  // ── the response ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  readonly #onData = (chunk: Buffer): void => {
+    // Bytes that nobody asked for: they must not be the answer to the next request.
+    if (this.exchange === undefined) return this.destroy()
+    this.#reader.input.push(chunk)
+    this.pump()
+  }
+
+  /** Does what can be done with what has arrived; nothing while the owner pauses, not even failing. Steps never nest. */
+  pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      while (this.exchange !== undefined && !this.exchange.paused && this.#step(this.exchange));
+    } catch (error) {
+      this.#crashed(error)
+    } finally {
+      this.#pumping = false
+    }
+    if (this.#reader.input.length === 0) this.#reader.input.release()
+    this.adjustFlow()
+  }
+
+  /** Lets the backend send, or not, whichever the owner wants. */
+  adjustFlow(): void {
+    const halt = this.exchange?.paused ?? false
+    if (halt === this.#halted || this.#released) return
+    this.#halted = halt
+    if (halt) this.#socket.pause()
+    else this.#socket.resume()
+  }
+
+  #step(exchange: ClientExchange): boolean {
+    const { body, input } = this.#reader
+    if (!this.#headSeen) return this.#takeHead(exchange)
+    if (body.done) return this.#complete(exchange)
+    if (input.length === 0) return this.#ended && this.#takeEnd()
+    body.read(input)
+    if (body.problem !== undefined) return this.#malformed(body.problem)
+    if (body.piece !== undefined) exchange.owner.onData(body.piece)
+    return true
+  }
+
+  #takeHead(exchange: ClientExchange): boolean {
+    const head = this.#reader.nextHead(exchange.request.method)
+    if (head === undefined) return this.#ended && this.#takeEnd()
+    if (head instanceof Malformed) return this.#malformed(head)
+    const { status, reason, fields } = head
+    if (status === 101) return this.#switch(exchange, head)
+    if (status < 200) {
+      exchange.owner.onInterim?.(status, fields)
+      if (status === 100) this.#continue()
+      return true
+    }
+    this.#headSeen = true
+    this.#timer.disarm()
+    this.#awaitsContinue = false
+    this.#persistent = this.#judge(head, exchange)
+    exchange.owner.onHead(status, reason, fields)
+    return true
+  }
+
+  /** Whether the backend means to go on after this response. */
+  #judge({ version, status, fields, framing }: ResponseHead, exchange: ClientExchange): boolean {
+    if (framing === UNTIL_CLOSE || !isPersistent(version, connectionOptions(fields))) return false
+    const timeout = /(?:^|[ ,])timeout=(\d{1,6})/i.exec(fields.get('keep-alive') ?? '')
+    this.#idleLimit = timeout === null ? idleLimit : Math.max(0, Number(timeout[1]) * 1000 - idleMargin)
+    // A body where there must not be one would be read as the next response.
+    const empty = status === 204 && exchange.request.method !== 'HEAD'
+    return !empty || (!fields.has('transfer-encoding') && (fields.get('content-length') ?? '0') === '0')
+  }
+
+  #complete(exchange: ClientExchange): boolean {
+    const whole = exchange.sent && this.#persistent && !this.#ended && this.#reader.input.length === 0
+    exchange.trailers = this.#reader.body.trailers
+    exchange.over = true
+    this.exchange = undefined
+    if (whole) this.#keep()
+    else this.destroy()
+    exchange.owner.onEnd()
+    return false
+  }
+
+  #keep(): void {
+    this.exchange = undefined
+    this.adjustFlow()
+    if (this.#idleLimit > 0 && this.usable && this.#pool.put(this)) this.#timer.arm(this.#idleLimit)
+    else this.destroy()
+  }
+
+  /** RFC 9110 §7.8: only what was asked for, and what the answer itself calls an upgrade, is a tunnel. */
+  #switch(exchange: ClientExchange, { fields }: ResponseHead): boolean {
+    const { owner, request } = exchange
+    const asked = request.upgrade?.toLowerCase()
+    const agreed = asked !== undefined && fields.get('upgrade')?.toLowerCase() === asked
+    if (!agreed || (connectionOptions(fields) & UPGRADE) === 0 || owner.onUpgrade === undefined) {
+      return this.#malformed(new Malformed('the backend switches protocols, but not to what it was asked for'))
+    }
+    exchange.over = true
+    this.exchange = undefined
+    owner.onUpgrade(fields, this.#release())
+    return false
+  }
+
+  #release(): Socket {
+    const socket = this.#socket
+    const { input } = this.#reader
+    this.#timer.disarm()
+    socket.off('data', this.#onData)
+    socket.off('drain', this.#onDrain)
+    socket.off('end', this.#onEnd)
+    socket.off('error', this.#onError)
+    socket.off('close', this.#onEnd)
+    socket.pause()
+    this.#released = true
+    if (input.length > 0) socket.unshift(input.bytes.subarray(input.at))
+    input.release()
+    return socket
+  }
+
+  // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  readonly #onError = (cause: NodeJS.ErrnoException): void => {
+    this.#cause = cause
+    this.#onEnd()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#ended = true
+    if (this.exchange === undefined) this.destroy()
+    else this.pump()
+  }
+
+  /** All that had arrived has been read. */
+  #takeEnd(): boolean {
+    if (this.#headSeen && this.#cause === undefined && this.#reader.body.close()) return true
+    const where = this.#headSeen ? 'in the middle of the response' : 'before the response'
+    if (this.#cause === undefined) return this.#failAs('UC', `the backend closed the connection ${where}`)
+    return this.#failAs('UR', `the backend's connection broke ${where}: ${this.#cause.code}`, this.#cause)
+  }
+
+  #malformed({ problem }: Malformed): boolean {
+    return this.#failAs('UPE', `the backend's response is malformed: ${problem}`)
+  }
+
+  #crashed(cause: unknown): void {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    this.#fail(cause instanceof PosternError ? cause : new PosternError('GE', message, { cause }))
+  }
+
+  #failAs(code: OutcomeCode, message: string, cause?: Error): boolean {
+    this.#fail(new PosternError(code, message, { cause }))
+    return false
+  }
+
+  #fail(error: PosternError): void {
+    const { exchange } = this
+    this.destroy()
+    exchange?.fail(error)
+  }
+
+  onTimeout(): void {
+    if (this.exchange === undefined) this.destroy()
+    else this.#continue()
+  }
+
+  /** Closes the connection; the exchange on it hears nothing more from here. */
+  destroy(): void {
+    this.exchange = undefined
+    this.#ended = true
+    this.#timer.disarm()
+    this.#reader.input.release()
+    this.#pool.remove(this)
+    this.#socket.destroy()
+  }
+}

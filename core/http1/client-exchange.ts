@@ -1,0 +1,93 @@
+import { PosternError } from '../errors.ts'
+import { connectTo } from '../upstream/connect.ts'
+import type { Forwarding } from '../upstream/forward.ts'
+import { ClientConnection } from './client-connection.ts'
+import type { ClientOwner, ClientRequest } from './client-owner.ts'
+import type { ConnectionPool } from './connection-pool.ts'
+import type { Fields } from './fields.ts'
+
+/**
+ * A request under way on a backend's connection. After its end every method does nothing: whatever an owner does too late
+ * cannot reach the next exchange.
+ */
+export class ClientExchange implements Forwarding {
+  readonly request: ClientRequest
+  readonly owner: ClientOwner
+  /** Of the response, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
+  trailers: Fields | undefined
+  paused = false
+  /** The request is complete. */
+  sent = false
+  /** The owner hears no more. */
+  over = false
+  connection: ClientConnection | undefined
+  readonly #pool: ConnectionPool
+  readonly #connectTimeout: number
+  #connecting: { cancel(): void } | undefined
+
+  constructor(request: ClientRequest, owner: ClientOwner, pool: ConnectionPool, connectTimeout: number) {
+    this.request = request
+    this.owner = owner
+    this.#pool = pool
+    this.#connectTimeout = connectTimeout
+  }
+
+  /** Goes out on a connection that stands, once the caller has returned. */
+  use(connection: ClientConnection): void {
+    this.connection = connection
+    process.nextTick(begin, this)
+  }
+
+  /** Goes out on a new connection. */
+  connect(): void {
+    this.connection = undefined
+    this.#connecting = connectTo(this.#pool.backend, this.#connectTimeout, (error, socket) => {
+      this.#connecting = undefined
+      if (socket === undefined) return this.fail(error ?? new PosternError('GE', 'no socket'))
+      this.connection = new ClientConnection(socket, this.#pool)
+      this.connection.begin(this)
+    })
+  }
+
+  fail(error: PosternError): void {
+    if (this.over) return
+    this.over = true
+    this.owner.onFail(error)
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.over || this.sent) return true
+    return this.connection?.write(chunk) ?? false
+  }
+
+  /** The request's body is complete; trailers go out when it is chunked. */
+  end(trailers?: Fields): void {
+    if (this.over || this.sent || this.connection === undefined) return
+    this.sent = true
+    this.connection.end(trailers)
+  }
+
+  pause(): void {
+    if (this.over) return
+    this.paused = true
+    this.connection?.adjustFlow()
+  }
+
+  resume(): void {
+    if (this.over) return
+    this.paused = false
+    this.connection?.pump()
+  }
+
+  cancel(): void {
+    if (this.over) return
+    this.over = true
+    this.#connecting?.cancel()
+    // One that has not begun goes back to the pool.
+    if (this.connection?.exchange === this) this.connection.destroy()
+  }
+}
+
+function begin(exchange: ClientExchange): void {
+  exchange.connection!.begin(exchange)
+}

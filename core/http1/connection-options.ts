@@ -1,0 +1,31 @@
+import type { Fields } from './fields.ts'
+
+/** Bits of what a message says about its connection. */
+export const CLOSE = 1
+export const KEEP_ALIVE = 2
+export const UPGRADE = 4
+
+/** What the `Connection` lines of a message ask for, as bits; options that name fields are not among them. */
+export function connectionOptions({ list }: Fields): number {
+  let options = 0
+  for (let i = 0; i < list.length; i += 2) {
+    if (list[i] !== 'connection') continue
+    const value = list[i + 1]!
+    if (value === 'keep-alive') options |= KEEP_ALIVE
+    else if (value === 'close') options |= CLOSE
+    else for (const option of value.split(',')) options |= bitOf(option.trim().toLowerCase())
+  }
+  return options
+}
+
+/** Whether the connection may carry another exchange (RFC 9112 §9.3). */
+export function isPersistent(version: '1.0' | '1.1', options: number): boolean {
+  if ((options & CLOSE) !== 0) return false
+  return version === '1.1' || (options & KEEP_ALIVE) !== 0
+}
+
+function bitOf(option: string): number {
+  if (option === 'close') return CLOSE
+  if (option === 'keep-alive') return KEEP_ALIVE
+  return option === 'upgrade' ? UPGRADE : 0
+}

@@ -1,0 +1,70 @@
+import { STATUS_CODES } from 'node:http'
+import { encodeFields } from './encode-fields.ts'
+import type { Fields } from './fields.ts'
+import { CHUNKED, type Framing } from './framing.ts'
+import { httpDate } from './http-date.ts'
+
+/**
+ * The head of a request, up to the empty line.
+ *
+ * @param target path and query, judged before
+ * @param framing of the body that follows; 0 repeats a `content-length: 0` and adds none
+ * @param upgrade what the connection is asked to become
+ */
+export function encodeRequestHead(
+  method: string,
+  target: string,
+  fields: Fields,
+  framing: Framing,
+  upgrade: string | undefined,
+): string {
+  let head = method + ' ' + target + ' HTTP/1.1\r\n' + encodeFields(fields)
+  if (framing === CHUNKED) head += 'transfer-encoding: chunked\r\n'
+  else if (framing > 0 || fields.has('content-length')) head += 'content-length: ' + framing + '\r\n'
+  if (upgrade !== undefined) head += encodeUpgrade(upgrade)
+  // RFC 9110 §10.1.4: TE counts only when Connection names it.
+  else if (fields.has('te')) head += 'connection: te\r\n'
+  return head + '\r\n'
+}
+
+/**
+ * The head of a final response, up to the empty line; `Date` is added when it is missing.
+ *
+ * @param reason empty for the usual one
+ * @param length value of `content-length`; `undefined` writes none
+ * @param connection `close` or `keep-alive`, where the version of the client does not say it already
+ */
+export function encodeResponseHead(
+  status: number,
+  reason: string,
+  fields: Fields,
+  framing: Framing,
+  length: number | undefined,
+  connection: 'close' | 'keep-alive' | undefined,
+): string {
+  let head = statusLine(status, reason) + encodeFields(fields)
+  if (length !== undefined) head += 'content-length: ' + length + '\r\n'
+  else if (framing === CHUNKED) head += 'transfer-encoding: chunked\r\n'
+  if (!fields.has('date')) head += 'date: ' + httpDate() + '\r\n'
+  if (connection !== undefined) head += 'connection: ' + connection + '\r\n'
+  return head + '\r\n'
+}
+
+/** The head of an interim response (RFC 9110 §15.2): 100, 102, 103. */
+export function encodeInterimHead(status: number, fields: Fields | undefined): string {
+  return statusLine(status, '') + (fields === undefined ? '' : encodeFields(fields)) + '\r\n'
+}
+
+/** The answer that makes a tunnel of the connection (RFC 9110 §15.2.2). */
+export function encodeSwitchHead(protocol: string, fields: Fields): string {
+  return statusLine(101, '') + encodeFields(fields) + encodeUpgrade(protocol) + '\r\n'
+}
+
+function encodeUpgrade(protocol: string): string {
+  return 'connection: upgrade\r\nupgrade: ' + protocol.replace(/[^\t\x20-\x7e]/g, ' ') + '\r\n'
+}
+
+function statusLine(status: number, reason: string): string {
+  const clean = /^[\t\x20-\x7e\x80-\xff]*$/.test(reason) ? reason : ''
+  return 'HTTP/1.1 ' + status + ' ' + (clean || (STATUS_CODES[status] ?? '')) + '\r\n'
+}

@@ -1,0 +1,90 @@
+import type { Fields } from './fields.ts'
+import { Malformed } from './malformed.ts'
+
+/** Where a body ends: after so many bytes (0: there is none), or one of the constants below. */
+export type Framing = number
+
+/** Chunked transfer coding. */
+export const CHUNKED = -1
+/** With the connection; a response only. */
+export const UNTIL_CLOSE = -2
+/** Written only: no body follows, whatever the fields announce and whatever the owner writes. */
+export const NO_BODY = -3
+
+/** More digits than this do not fit a number exactly. */
+const maxDigits = 15
+
+const badLength = new Malformed('Content-Length is not a decimal number in its shortest form')
+const twoLengths = new Malformed('there is more than one Content-Length')
+const lengthAndCoding = new Malformed('there are both Content-Length and Transfer-Encoding')
+const badCoding = new Malformed('Transfer-Encoding is not "chunked"')
+const unknownCoding = new Malformed('Transfer-Encoding has a coding besides "chunked"', 501)
+const oldCoding = new Malformed('Transfer-Encoding in an HTTP/1.0 message')
+
+/**
+ * Where the body of a request ends (RFC 9112 §6.3). Whatever two readers could take differently is refused: repeated
+ * lengths even when equal, signs, lists, leading zeros, a length beside a coding, codings other than chunked.
+ */
+export function requestFraming(version: '1.0' | '1.1', fields: Fields): Framing | Malformed {
+  const framing = declared(version, fields)
+  return framing === undefined ? 0 : framing
+}
+
+/**
+ * Where the body of a response ends. Framing fields are judged as strictly where they mean nothing: to HEAD, in 204 and
+ * 304.
+ *
+ * @param method of the request that it answers
+ */
+export function responseFraming(
+  version: '1.0' | '1.1',
+  fields: Fields,
+  status: number,
+  method: string,
+): Framing | Malformed {
+  const framing = declared(version, fields)
+  if (framing instanceof Malformed) return framing
+  if (hasNoBody(status, method)) return 0
+  return framing === undefined ? UNTIL_CLOSE : framing
+}
+
+/** RFC 9112 §6.3, the first two rules: a response that ends with its head, whatever the fields say. */
+export function hasNoBody(status: number, method: string): boolean {
+  return status < 200 || status === 204 || status === 304 || method === 'HEAD'
+}
+
+/** The value of a Content-Length, `undefined` when it is none. */
+export function parseLength(text: string): number | undefined {
+  const { length } = text
+  if (length === 0 || length > maxDigits || (length > 1 && text.charCodeAt(0) === 0x30)) return undefined
+  let value = 0
+  for (let i = 0; i < length; i++) {
+    const digit = text.charCodeAt(i) - 0x30
+    if (digit < 0 || digit > 9) return undefined
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function declared(version: '1.0' | '1.1', { list }: Fields): Framing | Malformed | undefined {
+  let length: string | undefined
+  let coding: string | undefined
+  for (let i = 0; i < list.length; i += 2) {
+    const name = list[i]!
+    if (name === 'content-length') {
+      if (length !== undefined) return twoLengths
+      length = list[i + 1]!
+    } else if (name === 'transfer-encoding') {
+      // Two lines are a list; none but "chunked" alone is served.
+      coding = coding === undefined ? list[i + 1]! : `${coding}, ${list[i + 1]}`
+    }
+  }
+  if (coding !== undefined) {
+    if (length !== undefined) return lengthAndCoding
+    if (version === '1.0') return oldCoding
+    const lower = coding.toLowerCase()
+    if (lower === 'chunked') return CHUNKED
+    return /^[a-z]+ *, *chunked$/.test(lower) ? unknownCoding : badCoding
+  }
+  return length === undefined ? undefined : (parseLength(length) ?? badLength)
+}

@@ -1,0 +1,110 @@
+import { kinds, TARGET, VALUE } from './characters.ts'
+import { Fields } from './fields.ts'
+import { type Framing, requestFraming, responseFraming } from './framing.ts'
+import { Malformed } from './malformed.ts'
+import { methods } from './methods.ts'
+import { parseFields } from './parse-fields.ts'
+
+export interface RequestHead {
+  readonly method: string
+  /** As sent: visible ASCII in one of the four forms, which one not judged yet. */
+  readonly target: string
+  readonly version: '1.0' | '1.1'
+  readonly fields: Fields
+  readonly framing: Framing
+}
+
+export interface ResponseHead {
+  readonly version: '1.0' | '1.1'
+  /** 100 to 999. */
+  readonly status: number
+  readonly reason: string
+  readonly fields: Fields
+  readonly framing: Framing
+}
+
+const badLine = new Malformed('the request line is not method, target and version, with one space between')
+const badMethod = new Malformed('the method is not known', 501)
+const http2 = new Malformed('the client speaks HTTP/2')
+const badTarget = new Malformed('the request target has a character that no URL carries')
+const badForm = new Malformed('the request target is neither a path nor an absolute URL')
+const badVersion = new Malformed('the version is not HTTP/1.0 or HTTP/1.1', 505)
+const badStatusLine = new Malformed('the status line is not version, status and reason')
+
+/**
+ * Reads the head of a request (RFC 9112 §3, §5, §6) in one pass.
+ *
+ * @param bytes `from` is the first byte of the request line; `to` is past the CRLF of the last line, before the empty one
+ */
+export function parseRequestHead(bytes: Buffer, from: number, to: number): RequestHead | Malformed {
+  const text = bytes.toString('latin1', from, to)
+  const space = text.indexOf(' ')
+  const lineEnd = text.indexOf('\r\n')
+  if (space <= 0 || space > lineEnd) return badLine
+  // The constant is compared faster later than a slice of the text.
+  const method = text.startsWith('GET ') ? 'GET' : text.slice(0, space)
+  if (method === 'PRI') return http2
+  if (!methods.has(method)) return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method) ? badMethod : badLine
+  let end = space + 1
+  while ((kinds[bytes[from + end]!]! & TARGET) !== 0) end++
+  if (end === space + 1) return badLine
+  if (bytes[from + end] !== 0x20) return end === lineEnd ? badLine : badTarget
+  const version = versionAt(text, end + 1)
+  if (version === undefined || end + 9 !== lineEnd) {
+    return /^HTTP\/\d\.\d$/.test(text.slice(end + 1, lineEnd)) ? badVersion : badLine
+  }
+  const target = text.slice(space + 1, end)
+  if (target.charCodeAt(0) !== 0x2f && !isOtherForm(method, target)) return badForm
+  const list = parseFields(bytes, text, from, from + lineEnd + 2, to, false)
+  if (list instanceof Malformed) return list
+  const fields = new Fields(list, true)
+  const framing = requestFraming(version, fields)
+  if (framing instanceof Malformed) return framing
+  // RFC 9110 §9.3.6: content of a CONNECT means nothing; what follows its head is the tunnel's.
+  return { method, target, version, fields, framing: method === 'CONNECT' ? 0 : framing }
+}
+
+/**
+ * Reads the head of a response (RFC 9112 §4, §5, §6) in one pass; `from` and `to` as for a request.
+ *
+ * @param method of the request that it answers: it decides whether a body follows
+ */
+export function parseResponseHead(bytes: Buffer, from: number, to: number, method: string): ResponseHead | Malformed {
+  const text = bytes.toString('latin1', from, to)
+  const version = versionAt(text, 0)
+  const lineEnd = text.indexOf('\r\n')
+  const status = version === undefined || text.charCodeAt(8) !== 0x20 ? 0 : statusAt(text, 9)
+  if (version === undefined || status < 100) return badStatusLine
+  // The space before an empty reason is often left out.
+  if (lineEnd !== 12 && text.charCodeAt(12) !== 0x20) return badStatusLine
+  for (let i = 13; i < lineEnd; i++) if ((kinds[bytes[from + i]!]! & VALUE) === 0) return badStatusLine
+  const list = parseFields(bytes, text, from, from + lineEnd + 2, to, true)
+  if (list instanceof Malformed) return list
+  const fields = new Fields(list, true)
+  const framing = responseFraming(version, fields, status, method)
+  if (framing instanceof Malformed) return framing
+  return { version, status, reason: text.slice(13, lineEnd), fields, framing }
+}
+
+/** RFC 9112 §3.2: absolute-form, asterisk-form, and for CONNECT authority-form, as far as characters go. */
+function isOtherForm(method: string, target: string): boolean {
+  if (method === 'CONNECT') return /^[\w.:[\]-]+$/.test(target)
+  return target === '*' || /^[a-z]+:\/\/[\w.:[\]-]+(?:[/?]|$)/i.test(target)
+}
+
+/** 0 when there are no three digits. */
+function statusAt(text: string, at: number): number {
+  let status = 0
+  for (let i = at; i < at + 3; i++) {
+    const digit = text.charCodeAt(i) - 0x30
+    if (!(digit >= 0 && digit <= 9)) return 0
+    status = status * 10 + digit
+  }
+  return status
+}
+
+/** At most one version begins there, in exactly these eight characters. */
+function versionAt(text: string, at: number): '1.0' | '1.1' | undefined {
+  if (text.startsWith('HTTP/1.1', at)) return '1.1'
+  return text.startsWith('HTTP/1.0', at) ? '1.0' : undefined
+}

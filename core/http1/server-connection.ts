@@ -1,0 +1,336 @@
+import type { Socket } from 'node:net'
+import type { HttpConnection } from '../listen/exchange.ts'
+import { encodeResponseHead, encodeSwitchHead } from './encode-head.ts'
+import type { Fields } from './fields.ts'
+import { Malformed } from './malformed.ts'
+import { MessageWriter } from './message-writer.ts'
+import type { RequestHead } from './parse-head.ts'
+import { RequestReader } from './request-reader.ts'
+import { resetSocket } from './reset-socket.ts'
+import { ServerExchange } from './server-exchange.ts'
+import type { ServerHandler } from './server-handler.ts'
+import { WheelTimer } from './timer-wheel.ts'
+
+/** What is read ahead of an exchange that does not want it yet; beyond it the client has to wait, bytes. */
+const maxAhead = 64 * 1024
+
+/** Of a body that nobody wanted so much is read and dropped to keep the connection, bytes. */
+export const maxDiscard: number = 256 * 1024
+
+/** How long the client has to take note of the end before the connection is cut, ms. */
+const linger = 2000
+
+const lateHead = new Malformed('the request head took too long to arrive', 408)
+const badExpect = new Malformed('Expect is not "100-continue"', 417)
+
+/** Requests are taken. */
+const OPEN = 0
+/** The rest of a body that nobody wanted is dropped. */
+const DISCARDING = 1
+/** Our side has ended; what still comes is dropped. */
+const CLOSING = 2
+/** Handed over to a tunnel. */
+const RELEASED = 3
+
+/**
+ * A client's HTTP/1.1 connection: takes requests off it one at a time, in order, and after each keeps it, ends it or hands
+ * it over. The client's FIN in the middle of an exchange counts as leaving: that is how browsers and proxies leave.
+ */
+export class ServerConnection {
+  readonly socket: Socket
+  readonly facts: HttpConnection
+  readonly writer: MessageWriter
+  /** The exchange under way. */
+  exchange: ServerExchange | undefined
+  /** Whether the exchange under way, or the next, is the last: its response says so. */
+  last = false
+  readonly #handler: ServerHandler
+  readonly #reader = new RequestReader()
+  readonly #timer = new WheelTimer(this)
+  #state = OPEN
+  #pumping = false
+  #headDue = false
+  #halted = false
+  #discarded = 0
+
+  /** Takes a connected socket, plain or TLS, that allows half-open and has no listeners of others. */
+  constructor(socket: Socket, facts: HttpConnection, handler: ServerHandler) {
+    this.socket = socket
+    this.facts = facts
+    this.writer = new MessageWriter(socket)
+    this.#handler = handler
+    socket.on('data', this.#onData)
+    socket.on('drain', this.#onDrain)
+    socket.on('end', this.#onEnd)
+    socket.on('close', this.#onClose)
+    socket.on('error', closeTells)
+    this.#timer.arm(handler.timeouts.head)
+  }
+
+  /** Whether no request is under way nor begun. */
+  get idle(): boolean {
+    return this.exchange === undefined && this.#state === OPEN && this.#reader.input.length === 0
+  }
+
+  /** Ends the connection as soon as nothing is under way on it. */
+  drain(): void {
+    this.last = true
+    if (this.idle) this.#close()
+  }
+
+  /** Answers what was malformed, and closes once the client has had time to read the answer. */
+  refuse(status: number, reason: string, fields: Fields, body: Uint8Array): void {
+    if (this.#state >= CLOSING) return
+    const { length } = body
+    this.writer.begin(encodeResponseHead(status, reason, fields, length, length, 'close'), length)
+    this.writer.write(body)
+    this.writer.end(undefined)
+    this.#close()
+  }
+
+  /** Breaks the connection so that the client cannot take what it got for complete. */
+  abort(): void {
+    const { exchange } = this
+    resetSocket(this.socket)
+    // `close` of a tunnel is its holder's; elsewhere it tells the owner.
+    if (this.#state === RELEASED && exchange !== undefined) process.nextTick(() => this.#gone(exchange))
+  }
+
+  // ── for the exchange ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Whether so much of a body that nobody asked for is due that the connection will not be kept. */
+  get bodyTooMuch(): boolean {
+    return this.exchange?.received === false && (this.#reader.body.left ?? 0) > maxDiscard
+  }
+
+  receive(exchange: ServerExchange): void {
+    // What has begun to come does not need the invitation (RFC 9110 §10.1.1).
+    if (exchange.awaitsContinue && this.#reader.input.length === 0) exchange.inform(100)
+    exchange.awaitsContinue = false
+    if (exchange.hasBody) this.pump()
+    else exchange.owner.onBodyEnd()
+  }
+
+  ended(exchange: ServerExchange): void {
+    if (this.socket.writableLength === 0 || this.#state === RELEASED) this.#over(exchange)
+    // The client is slow: seldom enough for a closure.
+    else this.socket.write('', (error) => void (error ?? this.#over(exchange)))
+  }
+
+  release(protocol: string, fields: Fields): Socket {
+    const { socket } = this
+    const { input } = this.#reader
+    this.writer.interim(encodeSwitchHead(protocol, fields))
+    this.#state = RELEASED
+    this.#timer.disarm()
+    socket.off('data', this.#onData)
+    socket.off('drain', this.#onDrain)
+    socket.off('end', this.#onEnd)
+    socket.off('error', closeTells)
+    socket.pause()
+    if (input.length > 0) socket.unshift(input.bytes.subarray(input.at))
+    input.release()
+    return socket
+  }
+
+  #over(exchange: ServerExchange): void {
+    if (this.exchange !== exchange) return
+    this.exchange = undefined
+    try {
+      exchange.owner.onSent()
+    } catch (error) {
+      this.#handler.onCrash(exchange, error)
+    }
+    this.#handler.onOver(exchange)
+    if (this.#state !== OPEN) return
+    const { done, left } = this.#reader.body
+    if (this.last || (left ?? 0) > maxDiscard) return this.#close()
+    if (done) this.#timer.arm(this.#handler.timeouts.keepAlive)
+    else {
+      this.#state = DISCARDING
+      this.#discarded = 0
+      this.#timer.arm(this.#handler.timeouts.head)
+    }
+    this.pump()
+  }
+
+  // ── what arrives ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#state === CLOSING) return
+    this.#reader.input.push(chunk)
+    this.pump()
+  }
+
+  /** Does what can be done with what has arrived. Steps never nest, however many requests came in one chunk. */
+  pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      while (this.#step());
+    } catch (error) {
+      if (this.exchange === undefined) this.abort()
+      else this.#handler.onCrash(this.exchange, error)
+    } finally {
+      this.#pumping = false
+    }
+    // An idle connection keeps no part of a 64 KB read alive.
+    if (this.#reader.input.length === 0) this.#reader.input.release()
+    this.adjustFlow()
+  }
+
+  /** Lets the client send, or not, whichever is right now. */
+  adjustFlow(): void {
+    if (this.#state === RELEASED) return
+    const { exchange } = this
+    const halt =
+      exchange !== undefined &&
+      this.#state === OPEN &&
+      ((exchange.paused && !this.#reader.body.done) || this.#reader.input.length > maxAhead)
+    if (halt === this.#halted) return
+    this.#halted = halt
+    if (halt) this.socket.pause()
+    else this.socket.resume()
+  }
+
+  #step(): boolean {
+    const { exchange } = this
+    if (this.#state >= CLOSING) return false
+    if (exchange !== undefined) return this.#takeBody(exchange)
+    if (this.#reader.input.length === 0) return false
+    return this.#state === OPEN ? this.#takeHead() : this.#dropBody()
+  }
+
+  #takeHead(): boolean {
+    const head = this.#reader.nextHead()
+    if (head instanceof Malformed) return this.#refused(head)
+    if (head !== undefined) return this.#begin(head)
+    if (!this.#headDue && this.#reader.input.length > 0) {
+      this.#headDue = true
+      this.#timer.arm(this.#handler.timeouts.head)
+    }
+    return false
+  }
+
+  #begin(head: RequestHead): boolean {
+    this.#headDue = false
+    this.#timer.disarm()
+    const exchange = new ServerExchange(this, head)
+    if (exchange.awaitsContinue && head.fields.get('expect')!.toLowerCase() !== '100-continue') {
+      return this.#refused(badExpect)
+    }
+    this.exchange = exchange
+    this.#handler.onRequest(exchange)
+    return true
+  }
+
+  #takeBody(exchange: ServerExchange): boolean {
+    const { body, input } = this.#reader
+    if (!exchange.received || exchange.paused || body.done || input.length === 0) return false
+    body.read(input)
+    const { piece } = body
+    if (body.problem !== undefined) return this.#broken(exchange, body.problem)
+    if (piece !== undefined) {
+      exchange.bytesIn += piece.length
+      exchange.owner.onBody(piece)
+    }
+    if (body.done && this.exchange === exchange) {
+      exchange.trailers = body.trailers
+      exchange.owner.onBodyEnd()
+    }
+    return true
+  }
+
+  #dropBody(): boolean {
+    const { body, input } = this.#reader
+    const before = input.length
+    body.read(input)
+    this.#discarded += before - input.length
+    if (body.problem !== undefined || this.#discarded + (body.left ?? 0) > maxDiscard) {
+      this.#close()
+      return false
+    }
+    if (body.done) {
+      this.#state = OPEN
+      this.#timer.arm(this.#handler.timeouts.keepAlive)
+    }
+    return true
+  }
+
+  /** The body is malformed. Without a response yet, the client is told why; else only a broken connection is honest. */
+  #broken(exchange: ServerExchange, problem: Malformed): boolean {
+    if (exchange.responded) {
+      this.abort()
+      return false
+    }
+    this.#gone(exchange)
+    return this.#refused(problem)
+  }
+
+  #refused(malformed: Malformed): boolean {
+    this.#handler.onMalformed(this, malformed)
+    this.#close()
+    return false
+  }
+
+  // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  readonly #onDrain = (): void => {
+    const { exchange } = this
+    if (exchange === undefined || !exchange.responded || exchange.ended) return
+    try {
+      exchange.owner.onWritable()
+    } catch (error) {
+      this.#handler.onCrash(exchange, error)
+    }
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#state === CLOSING) return
+    if (this.exchange === undefined) this.#close()
+    // What is on its way to the client may still arrive.
+    else if (this.exchange.ended) this.last = true
+    else this.socket.destroy()
+  }
+
+  readonly #onClose = (): void => {
+    const { exchange } = this
+    this.#timer.disarm()
+    if (this.#state !== RELEASED) {
+      this.#state = CLOSING
+      if (exchange !== undefined) this.#gone(exchange)
+    }
+    this.#handler.onClose(this)
+  }
+
+  onTimeout(): void {
+    if (this.#state === CLOSING) this.socket.destroy()
+    else if (this.#state === OPEN && this.#reader.input.length > 0) this.#refused(lateHead)
+    else this.#close()
+  }
+
+  #gone(exchange: ServerExchange): void {
+    if (this.exchange !== exchange) return
+    this.exchange = undefined
+    try {
+      // Not there yet when the handler itself threw.
+      exchange.owner?.onGone()
+    } catch (error) {
+      this.#handler.onCrash(exchange, error)
+    }
+    this.#handler.onOver(exchange)
+  }
+
+  /** RFC 9112 §9.6: ends our side, and reads on for a while, since a reset could take the last response away. */
+  #close(): void {
+    if (this.#state >= CLOSING) return
+    this.#state = CLOSING
+    this.#reader.input.release()
+    this.writer.flush()
+    this.socket.end()
+    this.#timer.arm(linger)
+    this.adjustFlow()
+  }
+}
+
+function closeTells(): void {}

@@ -1,0 +1,143 @@
+import type { Socket } from 'node:net'
+import type { Exchange, ExchangeOwner, HttpConnection } from '../listen/exchange.ts'
+import { CLOSE, connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
+import { encodeInterimHead, encodeResponseHead } from './encode-head.ts'
+import type { Fields } from './fields.ts'
+import { CHUNKED, hasNoBody, NO_BODY, parseLength, UNTIL_CLOSE } from './framing.ts'
+import type { RequestHead } from './parse-head.ts'
+import type { ServerConnection } from './server-connection.ts'
+
+/**
+ * One request and its answer on an HTTP/1.1 connection. After its end every method does nothing: whatever an owner does
+ * too late cannot reach the next exchange.
+ */
+export class ServerExchange implements Exchange {
+  readonly connection: HttpConnection
+  readonly version: '1.0' | '1.1'
+  readonly method: string
+  readonly rawTarget: string
+  readonly fields: Fields
+  readonly hasBody: boolean
+  /** What the client asks the connection to become; `undefined` when it does not. */
+  readonly upgrade: string | undefined
+  /** Of the request, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
+  trailers: Fields | undefined
+  bytesIn = 0
+  bytesOut = 0
+  /** Set by the listener while it is told of the exchange, before anything else happens. */
+  owner!: ExchangeOwner
+  /** The client waits for a 100 before it sends the body. */
+  awaitsContinue: boolean
+  received = false
+  paused = false
+  responded = false
+  ended = false
+  released = false
+  readonly #carrier: ServerConnection
+  readonly #persistent: boolean
+
+  constructor(carrier: ServerConnection, head: RequestHead) {
+    const { version, method, fields } = head
+    const options = connectionOptions(fields)
+    this.#carrier = carrier
+    this.connection = carrier.facts
+    this.version = version
+    this.method = method
+    this.rawTarget = head.target
+    this.fields = fields
+    this.hasBody = head.framing !== 0
+    this.upgrade =
+      (options & UPGRADE) !== 0 && version === '1.1' && method === 'GET' && !this.hasBody
+        ? fields.get('upgrade')
+        : undefined
+    // Bytes after a CONNECT are no request, whatever the answer to it is.
+    this.#persistent = isPersistent(version, options) && method !== 'CONNECT'
+    this.awaitsContinue = this.hasBody && version === '1.1' && fields.has('expect')
+  }
+
+  get #current(): boolean {
+    return this.#carrier.exchange === this
+  }
+
+  receive(): void {
+    if (!this.#current || this.received) return
+    this.received = true
+    this.#carrier.receive(this)
+  }
+
+  /** The connection carries no other exchange after this one; the response says so, unless it has begun. */
+  makeLast(): void {
+    if (this.#current) this.#carrier.last = true
+  }
+
+  pause(): void {
+    if (!this.#current) return
+    this.paused = true
+    this.#carrier.adjustFlow()
+  }
+
+  resume(): void {
+    if (!this.#current) return
+    this.paused = false
+    this.#carrier.pump()
+  }
+
+  /** Writes an interim response (100, 102, 103), where the client knows them and the final one has not begun. */
+  inform(status: number, fields?: Fields): void {
+    if (!this.#current || this.responded || this.version === '1.0') return
+    if (status === 100) this.awaitsContinue = false
+    this.#carrier.writer.interim(encodeInterimHead(status, fields))
+  }
+
+  respond(status: number, reason: string, fields: Fields): void {
+    if (!this.#current || this.responded) return
+    this.responded = true
+    const carrier = this.#carrier
+    const declared = fields.get('content-length')
+    const length = declared === undefined || status === 204 ? undefined : parseLength(declared)
+    const framing = hasNoBody(status, this.method)
+      ? NO_BODY
+      : (length ?? (this.version === '1.1' ? CHUNKED : UNTIL_CLOSE))
+    const close =
+      carrier.last ||
+      !this.#persistent ||
+      framing === UNTIL_CLOSE ||
+      // Without a 100 nobody knows whether the body comes after all.
+      this.awaitsContinue ||
+      carrier.bodyTooMuch ||
+      (connectionOptions(fields) & CLOSE) !== 0
+    carrier.last = close
+    const connection = close ? 'close' : this.version === '1.0' ? 'keep-alive' : undefined
+    carrier.writer.begin(encodeResponseHead(status, reason, fields, framing, length, connection), framing)
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (!this.#current || !this.responded || this.ended) return true
+    this.bytesOut += chunk.length
+    return this.#carrier.writer.write(chunk)
+  }
+
+  /** The response is complete; trailers go out when it is chunked. May call `onSent` before it returns. */
+  end(trailers?: Fields): void {
+    if (!this.#current || !this.responded || this.ended) return
+    this.ended = true
+    if (this.released) this.#carrier.ended(this)
+    else if (this.#carrier.writer.end(trailers)) this.#carrier.ended(this)
+    else this.#carrier.abort()
+  }
+
+  abort(): void {
+    if (this.#current) this.#carrier.abort()
+  }
+
+  /**
+   * Answers 101 and lets go of the connection: the socket comes paused, without listeners of the codec, and with what the
+   * client sent ahead as its first data. `end` then says that the tunnel is over; closing the socket is its holder's.
+   */
+  switchProtocols(protocol: string, fields: Fields): Socket | undefined {
+    if (!this.#current || this.responded || this.upgrade === undefined) return undefined
+    this.responded = true
+    this.released = true
+    return this.#carrier.release(protocol, fields)
+  }
+}

@@ -1,0 +1,107 @@
+/** Length of a tick, ms. */
+const tick = 100
+
+/** Slots of the wheel, a power of two: 51 s in one turn. What is due later stays in its slot for another turn. */
+const slots = 512
+
+/** Whose time can run out. */
+export interface Expiring {
+  onTimeout(): void
+}
+
+/**
+ * Timeouts for very many connections: arming and disarming are a few assignments, and one interval turns the wheel
+ * however many there are. Coarse: a timeout comes up to 200 ms late and never early. Ticks are counted, not time, so a
+ * process that was stopped does not find everything expired when it goes on.
+ */
+export class TimerWheel {
+  readonly #slots: (WheelTimer | undefined)[] = new Array<WheelTimer | undefined>(slots).fill(undefined)
+  #now = 0
+  #armed = 0
+  /** The timer that is looked at next while a slot is walked. */
+  #cursor: WheelTimer | undefined
+  #interval: NodeJS.Timeout | undefined
+
+  /** Timers that are armed. */
+  get armed(): number {
+    return this.#armed
+  }
+
+  arm(timer: WheelTimer, ms: number): void {
+    // Part of the current tick is over already.
+    const due = this.#now + Math.ceil(ms / tick) + 1
+    if (due === timer.due) return
+    this.disarm(timer)
+    const slot = due & (slots - 1)
+    const next = this.#slots[slot]
+    timer.due = due
+    timer.next = next
+    if (next !== undefined) next.previous = timer
+    this.#slots[slot] = timer
+    this.#armed++
+    if (this.#interval !== undefined) return
+    this.#interval = setInterval(turn, tick, this)
+    // The connections keep the process alive, not their timeouts.
+    this.#interval.unref()
+  }
+
+  disarm(timer: WheelTimer): void {
+    const { due, next, previous } = timer
+    if (due === 0) return
+    if (this.#cursor === timer) this.#cursor = next
+    if (previous === undefined) this.#slots[due & (slots - 1)] = next
+    else previous.next = next
+    if (next !== undefined) next.previous = previous
+    timer.due = 0
+    timer.next = undefined
+    timer.previous = undefined
+    this.#armed--
+  }
+
+  /** One tick: what is due in it expires. Whoever does may arm and disarm any timer. */
+  turn(): void {
+    this.#now++
+    this.#cursor = this.#slots[this.#now & (slots - 1)]
+    while (this.#cursor !== undefined) {
+      const timer: WheelTimer = this.#cursor
+      this.#cursor = timer.next
+      if (timer.due > this.#now) continue
+      this.disarm(timer)
+      timer.owner.onTimeout()
+    }
+    if (this.#armed > 0) return
+    clearInterval(this.#interval)
+    this.#interval = undefined
+  }
+}
+
+/** The wheel of this process. */
+const common: TimerWheel = new TimerWheel()
+
+/** One timeout, armed and disarmed as often as its owner likes; a link in the list of a slot while armed. */
+export class WheelTimer {
+  readonly owner: Expiring
+  readonly #wheel: TimerWheel
+  /** The tick it expires in, 0 when disarmed. The wheel's own, like the links. */
+  due = 0
+  next: WheelTimer | undefined
+  previous: WheelTimer | undefined
+
+  constructor(owner: Expiring, wheel: TimerWheel = common) {
+    this.owner = owner
+    this.#wheel = wheel
+  }
+
+  /** Starts anew: `onTimeout` after `ms` milliseconds, unless disarmed or armed again before. */
+  arm(ms: number): void {
+    this.#wheel.arm(this, ms)
+  }
+
+  disarm(): void {
+    this.#wheel.disarm(this)
+  }
+}
+
+function turn(wheel: TimerWheel): void {
+  wheel.turn()
+}

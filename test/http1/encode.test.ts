@@ -1,0 +1,103 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { encodeFields } from '../../core/http1/encode-fields.ts'
+import {
+  encodeInterimHead,
+  encodeRequestHead,
+  encodeResponseHead,
+  encodeSwitchHead,
+} from '../../core/http1/encode-head.ts'
+import { Fields } from '../../core/http1/fields.ts'
+import { CHUNKED, NO_BODY } from '../../core/http1/framing.ts'
+import { Malformed } from '../../core/http1/malformed.ts'
+import { parseRequestHead, parseResponseHead } from '../../core/http1/parse-head.ts'
+import { encodeLastChunk } from '../../core/http1/trailers.ts'
+
+const anything = fc.string({ unit: fc.integer({ min: 0, max: 0x2ff }).map((code) => String.fromCharCode(code)) })
+const fields = fc
+  .array(fc.tuple(fc.oneof(anything, fc.stringMatching(/^[a-z-]{1,9}$/)), anything))
+  .map((all) => all.flat())
+
+describe('fields', () => {
+  test('whatever is in them, they come out as lines, each with one name and one value', () => {
+    fc.assert(
+      fc.property(fields, (list) => {
+        const bytes = Buffer.from(encodeFields(new Fields(list)), 'latin1').toString('latin1')
+        const lines = bytes.split('\r\n')
+        expect(lines.pop()).toBe('')
+        for (const line of lines) expect(line).toMatch(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [\t\x20-\x7e\x80-\xff]*$/)
+        expect(lines.length).toBeLessThanOrEqual(list.length / 2)
+      }),
+    )
+  })
+
+  test('what frames a message is never copied', () => {
+    const list = ['connection', 'keep-alive', 'content-length', 'transfer-encoding', 'upgrade', 'proxy-connection']
+    expect(encodeFields(new Fields(['a', '1', ...list.flatMap((name) => [name, 'x']), 'b', '2']))).toBe(
+      'a: 1\r\nb: 2\r\n',
+    )
+  })
+})
+
+describe('heads', () => {
+  test('a request that is parsed, encoded and parsed again is the same', () => {
+    const name = fc.stringMatching(/^x[!#$%&'*+\-.^_`|~0-9a-z]{0,9}$/)
+    const value = fc
+      .stringMatching(/^[\t\x20-\x7e\x80-\xff]{0,20}$/)
+      .map((text) => text.replace(/^[\t ]+|[\t ]+$/g, ''))
+    const list = fc.array(fc.tuple(name, value)).map((all) => ['host', 'a', ...all.flat()])
+    fc.assert(
+      fc.property(list, fc.constantFrom(0, 5, CHUNKED), (all, framing) => {
+        const head = encodeRequestHead('POST', '/a?b', new Fields(all), framing, undefined)
+        const bytes = Buffer.from(head, 'latin1')
+        const parsed = parseRequestHead(bytes, 0, bytes.length - 2)
+        if (parsed instanceof Malformed) throw new Error(parsed.problem)
+        const { method, target, version, fields: read } = parsed
+        expect({ method, target, version }).toEqual({ method: 'POST', target: '/a?b', version: '1.1' })
+        expect(parsed.framing).toBe(framing)
+        read.delete('content-length')
+        read.delete('transfer-encoding')
+        expect(read.list).toEqual(all)
+      }),
+    )
+  })
+
+  test('a response that is encoded is parsed as what it was', () => {
+    const head = encodeResponseHead(200, 'Fine \xe4', new Fields(['date', 'x', 'set-cookie', 'a']), 3, 3, 'close')
+    const bytes = Buffer.from(head, 'latin1')
+    const parsed = parseResponseHead(bytes, 0, bytes.length - 2, 'GET')
+    const list = ['date', 'x', 'set-cookie', 'a', 'content-length', '3', 'connection', 'close']
+    expect(parsed).toEqual({ version: '1.1', status: 200, reason: 'Fine \xe4', fields: new Fields(list), framing: 3 })
+  })
+
+  test('Date is added when it is missing, and the usual reason', () => {
+    expect(encodeResponseHead(404, '', new Fields(), NO_BODY, undefined, undefined)).toMatch(
+      /^HTTP\/1.1 404 Not Found\r\ndate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n\r\n$/,
+    )
+  })
+
+  test('a reason, a protocol and an interim head cannot break a line', () => {
+    const none = new Fields(['date', 'x'])
+    expect(encodeResponseHead(200, 'a\r\nx: y', none, NO_BODY, undefined, undefined)).toBe(
+      'HTTP/1.1 200 OK\r\ndate: x\r\n\r\n',
+    )
+    expect(encodeSwitchHead('a\r\nb', new Fields())).toBe(
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: a  b\r\n\r\n',
+    )
+    expect(encodeInterimHead(103, new Fields(['link', 'a\nb']))).toBe('HTTP/1.1 103 Early Hints\r\nlink: a b\r\n\r\n')
+    expect(encodeRequestHead('GET', '/', new Fields(), 0, 'a\nb')).toContain('\r\nupgrade: a b\r\n\r\n')
+  })
+
+  test('Content-Length: 0 stays when it was there, and is not invented', () => {
+    expect(encodeRequestHead('POST', '/', new Fields(['content-length', '0']), 0, undefined)).toContain(
+      'content-length: 0',
+    )
+    expect(encodeRequestHead('POST', '/', new Fields(), 0, undefined)).toBe('POST / HTTP/1.1\r\n\r\n')
+  })
+})
+
+test('trailers that would change the message are not sent on', () => {
+  const list = ['x-sum', '1', 'content-length', '5', 'host', 'b', 'set-cookie', 'c', 'x-forwarded-for', '1.1.1.1']
+  expect(encodeLastChunk(new Fields(list))).toBe('0\r\nx-sum: 1\r\n\r\n')
+  expect(encodeLastChunk(undefined)).toBe('0\r\n\r\n')
+})

@@ -1,0 +1,147 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+import type { PosternError } from '../../core/errors.ts'
+import type { ClientExchange } from '../../core/http1/client-exchange.ts'
+import type { ClientOwner } from '../../core/http1/client-owner.ts'
+import { ConnectionPool } from '../../core/http1/connection-pool.ts'
+import { Fields } from '../../core/http1/fields.ts'
+import { removeHopByHop } from '../../core/http1/hop-by-hop.ts'
+import type { Malformed } from '../../core/http1/malformed.ts'
+import { ServerConnection } from '../../core/http1/server-connection.ts'
+import type { ServerExchange } from '../../core/http1/server-exchange.ts'
+import type { ServerHandler } from '../../core/http1/server-handler.ts'
+import type { ExchangeOwner } from '../../core/listen/exchange.ts'
+import { pipe } from '../../core/upstream/pipe.ts'
+
+export interface Relay {
+  readonly port: number
+  readonly pool: ConnectionPool
+  readonly timeouts: { head: number; keepAlive: number }
+  readonly connections: Set<ServerConnection>
+  /** How each exchange ended: `sent`, `gone`, or the code of an error. */
+  readonly ends: string[]
+  /** What was refused as malformed. */
+  readonly refused: Malformed[]
+  /** What to do instead of relaying. */
+  answer: ((exchange: ServerExchange) => ExchangeOwner) | undefined
+}
+
+/** Both codecs back to back with as little as possible between them, in front of a backend; closed with the test. */
+export async function startRelay(backendPort: number): Promise<Relay> {
+  const pool = new ConnectionPool({ host: '127.0.0.1', port: backendPort, address: `127.0.0.1:${backendPort}` })
+  const connections = new Set<ServerConnection>()
+  const state = {
+    pool,
+    connections,
+    port: 0,
+    timeouts: { head: 10_000, keepAlive: 10_000 },
+    ends: [] as string[],
+    refused: [] as Malformed[],
+    answer: undefined as Relay['answer'],
+  }
+  const handler: ServerHandler = {
+    timeouts: state.timeouts,
+    onRequest(exchange) {
+      if (state.answer === undefined) new RelayFlow(exchange, pool, state.ends).start()
+      else exchange.owner = state.answer(exchange)
+    },
+    onOver() {},
+    onMalformed(connection, malformed) {
+      state.refused.push(malformed)
+      connection.refuse(malformed.status, '', new Fields(), Buffer.from(malformed.problem))
+    },
+    onCrash(exchange, error) {
+      state.ends.push(`crash ${(error as Error).message}`)
+      exchange.abort()
+    },
+    onClose: (connection) => void connections.delete(connection),
+  }
+  const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const facts = {
+      peerIp: '127.0.0.1',
+      peerPort: socket.remotePort ?? 0,
+      localPort: state.port,
+      scheme: 'http' as const,
+    }
+    connections.add(new ServerConnection(socket, facts, handler))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  state.port = (server.address() as AddressInfo).port
+  onTestFinished(() => {
+    server.close()
+    pool.close()
+    for (const connection of connections) connection.abort()
+  })
+  return state
+}
+
+/** What a flow does, without policies: one request there, one response back. */
+class RelayFlow implements ExchangeOwner, ClientOwner {
+  readonly #exchange: ServerExchange
+  readonly #pool: ConnectionPool
+  readonly #ends: string[]
+  #forwarding!: ClientExchange
+  #received = false
+  #responded = false
+
+  constructor(exchange: ServerExchange, pool: ConnectionPool, ends: string[]) {
+    this.#exchange = exchange
+    this.#pool = pool
+    this.#ends = ends
+    exchange.owner = this
+  }
+
+  start(): void {
+    const { method, rawTarget, fields, hasBody, upgrade } = this.#exchange
+    removeHopByHop(fields)
+    this.#forwarding = this.#pool.forward({ method, target: rawTarget, fields, hasBody, upgrade }, 5000, this)
+  }
+
+  onConnected(): void {}
+  onBodyWanted(): void {
+    if (this.#received) this.#exchange.resume()
+    else this.#exchange.receive()
+    this.#received = true
+  }
+  onBody(chunk: Uint8Array): void {
+    if (!this.#forwarding.write(chunk)) this.#exchange.pause()
+  }
+  onBodyEnd(): void {
+    this.#forwarding.end(this.#exchange.trailers)
+  }
+  onInterim(status: number, fields: Fields): void {
+    if (status !== 100) this.#exchange.inform(status, fields)
+  }
+  onUpgrade(fields: Fields, backend: Socket): void {
+    removeHopByHop(fields)
+    const client = this.#exchange.switchProtocols(this.#exchange.upgrade!, fields)!
+    pipe(client, backend, { idle: 10_000, onEnd: () => this.#exchange.end() })
+  }
+  onHead(status: number, reason: string, fields: Fields): void {
+    removeHopByHop(fields)
+    this.#responded = true
+    this.#exchange.respond(status, reason, fields)
+  }
+  onData(chunk: Uint8Array): void {
+    if (!this.#exchange.write(chunk)) this.#forwarding.pause()
+  }
+  onWritable(): void {
+    this.#forwarding.resume()
+  }
+  onEnd(): void {
+    this.#exchange.end(this.#forwarding.trailers)
+  }
+  onFail(error: PosternError): void {
+    this.#ends.push(error.code)
+    if (this.#responded) return this.#exchange.abort()
+    this.#exchange.respond(error.status, '', new Fields(['content-length', '0', 'x-outcome', error.code]))
+    this.#exchange.end()
+  }
+  onSent(): void {
+    this.#ends.push('sent')
+  }
+  onGone(): void {
+    this.#ends.push('gone')
+    this.#forwarding.cancel()
+  }
+}

@@ -1,0 +1,102 @@
+import { describe, expect, test } from 'vitest'
+import { open } from '../helpers/client.ts'
+import { until } from '../helpers/until.ts'
+import { answering, collect, dateless, ok, rawBackend } from './raw-backend.ts'
+import { startRelay } from './relay.ts'
+
+const upgrade = 'GET /chat HTTP/1.1\r\nhost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n'
+const forwarded = 'GET /chat HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
+const agreed = 'HTTP/1.1 101 Sure\r\nUpgrade: websocket\r\nConnection: upgrade\r\nX-Key: k\r\n\r\n'
+
+describe('a tunnel', () => {
+  test('stands after a 101; what either side sent ahead comes first, in order', async () => {
+    let answered = false
+    const backend = await rawBackend((socket, seen) => {
+      if (!answered) socket.write(`${agreed}first `)
+      answered = true
+      if (seen.endsWith('more')) socket.write('second')
+    })
+    const relay = await startRelay(backend.port)
+    const client = await open(relay.port)
+    const got = collect(client)
+    client.write(`${upgrade}ahead`)
+    await until('the first bytes', () => got.text.endsWith('first '))
+    client.write(' and more')
+    await until('the answer', () => got.text.endsWith('second'))
+    expect(backend.seen).toEqual([`${forwarded}ahead and more`])
+    expect(got.text).toBe(
+      'HTTP/1.1 101 Switching Protocols\r\nx-key: k\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nfirst second',
+    )
+    client.end()
+    await until('nothing left', () => backend.sockets.size === 0 && relay.connections.size === 0)
+    expect(relay.ends).toEqual(['sent'])
+    expect(relay.pool.idle).toBe(0)
+  })
+
+  test('thousands of messages cross it unharmed', async () => {
+    const backend = await rawBackend((socket, seen) => {
+      if (seen.startsWith(forwarded) && seen.length === forwarded.length) socket.write(agreed)
+    })
+    const relay = await startRelay(backend.port)
+    const client = await open(relay.port)
+    const got = collect(client)
+    client.write(upgrade)
+    await until('the tunnel', () => got.text.endsWith('\r\n\r\n'))
+    const words = Array.from({ length: 5000 }, (_, i) => `<${i}>`)
+    for (const word of words) client.write(word)
+    await until('all of them', () => backend.seen[0]!.endsWith('<4999>'))
+    expect(backend.seen[0]).toBe(forwarded + words.join(''))
+  })
+
+  test.each([
+    ['a 200', ok],
+    ['a 426', 'HTTP/1.1 426 Upgrade Required\r\ncontent-length: 2\r\n\r\nok'],
+  ])('does not stand after %s: the next bytes are a request again', async (_what, answer) => {
+    const backend = await answering(answer)
+    const relay = await startRelay(backend.port)
+    const client = await open(relay.port)
+    const got = collect(client)
+    client.write(upgrade)
+    await until('the answer', () => got.text.endsWith('ok'))
+    client.write('GET /admin HTTP/1.1\r\nhost: h\r\nx : y\r\n\r\n')
+    await until('the refusal', () => got.text.includes('HTTP/1.1 400'))
+    expect(backend.seen.join('')).not.toContain('/admin')
+  })
+
+  test.each([
+    ['without Upgrade', 'HTTP/1.1 101 S\r\nConnection: upgrade\r\n\r\n'],
+    ['without Connection', 'HTTP/1.1 101 S\r\nUpgrade: websocket\r\n\r\n'],
+    ['to something else', 'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n'],
+  ])('is refused after a 101 %s', async (_what, answer) => {
+    const backend = await answering(answer)
+    const relay = await startRelay(backend.port)
+    const client = await open(relay.port)
+    const got = collect(client)
+    client.write(upgrade)
+    await until('the answer', () => got.text.includes('x-outcome: UPE'))
+  })
+
+  test('nobody asked for is malformed', async () => {
+    const backend = await answering(agreed)
+    const relay = await startRelay(backend.port)
+    const client = await open(relay.port)
+    const got = collect(client)
+    client.write('GET / HTTP/1.1\r\nhost: h\r\n\r\n')
+    await until('the answer', () => got.text.includes('x-outcome: UPE'))
+    expect(dateless(got.text)).toMatch(/^HTTP\/1.1 502 /)
+  })
+
+  test.each([
+    ['HTTP/1.0', upgrade.replace('1.1', '1.0')],
+    ['Connection does not name it', upgrade.replace(', Upgrade', '')],
+    ['it has a body', upgrade.replace('\r\n\r\n', '\r\ncontent-length: 2\r\n\r\nhi')],
+  ])('is not asked for when %s', async (_what, bytes) => {
+    const backend = await rawBackend((socket) => socket.write(ok))
+    const relay = await startRelay(backend.port)
+    const client = await open(relay.port)
+    const got = collect(client)
+    client.write(bytes)
+    await until('the answer', () => got.text.endsWith('ok'))
+    expect(backend.seen[0]).not.toContain('upgrade')
+  })
+})
