@@ -30,7 +30,7 @@ test('10⁴ small offences leave nothing behind', async () => {
     return [...statuses].map(([status, count]) => `${count} × ${status}`).join(', ')
   }
   // What is allocated once, buffers and pools and compiled code, is allocated by now.
-  await attack('/quiet', 4, 3_000)
+  await attack('/quiet', 4, 8_000)
   const before = footprintOf(ring)
   const siege = await underAttack(ring, async () => [
     await attack('/quiet', 4, 10_000),
