@@ -91,10 +91,6 @@ export class Fields {
     }
     list.length = kept
   }
-
-  clone(): Fields {
-    return new Fields(this.list.slice(), true)
-  }
 }
 
 function cleanAll(list: string[]): void {
