@@ -16,6 +16,7 @@ export type OutcomeCode =
   | 'NR'
   | 'PN'
   | 'DPE'
+  | 'LD'
   | 'BL'
   | 'DC'
   | 'UH'
@@ -43,6 +44,7 @@ export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
   NR: { source: 'client', status: 404, title: 'no route matches', proxyStatus: 'destination_not_found' },
   PN: { source: 'client', status: 400, title: 'path not canonical', proxyStatus: 'http_request_error' },
   DPE: { source: 'client', status: 400, title: 'malformed request', proxyStatus: 'http_request_error' },
+  LD: { source: 'client', status: 508, title: 'loop detected', proxyStatus: 'proxy_loop_detected' },
   BL: { source: 'client', status: 413, title: 'body too large', proxyStatus: 'http_request_error' },
   DC: { source: 'client', status: 0, title: 'client went away' },
   UH: { source: 'upstream', status: 503, title: 'no healthy backend', proxyStatus: 'destination_unavailable' },

@@ -1,6 +1,8 @@
 import type { CheckedConfig } from './config/check.ts'
 import { HealthFlow } from './flow/health-flow.ts'
 import type { GrantHost } from './grants/grant-host.ts'
+import { PolicySet } from './hooks/policy-set.ts'
+import { inSlices, type Steps } from './in-slices.ts'
 import { HttpListener } from './listen/http.ts'
 import { type BoundHandle, type Listener, listenerKey } from './listen/listener.ts'
 import { TcpListener } from './listen/tcp.ts'
@@ -9,9 +11,9 @@ import type { SandboxEvent } from './sandbox/event.ts'
 import type { CrossingGuard } from './sandbox/guard.ts'
 import type { Instance, QuarantineState, Sandbox } from './sandbox/plugin.ts'
 import { createSandbox } from './sandbox/sandbox.ts'
-import { compilePolicies, type HttpPlan, Snapshot, type TcpPlan } from './snapshot.ts'
+import { type HttpPlan, Snapshot, type TcpPlan } from './snapshot.ts'
 import type { Backend } from './upstream/backend.ts'
-import { type PreparedUpstreams, UpstreamRegistry } from './upstream/registry.ts'
+import { UpstreamRegistry } from './upstream/registry.ts'
 
 export interface GatewayOptions {
   readonly log: Log
@@ -46,7 +48,7 @@ export class Gateway {
   readonly #sandboxes = new Map<Sandbox, number>()
   readonly #quarantined = new Map<string, QuarantineState>()
   readonly #suspects = new Set<string>()
-  #sandboxKey = ''
+  #ending = false
   #snapshot: Snapshot | undefined
 
   constructor(options: GatewayOptions) {
@@ -69,45 +71,53 @@ export class Gateway {
   }
 
   /**
-   * Compiles a configuration and binds the listeners that are new with it.
+   * Compiles a configuration and binds the listeners that are new with it, in slices between which traffic has its turn.
+   * What is the same object as in the configuration before is not compiled again.
    *
    * @param sockets bound already, by `listenerKey`; a listener without one binds for itself.
    * @throws {PluginBuildError} when a plugin does not start.
-   * @throws {Error} when a listener cannot be bound; nothing has changed then.
+   * @throws {Error} when a listener cannot be bound, or the gateway was told to end; nothing has changed then.
    */
   async prepare(
     checked: CheckedConfig,
     sockets: ReadonlyMap<string, BoundHandle> = new Map(),
   ): Promise<PreparedGateway> {
-    const compiled = this.#compile(checked)
+    const before = this.#snapshot
+    const policies = PolicySet.of(checked.policies, before?.policies)
+    const sandbox = this.#retainSandbox(policies)
     const opened: Listener[] = []
     const abort = (): void => {
       for (const listener of opened) listener.close()
-      this.#releaseSandbox(compiled.snapshot.sandbox)
+      this.#releaseSandbox(sandbox)
     }
     try {
+      const compiled = await inSlices(this.#compile(checked, policies, sandbox, before))
       for (const plan of compiled.snapshot.listeners.values()) {
         const key = listenerKey(plan.name, plan.config)
         if (this.#listeners.has(key)) continue
+        this.#refuseIfEnding()
         const listener = createListener(plan, this.#options.log)
         opened.push(listener)
         await listener.open(sockets.get(key))
       }
+      this.#refuseIfEnding()
+      const commit = (): void => {
+        // What it would put in force has been told to end.
+        if (this.#ending) return abort()
+        compiled.commit()
+        this.#options.log.configure(checked.config.log, checked.secrets)
+        this.#swap(compiled.snapshot, opened)
+      }
+      return { commit, abort }
     } catch (error) {
       abort()
       throw error
     }
-    const commit = (): void => {
-      compiled.upstreams.commit()
-      this.#sandboxKey = compiled.key
-      this.#options.log.configure(checked.config.log, checked.secrets)
-      this.#swap(compiled.snapshot, opened)
-    }
-    return { commit, abort }
   }
 
   /** Takes nothing new, lets everything under way end, and closes; at the deadline it ends what is left. */
   async drain(): Promise<void> {
+    this.#ending = true
     const deadline = this.#snapshot?.config.drain ?? 0
     await Promise.all([...this.#listeners.values()].map((listener) => end(listener, deadline)))
     this.close()
@@ -115,6 +125,7 @@ export class Gateway {
 
   /** Ends everything now. */
   close(): void {
+    this.#ending = true
     for (const listener of this.#listeners.values()) listener.close()
     this.#listeners.clear()
     this.upstreams.close()
@@ -157,20 +168,33 @@ export class Gateway {
     return this.#snapshot
   }
 
-  #compile(checked: CheckedConfig): { snapshot: Snapshot; upstreams: PreparedUpstreams; key: string } {
+  *#compile(
+    { config }: CheckedConfig,
+    policies: PolicySet,
+    sandbox: Sandbox,
+    before: Snapshot | undefined,
+  ): Steps<{ snapshot: Snapshot; commit: () => void }> {
+    const { upstreams, commit } = yield* this.upstreams.prepare(config.upstreams)
+    return { snapshot: yield* Snapshot.compile({ config, policies, upstreams, sandbox }, before), commit }
+  }
+
+  /** The sandbox in force when it runs the same, else a new one. */
+  #retainSandbox({ instances }: PolicySet): Sandbox {
     const { grants, guard, onEvent } = this.#options
-    const { policies, instances } = compilePolicies(checked.policies)
-    const key = sandboxKey(instances)
-    const kept = key === this.#sandboxKey ? this.#snapshot?.sandbox : undefined
+    const before = this.#snapshot
+    const kept =
+      before !== undefined && isSameSandbox(before.policies.instances, instances) ? before.sandbox : undefined
     const sandbox = kept ?? createSandbox({ instances, grants, ...(guard && { guard }), ...(onEvent && { onEvent }) })
     this.#sandboxes.set(sandbox, (this.#sandboxes.get(sandbox) ?? 0) + 1)
     if (kept === undefined) {
       for (const [hash, state] of this.#quarantined) sandbox.quarantine(hash, state)
       sandbox.suspect([...this.#suspects], true)
     }
-    const upstreams = this.upstreams.prepare(checked.config.upstreams)
-    const parts = { config: checked.config, policies, upstreams: upstreams.upstreams, sandbox }
-    return { snapshot: new Snapshot(parts), upstreams, key }
+    return sandbox
+  }
+
+  #refuseIfEnding(): void {
+    if (this.#ending) throw new Error('the gateway is about to end')
   }
 
   #swap(snapshot: Snapshot, opened: readonly Listener[]): void {
@@ -192,10 +216,9 @@ export class Gateway {
 
   #releaseSandbox(sandbox: Sandbox): void {
     const users = (this.#sandboxes.get(sandbox) ?? 1) - 1
-    this.#sandboxes.set(sandbox, users)
-    if (users > 0) return
-    this.#sandboxes.delete(sandbox)
-    sandbox.close()
+    if (users > 0) return void this.#sandboxes.set(sandbox, users)
+    // Whoever closed the gateway has closed it too.
+    if (this.#sandboxes.delete(sandbox)) sandbox.close()
   }
 }
 
@@ -204,6 +227,10 @@ function createListener(plan: HttpPlan | TcpPlan, log: Log): Listener {
 }
 
 /** The same code with the same options and limits is the same sandbox. */
+function isSameSandbox(a: readonly Instance[], b: readonly Instance[]): boolean {
+  return a === b || sandboxKey(a) === sandboxKey(b)
+}
+
 function sandboxKey(instances: readonly Instance[]): string {
   return JSON.stringify(
     instances.map(({ plugin, ...instance }) => ({ ...instance, hash: plugin.hash, file: plugin.file })),

@@ -1,4 +1,5 @@
-import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { type Logger, pino } from 'pino'
+import { connectionLine, requestLine } from './access-line.ts'
 import type { LogConfig } from './config/types.ts'
 import type { PosternError } from './errors.ts'
 import type { Phases } from './flow/phases.ts'
@@ -6,6 +7,7 @@ import type { PluginLine } from './grants/plugin-log.ts'
 import type { FlowFacts } from './hooks/fields.ts'
 import type { HookName } from './hooks/points.ts'
 import type { Policy } from './hooks/policy.ts'
+import { LineBatch } from './line-batch.ts'
 import type { Exchange } from './listen/exchange.ts'
 import type { Target } from './route/target.ts'
 
@@ -28,19 +30,20 @@ export interface FlowLog {
 /** Where everything that the gateway has to tell goes: one JSON object per line, on standard output by default. */
 export class Log implements FlowLog {
   readonly #pino: Logger
-  readonly #destination: DestinationStream
-  #access = true
+  readonly #destination: LineStream
+  /** Whether access records are written. */
+  #records = true
   #secrets: readonly string[] = []
 
-  constructor(stream?: DestinationStream) {
-    this.#destination = stream ?? standardOutput()
+  constructor(stream?: LineStream) {
+    this.#destination = stream ?? new LineBatch(1)
     this.#pino = pino({ base: null, timestamp, formatters: { level } }, this.#destination)
   }
 
   /** Takes over what a new configuration says of logging. */
   configure(config: LogConfig, secrets: readonly string[]): void {
     this.#pino.level = config.level
-    this.#access = config.access
+    this.#records = config.access && this.#pino.isLevelEnabled('info')
     this.#secrets = secrets
   }
 
@@ -82,29 +85,8 @@ export class Log implements FlowLog {
   }
 
   request(flow: FlowFacts, exchange: Exchange, target: Target, phases: Phases, error: PosternError | undefined): void {
-    if (!this.#access) return
-    const record = {
-      id: flow.request?.id,
-      listener: flow.listenerName,
-      route: flow.routeName,
-      upstream: flow.upstreamName,
-      backend: flow.backend?.address,
-      client: flow.clientIp,
-      consumer: flow.request?.consumer,
-      method: exchange.method,
-      host: target.host,
-      // Queries carry tokens and personal data; paths are what routes are made of.
-      path: target.path,
-      status: flow.outcome === 'DC' ? 0 : (flow.response?.status ?? 0),
-      outcome: flow.outcome,
-      cause: this.#cause(error),
-      bytesIn: exchange.bytesIn,
-      bytesOut: exchange.bytesOut,
-      ms: phases.total,
-      phases: phases.times,
-      hooks: phases.hooks,
-    }
-    this.#pino.info(record, 'request')
+    if (!this.#records) return
+    this.#destination.write(requestLine(recordStart(), flow, exchange, target, phases, this.#cause(error)))
   }
 
   connection(
@@ -113,28 +95,12 @@ export class Log implements FlowLog {
     phases: Phases,
     error: PosternError | undefined,
   ): void {
-    if (!this.#access) return
-    const record = {
-      id: flow.id,
-      listener: flow.listenerName,
-      route: flow.routeName,
-      upstream: flow.upstreamName,
-      backend: flow.backend?.address,
-      client: flow.clientIp,
-      port: flow.clientPort,
-      outcome: flow.outcome,
-      cause: this.#cause(error),
-      bytesIn: bytes.in,
-      bytesOut: bytes.out,
-      ms: phases.total,
-      phases: phases.times,
-      hooks: phases.hooks,
-    }
-    this.#pino.info(record, 'connection')
+    if (!this.#records) return
+    this.#destination.write(connectionLine(recordStart(), flow, bytes, phases, this.#cause(error)))
   }
 
   malformed(listener: string, client: string, error: PosternError): void {
-    if (!this.#access) return
+    if (!this.#records) return
     const record = { listener, client, status: error.status, outcome: error.outcome, cause: this.#cause(error) }
     this.#pino.info(record, 'request')
   }
@@ -172,25 +138,21 @@ export class Log implements FlowLog {
   }
 }
 
+/** Where lines go. */
+export interface LineStream {
+  /** One line with its end, or several. */
+  write(lines: string): void
+}
+
 interface Flushable {
   flush(done: (error?: Error | null) => void): void
 }
 
 const flushLimit = 1000
 
-/**
- * Batched: a line a request in a system call of its own would cost more than the request. Batches are no longer than what
- * a pipe takes in one piece (POSIX PIPE_BUF), so that lines of several workers never mix.
- */
-function standardOutput(): DestinationStream {
-  const stream = destination({ dest: 1, sync: false, minLength: 2048, maxWrite: 4096, periodicFlush: 200 })
-  // A reader that went away must not end the gateway; there is nobody left to tell.
-  stream.on('error', () => {})
-  return stream
-}
-
 let lastTime = 0
 let lastStamp = ''
+let lastStart = ''
 
 /** Written once a millisecond: measured, a new date for each record was 4 % of the CPU time of a request. */
 function timestamp(): string {
@@ -198,8 +160,15 @@ function timestamp(): string {
   if (now !== lastTime) {
     lastTime = now
     lastStamp = `,"time":"${new Date(now).toISOString()}"`
+    lastStart = `{"level":"info"${lastStamp}`
   }
   return lastStamp
+}
+
+/** How an access record begins. */
+function recordStart(): string {
+  timestamp()
+  return lastStart
 }
 
 function level(label: string): { level: string } {

@@ -1,10 +1,12 @@
-import type { CheckedPolicy } from './config/check.ts'
+import { type CompiledRoutes, compileRoutes, type RouteParts } from './compile-routes.ts'
 import type { Config, ListenerConfig, MatchConfig, RouteConfig } from './config/types.ts'
-import { type Chain, compileChain } from './hooks/chain.ts'
-import { compilePolicy, type Policy } from './hooks/policy.ts'
+import type { Chain } from './hooks/chain.ts'
+import type { PolicySet } from './hooks/policy-set.ts'
+import type { Steps } from './in-slices.ts'
 import { compileTrust, type Trust } from './listen/trust.ts'
-import { compileRoutes, type RouteTable } from './route/table.ts'
-import type { Instance, Sandbox } from './sandbox/plugin.ts'
+import { type Via, viaOf } from './listen/via.ts'
+import type { RouteTable } from './route/table.ts'
+import type { Sandbox } from './sandbox/plugin.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 /** A route, compiled. */
@@ -43,28 +45,45 @@ export interface TcpPlan extends Plan {
   readonly admission: Chain
 }
 
+/** What a snapshot is made of. */
+interface Parts extends RouteParts {
+  readonly sandbox: Sandbox
+}
+
 /** A checked configuration, compiled and frozen; swapped whole. It lives until its last flow has ended. */
-export class Snapshot {
+export class Snapshot implements Parts {
   readonly config: Config
+  readonly via: Via
+  readonly policies: PolicySet
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly sandbox: Sandbox
+  readonly routes: CompiledRoutes
   readonly listeners: ReadonlyMap<string, HttpPlan | TcpPlan>
   /** By upstream: its own policies, where one of them has a `checkHealth`. */
   readonly examiners: ReadonlyMap<string, Chain>
   #users = 0
   #onIdle: (() => void) | undefined
 
-  constructor(parts: {
-    config: Config
-    policies: ReadonlyMap<string, Policy>
-    upstreams: ReadonlyMap<string, Upstream>
-    sandbox: Sandbox
-  }) {
+  private constructor(parts: Parts, routes: CompiledRoutes, examiners: ReadonlyMap<string, Chain>) {
     this.config = parts.config
+    this.via = viaOf(parts.config.listeners)
+    this.policies = parts.policies
     this.upstreams = parts.upstreams
     this.sandbox = parts.sandbox
-    this.listeners = compileListeners(this, parts.policies)
-    this.examiners = compileExaminers(this.config, parts.policies)
+    this.routes = routes
+    this.examiners = examiners
+    this.listeners = new Map(
+      Object.entries(this.config.listeners).map(([name, config]) => [name, planOf(this, name, config)]),
+    )
+  }
+
+  /** @param before what is in force: what is the same in both is not compiled again. */
+  static *compile(parts: Parts, before?: Snapshot): Steps<Snapshot> {
+    const routes = yield* compileRoutes(parts, before)
+    const { upstreams, policies } = parts
+    const isSame = upstreams === before?.upstreams && policies === before.policies
+    const examiners = isSame ? before.examiners : yield* compileExaminers(parts)
+    return new Snapshot(parts, routes, examiners)
   }
 
   retain(): void {
@@ -83,73 +102,20 @@ export class Snapshot {
   }
 }
 
-/** Policies in a form that chains run, and the instances that the sandbox runs for them. */
-export function compilePolicies(checked: ReadonlyMap<string, CheckedPolicy>): {
-  policies: ReadonlyMap<string, Policy>
-  instances: readonly Instance[]
-} {
-  const policies = new Map<string, Policy>()
-  const instances: Instance[] = []
-  for (const [name, one] of checked) {
-    const { policy, instance } = compilePolicy(one, instances.length)
-    policies.set(name, policy)
-    instances.push(instance)
+function* compileExaminers({ upstreams, policies }: Parts): Steps<ReadonlyMap<string, Chain>> {
+  const examiners = new Map<string, Chain>()
+  for (const [name, { config }] of upstreams) {
+    const chain = policies.chain(config.policies)
+    if (chain.steps.checkHealth.length > 0) examiners.set(name, chain)
+    yield
   }
-  return { policies, instances }
+  return examiners
 }
 
-function compileListeners(
-  snapshot: Snapshot,
-  policies: ReadonlyMap<string, Policy>,
-): ReadonlyMap<string, HttpPlan | TcpPlan> {
-  const { config, upstreams } = snapshot
-  const named = (names: readonly string[]): Policy[] => names.map((name) => policies.get(name)!)
-  const listeners = new Map<string, HttpPlan | TcpPlan>()
-  for (const [name, listener] of Object.entries(config.listeners)) {
-    const own = named(listener.policies)
-    const routes = Object.entries(config.routes)
-      .filter(([, route]) => route.listener === name)
-      .map(([routeName, route]) => compileRoute(routeName, route, own, upstreams, config, named))
-    const plan = { name, config: listener, snapshot, admission: compileChain(own) }
-    listeners.set(
-      name,
-      listener.protocol === 'http'
-        ? { ...plan, layer: 'L7', trust: compileTrust(listener.trustedProxies), routes: compileRoutes(routes) }
-        : { ...plan, layer: 'L4', route: routes[0] },
-    )
-  }
-  return listeners
-}
-
-function compileExaminers(config: Config, policies: ReadonlyMap<string, Policy>): ReadonlyMap<string, Chain> {
-  const chains = Object.entries(config.upstreams).map(([name, upstream]): [string, Chain] => [
-    name,
-    compileChain(upstream.policies.map((policy) => policies.get(policy)!)),
-  ])
-  return new Map(chains.filter(([, chain]) => chain.steps.checkHealth.length > 0))
-}
-
-function compileRoute(
-  name: string,
-  config: RouteConfig,
-  own: readonly Policy[],
-  upstreams: ReadonlyMap<string, Upstream>,
-  all: Config,
-  named: (names: readonly string[]) => Policy[],
-): Route {
-  const policies = [...own, ...named(config.policies)]
-  const base = compileChain(policies)
-  const upstream = config.upstream === undefined ? undefined : upstreams.get(config.upstream)
-  const chainTo = (to: Upstream): Chain => {
-    const theirs = named(all.upstreams[to.name]!.policies)
-    return theirs.length === 0 ? base : compileChain([...policies, ...theirs])
-  }
-  // Another upstream is within reach only if some policy may choose one.
-  const reachable = policies.some((policy) => policy.writes.upstream)
-    ? [...upstreams.values()]
-    : upstream
-      ? [upstream]
-      : []
-  const chains = new Map(reachable.map((to) => [to, chainTo(to)]))
-  return { name, match: config.match, config, upstream, base, through: (to) => chains.get(to) ?? base }
+function planOf(snapshot: Snapshot, name: string, config: ListenerConfig): HttpPlan | TcpPlan {
+  const { list, table } = snapshot.routes.byListener.get(name)!
+  const plan = { name, config, snapshot, admission: snapshot.policies.chain(config.policies) }
+  return config.protocol === 'http'
+    ? { ...plan, layer: 'L7', trust: compileTrust(config.trustedProxies), routes: table }
+    : { ...plan, layer: 'L4', route: list[0] }
 }

@@ -1,9 +1,8 @@
-import type { DestinationStream } from 'pino'
 import { checkConfig } from './config/check.ts'
 import { ConfigError } from './config/config-error.ts'
 import { Gateway } from './gateway.ts'
 import { createGrantHost } from './grants/grant-host.ts'
-import { Log } from './log.ts'
+import { type LineStream, Log } from './log.ts'
 import { createEventLog } from './sandbox/event-log.ts'
 
 export { ConfigError } from './config/config-error.ts'
@@ -14,7 +13,7 @@ export interface StartOptions {
   /** What `${env:NAME}` references read. Default: the environment of the process. */
   readonly env?: NodeJS.ProcessEnv
   /** Where the log goes, a JSON object per line. Default: standard output. */
-  readonly log?: DestinationStream
+  readonly log?: LineStream
 }
 
 /** A gateway that runs in this process. */

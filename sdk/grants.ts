@@ -52,7 +52,10 @@ export interface CounterLimit {
 export interface CounterResult {
   /** False when the budget does not hold the cost: the caller is over the limit. */
   readonly allowed: boolean
-  /** What is left of the budget, 0 or more. */
+  /**
+   * What is left of the budget, 0 or more, as far as this worker process knows: points that others have set aside for
+   * themselves are not counted.
+   */
   readonly remaining: number
   /** Seconds until the window ends and the budget is whole again, rounded up, 1 or more. */
   readonly reset: number

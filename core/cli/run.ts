@@ -41,9 +41,9 @@ export async function run(options: RunOptions): Promise<number> {
 }
 
 function describe(supervisor: Supervisor): string[] {
-  const { listeners, routes } = supervisor.config
+  const { listeners } = supervisor.config
   return Object.entries(listeners).map(([name, { protocol, address }]) => {
-    const count = Object.values(routes).filter((route) => route.listener === name).length
+    const count = supervisor.routes(name)
     const where = `${protocol} on ${address} port ${supervisor.port(name)}`
     return `postern: listener "${name}": ${where}, ${count} ${count === 1 ? 'route' : 'routes'}`
   })

@@ -71,6 +71,7 @@ function checkRoutes({ source, data, problems }: Draft): void {
 
 /** A misspelt `upstream` was told already; to ask for one as well would be telling it twice. */
 function hasGoal(route: Readonly<Record<string, unknown>>): boolean {
+  if (Object.hasOwn(route, 'upstream')) return true
   return Object.keys(route).some((field) => suggest(field, ['upstream', 'reply']) !== undefined)
 }
 

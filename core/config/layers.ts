@@ -1,7 +1,7 @@
 import { type HookName, points } from '../hooks/points.ts'
 import { type Attachment, hooksAt, layerOf } from './attachments.ts'
 import type { Draft } from './draft.ts'
-import { asObject, asText, member } from './loose.ts'
+import { asList, asObject, asText, member } from './loose.ts'
 import type { PolicyFacts } from './plugins.ts'
 import type { Path } from './problem.ts'
 
@@ -24,6 +24,7 @@ export function checkLayers(draft: Draft): void {
     const listener = asObject(member(asObject(written.listeners), name))
     const at = ['listeners', name]
     if (Object.hasOwn(listener, 'trustedProxies')) problems.add(source, [...at, 'trustedProxies'], sees('headers'))
+    if (Object.hasOwn(listener, 'underscores')) problems.add(source, [...at, 'underscores'], sees('headers'))
     if (Object.hasOwn(listener, 'timeouts')) {
       problems.add(source, [...at, 'timeouts'], 'tcp listeners wait for no requests; use "timeouts" of the upstream')
     }
@@ -31,8 +32,11 @@ export function checkLayers(draft: Draft): void {
   for (const [name, value] of Object.entries(asObject(data.upstreams))) {
     if (asObject(value).protocol !== 'tcp') continue
     const timeouts = asObject(asObject(member(asObject(written.upstreams), name)).timeouts)
-    if (!Object.hasOwn(timeouts, 'response')) continue
-    problems.add(source, ['upstreams', name, 'timeouts', 'response'], 'tcp upstreams see no responses; use "idle"')
+    const at = ['upstreams', name, 'timeouts']
+    if (Object.hasOwn(timeouts, 'response'))
+      problems.add(source, [...at, 'response'], 'tcp upstreams see no responses; use "idle"')
+    if (Object.hasOwn(timeouts, 'tunnel'))
+      problems.add(source, [...at, 'tunnel'], 'tcp upstreams see no upgrades; use "idle"')
   }
   checkRoutes(draft)
 }
@@ -58,6 +62,7 @@ function checkRoutes({ source, data, problems }: Draft): void {
       const what = Object.hasOwn(unseen, field) ? unseen[field] : undefined
       if (what !== undefined) problems.add(source, [...at, 'match', field], sees(what))
     }
+    if (asList(route.pathExceptions).length > 0) problems.add(source, [...at, 'pathExceptions'], sees('path'))
     if (Object.hasOwn(route, 'reply')) {
       problems.add(
         source,

@@ -35,7 +35,7 @@ type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout'> & {
 
 type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'timeouts'> & {
   readonly health: false | WrittenHealth
-  readonly timeouts: { connect: string; response: string; idle?: string }
+  readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string }
 }
 
 type WrittenHealth = Omit<HealthConfig, 'enabled' | 'interval' | 'timeout'> & { interval: string; timeout: string }
@@ -100,15 +100,23 @@ export function normalizeIsolation(entry: unknown): Isolation {
 }
 
 function listenerOf(listener: WrittenListener): ListenerConfig {
-  const { protocol, address, port, trustedProxies, policies, timeouts } = listener
-  const times = { head: ms(timeouts.head), keepAlive: ms(timeouts.keepAlive) }
-  return { protocol, address, port, trustedProxies: [...trustedProxies], policies: [...policies], timeouts: times }
+  const { protocol, address, port, trustedProxies, underscores, policies, timeouts } = listener
+  return {
+    protocol,
+    address,
+    port,
+    trustedProxies: [...trustedProxies],
+    underscores,
+    policies: [...policies],
+    timeouts: { head: ms(timeouts.head), keepAlive: ms(timeouts.keepAlive) },
+  }
 }
 
-function routeOf({ listener, match, policies, upstream, reply, timeout }: WrittenRoute): RouteConfig {
+function routeOf({ listener, match, pathExceptions, policies, upstream, reply, timeout }: WrittenRoute): RouteConfig {
   return {
     listener,
     match: normalizeMatch(match),
+    pathExceptions: [...pathExceptions],
     policies: [...policies],
     ...(upstream !== undefined && { upstream }),
     ...(reply !== undefined && {
@@ -128,6 +136,7 @@ function upstreamOf({ protocol, backends, balance, health, timeouts, policies }:
       connect: ms(timeouts.connect),
       response: ms(timeouts.response),
       idle: ms(timeouts.idle ?? (protocol === 'tcp' ? '10m' : '30s')),
+      tunnel: ms(timeouts.tunnel),
     },
     policies: [...policies],
   }

@@ -1,4 +1,6 @@
 import type { Origin } from '../grants/origin.ts'
+import type { Underscores } from '../listen/underscores.ts'
+import type { PathException } from '../route/path-exceptions.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
 
@@ -28,6 +30,8 @@ export interface ListenerConfig {
   readonly port: number
   /** CIDR ranges whose forwarding headers are believed. */
   readonly trustedProxies: readonly string[]
+  /** What becomes of headers with an underscore in their name. http only. */
+  readonly underscores: Underscores
   readonly policies: readonly string[]
   /** How long a client may take to send a request's head, and to send its next request, ms. http only. */
   readonly timeouts: { readonly head: number; readonly keepAlive: number }
@@ -36,6 +40,8 @@ export interface ListenerConfig {
 export interface RouteConfig {
   readonly listener: string
   readonly match: MatchConfig
+  /** Ambiguities of the path that are not refused. http only. */
+  readonly pathExceptions: readonly PathException[]
   readonly policies: readonly string[]
   /** Exactly one of `upstream` and `reply` is there. */
   readonly upstream?: string
@@ -99,6 +105,8 @@ export interface TimeoutsConfig {
   readonly response: number
   /** Longest silence while bytes are due, both layers, ms. */
   readonly idle: number
+  /** Longest silence in both directions of an upgraded connection, ms. http only. */
+  readonly tunnel: number
 }
 
 export interface PolicyConfig {

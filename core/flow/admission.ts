@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Reply } from '../../sdk/reply.ts'
 import type { PosternError } from '../errors.ts'
 import { ask, type HookFlow, tell } from '../hooks/chain.ts'
@@ -9,6 +8,7 @@ import type { HttpConnection } from '../listen/exchange.ts'
 import type { FlowLog } from '../log.ts'
 import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot.ts'
+import { flowId } from './flow-id.ts'
 
 /**
  * `onConnect` and `onDisconnect` of an HTTP connection, for the listener's policies. Its requests wait for the decision; a
@@ -16,7 +16,7 @@ import type { HttpPlan } from '../snapshot.ts'
  */
 export class Admission implements HookFlow {
   readonly layer = 'L7'
-  readonly id: string = randomUUID()
+  readonly id: string = flowId()
   readonly clientIp: string
   readonly clientPort: number
   readonly peerIp: string

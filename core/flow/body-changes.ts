@@ -59,8 +59,12 @@ export function holdBody(body: BodyPath, need: BodyNeed, done: (error: PosternEr
   })
 }
 
-/** The length of a body that takes another's place is known; that of one which may change on its way is not. */
+/**
+ * The length of a body that takes another's place is known, and it has no trailers; the length of one which may change on
+ * its way is not known.
+ */
 export function setBodyLength(fields: Fields, body: BodyPath, mayChange: boolean): void {
+  if (body.replacedLength !== undefined) fields.delete('trailer')
   if (mayChange) fields.delete('content-length')
   else if (body.replacedLength !== undefined) fields.set('content-length', `${body.replacedLength}`)
 }

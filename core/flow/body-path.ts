@@ -1,3 +1,5 @@
+import type { Fields } from '../http1/fields.ts'
+
 /** Where a body comes from. */
 export interface BodySource {
   pause(): void
@@ -8,7 +10,7 @@ export interface BodySource {
 export interface BodySink {
   /** False when it is slow: stop until `BodyPath.onWritable`. */
   write(chunk: Uint8Array): boolean
-  end(): void
+  end(trailers: Fields | undefined): void
 }
 
 /** Changes a chunk on its way, or lets it be; answers later, one chunk at a time. An error is told by other means. */
@@ -31,6 +33,7 @@ export class BodyPath {
   #chunks: Uint8Array[] = []
   #size = 0
   #ended = false
+  #trailers: Fields | undefined
   #replaced = false
   #changing = false
   #over = false
@@ -54,10 +57,11 @@ export class BodyPath {
     else if (this.#waiting === undefined) this.#source.pause()
   }
 
-  /** The source has come to its end. */
-  end(): void {
+  /** The source has come to its end; the trailers share the fate of the body. */
+  end(trailers?: Fields): void {
     if (this.#over || this.#replaced) return
     this.#ended = true
+    this.#trailers = trailers
     this.#settleHold()
     if (this.#sink !== undefined) this.#move()
   }
@@ -86,6 +90,7 @@ export class BodyPath {
     this.#chunks = bytes.length === 0 ? [] : [bytes]
     this.#size = bytes.length
     this.#ended = true
+    this.#trailers = undefined
     this.#replaced = true
   }
 
@@ -140,7 +145,7 @@ export class BodyPath {
 
   #finish(): void {
     this.#over = true
-    this.#sink!.end()
+    this.#sink!.end(this.#trailers)
   }
 
   #settleHold(): void {

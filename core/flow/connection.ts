@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
@@ -10,12 +9,20 @@ import { normalizeIp } from '../listen/trust.ts'
 import type { FlowLog } from '../log.ts'
 import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
 import type { Route, TcpPlan } from '../snapshot.ts'
+import { ReadBuffer } from '../socket/read-buffer.ts'
 import type { Backend } from '../upstream/backend.ts'
 import { connectTo } from '../upstream/connect.ts'
 import { type Pipe, type PipeResult, pipe } from '../upstream/pipe.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { flowId } from './flow-id.ts'
 import { outcomeOfReply } from './outcome.ts'
 import { Phases } from './phases.ts'
+
+/** A connection of a client: paused, half-open allowed, and what it reads into unless it has `data` events. */
+interface Accepted {
+  readonly socket: Socket
+  readonly buffer: ReadBuffer | undefined
+}
 
 /**
  * The life of one L4 connection, top to bottom: accept → route → onConnect → choose a backend → connect → bytes → finish.
@@ -24,7 +31,7 @@ import { Phases } from './phases.ts'
 export class ConnectionFlow implements HookFlow {
   readonly layer = 'L4'
   /** Identifies the connection in the log. */
-  readonly id: string = randomUUID()
+  readonly id: string = flowId()
   readonly clientIp: string
   readonly clientPort: number
   readonly localPort: number
@@ -42,6 +49,7 @@ export class ConnectionFlow implements HookFlow {
   pending: HookCall | undefined
 
   readonly #socket: Socket
+  readonly #buffer: ReadBuffer | undefined
   readonly #plan: TcpPlan
   readonly #route: Route
   readonly #log: FlowLog
@@ -58,8 +66,15 @@ export class ConnectionFlow implements HookFlow {
   #bytes = { in: 0, out: 0 }
   #error: PosternError | undefined
 
-  constructor(socket: Socket, plan: TcpPlan, route: Route, log: FlowLog, onFinish: (flow: ConnectionFlow) => void) {
+  constructor(
+    { socket, buffer }: Accepted,
+    plan: TcpPlan,
+    route: Route,
+    log: FlowLog,
+    onFinish: (flow: ConnectionFlow) => void,
+  ) {
     this.#socket = socket
+    this.#buffer = buffer
     this.#plan = plan
     this.#route = route
     this.#log = log
@@ -126,25 +141,30 @@ export class ConnectionFlow implements HookFlow {
     this.#busy = backend
     backend.acquire()
     this.#phases.mark('queue')
-    this.#connecting = connectTo(backend, this.#upstream!.config.timeouts.connect, (error, socket) => {
+    const buffer = new ReadBuffer()
+    const done = (error: PosternError | undefined, socket: Socket | undefined): void => {
       this.#connecting = undefined
-      if (socket !== undefined) return this.#connected(socket)
+      if (socket !== undefined) return this.#connected(socket, buffer)
+      buffer.release()
       this.#releaseBackend()
       this.#tried.push(backend)
       this.#error = error
       this.#attempt()
-    })
+    }
+    this.#connecting = connectTo(backend, this.#upstream!.config.timeouts.connect, done, buffer)
   }
 
   // ── bytes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #connected(backend: Socket): void {
+  #connected(backend: Socket, buffer: ReadBuffer): void {
     this.#phases.mark('connect')
     this.#error = undefined
     this.#socket.off('error', this.#onClientError)
     this.#socket.off('close', this.#onClientGone)
     this.#pipe = pipe(this.#socket, backend, {
       idle: this.#upstream!.config.timeouts.idle,
+      clientBuffer: this.#buffer,
+      backendBuffer: buffer,
       onEnd: (result) => this.#piped(result),
     })
   }
@@ -191,6 +211,7 @@ export class ConnectionFlow implements HookFlow {
     this.#socket.off('close', this.#onClientGone)
     if (this.pending !== undefined) this.sandbox.cancel(this.pending)
     this.#connecting?.cancel()
+    if (this.#pipe === undefined) this.#buffer?.release()
     this.#releaseBackend()
     this.#log.connection(this, this.#bytes, this.#phases, this.#error)
     this.#onFinish(this)

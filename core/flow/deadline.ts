@@ -1,9 +1,10 @@
 import { type OutcomeCode, PosternError } from '../errors.ts'
+import { type Expiring, WheelTimer } from '../http1/timer-wheel.ts'
 
-/** The one time limit that a flow is under at the moment, with the outcome that missing it means. */
-export class Deadline {
+/** The one time limit that a flow is under at the moment, with the outcome that missing it means. Up to 200 ms late. */
+export class Deadline implements Expiring {
   readonly #onMissed: (error: PosternError) => void
-  #timer: NodeJS.Timeout | undefined
+  readonly #timer = new WheelTimer(this)
   #after = 0
   #code: OutcomeCode = 'UT'
   #message = ''
@@ -15,30 +16,19 @@ export class Deadline {
 
   /** Starts anew; `after` in milliseconds. */
   set(after: number, code: OutcomeCode, message: string, status?: number): void {
+    this.#after = after
     this.#code = code
     this.#message = message
     this.#status = status
-    if (this.#timer !== undefined && after === this.#after) {
-      this.#timer.refresh()
-      return
-    }
-    clearTimeout(this.#timer)
-    this.#after = after
-    this.#timer = setTimeout(miss, after, this)
+    this.#timer.arm(after)
   }
 
   clear(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#timer.disarm()
   }
 
-  missed(): void {
-    this.#timer = undefined
+  onTimeout(): void {
     const text = `${this.#message} for ${this.#after} ms`
     this.#onMissed(new PosternError(this.#code, text, this.#status === undefined ? {} : { status: this.#status }))
   }
-}
-
-function miss(deadline: Deadline): void {
-  deadline.missed()
 }

@@ -1,33 +1,65 @@
+import { performance } from 'node:perf_hooks'
 import type { HookName } from '../hooks/points.ts'
 
 export type Phase = 'route' | 'policies' | 'queue' | 'connect' | 'head' | 'body'
 
-/** Where the time of a flow went, in milliseconds. */
+/**
+ * Where the time of a flow went, in milliseconds; -1 for a phase that did not take place. A field each: with the phases
+ * in an object that grows, marking them was 2 % of the CPU time of a request.
+ */
 export class Phases {
-  readonly #started = performance.now()
-  #last = this.#started
-  /** Time of each phase that took place; one that took place twice (a second attempt) is added up. */
-  readonly times: { [phase in Phase]?: number } = {}
+  route = -1
+  policies = -1
+  queue = -1
+  connect = -1
+  head = -1
+  body = -1
   /** Time of each hook call, under `policy.hook`, waiting for its turn and for grants included. */
   hooks: Record<string, number> | undefined
+  /** When the phase that runs began. */
+  #last = performance.now()
+  readonly #started = this.#last
 
-  /** The phase ends now; it began when the one before it ended. */
+  /**
+   * The phase ends now; it began when the one before it ended. One that took place twice (a second attempt) is added up.
+   * Reading the clock is 0.1 µs: phases in which nobody could wait are not marked and count with the next one.
+   */
   mark(phase: Phase): void {
     const now = performance.now()
-    this.times[phase] = round((this.times[phase] ?? 0) + now - this.#last)
+    const took = now - this.#last
     this.#last = now
+    switch (phase) {
+      case 'route':
+        this.route = sum(this.route, took)
+        break
+      case 'policies':
+        this.policies = sum(this.policies, took)
+        break
+      case 'queue':
+        this.queue = sum(this.queue, took)
+        break
+      case 'connect':
+        this.connect = sum(this.connect, took)
+        break
+      case 'head':
+        this.head = sum(this.head, took)
+        break
+      default:
+        this.body = sum(this.body, took)
+    }
   }
 
   hook(policy: string, hook: HookName, duration: number): void {
     this.hooks ??= {}
-    this.hooks[`${policy}.${hook}`] = round(duration)
+    this.hooks[`${policy}.${hook}`] = duration
   }
 
+  /** Until now, or until the body had gone. */
   get total(): number {
-    return round(performance.now() - this.#started)
+    return (this.body < 0 ? performance.now() : this.#last) - this.#started
   }
 }
 
-function round(milliseconds: number): number {
-  return Math.round(milliseconds * 1000) / 1000
+function sum(before: number, took: number): number {
+  return before < 0 ? took : before + took
 }

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import type { Chain } from '../hooks/chain.ts'
 import type { BackendFacts, BodyFacts, FlowFacts, RequestFacts } from '../hooks/fields.ts'
 import type { Fields } from '../http1/fields.ts'
 import type { Exchange } from '../listen/exchange.ts'
+import type { Hop } from '../listen/forwarding.ts'
 import { type ClientFacts, clientOf } from '../listen/trust.ts'
 import { parseAuthority } from '../route/authority.ts'
 import type { Target } from '../route/target.ts'
@@ -10,6 +10,7 @@ import type { HttpPlan, Route } from '../snapshot.ts'
 import type { Backend } from '../upstream/backend.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { BodyPath } from './body-path.ts'
+import { flowId } from './flow-id.ts'
 
 /** Longest silence of a client that is sent an answer made here, ms. */
 const ownIdle = 30_000
@@ -36,7 +37,7 @@ export interface FinalResponse {
 /** What a request knows of itself: its flow moves it along, its policies read from it and write to it. */
 export abstract class RequestState implements FlowFacts, RequestFacts {
   readonly layer = 'L7'
-  readonly id: string = randomUUID()
+  readonly id: string = flowId()
   outcome = ''
   consumer: string | undefined
   candidates: readonly BackendFacts[] = []
@@ -96,6 +97,9 @@ export abstract class RequestState implements FlowFacts, RequestFacts {
   get path(): string {
     return this.target.path
   }
+  get readings(): readonly string[] | undefined {
+    return this.target.readings
+  }
   get query(): string {
     return this.target.query
   }
@@ -113,6 +117,13 @@ export abstract class RequestState implements FlowFacts, RequestFacts {
   protected get publicAuthority(): string {
     const told = this.client.host === undefined ? undefined : parseAuthority(this.client.host)
     return told === undefined || 'problem' in told ? this.target.authority : told.authority
+  }
+
+  /** How the request came here. */
+  protected get hop(): Hop {
+    const { peerIp, localPort } = this.exchange.connection
+    const { ip, scheme, trusted } = this.client
+    return { peerIp, clientIp: ip, scheme, authority: this.publicAuthority, localPort, trusted }
   }
 
   /** Longest silence while bytes are due, ms. */

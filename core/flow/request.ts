@@ -1,36 +1,39 @@
+import type { Socket } from 'node:net'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
 import { ask, choose, type HookFlow, pass, tell } from '../hooks/chain.ts'
 import type { BodyNeed } from '../hooks/fields.ts'
 import type { HookName } from '../hooks/points.ts'
 import type { Policy } from '../hooks/policy.ts'
-import { Fields } from '../http1/fields.ts'
+import type { Fields } from '../http1/fields.ts'
 import { removeHopByHop } from '../http1/hop-by-hop.ts'
 import type { Exchange, ExchangeOwner } from '../listen/exchange.ts'
-import { addForwarding } from '../listen/forwarding.ts'
+import { countHop } from '../listen/max-forwards.ts'
+import { setOwnFields } from '../listen/own-fields.ts'
+import { screen } from '../listen/screen.ts'
 import type { FlowLog } from '../log.ts'
-import { parseTarget } from '../route/target.ts'
+import { locate } from '../route/locate.ts'
 import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot.ts'
 import type { Backend } from '../upstream/backend.ts'
 import { type Forwarding, type ForwardOwner, forward } from '../upstream/forward.ts'
 import { BodyChanges, holdBody, setBodyLength } from './body-changes.ts'
 import { BodyPath } from './body-path.ts'
+import { ClientBody } from './client-body.ts'
 import { Deadline } from './deadline.ts'
-import { outcomeOfReply, problemOf } from './outcome.ts'
+import { madeResponse } from './made-response.ts'
+import { outcomeOfReply } from './outcome.ts'
+import { passableTrailers } from './passable-trailers.ts'
 import { Phases } from './phases.ts'
 import { replyOfRoute } from './reply-of-route.ts'
 import { RequestState } from './request-state.ts'
-
-/** Methods that may be sent again when a kept-alive connection turns out to be dead (RFC 9110 §9.2.2). */
-const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
-
-/** A body that was made here has no source. */
-const made = { pause: (): void => {}, resume: (): void => {} }
+import { maySendAgain } from './send-again.ts'
+import { Tunnel } from './tunnel.ts'
+import { upgradeOffer } from './upgrade-offer.ts'
 
 /**
  * The life of one request, top to bottom: arrive → route → onRequest → choose a backend → forward → response head →
- * onResponse → body → finish. Every step either calls the next one or `#fail`; `#finish` is the only end.
+ * onResponse → body, or tunnel → finish. Every step either calls the next one or `#fail`; `#finish` is the only end.
  */
 export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner, ForwardOwner {
   readonly states: (string | undefined)[] = []
@@ -48,12 +51,12 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   readonly #tried: Backend[] = []
   #busy: Backend | undefined
   #forwarding: Forwarding | undefined
+  #tunnel: Tunnel | undefined
   #resent = false
   #bodyMoved = false
-  #bodyDue = false
-  #isReceiving = false
+  readonly #clientBody: ClientBody = new ClientBody(this.exchange, () => this.#await())
   /** Way of the request's body; whatever was held of it goes upstream first. */
-  readonly body: BodyPath = new BodyPath({ pause: () => this.#pauseBody(), resume: () => this.#receiveBody() })
+  readonly body: BodyPath = new BodyPath(this.#clientBody)
 
   #passing = false
   #headSent = false
@@ -70,11 +73,11 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   // ── arrive, route ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   start(): void {
-    const { method, rawTarget, fields } = this.exchange
-    const target = parseTarget(method, rawTarget, fields.all('host'), this.client.scheme)
-    if ('problem' in target) return this.#fail(new PosternError(target.code, target.problem))
+    const { fields } = this.exchange
+    const located = screen(fields, this.plan) ?? locate(this.plan.routes, this.exchange, this.client.scheme)
+    if (located instanceof PosternError) return this.#fail(located)
+    const { target, route } = located
     this.target = target
-    const route = this.plan.routes.find({ host: target.host, path: target.path, query: target.query, method, fields })
     this.#phases.mark('route')
     if (route === undefined) return this.#fail(new PosternError('NR', `no route for ${target.host}${target.path}`))
     this.route = route
@@ -97,25 +100,18 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     if (result !== undefined) return this.#answer(result, policy)
     if (this.upstream === undefined)
       return this.#answer(replyOfRoute(this.route!.config.reply!, this.client.scheme, this.target))
+    const last = countHop(this.exchange.method, this.exchange.fields, this.route!.match.methods)
+    if (last !== undefined) return this.#answer(last)
     this.chain = this.route!.through(this.upstream)
     ask(this, 'onRequest', this.chain, this.route!.base.length, (reply, by) => this.#asked(reply, by))
   }
 
   #asked(result: Reply | PosternError | undefined, policy: Policy | undefined): void {
     if (result !== undefined) return this.#answer(result, policy)
-    this.#phases.mark('policies')
-    const { connection } = this.exchange
-    addForwarding(this.exchange.fields, {
-      peerIp: connection.peerIp,
-      clientIp: this.client.ip,
-      scheme: this.client.scheme,
-      authority: this.publicAuthority,
-      localPort: connection.localPort,
-      trusted: this.client.trusted,
-    })
-    this.exchange.fields.set('host', this.target.authority)
-    this.exchange.fields.set('x-request-id', this.id)
-    this.exchange.fields.delete('expect')
+    if (this.chain!.steps.onRequest.length > 0) this.#phases.mark('policies')
+    setOwnFields(this.exchange, this.plan, this.hop, this.target.authority, this.id, this.chain!)
+    // Only a body that the client holds back is worth asking about; the backend's 100 then is what the client gets.
+    if (!this.exchange.awaitsContinue || this.body.replacedLength !== undefined) this.exchange.fields.delete('expect')
     setBodyLength(this.exchange.fields, this.body, this.chain!.steps.onRequestBody.length > 0)
     this.#attempt()
   }
@@ -144,24 +140,19 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     this.backend = backend
     this.#busy = backend
     backend.acquire()
-    this.#phases.mark('queue')
+    if (this.chain!.steps.selectBackend.length > 0) this.#phases.mark('queue')
     const { method, fields } = this.exchange
     const { replacedLength } = this.body
     const hasBody = replacedLength === undefined ? this.exchange.hasBody : replacedLength > 0
-    this.#forwarding = forward(backend, { method, target: this.target.full, fields, hasBody }, timeouts.connect, this)
+    const upgrade = hasBody ? undefined : upgradeOffer(this.exchange.upgrade)
+    const request = { method, target: this.target.full, fields, hasBody, upgrade }
+    this.#forwarding = forward(backend, request, timeouts.connect, this)
   }
 
   onConnected(): void {
     this.#phases.mark('connect')
     this.#error = undefined
-    this.#awaitHead()
-  }
-
-  /** Blames whoever has to act next: the client while its body is due, else the backend. */
-  #awaitHead(): void {
-    if (this.response !== undefined) return
-    if (this.#bodyDue) this.#awaitClient()
-    else this.#deadline.set(this.upstream!.config.timeouts.response, 'UT', 'no response head from the backend')
+    this.#await()
   }
 
   onBodyWanted(): void {
@@ -173,36 +164,21 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
 
   onBody(chunk: Uint8Array): void {
     this.body.take(chunk)
-    this.#awaitMore()
+    this.#await()
   }
 
   onBodyEnd(): void {
-    this.#bodyDue = false
-    this.body.end()
-    this.#awaitMore()
+    this.#clientBody.due = false
+    this.body.end(passableTrailers(this.exchange.trailers, 'request', this.chain))
+    this.#await()
   }
 
-  #receiveBody(): void {
-    this.#bodyDue = true
-    if (this.#isReceiving) this.exchange.resume()
-    else this.exchange.receive()
-    this.#isReceiving = true
-    this.#awaitMore()
-  }
-
-  #pauseBody(): void {
-    this.#bodyDue = false
-    this.exchange.pause()
-  }
-
-  #awaitMore(): void {
-    if (this.#forwarding !== undefined) this.#awaitHead()
-    else if (this.#bodyDue && this.response === undefined) this.#awaitClient()
-    else if (this.response === undefined) this.#deadline.clear()
-  }
-
-  #awaitClient(): void {
-    this.#deadline.set(this.idle, 'DPE', 'the client stopped sending the body', 408)
+  /** Blames whoever has to act next: the client while its body is due, else the backend. */
+  #await(): void {
+    if (this.response !== undefined) return
+    if (this.#clientBody.due) this.#deadline.set(this.idle, 'DPE', 'the client stopped sending the body', 408)
+    else if (this.#forwarding === undefined) this.#deadline.clear()
+    else this.#deadline.set(this.upstream!.config.timeouts.response, 'UT', 'no response head from the backend')
   }
 
   onFail(error: PosternError): void {
@@ -215,14 +191,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
       this.#error = error
       return this.#attempt()
     }
-    const dead = error.code === 'UC' || error.code === 'UR'
-    if (
-      dead &&
-      !this.#resent &&
-      idempotent.has(this.exchange.method) &&
-      !this.exchange.hasBody &&
-      this.body.replacedLength === undefined
-    ) {
+    if (!this.#resent && maySendAgain(error, this.exchange, this.body)) {
       this.#resent = true
       return this.#attempt()
     }
@@ -231,12 +200,27 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
 
   // ── response ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  onHead(status: number, reason: string, fields: Fields): void {
+  /** No policy sees it. A backend that tells of its progress is given time anew, as often as the codec lets it. */
+  onInterim(status: number, fields: Fields): void {
+    removeHopByHop(fields)
+    this.exchange.inform(status, fields)
+    this.#await()
+  }
+
+  onUpgrade(fields: Fields, socket: Socket): void {
+    this.#forwarding = undefined
+    this.#tunnel = new Tunnel(socket)
+    this.onHead(101, '', fields, '1.1')
+  }
+
+  onHead(status: number, reason: string, fields: Fields, version: '1.0' | '1.1'): void {
     this.#phases.mark('head')
     this.#deadline.clear()
     removeHopByHop(fields)
+    fields.list.push('via', version === '1.1' ? '1.1 postern' : '1.0 postern')
     const forwarding = this.#forwarding
     const body = new BodyPath({ pause: () => forwarding?.pause(), resume: () => forwarding?.resume() })
+    if (forwarding === undefined) body.end()
     this.response = { status, reason, fields, body }
     this.#respond()
   }
@@ -251,15 +235,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     const failed = result instanceof PosternError
     if (failed) this.#error = result
     this.outcome = failed ? result.outcome : policy === undefined ? '' : outcomeOfReply(result, policy)
-    const reply = failed ? problemOf(result, this.id) : result
-    const bytes = Buffer.from(reply.body)
-    const body = new BodyPath(made)
-    body.replace(bytes)
-    const fields = new Fields(reply.headers.flat())
-    if (reply.status !== 204 && reply.status !== 304) fields.set('content-length', `${bytes.length}`)
-    // What follows on the connection cannot be told from the rest of a malformed request.
-    if (failed && result.code === 'DPE') fields.set('connection', 'close')
-    this.response = { status: reply.status, reason: '', fields, body }
+    this.response = madeResponse(result, this.id)
   }
 
   /** The response walks back up through every policy whose turn had come. */
@@ -281,6 +257,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
 
   #sendHead(): void {
     const { status, reason, fields, body } = this.response!
+    if (this.#tunnel !== undefined) return this.#openTunnel(this.#tunnel)
     const isChanged = this.chain !== undefined && this.chain.steps.onResponseBody.length > 0
     if (status !== 204 && status !== 304) setBodyLength(fields, body, isChanged)
     this.#headSent = true
@@ -307,10 +284,23 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   }
 
   onEnd(): void {
+    const trailers = passableTrailers(this.#forwarding?.trailers, 'response', this.chain)
     this.#awaitBody()
     this.#releaseBackend()
     this.#forwarding = undefined
-    this.response?.body.end()
+    this.response?.body.end(trailers)
+  }
+
+  #openTunnel(tunnel: Tunnel): void {
+    this.#headSent = true
+    clearTimeout(this.#total)
+    tunnel.open(this.exchange, this.response!.fields, this.upstream!.config.timeouts.tunnel, (error) => {
+      this.#error = error
+      this.outcome = error?.outcome ?? ''
+      this.exchange.end()
+      // Nobody else says so when the gateway itself broke the connection.
+      this.onSent()
+    })
   }
 
   // ── bodies that policies hold or change ────────────────────────────────────────────────────────────────────────────
@@ -322,6 +312,8 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   replaceBody(hook: HookName, bytes: Uint8Array): void {
     if (hook === 'onRequest') this.body.replace(bytes)
     else if (hook === 'onResponse') {
+      // A 101 has no body that another could replace.
+      if (this.#tunnel !== undefined) return
       this.response?.body.replace(bytes)
       this.#dropUpstream()
     } else this.#changes.replace(bytes)
@@ -338,6 +330,8 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
 
   onGone(): void {
     if (this.ended) return
+    // How a tunnel's client leaves is the tunnel's to see: here the gateway closes.
+    if (this.#tunnel?.isOpen) return this.#tunnel.close()
     this.#error = new PosternError('DC', 'the client went away before the response was complete')
     this.outcome = 'DC'
     this.#finish()
@@ -377,6 +371,8 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   #dropUpstream(): void {
     this.#forwarding?.cancel()
     this.#forwarding = undefined
+    this.#tunnel?.close()
+    this.#tunnel = undefined
     this.#releaseBackend()
   }
 

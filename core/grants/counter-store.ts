@@ -4,7 +4,9 @@ import type { CounterLimit, CounterResult } from '../../sdk/grants.ts'
 export interface CounterStore {
   /**
    * Takes from the budget of a policy's key, as `Counter.take` says; the limit has been checked. A take that is refused
-   * takes nothing. Rejects with a `GrantError` when the store cannot do it.
+   * takes nothing. Answers at once where it can.
+   *
+   * @throws {GrantError} when the store cannot do it; or rejects with one.
    */
-  take(policy: string, key: string, limit: CounterLimit): Promise<CounterResult>
+  take(policy: string, key: string, limit: CounterLimit): CounterResult | Promise<CounterResult>
 }

@@ -15,7 +15,7 @@ const longestWindow = 2_147_483
  */
 export function createCounter(store: CounterStore, patience = 2_000): { take: Operation } {
   return {
-    take: async ([key = '', points, duration, cost], { policy }) => {
+    take: ([key = '', points, duration, cost], { policy }) => {
       if (key.length > longestKey)
         throw new GrantError(`the key holds ${longestKey} characters at most, not ${key.length}`)
       const limit = {
@@ -23,10 +23,14 @@ export function createCounter(store: CounterStore, patience = 2_000): { take: Op
         duration: seconds('duration', duration, longestWindow),
         cost: wholeNumber('cost', cost, 0),
       }
-      const { allowed, remaining, reset } = await within(patience, store.take(policy, key, limit))
-      return [allowed ? '1' : '', String(remaining), String(reset)]
+      const result = store.take(policy, key, limit)
+      return result instanceof Promise ? within(patience, result).then(written) : written(result)
     },
   }
+}
+
+function written({ allowed, remaining, reset }: CounterResult): readonly string[] {
+  return [allowed ? '1' : '', String(remaining), String(reset)]
 }
 
 function within(patience: number, result: Promise<CounterResult>): Promise<CounterResult> {

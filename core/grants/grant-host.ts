@@ -42,8 +42,12 @@ export type Operation = (args: readonly string[], call: GrantCall) => Promise<re
 
 /** What the sandbox needs of the host. */
 export interface GrantHost {
-  /** Rejects with a `GrantError` when the arguments make no sense or the work could not be done. */
-  perform(call: GrantCall): Promise<readonly string[]>
+  /**
+   * Answers at once where nothing has to be waited for.
+   *
+   * @throws {GrantError} when the arguments make no sense or the work could not be done; or rejects with one.
+   */
+  perform(call: GrantCall): readonly string[] | Promise<readonly string[]>
 }
 
 /** What the host does for plugins. */
@@ -82,7 +86,7 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
     ),
   )
   return {
-    perform: async (call) => {
+    perform: (call) => {
       const run = operations.get(call.operation)
       if (run === undefined) throw new GrantError('there is no such operation')
       for (const arg of call.args) {
@@ -90,12 +94,17 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
           throw new GrantError(`an argument holds ${largestArgument} characters at most`)
       }
       try {
-        return await run(call.args, call)
+        const result = run(call.args, call)
+        return result instanceof Promise ? result.catch(fail) : result
       } catch (error) {
-        // What went wrong inside the host is nothing that a plugin should read.
-        throw error instanceof GrantError ? error : new GrantError('the host could not do it', { cause: error })
+        return fail(error)
       }
     },
     metrics: () => registry.families(),
   }
+}
+
+/** What went wrong inside the host is nothing that a plugin should read. */
+function fail(error: unknown): never {
+  throw error instanceof GrantError ? error : new GrantError('the host could not do it', { cause: error })
 }

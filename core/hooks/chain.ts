@@ -1,8 +1,10 @@
+// The global of the same name is a getter, and every step of every hook asks for the time.
+import { performance } from 'node:perf_hooks'
 import type { Health } from '../../sdk/health.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
 import type { HookCall, HookStep, Sandbox, Verdict } from '../sandbox/plugin.ts'
-import { encodeField, UNIT } from '../sandbox/wire.ts'
+import { ABSENT, encodeField, UNIT } from '../sandbox/wire.ts'
 import type { BackendFacts, BodyNeed, FieldReader, FlowFacts } from './fields.ts'
 import { applyOperations, type WritableFlow } from './operations.ts'
 import { type HookName, points } from './points.ts'
@@ -85,6 +87,10 @@ export function ask(
   from: number,
   done: (result: Reply | PosternError | undefined, by: Policy | undefined) => void,
 ): void {
+  if (chain.steps[hook].length === 0) {
+    flow.reached = chain.length
+    return done(undefined, undefined)
+  }
   new Walk(flow, hook, chain, (index) => index >= from, {
     onTurn: (turn, policy) => {
       if (turn === undefined) return true
@@ -214,11 +220,12 @@ class Walk {
 
   #call(segment: readonly number[]): void {
     const { flow } = this
-    const call = new Call(
-      this,
-      segment,
-      segment.map((place) => this.#steps[place]!),
-    )
+    const steps: HookStep[] = []
+    for (const place of segment) {
+      const step = this.#steps[place]!
+      steps.push({ instance: step.policy.instance, input: inputOf(flow, step) })
+    }
+    const call = new Call(this, segment, steps)
     flow.pending = call
     flow.sandbox.call(call)
   }
@@ -275,15 +282,16 @@ class Call implements HookCall {
   readonly steps: readonly HookStep[]
   /** Places of its steps in the walk. */
   readonly segment: readonly number[]
+  pending: object | undefined = undefined
   readonly #walk: Walk
   #since = performance.now()
 
-  constructor(walk: Walk, segment: readonly number[], steps: readonly Step[]) {
+  constructor(walk: Walk, segment: readonly number[], steps: readonly HookStep[]) {
     this.#walk = walk
     this.segment = segment
     this.hook = walk.hook
     this.flow = walk.flow.id
-    this.steps = steps.map((step) => ({ instance: step.policy.instance, input: inputOf(walk.flow, step) }))
+    this.steps = steps
   }
 
   settle(step: number, verdict: Verdict): boolean {
@@ -294,8 +302,11 @@ class Call implements HookCall {
   }
 }
 
+const stateless = { L4: `L4${UNIT}${ABSENT}`, L7: `L7${UNIT}${ABSENT}` } as const
+
 function inputOf(flow: HookFlow, { index, readers }: Step): string {
-  let input = flow.layer + UNIT + encodeField(flow.states[index])
+  const state = flow.states[index]
+  let input = state === undefined ? stateless[flow.layer] : flow.layer + UNIT + encodeField(state)
   for (const read of readers) input += UNIT + read(flow)
   return input
 }

@@ -48,6 +48,8 @@ export interface RequestFacts {
   readonly scheme: string
   readonly host: string
   readonly path: string
+  /** `Target.readings`: what is decided by the path has to hold for each of them. */
+  readonly readings?: readonly string[] | undefined
   readonly query: string
   readonly fields: Fields
   readonly consumer: string | undefined

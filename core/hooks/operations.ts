@@ -44,7 +44,10 @@ export function applyOperations(
   }
   let result: Reply | number | Health | undefined
   for (const operation of operations) {
-    const [code, first = '', second = ''] = operation
+    // By index: taken apart as a list each operation would be iterated.
+    const code = operation[0]
+    const first = operation[1] ?? ''
+    const second = operation[2] ?? ''
     if (code === op.setHeader) flow.requestFields?.set(first.toLowerCase(), second)
     else if (code === op.removeHeader) flow.requestFields?.delete(first.toLowerCase())
     else if (code === op.setResponseHeader) flow.responseFields?.set(first.toLowerCase(), second)
@@ -80,8 +83,9 @@ function refuseAny(
 
 /** Why an operation cannot be, in words for the plugin's author; `undefined` when it can. */
 function refuse(flow: WritableFlow, hook: HookName, policy: Policy, operation: Operation): string | undefined {
-  const [code, first = '', second = ''] = operation
-  switch (code) {
+  const first = operation[1] ?? ''
+  const second = operation[2] ?? ''
+  switch (operation[0]) {
     case op.setHeader:
     case op.removeHeader: {
       if (hook !== 'onRequest') return `request headers can be written in onRequest only`

@@ -26,8 +26,9 @@ export function compileWhen({ methods, paths, headers }: When): CompiledWhen {
       if (verbs !== undefined && !verbs.has(request.method)) return false
       if (headers !== undefined && !headers.some((name) => request.fields.has(name))) return false
       if (exact === undefined || prefixes === undefined) return true
-      const key = pathKey(request.path)
-      return exact.has(key) || prefixes.some((prefix) => key.startsWith(prefix))
+      const isMeant = (key: string): boolean => exact.has(key) || prefixes.some((prefix) => key.startsWith(prefix))
+      // A policy that guards a path guards whatever a backend might take for it.
+      return request.readings === undefined ? isMeant(pathKey(request.path)) : request.readings.some(isMeant)
     },
     reads: [
       ...(methods === undefined ? [] : ['method']),

@@ -6,7 +6,7 @@ import type { ReceiveBuffer } from './receive-buffer.ts'
 
 /** Reads the bodies of one connection, one after the other, each by its framing. Used again, never made per message. */
 export class BodyReader {
-  /** What the last `read` found: a view of what arrived; `undefined` when it found no data. */
+  /** What the last `read` found, its receiver's to keep; `undefined` when it found no data. */
   piece: Buffer | undefined
   /** Whether the body is complete; true when there is none. */
   done = true
@@ -38,12 +38,12 @@ export class BodyReader {
   /** Consumes at most one piece of data and what frames it. */
   read(input: ReceiveBuffer): void {
     if (this.#framing === CHUNKED) this.#readChunked(this.#chunked!, input)
-    else if (this.#framing === UNTIL_CLOSE) this.#take(input, input.length)
+    else if (this.#framing === UNTIL_CLOSE) this.piece = input.take(input.length)
     else {
       const size = Math.min(this.#left, input.length)
       this.#left -= size
       this.done = this.#left === 0
-      this.#take(input, size)
+      this.piece = input.take(size)
     }
   }
 
@@ -51,12 +51,6 @@ export class BodyReader {
   close(): boolean {
     if (this.#framing === UNTIL_CLOSE) this.done = true
     return this.done
-  }
-
-  #take(input: ReceiveBuffer, size: number): void {
-    const { bytes, at } = input
-    this.piece = at === 0 && size === bytes.length ? bytes : bytes.subarray(at, at + size)
-    input.at = at + size
   }
 
   #readChunked(chunked: ChunkedReader, input: ReceiveBuffer): void {

@@ -33,7 +33,7 @@ const extensionForm =
 
 /**
  * Reads a body in chunked transfer coding (RFC 9112 §7.1) piece by piece, wherever the stream is cut. Extensions are
- * checked and dropped; trailers are kept apart. Pieces are views of what arrived, not copies.
+ * checked and dropped; trailers are kept apart.
  */
 export class ChunkedReader {
   piece: Buffer | undefined
@@ -128,10 +128,9 @@ export class ChunkedReader {
   }
 
   #readData(input: ReceiveBuffer): void {
-    const end = Math.min(input.bytes.length, input.at + this.#size)
-    this.piece = input.bytes.subarray(input.at, end)
-    this.#size -= end - input.at
-    input.at = end
+    const count = Math.min(input.length, this.#size)
+    this.piece = input.take(count)
+    this.#size -= count
     if (this.#size === 0) this.#state = DATA_CR
   }
 

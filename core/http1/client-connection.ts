@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { type OutcomeCode, PosternError } from '../errors.ts'
+import type { ByteTaker } from '../socket/byte-taker.ts'
+import { leaveBytes, takeBytes } from '../socket/socket-reader.ts'
 import type { ClientExchange } from './client-exchange.ts'
 import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
 import type { ConnectionPool } from './connection-pool.ts'
@@ -25,7 +28,7 @@ const expectLimit = 1000
  * A connection to a backend: one exchange at a time. It goes back to the pool only when request and response were both
  * complete, nothing came after the response, and both sides mean to go on; whatever else happens closes it.
  */
-export class ClientConnection {
+export class ClientConnection implements ByteTaker {
   readonly #socket: Socket
   readonly #pool: ConnectionPool
   readonly #writer: MessageWriter
@@ -48,11 +51,11 @@ export class ClientConnection {
     this.#socket = socket
     this.#pool = pool
     this.#writer = new MessageWriter(socket)
-    socket.on('data', this.#onData)
     socket.on('drain', this.#onDrain)
     socket.on('end', this.#onEnd)
     socket.on('error', this.#onError)
     socket.on('close', this.#onEnd)
+    takeBytes(socket, this)
   }
 
   /** Whether an idle connection can carry a request, as far as anyone can tell. */
@@ -117,11 +120,13 @@ export class ClientConnection {
 
   // ── the response ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  readonly #onData = (chunk: Buffer): void => {
+  onBytes(chunk: Buffer, borrowed: boolean): void {
+    const { input } = this.#reader
     // Bytes that nobody asked for: they must not be the answer to the next request.
     if (this.exchange === undefined) return this.destroy()
-    this.#reader.input.push(chunk)
+    input.push(chunk, borrowed)
     this.pump()
+    input.settle()
   }
 
   /** Does what can be done with what has arrived; nothing while the owner pauses, not even failing. Steps never nest. */
@@ -174,7 +179,7 @@ export class ClientConnection {
     this.#timer.disarm()
     this.#awaitsContinue = false
     this.#persistent = this.#judge(head, exchange)
-    exchange.owner.onHead(status, reason, fields)
+    exchange.owner.onHead(status, reason, fields, head.version)
     return true
   }
 
@@ -224,14 +229,13 @@ export class ClientConnection {
     const socket = this.#socket
     const { input } = this.#reader
     this.#timer.disarm()
-    socket.off('data', this.#onData)
     socket.off('drain', this.#onDrain)
     socket.off('end', this.#onEnd)
     socket.off('error', this.#onError)
     socket.off('close', this.#onEnd)
-    socket.pause()
+    leaveBytes(socket)
     this.#released = true
-    if (input.length > 0) socket.unshift(input.bytes.subarray(input.at))
+    if (input.length > 0) socket.unshift(input.take(input.length))
     input.release()
     return socket
   }
@@ -251,7 +255,11 @@ export class ClientConnection {
 
   /** All that had arrived has been read. */
   #takeEnd(): boolean {
-    if (this.#headSeen && this.#cause === undefined && this.#reader.body.close()) return true
+    if (this.#headSeen && this.#cause === undefined && this.#reader.body.close()) {
+      if (!(this.#socket instanceof TLSSocket)) return true
+      // RFC 9112 §9.8: only close_notify completes it, and node ends the socket in the same way without one.
+      return this.#failAs('UC', 'the response has no length, and over TLS its end cannot be told from a cut')
+    }
     const where = this.#headSeen ? 'in the middle of the response' : 'before the response'
     if (this.#cause === undefined) return this.#failAs('UC', `the backend closed the connection ${where}`)
     return this.#failAs('UR', `the backend's connection broke ${where}: ${this.#cause.code}`, this.#cause)

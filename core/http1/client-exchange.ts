@@ -1,8 +1,9 @@
+import type { Socket } from 'node:net'
 import { PosternError } from '../errors.ts'
-import { connectTo } from '../upstream/connect.ts'
-import type { Forwarding } from '../upstream/forward.ts'
+import { afterRead, type Deferred } from '../socket/after-read.ts'
+import { SocketReader } from '../socket/socket-reader.ts'
+import type { Forwarding, ForwardOwner, ForwardRequest } from '../upstream/forward.ts'
 import { ClientConnection } from './client-connection.ts'
-import type { ClientOwner, ClientRequest } from './client-owner.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 import type { Fields } from './fields.ts'
 
@@ -10,9 +11,9 @@ import type { Fields } from './fields.ts'
  * A request under way on a backend's connection. After its end every method does nothing: whatever an owner does too late
  * cannot reach the next exchange.
  */
-export class ClientExchange implements Forwarding {
-  readonly request: ClientRequest
-  readonly owner: ClientOwner
+export class ClientExchange implements Forwarding, Deferred {
+  readonly request: ForwardRequest
+  readonly owner: ForwardOwner
   /** Of the response, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
   trailers: Fields | undefined
   paused = false
@@ -25,7 +26,7 @@ export class ClientExchange implements Forwarding {
   readonly #connectTimeout: number
   #connecting: { cancel(): void } | undefined
 
-  constructor(request: ClientRequest, owner: ClientOwner, pool: ConnectionPool, connectTimeout: number) {
+  constructor(request: ForwardRequest, owner: ForwardOwner, pool: ConnectionPool, connectTimeout: number) {
     this.request = request
     this.owner = owner
     this.#pool = pool
@@ -35,18 +36,23 @@ export class ClientExchange implements Forwarding {
   /** Goes out on a connection that stands, once the caller has returned. */
   use(connection: ClientConnection): void {
     this.connection = connection
-    process.nextTick(begin, this)
+    afterRead(this)
+  }
+
+  runDeferred(): void {
+    this.connection!.begin(this)
   }
 
   /** Goes out on a new connection. */
   connect(): void {
-    this.connection = undefined
-    this.#connecting = connectTo(this.#pool.backend, this.#connectTimeout, (error, socket) => {
+    const connected = (error: PosternError | undefined, socket: Socket | undefined): void => {
       this.#connecting = undefined
       if (socket === undefined) return this.fail(error ?? new PosternError('GE', 'no socket'))
       this.connection = new ClientConnection(socket, this.#pool)
       this.connection.begin(this)
-    })
+    }
+    this.connection = undefined
+    this.#connecting = this.#pool.connectTo(this.#pool.backend, this.#connectTimeout, connected, new SocketReader())
   }
 
   fail(error: PosternError): void {
@@ -86,8 +92,4 @@ export class ClientExchange implements Forwarding {
     // One that has not begun goes back to the pool.
     if (this.connection?.exchange === this) this.connection.destroy()
   }
-}
-
-function begin(exchange: ClientExchange): void {
-  exchange.connection!.begin(exchange)
 }

@@ -1,6 +1,7 @@
+import { connectTo } from '../upstream/connect.ts'
+import type { ForwardOwner, ForwardRequest } from '../upstream/forward.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { ClientExchange } from './client-exchange.ts'
-import type { ClientOwner, ClientRequest } from './client-owner.ts'
 
 /** Most idle connections kept to one backend. */
 const maxIdle = 1024
@@ -18,11 +19,14 @@ export interface PoolBackend {
  */
 export class ConnectionPool {
   readonly backend: PoolBackend
+  readonly connectTo: typeof connectTo
   readonly #idle: ClientConnection[] = []
   #closed = false
 
-  constructor(backend: PoolBackend) {
+  /** @param connect opens a connection, plain by default; over TLS the socket is handed on once its handshake is done. */
+  constructor(backend: PoolBackend, connect: typeof connectTo = connectTo) {
     this.backend = backend
+    this.connectTo = connect
   }
 
   /** Idle connections at the moment. */
@@ -35,7 +39,7 @@ export class ConnectionPool {
    *
    * @param connectTimeout until a new connection stands, ms
    */
-  forward(request: ClientRequest, connectTimeout: number, owner: ClientOwner): ClientExchange {
+  forward(request: ForwardRequest, connectTimeout: number, owner: ForwardOwner): ClientExchange {
     const exchange = new ClientExchange(request, owner, this, connectTimeout)
     for (;;) {
       const connection = this.#idle.pop()

@@ -60,30 +60,37 @@ export class Fields {
 
   /** Replaces every line of that name by one, in the place of the first. */
   set(name: string, value: string): void {
+    if (isToken(name)) this.put(name, cleanValue(value))
+  }
+
+  /** `set` for a name and a value that are known to be sound. */
+  put(name: string, value: string): void {
     const { list } = this
-    const clean = cleanValue(value)
-    let kept = 0
-    let found = false
-    for (let i = 0; i < list.length; i += 2) {
-      if (list[i] === name) {
-        if (found) continue
-        found = true
-        list[kept] = name
-        list[kept + 1] = clean
-      } else {
-        list[kept] = list[i]!
-        list[kept + 1] = list[i + 1]!
-      }
-      kept += 2
+    const at = this.#find(name, 0)
+    if (at === list.length) list.push(name, value)
+    else {
+      list[at + 1] = value
+      this.#remove(name, at + 2)
     }
-    list.length = kept
-    if (!found && isToken(name)) list.push(name, clean)
   }
 
   delete(name: string): void {
+    this.#remove(name, 0)
+  }
+
+  #find(name: string, from: number): number {
     const { list } = this
-    let kept = 0
-    for (let i = 0; i < list.length; i += 2) {
+    let at = from
+    while (at < list.length && list[at] !== name) at += 2
+    return at
+  }
+
+  #remove(name: string, from: number): void {
+    const { list } = this
+    let kept = this.#find(name, from)
+    // Setting the length of an array costs more than all the rest, even to what it was.
+    if (kept === list.length) return
+    for (let i = kept; i < list.length; i += 2) {
       if (list[i] === name) continue
       list[kept] = list[i]!
       list[kept + 1] = list[i + 1]!

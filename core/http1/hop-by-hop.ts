@@ -22,7 +22,7 @@ export function removeHopByHop(fields: Fields): void {
     list[kept + 1] = list[i + 1]!
     kept += 2
   }
-  list.length = kept
+  if (kept < list.length) list.length = kept
   if (trailers) list.push('te', 'trailers')
 }
 

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
 import type { HttpConnection } from '../listen/exchange.ts'
+import type { ByteTaker } from '../socket/byte-taker.ts'
+import { leaveBytes, takeBytes } from '../socket/socket-reader.ts'
 import { encodeResponseHead, encodeSwitchHead } from './encode-head.ts'
 import type { Fields } from './fields.ts'
 import { Malformed } from './malformed.ts'
@@ -36,7 +38,7 @@ const RELEASED = 3
  * A client's HTTP/1.1 connection: takes requests off it one at a time, in order, and after each keeps it, ends it or hands
  * it over. The client's FIN in the middle of an exchange counts as leaving: that is how browsers and proxies leave.
  */
-export class ServerConnection {
+export class ServerConnection implements ByteTaker {
   readonly socket: Socket
   readonly facts: HttpConnection
   readonly writer: MessageWriter
@@ -59,11 +61,11 @@ export class ServerConnection {
     this.facts = facts
     this.writer = new MessageWriter(socket)
     this.#handler = handler
-    socket.on('data', this.#onData)
     socket.on('drain', this.#onDrain)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
     socket.on('error', closeTells)
+    takeBytes(socket, this)
     this.#timer.arm(handler.timeouts.head)
   }
 
@@ -123,12 +125,11 @@ export class ServerConnection {
     this.writer.interim(encodeSwitchHead(protocol, fields))
     this.#state = RELEASED
     this.#timer.disarm()
-    socket.off('data', this.#onData)
     socket.off('drain', this.#onDrain)
     socket.off('end', this.#onEnd)
     socket.off('error', closeTells)
-    socket.pause()
-    if (input.length > 0) socket.unshift(input.bytes.subarray(input.at))
+    leaveBytes(socket)
+    if (input.length > 0) socket.unshift(input.take(input.length))
     input.release()
     return socket
   }
@@ -156,10 +157,12 @@ export class ServerConnection {
 
   // ── what arrives ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  readonly #onData = (chunk: Buffer): void => {
+  onBytes(chunk: Buffer, borrowed: boolean): void {
+    const { input } = this.#reader
     if (this.#state === CLOSING) return
-    this.#reader.input.push(chunk)
+    input.push(chunk, borrowed)
     this.pump()
+    input.settle()
   }
 
   /** Does what can be done with what has arrived. Steps never nest, however many requests came in one chunk. */
@@ -174,7 +177,6 @@ export class ServerConnection {
     } finally {
       this.#pumping = false
     }
-    // An idle connection keeps no part of a 64 KB read alive.
     if (this.#reader.input.length === 0) this.#reader.input.release()
     this.adjustFlow()
   }
@@ -216,9 +218,8 @@ export class ServerConnection {
     this.#headDue = false
     this.#timer.disarm()
     const exchange = new ServerExchange(this, head)
-    if (exchange.awaitsContinue && head.fields.get('expect')!.toLowerCase() !== '100-continue') {
-      return this.#refused(badExpect)
-    }
+    const expect = head.version === '1.1' ? head.fields.get('expect') : undefined
+    if (expect !== undefined && expect.toLowerCase() !== '100-continue') return this.#refused(badExpect)
     this.exchange = exchange
     this.#handler.onRequest(exchange)
     return true

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Fields } from '../http1/fields.ts'
 
 /**
@@ -14,21 +15,35 @@ export interface Exchange {
   readonly fields: Fields
   /** Whether a body follows the head. */
   readonly hasBody: boolean
-  /** Bytes of the request's body seen so far, and of the response's body written. */
-  readonly bytesIn: number
-  readonly bytesOut: number
-  /** Lets the request's body flow to the owner; before that not a byte of it is read. */
+  /** Whether the client waits for a 100 before it sends the body (RFC 9110 §10.1.1). */
+  readonly awaitsContinue: boolean
+  /** What the client asks the connection to become (RFC 9110 §7.8); `undefined` when it does not, or may not. */
+  readonly upgrade: string | undefined
+  /** Of the request, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
+  readonly trailers: Fields | undefined
+  /** Bytes of the request's body seen so far, and of the response's body written; a tunnel's holder adds its own. */
+  bytesIn: number
+  bytesOut: number
+  /** Lets the request's body flow to the owner; before that not a byte of it is read. Sends a 100 that is still due. */
   receive(): void
   pause(): void
   resume(): void
+  /** Writes an interim response (100, 102, 103), where the client knows them and the final one has not begun. */
+  inform(status: number, fields: Fields): void
   /** Writes the head of the final response. Framing is the exchange's to choose, from `content-length` or its absence. */
   respond(status: number, reason: string, fields: Fields): void
   /** False when the client is slow: stop until `onWritable`. */
   write(chunk: Uint8Array): boolean
-  /** The response is complete. */
-  end(): void
+  /** The response is complete, or the tunnel is over; trailers go out when the response is chunked. */
+  end(trailers?: Fields): void
   /** Ends the connection so that the client cannot take what it got for complete. */
   abort(): void
+  /**
+   * Answers 101 and lets go of the connection: the socket comes paused, without listeners, and with what the client sent
+   * ahead as its first data; closing it is its holder's. `undefined` when there is nothing to switch. Breaking the
+   * connection from outside calls `onGone`, the client's leaving does not.
+   */
+  switchProtocols(protocol: string, fields: Fields): Socket | undefined
 }
 
 /** Who answers an exchange. */

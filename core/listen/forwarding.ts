@@ -39,7 +39,7 @@ export function addForwarding(fields: Fields, hop: Hop): void {
       else if (name === 'x-forwarded-port' && /^[1-9]\d{0,4}$/.test(value)) port = value
     }
   }
-  list.length = kept
+  if (kept < list.length) list.length = kept
   list.push(
     'x-forwarded-for',
     forwardedFor + hop.peerIp,
@@ -59,8 +59,12 @@ export function addForwarding(fields: Fields, hop: Hop): void {
 /** RFC 7239 §4, §6: what is not a token is quoted, IPv6 is in brackets as well. */
 function element({ peerIp, authority, scheme }: Hop): string {
   const node = peerIp.includes(':') ? `"[${peerIp}]"` : peerIp
-  const host = /^[\w.-]+$/.test(authority) ? authority : `"${authority.replace(/["\\]/g, '\\$&')}"`
+  const host = /^[\w.-]+$/.test(authority) ? authority : quoted(authority)
   return `for=${node};host=${host};proto=${scheme}`
+}
+
+function quoted(text: string): string {
+  return `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`
 }
 
 const names: ReadonlySet<string> = new Set([

@@ -10,6 +10,7 @@ import type { ServerExchange } from '../http1/server-exchange.ts'
 import type { ServerHandler } from '../http1/server-handler.ts'
 import type { FlowLog } from '../log.ts'
 import type { HttpPlan } from '../snapshot.ts'
+import { acceptWithReaders } from '../socket/accept.ts'
 import { bind } from './bind.ts'
 import type { HttpConnection } from './exchange.ts'
 import type { BoundHandle, Listener } from './listener.ts'
@@ -86,7 +87,7 @@ export class HttpListener implements Listener, ServerHandler {
   onMalformed(connection: ServerConnection, { problem, status }: Malformed): void {
     const error = new PosternError('DPE', problem, { status })
     const reply = problemOf(error, '')
-    connection.refuse(reply.status, reply.reason, new Fields(reply.headers.flat()), Buffer.from(reply.body))
+    connection.refuse(reply.status, '', new Fields(reply.headers.flat()), Buffer.from(reply.body))
     this.#log.malformed(this.plan.name, connection.facts.peerIp, error)
   }
 
@@ -99,8 +100,9 @@ export class HttpListener implements Listener, ServerHandler {
     ;(facts as Connection).admission?.end()
   }
 
-  open(socket?: BoundHandle): Promise<void> {
-    return bind(this.#server, this.plan, socket)
+  async open(socket?: BoundHandle): Promise<void> {
+    await bind(this.#server, this.plan, socket)
+    acceptWithReaders(this.#server, (accepted) => this.#accept(accepted))
   }
 
   get port(): number {

@@ -2,6 +2,8 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { ConnectionFlow } from '../flow/connection.ts'
 import type { FlowLog } from '../log.ts'
 import type { TcpPlan } from '../snapshot.ts'
+import { acceptInto } from '../socket/accept.ts'
+import { ReadBuffer } from '../socket/read-buffer.ts'
 import { bind } from './bind.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 
@@ -20,13 +22,13 @@ export class TcpListener implements Listener {
     this.#server = createServer(options, (socket) => this.#accept(socket))
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, buffer?: ReadBuffer): void {
     const { plan } = this
     if (plan.route === undefined || socket.remoteAddress === undefined) {
       socket.destroy()
       return
     }
-    const flow = new ConnectionFlow(socket, plan, plan.route, this.#log, (ended) => {
+    const flow = new ConnectionFlow({ socket, buffer }, plan, plan.route, this.#log, (ended) => {
       this.#flows.delete(ended)
       if (this.#flows.size === 0) this.#onEmpty?.()
     })
@@ -43,8 +45,10 @@ export class TcpListener implements Listener {
     }, drain).unref()
   }
 
-  open(socket?: BoundHandle): Promise<void> {
-    return bind(this.#server, this.plan, socket)
+  async open(socket?: BoundHandle): Promise<void> {
+    await bind(this.#server, this.plan, socket)
+    const make = (): ReadBuffer => new ReadBuffer()
+    acceptInto(this.#server, { make, paused: true }, (accepted, buffer) => this.#accept(accepted, buffer))
   }
 
   get port(): number {

@@ -1,6 +1,7 @@
-import type { CheckedConfig } from '../config/check.ts'
+import type { LeaseNews, LeaseOrders } from '../grants/lease-messages.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
+import type { ConfigChanges } from './config-changes.ts'
 import type { QuarantineState } from './dossier.ts'
 
 /** A backend's health and weight, as the leading worker found them. */
@@ -12,29 +13,14 @@ export interface HealthReport {
   readonly weight?: number | undefined
 }
 
-/** One `counter.take`, asked of the supervisor, which counts for all workers of the host. */
-export interface CounterAsk {
-  readonly id: number
-  readonly policy: string
-  readonly key: string
-  readonly points: number
-  /** Seconds. */
-  readonly duration: number
-  readonly cost: number
-}
-
-/** Its answer, or why there is none. */
-export type CounterAnswer =
-  | { readonly id: number; readonly allowed: boolean; readonly remaining: number; readonly reset: number }
-  | { readonly id: number; readonly problem: string }
-
 /** What the supervisor tells a worker. A `socket` comes with the handle of a bound socket. */
 export type ToWorker =
   | { readonly type: 'socket'; readonly listener: string }
   | {
       readonly type: 'prepare'
       readonly generation: number
-      readonly checked: CheckedConfig
+      /** To the configuration that it has in force. */
+      readonly changes: ConfigChanges
       readonly runtime: Runtime
     }
   | { readonly type: 'commit'; readonly generation: number }
@@ -43,7 +29,7 @@ export type ToWorker =
   | { readonly type: 'health'; readonly reports: readonly HealthReport[] }
   | { readonly type: 'quarantine'; readonly hash: string; readonly state: QuarantineState }
   | { readonly type: 'suspect'; readonly hashes: readonly string[]; readonly on: boolean }
-  | { readonly type: 'counters'; readonly answers: readonly CounterAnswer[] }
+  | { readonly type: 'counters'; readonly news: LeaseNews }
   | { readonly type: 'drain' }
 
 /** What a worker tells the supervisor. */
@@ -52,4 +38,4 @@ export type ToSupervisor =
   | { readonly type: 'committed'; readonly generation: number }
   | { readonly type: 'health'; readonly reports: readonly HealthReport[] }
   | { readonly type: 'events'; readonly events: readonly SandboxEvent[] }
-  | { readonly type: 'counters'; readonly asks: readonly CounterAsk[] }
+  | { readonly type: 'counters'; readonly orders: LeaseOrders }

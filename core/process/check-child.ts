@@ -2,6 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { checkConfig } from '../config/check.ts'
 import { runtime } from '../sandbox/runtime.ts'
 import type { CheckAnswer } from './checker.ts'
+import { packConfig } from './packed-config.ts'
 
 /** Ctrl-C reaches every process of the terminal; this one ends with its supervisor. */
 process.on('SIGINT', () => {})
@@ -9,7 +10,8 @@ process.on('disconnect', () => process.exit(0))
 
 async function answer(): Promise<CheckAnswer> {
   try {
-    return { result: await checkConfig(process.argv[2] ?? 'gateway.json'), runtime: runtime() }
+    const result = await checkConfig(process.argv[2] ?? 'gateway.json')
+    return { result: result.ok ? packConfig(result) : result, runtime: runtime() }
   } catch (error) {
     return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) }
   }

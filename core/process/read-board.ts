@@ -17,12 +17,15 @@ export function readBoard(bytes: Uint8Array): (GuardedCall | undefined)[] {
   const texts = readTexts(view)
   const calls: (GuardedCall | undefined)[] = []
   let at = layout.header
+  let flow = ''
   while (calls.length < count && at + 3 <= end) {
-    const flow = at + 3
+    const from = at + 3
     const text = texts[view.readUInt16LE(at)]
-    at = flow + view[at + 2]!
+    const length = view[at + 2]!
+    at = length === layout.same ? from : from + length
     if (at > end) break
-    calls.push(text && { ...text, flow: view.toString('utf8', flow, at) })
+    if (length !== layout.same) flow = view.toString('utf8', from, at)
+    calls.push(text && { ...text, flow })
   }
   return calls
 }

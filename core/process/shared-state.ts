@@ -1,11 +1,12 @@
-import type { CheckedConfig } from '../config/check.ts'
-import { createMemoryCounters } from '../grants/memory-counters.ts'
+import type { UpstreamConfig } from '../config/types.ts'
+import { CounterAuthority } from '../grants/counter-authority.ts'
 import type { Log } from '../log.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import { createEventLog } from '../sandbox/event-log.ts'
 import type { GuardedCall } from '../sandbox/guard.ts'
-import type { CounterAnswer, CounterAsk, HealthReport, ToWorker } from './channel.ts'
+import type { HealthReport, ToWorker } from './channel.ts'
 import { readReport } from './guard-report.ts'
+import type { PackedConfig } from './packed-config.ts'
 import { Quarantine } from './quarantine.ts'
 import type { WorkerSlot } from './worker-slot.ts'
 
@@ -14,9 +15,9 @@ export type Broadcast = (message: ToWorker, except?: WorkerSlot) => void
 
 /** What the workers of a host have in common, kept where no worker's death can reach it. */
 export class SharedState {
+  readonly counters: CounterAuthority = new CounterAuthority()
   readonly #log: Log
   readonly #broadcast: Broadcast
-  readonly #counters = createMemoryCounters()
   readonly #health = new Map<string, HealthReport>()
   readonly #quarantine: Quarantine
   /** One for all workers, so that each thing is said once. */
@@ -48,26 +49,13 @@ export class SharedState {
     this.#broadcast({ type: 'health', reports }, from)
   }
 
-  /** Counts in the order in which it was asked, for all workers: a limit is never passed. */
-  count(asks: readonly CounterAsk[]): Promise<CounterAnswer[]> {
-    return Promise.all(
-      asks.map(async ({ id, policy, key, ...limit }): Promise<CounterAnswer> => {
-        try {
-          return { id, ...(await this.#counters.take(policy, key, limit)) }
-        } catch (error) {
-          return { id, problem: error instanceof Error ? error.message : String(error) }
-        }
-      }),
-    )
-  }
-
   /** A configuration is in force: what it does not name any more is forgotten. */
-  adopt(checked: CheckedConfig): void {
-    this.#quarantine.adopt([...checked.policies.values()].map(({ plugin }) => plugin.hash))
-    const { upstreams } = checked.config
+  adopt({ rest, upstreams }: PackedConfig): void {
+    this.#quarantine.adopt([...rest.policies.values()].map(({ plugin }) => plugin.hash))
     for (const [key, { upstream, address }] of this.#health) {
-      const backends = Object.hasOwn(upstreams, upstream) ? upstreams[upstream]?.backends : undefined
-      if (!backends?.some((backend) => backend.address === address)) this.#health.delete(key)
+      const text = upstreams.get(upstream)
+      const backends = text === undefined ? [] : (JSON.parse(text) as UpstreamConfig).backends
+      if (!backends.some((backend) => backend.address === address)) this.#health.delete(key)
     }
   }
 

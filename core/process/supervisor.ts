@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { CheckedConfig } from '../config/check.ts'
 import { ConfigError } from '../config/config-error.ts'
 import type { Config } from '../config/types.ts'
 import { listenerKey } from '../listen/listener.ts'
 import type { Log } from '../log.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import { checkApart } from './checker.ts'
+import type { PackedConfig } from './packed-config.ts'
 import { SharedState } from './shared-state.ts'
 import { SlotSockets } from './slot-socket.ts'
 import { Spare } from './spare.ts'
@@ -67,11 +67,12 @@ export class Supervisor implements SlotHost {
   }
 
   async #start(): Promise<void> {
-    const { checked, runtime } = await this.#check()
-    const { workers } = checked.config
+    const { packed, runtime } = await this.#check()
+    const { config } = packed.rest
+    const { workers } = config
     const count = this.#options.workers ?? (workers === 'auto' ? availableParallelism() : workers)
-    this.#bind(checked.config, count)
-    this.#adopt({ generation: 1, checked, runtime })
+    this.#bind(config, count)
+    this.#adopt({ generation: 1, packed, runtime })
     this.#slots = Array.from({ length: count }, (_, index) => new WorkerSlot(index, this))
     const problems = await Promise.all(this.#slots.map((slot) => slot.start()))
     const problem = problems.find((one) => one !== undefined)
@@ -91,8 +92,8 @@ export class Supervisor implements SlotHost {
 
   async #reload(): Promise<void> {
     const next: Current = { ...(await this.#check()), generation: this.current.generation + 1 }
-    const { generation, checked } = next
-    const added = this.#bind(checked.config, this.#slots.length)
+    const { generation, packed } = next
+    const added = this.#bind(packed.rest.config, this.#slots.length)
     const serving = this.#slots.filter((slot) => slot.serving)
     const problems = await Promise.all(serving.map((slot) => slot.prepare(next, added)))
     const problem = problems.find((one) => one !== undefined)
@@ -129,12 +130,18 @@ export class Supervisor implements SlotHost {
 
   /** Port that a listener is bound to. */
   port(name: string): number | undefined {
-    const listener = this.#current?.checked.config.listeners[name]
+    const listener = this.#current?.packed.rest.config.listeners[name]
     return listener === undefined ? undefined : this.#sockets.get(listenerKey(name, listener))?.port
   }
 
-  get config(): Config {
-    return this.current.checked.config
+  /** Number of routes of a listener. */
+  routes(name: string): number {
+    return this.current.packed.routeCounts.get(name) ?? 0
+  }
+
+  /** What is in force; without routes and upstreams, which only workers unpack. */
+  get config(): Omit<Config, 'routes' | 'upstreams'> {
+    return this.current.packed.rest.config
   }
 
   get current(): Current {
@@ -161,18 +168,19 @@ export class Supervisor implements SlotHost {
     if (this.#slots.every((slot) => slot.serving)) this.spare.refill()
   }
 
-  async #check(): Promise<{ checked: CheckedConfig; runtime: Runtime }> {
-    const { result, runtime } = await checkApart(this.#options.config, join(this.#folder, 'cache'))
+  async #check(): Promise<{ packed: PackedConfig; runtime: Runtime }> {
+    const isServing = this.#slots.some((slot) => slot.serving)
+    const { result, runtime } = await checkApart(this.#options.config, join(this.#folder, 'cache'), isServing)
     if (!result.ok) throw new ConfigError(result.problems)
-    return { checked: result, runtime }
+    return { packed: result, runtime }
   }
 
   #adopt(current: Current): void {
-    const { checked } = current
+    const { config, secrets, warnings } = current.packed.rest
     this.#current = current
-    this.log.configure(checked.config.log, checked.secrets)
-    this.shared.adopt(checked)
-    for (const warning of checked.warnings) this.log.warn('configuration', { ...warning })
+    this.log.configure(config.log, secrets)
+    this.shared.adopt(current.packed)
+    for (const warning of warnings) this.log.warn('configuration', { ...warning })
   }
 
   /** Binds what is not bound yet; all or nothing. */

@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
-import type { CheckedConfig } from '../config/check.ts'
 import type { BoundHandle } from '../listen/listener.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { ToSupervisor, ToWorker } from './channel.ts'
+import { changesBetween } from './config-changes.ts'
+import type { PackedConfig } from './packed-config.ts'
 import { spawnModule } from './spawn.ts'
 
 export interface WorkerEvents {
@@ -27,6 +28,9 @@ export class WorkerProcess {
   readonly #committed = new Map<number, () => void>()
   /** Where the worker notes what runs in it, for after a crash. */
   readonly slotFile: string
+  /** What it was told to prepare, by generation, and what it has in force: it is sent what is different from that. */
+  readonly #sent = new Map<number, PackedConfig>()
+  #inForce: PackedConfig | undefined
   #events: WorkerEvents | undefined
   #death: WorkerDeath | undefined
 
@@ -79,7 +83,7 @@ export class WorkerProcess {
   /** Resolves with why it cannot run this configuration, or nothing when it can. */
   prepare(
     generation: number,
-    checked: CheckedConfig,
+    packed: PackedConfig,
     runtime: Runtime,
     sockets: ReadonlyMap<string, BoundHandle>,
   ): Promise<string | undefined> {
@@ -87,10 +91,12 @@ export class WorkerProcess {
     return new Promise((resolve) => {
       this.#prepared.set(generation, (problem) => {
         this.#prepared.delete(generation)
+        if (problem !== undefined) this.#sent.delete(generation)
         resolve(problem)
       })
+      this.#sent.set(generation, packed)
       for (const [listener, handle] of sockets) this.send({ type: 'socket', listener }, handle)
-      this.send({ type: 'prepare', generation, checked, runtime })
+      this.send({ type: 'prepare', generation, changes: changesBetween(this.#inForce, packed), runtime })
     })
   }
 
@@ -102,6 +108,8 @@ export class WorkerProcess {
         resolve()
       })
       this.send({ type: 'commit', generation })
+      this.#inForce = this.#sent.get(generation)
+      this.#sent.clear()
     })
   }
 

@@ -1,10 +1,11 @@
 import { rmSync } from 'node:fs'
-import type { CheckedConfig } from '../config/check.ts'
+import type { CounterWorker } from '../grants/counter-authority.ts'
 import type { BoundHandle } from '../listen/listener.ts'
 import type { Log } from '../log.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { ToSupervisor, ToWorker } from './channel.ts'
 import { readCrashSlot } from './crash-slot.ts'
+import type { PackedConfig } from './packed-config.ts'
 import type { SharedState } from './shared-state.ts'
 import type { SlotSockets } from './slot-socket.ts'
 import type { Spare } from './spare.ts'
@@ -13,7 +14,7 @@ import type { WorkerDeath, WorkerProcess } from './worker-process.ts'
 /** A configuration in force, and what the sandbox needs to run its plugins. */
 export interface Current {
   readonly generation: number
-  readonly checked: CheckedConfig
+  readonly packed: PackedConfig
   readonly runtime: Runtime
 }
 
@@ -38,6 +39,7 @@ export class WorkerSlot {
   readonly #index: number
   readonly #host: SlotHost
   #worker: WorkerProcess | undefined
+  #counters: CounterWorker | undefined
   #serving = false
   #leading = false
   #deaths: number[] = []
@@ -57,6 +59,7 @@ export class WorkerSlot {
   async start(): Promise<string | undefined> {
     const began = performance.now()
     const worker = this.#host.spare.take()
+    this.#counters = this.#host.shared.counters.join((news) => worker.send({ type: 'counters', news }))
     worker.on({ onMessage: (message) => this.#hear(message), onExit: (death) => this.#died(worker, death) })
     this.#worker = worker
     for (const message of this.#host.shared.briefing()) worker.send(message)
@@ -66,7 +69,7 @@ export class WorkerSlot {
       const { current } = this.#host
       generation = current.generation
       const keys = this.#host.listeners().map(([key]) => key)
-      const problem = await worker.prepare(generation, current.checked, current.runtime, this.#lend(keys))
+      const problem = await worker.prepare(generation, current.packed, current.runtime, this.#lend(keys))
       if (problem !== undefined) return problem
       await worker.commit(generation)
     }
@@ -81,8 +84,8 @@ export class WorkerSlot {
     return undefined
   }
 
-  prepare({ generation, checked, runtime }: Current, added: readonly string[]): Promise<string | undefined> {
-    return this.#worker?.prepare(generation, checked, runtime, this.#lend(added)) ?? Promise.resolve(undefined)
+  prepare({ generation, packed, runtime }: Current, added: readonly string[]): Promise<string | undefined> {
+    return this.#worker?.prepare(generation, packed, runtime, this.#lend(added)) ?? Promise.resolve(undefined)
   }
 
   commit(generation: number): Promise<void> {
@@ -129,15 +132,14 @@ export class WorkerSlot {
     const { shared } = this.#host
     if (message.type === 'health') shared.health(message.reports, this)
     else if (message.type === 'events') shared.events(message.events)
-    else if (message.type === 'counters') {
-      void shared.count(message.asks).then((answers) => this.tell({ type: 'counters', answers }))
-    }
+    else if (message.type === 'counters') this.#counters?.hear(message.orders)
   }
 
   #died(worker: WorkerProcess, { code, signal, report }: WorkerDeath): void {
     const host = this.#host
     const suspects = readCrashSlot(worker.slotFile)
     rmSync(worker.slotFile, { force: true })
+    this.#counters?.leave()
     this.#worker = undefined
     this.#serving = false
     this.#leading = false

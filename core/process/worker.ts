@@ -1,20 +1,21 @@
 import { rmSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { dirname } from 'node:path'
-import { Gateway, type PreparedGateway } from '../gateway.ts'
+import { Gateway } from '../gateway.ts'
 import { createGrantHost } from '../grants/grant-host.ts'
+import { LeasedCounters } from '../grants/leased-counters.ts'
 import type { BoundHandle } from '../listen/listener.ts'
 import { Log } from '../log.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import { adoptRuntime } from '../sandbox/runtime.ts'
 import type { HealthReport, ToSupervisor, ToWorker } from './channel.ts'
-import { CounterClient } from './counter-client.ts'
 import { createGuard } from './guard.ts'
 import { reportDescriptor } from './spawn.ts'
+import { WorkerConfig } from './worker-config.ts'
 
 /** One worker: a gateway that takes its configuration, its sockets and its orders from the supervisor. */
 const log = new Log()
-const counters = new CounterClient((asks) => tell({ type: 'counters', asks }))
+const counters = new LeasedCounters({ send: (orders) => tell({ type: 'counters', orders }) })
 const guard = createGuard({ slotFile: process.argv[2], report: reportDescriptor })
 const events = batched<SandboxEvent>((list) => tell({ type: 'events', events: list }))
 const health = batched<HealthReport>((reports) => tell({ type: 'health', reports }))
@@ -29,7 +30,7 @@ const gateway = new Gateway({
 gateway.upstreams.probe(false)
 
 const sockets = new Map<string, BoundHandle>()
-const prepared = new Map<number, PreparedGateway>()
+const config = new WorkerConfig(gateway)
 
 async function take(message: ToWorker, handle: unknown): Promise<void> {
   switch (message.type) {
@@ -39,24 +40,19 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
     case 'prepare': {
       const { generation } = message
       adoptRuntime(message.runtime)
-      const problem = await gateway.prepare(message.checked, sockets).then(
-        (ready) => void prepared.set(generation, ready),
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      )
+      const problem = await config.prepare(generation, message.changes, sockets)
       sockets.clear()
-      tell({ type: 'prepared', generation, problem: problem ?? undefined })
+      tell({ type: 'prepared', generation, problem })
       return
     }
     case 'commit':
-      prepared.get(message.generation)?.commit()
-      prepared.delete(message.generation)
+      config.commit(message.generation)
       tell({ type: 'committed', generation: message.generation })
       // What was compiled to get here spares the next worker the time.
       setImmediate(flushCompileCache)
       return
     case 'abort':
-      prepared.get(message.generation)?.abort()
-      prepared.delete(message.generation)
+      config.abort(message.generation)
       return
     case 'lead':
       gateway.upstreams.probe(message.on)
@@ -71,7 +67,7 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
       gateway.suspect(message.hashes, message.on)
       return
     case 'counters':
-      counters.answer(message.answers)
+      counters.hear(message.news)
       return
     case 'drain':
       await drain()
@@ -112,11 +108,12 @@ async function end(code: number): Promise<void> {
   process.exit(code)
 }
 
-// In turn, so that sockets are there when the configuration that wants them is prepared.
+/** Wait for each other: sockets are there when the configuration that wants them is prepared, and that takes many turns. */
+const inTurn = new Set<ToWorker['type']>(['socket', 'prepare', 'commit', 'abort'])
 let turn: Promise<void> = Promise.resolve()
 process.on('message', (message: ToWorker, handle: unknown) => {
-  if (message.type === 'counters' || message.type === 'health') void take(message, handle)
-  else turn = turn.then(() => take(message, handle))
+  if (inTurn.has(message.type)) turn = turn.then(() => take(message, handle))
+  else void take(message, handle)
 })
 // Ctrl-C reaches every process of the terminal, and so does its end: the supervisor decides what follows from it.
 process.on('SIGINT', () => {})

@@ -30,7 +30,14 @@ export interface Conditions {
   readonly cookies: readonly Condition[]
 }
 
+/** Most routes of many have none: one object for all of them is in the cache whichever of 10,000 a request is for. */
+const none: readonly Condition[] = []
+const unconditional: Conditions = { methods: undefined, headers: none, query: none, cookies: none }
+
 export function compileConditions(match: MatchConfig): Conditions {
+  const { methods, headers, query, cookies } = match
+  if (methods === undefined && headers === undefined && query === undefined && cookies === undefined)
+    return unconditional
   return {
     methods: match.methods && withHead(match.methods),
     headers: conditionsOf(match.headers, (name) => name.toLowerCase()),
@@ -75,8 +82,8 @@ export function withHead(methods: readonly string[]): readonly string[] {
 function conditionsOf(
   wanted: Readonly<Record<string, string>> | undefined,
   spell: (name: string) => string = (name) => name,
-): Condition[] {
-  if (wanted === undefined) return []
+): readonly Condition[] {
+  if (wanted === undefined) return none
   return Object.entries(wanted).map(([name, value]) => ({
     name: spell(name),
     value: value === '*' ? undefined : value,

@@ -1,17 +1,20 @@
+import { exceptionBits, type PathException } from './path-exceptions.ts'
 import type { TargetProblem } from './target.ts'
 
 const PLAIN = 0
 const SLASH = 1
 const ESCAPE = 2
 const END = 3
-const AMBIGUOUS = 4
-const MALFORMED = 5
+const BACKSLASH = 4
+const SEMICOLON = 5
+const MALFORMED = 6
 
 /** What each ASCII character means in a path. Plain is what a URL parser leaves as it is, so that no parser sees another path. */
 const kinds: Uint8Array = kindsOfCharacters()
 
-const doubleSlash: TargetProblem = { problem: 'the path has an empty segment ("//")', code: 'PN' }
-const dotSegment: TargetProblem = { problem: 'the path has a dot segment', code: 'PN' }
+const doubleSlash: TargetProblem = ambiguous('the path has an empty segment ("//")', 'double-slash')
+const dotSegment: TargetProblem = ambiguous('the path has a dot segment', 'dot-segment')
+const semicolon: TargetProblem = ambiguous('the path has a ";"', 'semicolon')
 const notUtf8: TargetProblem = { problem: 'the percent-encoding of the path is not UTF-8', code: 'DPE' }
 
 /**
@@ -20,8 +23,10 @@ const notUtf8: TargetProblem = { problem: 'the percent-encoding of the path is n
  * Refused as ambiguous (`PN`): `//`, `\`, `;`, dot segments, and percent-encoding of `/`, `\`, `;`, of control characters,
  * of letters, digits and `-._~` (so that `/%61dmin` cannot pass for another path than `/admin`), and of a percent sign
  * that begins an escape again. Refused as malformed (`DPE`): characters that no URL carries, broken percent-encoding.
+ *
+ * @param allowed bits of `PathException`: what is not refused as ambiguous
  */
-export function scanPath(raw: string, from: number): number | TargetProblem {
+export function scanPath(raw: string, from: number, allowed = 0): number | TargetProblem {
   let segment = from + 1
   let utf8 = false
   let i = segment
@@ -30,19 +35,22 @@ export function scanPath(raw: string, from: number): number | TargetProblem {
     if (kind === PLAIN) continue
     if (kind === END) break
     if (kind === SLASH) {
-      if (i === segment) return doubleSlash
-      if (isDots(raw, segment, i)) return dotSegment
+      if (i === segment) {
+        if ((allowed & exceptionBits['double-slash']) === 0) return doubleSlash
+      } else if (isDots(raw, segment, i) && (allowed & exceptionBits['dot-segment']) === 0) return dotSegment
       segment = i + 1
     } else if (kind === ESCAPE) {
       const byte = escapeAt(raw, i)
-      const problem = escapeProblem(raw, i, byte)
+      const problem = escapeProblem(raw, i, byte, allowed)
       if (problem !== undefined) return problem
       if (byte > 0x7f) utf8 = true
       i += 2
-    } else if (kind === AMBIGUOUS) return { problem: `the path has a "${raw[i]}"`, code: 'PN' }
-    else return { problem: `the path has the character ${codeOf(raw, i)}`, code: 'DPE' }
+    } else if (kind === BACKSLASH) return { problem: 'the path has a "\\"', code: 'PN' }
+    else if (kind === SEMICOLON) {
+      if ((allowed & exceptionBits.semicolon) === 0) return semicolon
+    } else return { problem: `the path has the character ${codeOf(raw, i)}`, code: 'DPE' }
   }
-  if (isDots(raw, segment, i)) return dotSegment
+  if (isDots(raw, segment, i) && (allowed & exceptionBits['dot-segment']) === 0) return dotSegment
   if (utf8 && !decodes(raw.slice(from, i))) return notUtf8
   return i
 }
@@ -57,9 +65,11 @@ function kindAt(raw: string, at: number): number {
   return code < 128 ? kinds[code]! : MALFORMED
 }
 
+/** Percent-encoded dots are refused by themselves unless they are allowed; as dot segments they still are ones. */
 function isDots(raw: string, from: number, to: number): boolean {
   const length = to - from
-  return (length === 1 || length === 2) && raw[from] === '.' && raw[to - 1] === '.'
+  if (length === 1 || length === 2) return raw[from] === '.' && raw[to - 1] === '.'
+  return length >= 3 && length <= 6 && /^(?:\.|%2e){1,2}$/i.test(raw.slice(from, to))
 }
 
 /** The byte that an escape stands for, -1 when it is none. */
@@ -76,18 +86,29 @@ function hexAt(raw: string, at: number): number {
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
 }
 
-function escapeProblem(raw: string, at: number, byte: number): TargetProblem | undefined {
+function escapeProblem(raw: string, at: number, byte: number, allowed: number): TargetProblem | undefined {
   if (byte === -1) return { problem: 'the path has a "%" that two hexadecimal digits do not follow', code: 'DPE' }
   if (byte > 0x7f) return undefined
   if (byte === 0x25) {
-    return escapeAt(raw, at + 2) === -1
-      ? undefined
-      : { problem: `the path is percent-encoded twice ("${raw.slice(at, at + 5)}")`, code: 'PN' }
+    if (escapeAt(raw, at + 2) === -1 || (allowed & exceptionBits['double-encoding']) !== 0) return undefined
+    return ambiguous(`the path is percent-encoded twice ("${raw.slice(at, at + 5)}")`, 'double-encoding')
   }
-  if (byte < 0x20 || byte === 0x7f || kinds[byte] === SLASH || kinds[byte] === AMBIGUOUS || isUnreserved(byte)) {
-    return { problem: `the path has an encoded character that must not be ("${raw.slice(at, at + 3)}")`, code: 'PN' }
-  }
-  return undefined
+  const exception = exceptionOf(byte)
+  if (exception === undefined || (allowed & exceptionBits[exception]) !== 0) return undefined
+  return ambiguous(`the path has an encoded character that must not be ("${raw.slice(at, at + 3)}")`, exception)
+}
+
+/** What a route has to allow for this byte to come percent-encoded; `undefined`: nothing. */
+function exceptionOf(byte: number): PathException | undefined {
+  if (byte < 0x20 || byte === 0x7f) return 'encoded-control'
+  if (byte === 0x2f) return 'encoded-slash'
+  if (byte === 0x5c) return 'encoded-backslash'
+  if (byte === 0x3b) return 'semicolon'
+  return isUnreserved(byte) ? 'encoded-unreserved' : undefined
+}
+
+function ambiguous(problem: string, exception: PathException): TargetProblem {
+  return { problem: `${problem}; a route takes it with "${exception}" in its "pathExceptions"`, code: 'PN' }
 }
 
 /** RFC 3986 §2.3: with or without percent-encoding they mean the same. */
@@ -115,6 +136,7 @@ function kindsOfCharacters(): Uint8Array {
   mark('/', SLASH)
   mark('%', ESCAPE)
   mark('?', END)
-  mark('\\;', AMBIGUOUS)
+  mark('\\', BACKSLASH)
+  mark(';', SEMICOLON)
   return table
 }

@@ -1,4 +1,5 @@
 import type { MatchConfig } from '../config/types.ts'
+import type { Steps } from '../in-slices.ts'
 import { type Conditions, compareConditions, compileConditions, meets, type RouteRequest } from './conditions.ts'
 import { hostPattern, type Pattern, pathKey, pathPattern } from './pattern.ts'
 
@@ -22,15 +23,21 @@ export interface RouteTable<R> {
 /**
  * Builds the table. The order of `routes` never matters: of two that `findConflicts` objects to, the name decides.
  */
-export function compileRoutes<R extends Matchable>(routes: readonly R[]): RouteTable<R> {
+export function* routeTable<R extends Matchable>(routes: readonly R[]): Steps<RouteTable<R>> {
   const hosts = new Layer<Layer<Candidate<R>[]>>()
   for (const route of routes) {
     hosts
       .at(hostPattern(route.match), () => new Layer())
       .at(pathPattern(route.match), () => [])
       .push({ route, conditions: compileConditions(route.match) })
+    yield
   }
-  for (const paths of hosts.seal()) for (const candidates of paths.seal()) candidates.sort(compareCandidates)
+  for (const paths of hosts.seal()) {
+    for (const candidates of paths.seal()) {
+      candidates.sort(compareCandidates)
+      yield
+    }
+  }
   return { find: (request) => findByHost(hosts, request) }
 }
 
@@ -44,6 +51,7 @@ class Layer<T> {
   readonly exact = new Map<string, T>()
   readonly affix = new Map<string, T>()
   lengths: readonly number[] = []
+  readonly #lengths = new Set<number>()
   any: T | undefined
 
   at({ kind, text }: Pattern, create: () => T): T {
@@ -53,12 +61,15 @@ class Layer<T> {
     const created = create()
     if (map === undefined) this.any = created
     else map.set(text, created)
+    if (kind === 'affix') this.#lengths.add(text.length)
     return created
   }
 
-  seal(): T[] {
-    this.lengths = [...new Set([...this.affix.keys()].map((text) => text.length))].sort((a, b) => b - a)
-    return [...this.exact.values(), ...this.affix.values(), ...(this.any === undefined ? [] : [this.any])]
+  *seal(): Generator<T> {
+    this.lengths = [...this.#lengths].sort((a, b) => b - a)
+    yield* this.exact.values()
+    yield* this.affix.values()
+    if (this.any !== undefined) yield this.any
   }
 }
 

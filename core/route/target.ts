@@ -21,6 +21,8 @@ export interface Target {
   readonly full: string
   /** `OPTIONS *`: about the host and not about a path. */
   readonly asterisk: boolean
+  /** Of a path that is ambiguous and was taken all the same: everything that a backend may read in it, as it is looked up. */
+  readonly readings?: readonly string[]
 }
 
 /** Why a target is refused: malformed (`DPE`), or open to more than one reading (`PN`). The text is for the log. */
@@ -36,24 +38,26 @@ export interface TargetProblem {
  * @param raw the request-target as it stands in the request line, or `:path` of HTTP/2
  * @param hosts the value of every `Host` line, or `:authority` of HTTP/2; exactly one has to be there
  * @param scheme as the client used it; an absolute-form with another one is refused
+ * @param allowed bits of `PathException`: ambiguities of the path that are not refused
  */
 export function parseTarget(
   method: string,
   raw: string,
   hosts: readonly string[],
   scheme: 'http' | 'https',
+  allowed = 0,
 ): Target | TargetProblem {
   if (method === 'CONNECT') return malformed('CONNECT is not served')
   if (hosts.length !== 1) return malformed(hosts.length === 0 ? 'there is no Host' : 'there is more than one Host')
   const authority = parseAuthority(hosts[0]!)
   if ('problem' in authority) return authority
   const { host, port } = authority
-  if (raw.charCodeAt(0) === 0x2f) return readPath(raw, authority.authority, host, port)
+  if (raw.charCodeAt(0) === 0x2f) return readPath(raw, authority.authority, host, port, allowed)
   if (raw === '*' && method === 'OPTIONS') return asterisk(authority.authority, host, port)
-  return readAbsolute(method, raw, scheme)
+  return readAbsolute(method, raw, scheme, allowed)
 }
 
-function readAbsolute(method: string, raw: string, scheme: 'http' | 'https'): Target | TargetProblem {
+function readAbsolute(method: string, raw: string, scheme: 'http' | 'https', allowed: number): Target | TargetProblem {
   const from = scheme.length + 3
   if (raw.slice(0, from).toLowerCase() !== `${scheme}://`) {
     return malformed(`the target is neither a path nor a URL that begins with ${scheme}://`)
@@ -66,11 +70,17 @@ function readAbsolute(method: string, raw: string, scheme: 'http' | 'https'): Ta
   // RFC 9112 §3.2.4: this is how OPTIONS * looks to a proxy.
   if (to === raw.length && method === 'OPTIONS') return asterisk(authority.authority, host, port)
   const full = raw[to] === '/' ? raw.slice(to) : `/${raw.slice(to)}`
-  return readPath(full, authority.authority, host, port)
+  return readPath(full, authority.authority, host, port, allowed)
 }
 
-function readPath(full: string, authority: string, host: string, port: number | undefined): Target | TargetProblem {
-  const end = scanPath(full, 0)
+function readPath(
+  full: string,
+  authority: string,
+  host: string,
+  port: number | undefined,
+  allowed: number,
+): Target | TargetProblem {
+  const end = scanPath(full, 0, allowed)
   if (typeof end !== 'number') return end
   if (end === full.length) {
     return { authority, host, port, path: full, query: '', hasQuery: false, full, asterisk: false }

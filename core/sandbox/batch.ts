@@ -3,25 +3,26 @@ import type { HookRun } from './hook-run.ts'
 import type { PendingCall } from './pending-call.ts'
 
 /** Something that is to cross: the next steps of a call, or a word to a hook that has begun. */
-export type Task =
-  | { readonly kind: 'start'; readonly pending: PendingCall }
-  | {
-      readonly kind: 'poke'
-      readonly pending: PendingCall
-      readonly run: HookRun
-      /** One of `wire.entry`. */
-      readonly entry: number
-      readonly text: string
-      /** The isolate that it is meant for. */
-      readonly generation: number
-    }
+export type Task = PendingCall | Word
+
+/** A word to a hook that has begun. */
+export interface Word {
+  readonly kind: 'word'
+  readonly pending: PendingCall
+  readonly run: HookRun
+  /** One of `wire.entry`. */
+  readonly entry: number
+  readonly text: string
+  /** The isolate that it is meant for. */
+  readonly generation: number
+}
 
 /** What one task has in a crossing: adjacent steps. */
 interface Part {
   readonly task: Task
-  /** Place of its first step in the crossing. */
+  /** Places of its first step in the crossing, and of the first one behind it. */
   readonly from: number
-  readonly runs: HookRun[]
+  to: number
 }
 
 /** The steps of one crossing, and whose they are. */
@@ -32,29 +33,51 @@ export class Batch {
   readonly parts: Part[] = []
   /** Characters of all its texts. */
   length = 0
+  #nextId: number
+
+  /** @param lastId of the runs of former crossings. */
+  constructor(lastId: number) {
+    this.#nextId = lastId + 1
+  }
 
   get size(): number {
     return this.steps.length
   }
 
-  /** What is added from here on belongs to this task. */
-  open(task: Task): void {
-    this.parts.push({ task, from: this.size, runs: [] })
+  /** Of all runs that have begun, in this crossing or a former one. */
+  get lastId(): number {
+    return this.#nextId - 1
   }
 
-  /** @param chained its turn comes only if the step before it goes on. */
-  start(run: HookRun, chained: boolean): void {
+  /** The first step of a call. */
+  start(run: HookRun): void {
+    this.parts.push({ task: run.pending, from: this.size, to: this.size + 1 })
+    this.#start(run, false)
+  }
+
+  /**
+   * Another step of the call whose step was added last.
+   *
+   * @param chained its turn comes only if the step before it goes on.
+   */
+  follow(run: HookRun, chained: boolean): void {
+    this.#start(run, chained)
+    this.parts[this.parts.length - 1]!.to = this.size
+  }
+
+  word(task: Word): void {
+    this.parts.push({ task, from: this.size, to: this.size + 1 })
+    this.#add(task.run, task.entry, task.text, false)
+  }
+
+  #start(run: HookRun, chained: boolean): void {
     const { place, pending } = run
     const { hook, steps } = pending.call
+    run.id = this.#nextId++
     this.#add(run, place.entries[hook]!, steps[run.index]!.input, chained)
   }
 
-  poke({ run, entry, text }: Extract<Task, { kind: 'poke' }>): void {
-    this.#add(run, entry, text, false)
-  }
-
   #add(run: HookRun, entry: number, text: string, chained: boolean): void {
-    this.parts.at(-1)!.runs.push(run)
     this.runs.push(run)
     this.length += text.length
     this.steps.push({ plugin: run.place.plugin, call: run.id, entry, text, chained })

@@ -6,7 +6,7 @@ export interface Step {
   /** Entry to start, or one of `wire.entry`. */
   readonly entry: number
   readonly text: string
-  /** Left out unless the step before it went on: see `wire.CHAINED`. */
+  /** Left out unless the step before it went on: see `frame.ts`. */
   readonly chained: boolean
 }
 

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { GrantHost } from '../grants/grant-host.ts'
 import { points } from '../hooks/points.ts'
 import { Batch, type Task } from './batch.ts'
@@ -6,13 +7,13 @@ import type { Crossing, Emit, OpenCell } from './cell.ts'
 import { CellStock } from './cell-stock.ts'
 import { Door } from './door.ts'
 import type { SandboxEvent } from './event.ts'
+import { readOutput } from './frame.ts'
 import { Gate } from './gate.ts'
 import type { CrossingGuard } from './guard.ts'
 import { HookRun } from './hook-run.ts'
 import type { Place } from './layout.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { HookCall } from './plugin.ts'
-import { readOutput } from './records.ts'
 import { codes, Runs } from './runs.ts'
 import { entry } from './wire.ts'
 
@@ -68,7 +69,9 @@ export class Group {
   #emitted: Parameters<Emit>[] | undefined
   #scheduled = false
   #closing = false
-  #lastId = 0
+  /** Numbers of the last call and the last run. */
+  #lastCall = 0
+  #lastRun = 0
   #heapLooked = Number.NEGATIVE_INFINITY
 
   /** @throws {StartError} when a plugin does not start. */
@@ -82,9 +85,9 @@ export class Group {
       grants: options.grants,
       gate: this.#gate,
       onEvent: options.onEvent,
-      begin: (pending) => this.#push({ kind: 'start', pending }),
-      poke: (run, number, text) => {
-        this.#push({ kind: 'poke', pending: run.pending, run, entry: number, text, generation: this.#generation })
+      begin: (pending) => this.#push(pending),
+      tell: (run, number, text) => {
+        this.#push({ kind: 'word', pending: run.pending, run, entry: number, text, generation: this.#generation })
       },
       onIdle: () => {
         if (this.#closing) this.#schedule()
@@ -98,15 +101,14 @@ export class Group {
       (without) => options.open(emit, without),
       ({ plugin, message }) => {
         const own = ({ instance, plugin: index }: Place): boolean => instance.group === this.name && index === plugin
-        this.#door.lost(plugin, 'PE', this.#lastId)
+        this.#door.lost(plugin, 'PE', this.#lastCall)
         this.#runs.pluginEvent('threw', options.places.find(own)!.instance.plugin, message)
       },
     )
   }
 
   call(call: HookCall): void {
-    const pending = this.#runs.add(call, ++this.#lastId)
-    this.#push({ kind: 'start', pending })
+    this.#push(this.#runs.add(call, ++this.#lastCall))
   }
 
   cancel(call: HookCall): void {
@@ -120,14 +122,14 @@ export class Group {
   close(): void {
     if (this.#closing) return
     this.#closing = true
-    this.#door.close(this.#lastId)
+    this.#door.close(this.#lastCall)
     this.#rest()
   }
 
   // ── collect ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #push(task: Task): void {
-    const isAlone = task.pending.alone || (task.kind === 'poke' && !this.#gate.isFree(task.run.hash))
+    const isAlone = task.pending.alone || (task.kind === 'word' && !this.#gate.isFree(task.run.hash))
     if (isAlone) this.#alone.push(task)
     else this.#ready.push(task)
     this.#schedule()
@@ -141,7 +143,7 @@ export class Group {
 
   #flush(): void {
     this.#scheduled = false
-    const until = performance.now() + bounds.slice
+    const until = this.#alone.length > 0 ? performance.now() + bounds.slice : 0
     while (this.#alone.length > 0) {
       this.#crossAlone(this.#alone.shift()!)
       if (performance.now() >= until) break
@@ -153,7 +155,7 @@ export class Group {
 
   /** Whether there still is somebody to do it for. */
   #isLive(task: Task): boolean {
-    if (task.kind === 'start') return !task.pending.over
+    if (task.kind === 'start') return !task.over
     return task.generation === this.#generation && (task.entry === entry.drop || !task.run.over)
   }
 
@@ -165,7 +167,7 @@ export class Group {
 
   #newRun(pending: PendingCall, index: number): HookRun {
     const place = this.#options.places[pending.call.steps[index]!.instance]!
-    return new HookRun(++this.#lastId, pending, index, place)
+    return new HookRun(pending, index, place)
   }
 
   /** How the step whose turn it is may cross; one that may not at all is settled here. */
@@ -185,32 +187,29 @@ export class Group {
     const { steps } = pending.call
     // Nobody's turn depends on what an observer did.
     const chained = points[hook].kind !== 'observe'
-    batch.start(first, false)
+    batch.start(first)
     for (let index = pending.position + 1; index < steps.length; index++) {
       const run = this.#newRun(pending, index)
       if (!this.#door.isOpen(run) || this.#stock.lacks(run.place.plugin)) return
-      batch.start(run, chained)
+      batch.follow(run, chained)
     }
   }
 
   // ── cross ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #crossTogether(): void {
-    const batch = new Batch()
+    const batch = new Batch(this.#lastRun)
     while (this.#ready.length > 0 && batch.size < this.#width && batch.length < bounds.crossing) {
       const task = this.#ready.shift()!
       if (!this.#isLive(task)) continue
-      if (task.kind === 'poke') {
-        batch.open(task)
-        batch.poke(task)
+      if (task.kind === 'word') {
+        batch.word(task)
         continue
       }
-      const run = this.#runOf(task.pending)
+      const run = this.#runOf(task)
       const passage = this.#passage(run)
       if (passage === 'alone') this.#alone.push(task)
-      if (passage !== 'together') continue
-      batch.open(task)
-      this.#addChain(batch, run)
+      if (passage === 'together') this.#addChain(batch, run)
     }
     if (batch.size === 0) return
     const began = performance.now()
@@ -219,17 +218,16 @@ export class Group {
     this.#width = spent > bounds.slice * 2 ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     for (const { pending } of batch.runs) pending.alone = true
-    this.#lose(crossing)
+    this.#lose(batch, crossing)
   }
 
   #crossAlone(task: Task): void {
     if (!this.#isLive(task)) return
-    const run = task.kind === 'poke' ? task.run : this.#runOf(task.pending)
+    const run = task.kind === 'word' ? task.run : this.#runOf(task)
     if (task.kind === 'start' && this.#passage(run) === 'none') return
-    const batch = new Batch()
-    batch.open(task)
-    if (task.kind === 'poke') batch.poke(task)
-    else batch.start(run, false)
+    const batch = new Batch(this.#lastRun)
+    if (task.kind === 'word') batch.word(task)
+    else batch.start(run)
     const { time, memory } = run.place.instance.limits
     const before = process.threadCpuUsage()
     const began = performance.now()
@@ -242,20 +240,21 @@ export class Group {
     // The limit is wall time: on a busy machine it runs out while the plugin did not even run.
     if (crossing.kind === 'time' && (user + system) / 1_000 < time * 0.8 && run.attempts < 2) {
       run.attempts++
-      return this.#lose(crossing)
+      return this.#lose(batch, crossing)
     }
-    const rest = this.#door.lost(run.place.plugin, codes[crossing.kind], this.#lastId)
+    const rest = this.#door.lost(run.place.plugin, codes[crossing.kind], this.#lastCall)
     const words = { time: `it took more than ${time} ms`, memory: `it took more than ${memory} MB` }
     this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : words[crossing.kind])
-    this.#lose(crossing, rest === 0 ? '' : `; plugin "${run.plugin}" is not called for ${rest / 1_000} s`)
+    this.#lose(batch, crossing, rest === 0 ? '' : `; plugin "${run.plugin}" is not called for ${rest / 1_000} s`)
   }
 
   #cross(batch: Batch, timeout: number): Crossing {
     const { guard } = this.#options
     this.#emitted = []
     this.#crossings++
-    for (const { task, runs } of batch.parts) {
-      if (task.kind === 'start') for (const run of runs) this.#runs.start(run)
+    this.#lastRun = batch.lastId
+    for (const { task, from, to } of batch.parts) {
+      if (task.kind === 'start') for (let i = from; i < to; i++) begin(batch.runs[i]!)
     }
     try {
       const cell = this.#stock.active
@@ -276,20 +275,21 @@ export class Group {
     const emitted = this.#emitted ?? []
     this.#emitted = undefined
     if (rejection !== undefined) this.#blameRejection(batch, rejection)
-    const { done = batch.size, records } = readOutput(output)
-    const texts = new Map(records.map(({ call, text }) => [call, text]))
+    const records = readOutput(output)
+    const done = records?.length ?? batch.size
     const came: HookRun[] = []
     const left: Task[] = []
-    for (const { task, from, runs } of batch.parts) {
+    for (const { task, from, to } of batch.parts) {
       if (from >= done) {
         left.push(task)
-        if (task.kind === 'start') for (const run of runs) this.#runs.unstart(run)
-      } else if (task.kind === 'poke') came.push(...runs)
-      else came.push(...this.#runs.takeIn(runs, done - from, texts))
+        if (task.kind === 'start') for (let i = from; i < to; i++) batch.runs[i]!.started = false
+      } else if (task.kind === 'word') came.push(task.run)
+      else this.#runs.takeIn(batch.runs, from, to, done, records, came)
     }
-    this.#ready.unshift(...left)
+    if (left.length > 0) this.#ready.unshift(...left)
+    const share = spent / came.length
     for (const { place } of came) {
-      place.counts.time += spent / came.length
+      place.counts.time += share
       if (place.crossing !== this.#crossings) place.counts.batches++
       place.crossing = this.#crossings
     }
@@ -307,13 +307,17 @@ export class Group {
 
   // ── give the isolate up ────────────────────────────────────────────────────────────────────────────────────────────
 
-  #lose({ kind, message }: Lost, consequence = ''): void {
+  #lose({ runs }: Batch, { kind, message }: Lost, consequence = ''): void {
     const why = { time: 'a crossing took too long', memory: 'out of memory', thrown: message }[kind]
-    this.#replace(why + consequence)
+    this.#replace(why + consequence, runs)
   }
 
-  /** Every hook that had begun in the isolate begins anew in the next one. */
-  #replace(why: string): void {
+  /**
+   * Every hook that had begun in the isolate begins anew in the next one.
+   *
+   * @param lost those of the crossing that did not return.
+   */
+  #replace(why: string, lost: readonly HookRun[] = []): void {
     this.#emitted = undefined
     this.#generation++
     this.restarts++
@@ -321,7 +325,7 @@ export class Group {
     this.heap = 0
     this.#stock.replace()
     this.#runs.event('replaced', undefined, `isolate of "${this.name}": ${why}`)
-    this.#runs.restart()
+    this.#runs.restart(lost)
   }
 
   /** The isolate's own limit is soft; one that stays above it is given up between crossings. */
@@ -343,4 +347,10 @@ export class Group {
     this.#ready = []
     this.#alone = []
   }
+}
+
+/** Its code begins to run. */
+function begin(run: HookRun): void {
+  run.started = true
+  run.tried = true
 }

@@ -1,4 +1,5 @@
 import { type HookName, points } from '../hooks/points.ts'
+import type { WheelTimer } from '../http1/timer-wheel.ts'
 import { bounds } from './bounds.ts'
 import { GrantUse } from './grant-use.ts'
 import type { GuardedCall } from './guard.ts'
@@ -8,17 +9,21 @@ import { readRecord } from './records.ts'
 import { describeThrown } from './trace.ts'
 import { op } from './wire.ts'
 
-/** What a record makes of a run. `asked`: operations to perform now; `known`: those whose result is there already. */
-export interface Progress {
-  readonly kind: 'waiting' | 'done'
-  readonly asked: readonly GrantUse[]
-  readonly known: readonly GrantUse[]
+interface Note {
+  readonly operation: string
+  readonly args: readonly string[]
 }
+
+/** Most runs never have any of these: lists that are there from the start were a fifth of what a step cost the host. */
+export const none: readonly GrantUse[] = []
+export const noNotes: readonly Note[] = []
+export const noNames: readonly string[] = []
+const noOperations: readonly (readonly string[])[] = []
 
 /** One step of a call: one policy's hook, from its first crossing until it is settled. */
 export class HookRun implements GuardedCall {
-  /** Names it on the wire. */
-  readonly id: number
+  /** Names it on the wire; a new one each time its code begins. */
+  id = 0
   readonly pending: PendingCall
   /** Its place among the steps of its call. */
   readonly index: number
@@ -33,23 +38,29 @@ export class HookRun implements GuardedCall {
   refused = false
   /** How often it ran out of time by itself without having used its time. */
   attempts = 0
-  deadline: NodeJS.Timeout | undefined
+  /** Armed while it waits for grants. */
+  deadline: WheelTimer | undefined = undefined
   /** What the hook wants of the flow, in order. */
-  operations: string[][] = []
-  /** Fields that it has read undeclared, as told with the last records; whoever takes them empties the list. */
-  undeclared: string[] = []
-  /** Log lines and metrics that came with the last records; whoever takes them empties the list. */
-  notes: { readonly operation: string; readonly args: readonly string[] }[] = []
-  readonly #uses = new Map<number, GrantUse>()
-  #abort: AbortController | undefined
+  operations: readonly (readonly string[])[] = noOperations
+  /** The last record said that more will follow. */
+  waits = false
+  /** Grant operations to perform now; whoever takes them empties the list, here and in the next ones. */
+  asked: readonly GrantUse[] = none
+  /** Grant operations whose result is there already, from a former isolate. */
+  known: readonly GrantUse[] = none
+  /** Fields that it has read undeclared. */
+  undeclared: readonly string[] = noNames
+  /** Log lines and metrics. */
+  notes: readonly Note[] = noNotes
+  #uses: Map<number, GrantUse> | undefined = undefined
+  #abort: AbortController | undefined = undefined
   #noted = 0
   #notesSeen = 0
   #done = 0
   #count = 0
   #size = 0
 
-  constructor(id: number, pending: PendingCall, index: number, place: Place) {
-    this.id = id
+  constructor(pending: PendingCall, index: number, place: Place) {
     this.pending = pending
     this.index = index
     this.place = place
@@ -81,36 +92,44 @@ export class HookRun implements GuardedCall {
     this.#abort?.abort()
   }
 
-  /** Takes a record in; a string is why the step has failed. */
-  absorb(record: string): Progress | string {
+  /** Takes a record in: `waits`, `asked` and `known` say what comes next. Returns why the step has failed, if it has. */
+  absorb(record: string): string | undefined {
+    this.waits = false
+    if (record === '') return undefined
     this.#size += record.length
     if (this.#size > bounds.record + bounds.body) return `it wrote more than ${bounds.record} characters`
     const operations = readRecord(record)
     if (operations === undefined) return 'it sent what cannot be read'
     this.#count += operations.length
     this.place.counts.operations += operations.length
-    if (this.#count > this.#most) return `it asked for more than ${bounds.operations} things`
-    const asked: GrantUse[] = []
-    const known: GrantUse[] = []
+    if (this.#count > bounds.operations && this.#count > this.#most) {
+      return `it asked for more than ${bounds.operations} things`
+    }
+    const problem = this.#sort(operations)
+    if (problem !== undefined) return problem
+    this.waits = operations[operations.length - 1]![0] === op.wait
+    return this.waits && !points[this.hook].mayAwait ? `${this.hook} may not wait` : undefined
+  }
+
+  #sort(operations: readonly (readonly string[])[]): string | undefined {
+    const own: (readonly string[])[] = []
     for (const operation of operations) {
-      const [code, first = ''] = operation
+      const code = operation[0]!
+      const first = operation[1] ?? ''
       if (code === op.error) return this.#thrown(operation)
       if (code === op.wait) continue
-      if (code === op.undeclared) this.undeclared.push(first)
+      if (code === op.undeclared) this.undeclared = [...this.undeclared, first]
       else if (code === op.note) {
         const problem = this.#note(first, operation.slice(2))
         if (problem !== undefined) return problem
       } else if (code === op.grant) {
-        const use = this.#use(Number(first), operation[2]!, operation.slice(3))
-        if (typeof use === 'string') return use
-        if (use.fresh) asked.push(use.grant)
-        else if (use.grant.result !== undefined) known.push(use.grant)
-      } else this.operations.push(operation)
+        const problem = this.#use(Number(first), operation[2]!, operation.slice(3))
+        if (problem !== undefined) return problem
+      } else own.push(operation)
     }
-    const waiting = operations.at(-1)?.[0] === op.wait
-    if (waiting && !points[this.hook].mayAwait) return `${this.hook} may not wait`
-    known.sort((a, b) => a.order - b.order)
-    return { kind: waiting ? 'waiting' : 'done', asked, known }
+    this.operations = this.operations.length === 0 ? own : [...this.operations, ...own]
+    if (this.known.length > 1) this.known = this.known.toSorted((a, b) => a.order - b.order)
+    return undefined
   }
 
   /** An operation was done; `false` when nobody waits for it any more. */
@@ -123,7 +142,9 @@ export class HookRun implements GuardedCall {
   /** The isolate is gone: what the hook wanted is forgotten, what the host did for it is not. */
   restart(): void {
     this.started = false
-    this.operations = []
+    this.operations = noOperations
+    this.asked = none
+    this.known = none
     this.#count = 0
     this.#size = 0
     this.#notesSeen = 0
@@ -140,7 +161,7 @@ export class HookRun implements GuardedCall {
     if (!this.#granted(operation)) return `it used ${operation} without a grant`
     if (++this.#notesSeen <= this.#noted || this.#noted >= bounds.notes) return undefined
     this.#noted++
-    this.notes.push({ operation, args })
+    this.notes = [...this.notes, { operation, args }]
     return undefined
   }
 
@@ -149,18 +170,23 @@ export class HookRun implements GuardedCall {
     return needs.includes(operation.slice(0, operation.indexOf('.')))
   }
 
-  #use(number: number, operation: string, args: readonly string[]): { grant: GrantUse; fresh: boolean } | string {
+  #use(number: number, operation: string, args: readonly string[]): string | undefined {
     if (!this.#granted(operation)) return `it used ${operation} without a grant`
+    this.#uses ??= new Map()
     const former = this.#uses.get(number)
     if (former !== undefined) {
-      if (former.same(operation, args)) return { grant: former, fresh: false }
-      return `run again in a new isolate it asked for ${operation} where it had asked for ${former.operation}`
+      if (!former.same(operation, args)) {
+        return `run again in a new isolate it asked for ${operation} where it had asked for ${former.operation}`
+      }
+      if (former.result !== undefined) this.known = [...this.known, former]
+      return undefined
     }
     const { operations } = this.place.instance.limits
     if (this.#uses.size >= operations) return `it used more than ${operations} grant operations`
     const grant = new GrantUse(number, operation, args)
     this.#uses.set(number, grant)
-    return { grant, fresh: true }
+    this.asked = [...this.asked, grant]
+    return undefined
   }
 
   #thrown([, kind = '', message = '', stack = '']: readonly string[]): string {

@@ -1,12 +1,12 @@
 import { bounds } from './bounds.ts'
 import type { Cell, Crossing, Emit, Step } from './cell.ts'
+import { frame, unfinished } from './frame.ts'
 import type { CrossingGuard } from './guard.ts'
 import { createIsolate, failureOf, heapOf, type Inside, type Isolate, openDispatcher, openRealm } from './isolate.ts'
 import type { PluginLayout } from './layout.ts'
 import { readThrown } from './records.ts'
 import { StartError } from './start-error.ts'
 import { locateThrown } from './trace.ts'
-import { CHAINED, RECORD } from './wire.ts'
 
 export interface IsolateCellOptions {
   readonly plugins: readonly PluginLayout[]
@@ -56,7 +56,7 @@ function guarded<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, ru
 function startPlugin(isolate: Isolate, { code, bindings }: PluginLayout, index: number, emit: Emit): Inside {
   try {
     const realm = openRealm(isolate, code.script, (id, record) => {
-      if (typeof id === 'string' && typeof record === 'string') emit(index, Number(id), record)
+      if (typeof id === 'number' && typeof record === 'string') emit(index, id, record)
     })
     const problem = realm('problem').call([], bounds.start) || realm('bind').call([bindings], bounds.start)
     if (problem !== '') throw new StartError(index, locateThrown(readThrown(problem), code))
@@ -89,7 +89,7 @@ class IsolateCell implements Cell {
       // A promise that nobody handles makes the crossing throw when its work is done, and only then.
       try {
         const output = this.#last.call([], timeout)
-        return output === '0' ? failure : { kind: 'done', output, rejection: failure.message }
+        return output === unfinished ? failure : { kind: 'done', output, rejection: failure.message }
       } catch (again) {
         return failureOf(this.#isolate, again)
       }
@@ -103,14 +103,4 @@ class IsolateCell implements Cell {
   dispose(): void {
     if (!this.#isolate.isDisposed) this.#isolate.dispose()
   }
-}
-
-/** One string and not many arguments: from eight calls on that is half the cost. */
-export function frame(steps: readonly Step[]): string {
-  let text = ''
-  for (const step of steps) {
-    if (text !== '') text += RECORD
-    text += step.plugin + RECORD + (step.chained ? CHAINED : '') + step.call + RECORD + step.entry + RECORD + step.text
-  }
-  return text
 }

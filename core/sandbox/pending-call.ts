@@ -3,13 +3,15 @@ import type { HookCall } from './plugin.ts'
 
 /** One hook call on the host's side, from `Sandbox.call` until its last step is settled or it is cancelled. */
 export class PendingCall {
+  /** As a task: its next steps are to cross. */
+  readonly kind = 'start'
   /** Calls are numbered in the order in which they came. */
   readonly number: number
   readonly call: HookCall
   /** The step whose turn it is. */
   position = 0
   /** Its run; `undefined` until it is to cross. */
-  run: HookRun | undefined
+  run: HookRun | undefined = undefined
   /** Nothing more is to come of it. */
   over = false
   /** It was part of a crossing that did not return: from here on it crosses by itself, a step at a time. */
@@ -20,5 +22,9 @@ export class PendingCall {
   constructor(number: number, call: HookCall) {
     this.number = number
     this.call = call
+  }
+
+  get pending(): PendingCall {
+    return this
   }
 }

@@ -91,6 +91,8 @@ export interface HookCall {
   readonly flow: string
   /** At least one, all in the same group. They take their turns in this order. */
   readonly steps: readonly HookStep[]
+  /** The sandbox's own note on a call that is under way; nobody else touches it. */
+  pending?: object | undefined
   /**
    * How a step ended; called for one step after the other. The answer says whether the next step has its turn: after
    * `false` nothing counts that the steps behind it may have done already.

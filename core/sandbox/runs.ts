@@ -1,9 +1,12 @@
-import type { GrantCall, GrantHost } from '../grants/grant-host.ts'
+import type { GrantHost } from '../grants/grant-host.ts'
 import { points } from '../hooks/points.ts'
+import { WheelTimer } from '../http1/timer-wheel.ts'
 import type { SandboxEvent } from './event.ts'
 import type { Gate } from './gate.ts'
+import { GrantRequest } from './grant-request.ts'
 import type { GrantUse } from './grant-use.ts'
-import type { HookRun } from './hook-run.ts'
+import { type HookRun, noNames, noNotes, none } from './hook-run.ts'
+import { IdTable } from './id-table.ts'
 import { PendingCall } from './pending-call.ts'
 import type { FailureCode, HookCall, PluginCode, Verdict } from './plugin.ts'
 import { UndeclaredReads } from './undeclared.ts'
@@ -18,7 +21,7 @@ export interface RunsOptions {
   /** The step whose turn it is is to cross. */
   begin(pending: PendingCall): void
   /** A hook that has begun is to get a word. */
-  poke(run: HookRun, entry: number, text: string): void
+  tell(run: HookRun, entry: number, text: string): void
   /** No call is under way any more. */
   onIdle(): void
 }
@@ -33,8 +36,9 @@ const counters = { time: 'timeouts', memory: 'memory', thrown: 'errors' } as con
 /** The calls and runs of a group that are under way: takes their records in, has grants do their work, settles them. */
 export class Runs {
   readonly #options: RunsOptions
-  readonly #pending = new Map<HookCall, PendingCall>()
-  readonly #runs = new Map<number, HookRun>()
+  /** Those that wait for a grant, by id: the others come to their end in the crossing that they begin in. */
+  readonly #waiting = new IdTable<HookRun>()
+  #size = 0
   readonly #undeclared = new UndeclaredReads()
 
   constructor(options: RunsOptions) {
@@ -43,40 +47,33 @@ export class Runs {
 
   /** Calls under way. */
   get size(): number {
-    return this.#pending.size
+    return this.#size
   }
 
   add(call: HookCall, number: number): PendingCall {
     const pending = new PendingCall(number, call)
-    this.#pending.set(call, pending)
+    call.pending = pending
+    this.#size++
     return pending
   }
 
-  /** Its code begins to run. */
-  start(run: HookRun): void {
-    run.started = true
-    run.tried = true
-    this.#runs.set(run.id, run)
-  }
-
-  /** It did not begin after all. */
-  unstart(run: HookRun): void {
-    run.started = false
-    this.#runs.delete(run.id)
-  }
-
-  /** The isolate is gone: every step that had begun in it begins anew. */
-  restart(): void {
-    this.#runs.clear()
-    for (const pending of this.#pending.values()) {
-      if (pending.run?.started !== true) continue
-      pending.run.restart()
-      this.#options.begin(pending)
+  /**
+   * The isolate is gone: every step that had begun in it begins anew.
+   *
+   * @param lost those of the crossing that did not return.
+   */
+  restart(lost: readonly HookRun[]): void {
+    const begun = [...this.#waiting.values(), ...lost]
+    this.#waiting.clear()
+    for (const run of begun) {
+      if (!run.started) continue
+      run.restart()
+      if (!run.over && run.pending.run === run) this.#options.begin(run.pending)
     }
   }
 
   cancel(call: HookCall): void {
-    const pending = this.#pending.get(call)
+    const pending = pendingOf(call)
     if (pending === undefined) return
     const { run } = pending
     if (run !== undefined) {
@@ -90,7 +87,7 @@ export class Runs {
 
   /** The host did not let the operations happen of the step that is being settled. */
   refused(call: HookCall, message: string): void {
-    const run = this.#pending.get(call)?.run
+    const run = pendingOf(call)?.run
     if (run === undefined) return
     run.refused = true
     run.place.counts.refused++
@@ -98,23 +95,32 @@ export class Runs {
   }
 
   /**
-   * Settles the steps of one call that crossed together, one after the other, as if each had crossed by itself. Returns
-   * those that ran.
+   * Settles the steps of one call that crossed together, one after the other, as if each had crossed by itself.
    *
-   * @param done how many of them the dispatcher came to.
+   * @param runs of the crossing; those of the call are the ones between `from` and `to`.
+   * @param done how many of the crossing's steps the dispatcher came to.
+   * @param records theirs; `undefined` when nobody had anything to say.
+   * @param came gets those that ran.
    */
-  takeIn(runs: readonly HookRun[], done: number, texts: ReadonlyMap<number, string>): HookRun[] {
-    const { pending } = runs[0]!
+  takeIn(
+    runs: readonly HookRun[],
+    from: number,
+    to: number,
+    done: number,
+    records: readonly string[] | undefined,
+    came: HookRun[],
+  ): void {
+    const { pending } = runs[from]!
     const chained = points[pending.call.hook].kind !== 'observe'
-    const came: HookRun[] = []
     let ended = false
     pending.applying = true
-    for (const [i, run] of runs.entries()) {
-      const text = texts.get(run.id) ?? ''
+    for (let i = from; i < to; i++) {
+      const run = runs[i]!
       if (i >= done || ended) {
-        this.unstart(run)
+        run.started = false
         continue
       }
+      const text = records === undefined ? '' : records[i]!
       came.push(run)
       ended = chained && endsSegment(text)
       if (pending.over) this.end(run, false)
@@ -125,12 +131,11 @@ export class Runs {
     }
     pending.applying = false
     if (!pending.over && pending.run === undefined) this.#options.begin(pending)
-    return came
   }
 
   /** A record of a hook that waited. */
   receive(plugin: number, id: number, text: string): void {
-    const run = this.#runs.get(id)
+    const run = this.#waiting.get(id)
     // Calls of other plugins are none of its business.
     this.absorb(run?.place.plugin === plugin ? run : undefined, text)
   }
@@ -140,15 +145,19 @@ export class Runs {
       this.event('late', run, 'a record came for a call that is over')
       return
     }
-    const progress = run.absorb(text)
-    this.#note(run)
-    this.#tell(run)
+    const problem = run.absorb(text)
+    if (run.notes.length > 0) this.#note(run)
+    if (run.undeclared.length > 0) this.#tell(run)
     // A record that does not say that its hook waits is its last.
-    if (typeof progress === 'string') return this.fail(run, 'thrown', progress, !text.endsWith(op.wait))
-    for (const use of progress.asked) this.#perform(run, use)
-    for (const use of progress.known) this.#resume(run, use)
-    if (progress.kind === 'done') this.#settle(run, { kind: 'done', operations: run.operations }, true)
-    else this.#limitWait(run)
+    if (problem !== undefined) return this.fail(run, 'thrown', problem, !text.endsWith(op.wait))
+    if (run.waits) this.#waiting.set(run.id, run)
+    const { asked, known } = run
+    run.asked = none
+    run.known = none
+    for (const use of asked) this.#perform(run, use)
+    for (const use of known) this.#resume(run, use)
+    if (run.waits) this.#limitWait(run)
+    else this.#settle(run, { kind: 'done', operations: run.operations }, true)
   }
 
   /** @param returned its code has come to its end. */
@@ -169,10 +178,12 @@ export class Runs {
   /** Nothing of it counts any more. */
   end(run: HookRun, returned: boolean): void {
     run.over = true
-    clearTimeout(run.deadline)
-    this.#runs.delete(run.id)
+    if (run.deadline !== undefined) {
+      run.deadline.disarm()
+      this.#waiting.delete(run.id)
+    }
     // The guest still holds it, unless it has come to its end there.
-    if (run.started && !returned) this.#options.poke(run, entry.drop, '')
+    if (run.started && !returned) this.#options.tell(run, entry.drop, '')
   }
 
   event(type: SandboxEvent['type'], run: HookRun | undefined, message: string): void {
@@ -194,44 +205,53 @@ export class Runs {
     const finish = (values: readonly string[] | undefined, message: string): void => {
       if (run.finish(use, values, message) && run.started) this.#resume(run, use)
     }
-    this.#options.grants.perform(grantCall(run, operation, args)).then(
-      (values) => finish(values, ''),
-      (error: unknown) => finish(undefined, error instanceof Error ? error.message : 'the grant failed'),
-    )
+    const fail = (error: unknown): void =>
+      finish(undefined, error instanceof Error ? error.message : 'the grant failed')
+    try {
+      const result = this.#options.grants.perform(new GrantRequest(run, operation, args))
+      if (result instanceof Promise) result.then((values) => finish(values, ''), fail)
+      else finish(result, '')
+    } catch (error) {
+      fail(error)
+    }
   }
 
   /** What has no result: nobody waits for it, and that it failed is nobody's concern. */
   #note(run: HookRun): void {
-    if (run.notes.length === 0) return
     for (const { operation, args } of run.notes) {
-      this.#options.grants.perform(grantCall(run, operation, args)).catch(() => {})
+      try {
+        const result = this.#options.grants.perform(new GrantRequest(run, operation, args))
+        if (result instanceof Promise) result.catch(() => {})
+      } catch {}
     }
-    run.notes = []
+    run.notes = noNotes
   }
 
   #tell(run: HookRun): void {
-    if (run.undeclared.length === 0) return
     for (const field of run.undeclared) {
       const message = this.#undeclared.tell(run.place.instance, field)
       if (message !== undefined) this.event('undeclared', run, message)
     }
-    run.undeclared = []
+    run.undeclared = noNames
   }
 
   #resume(run: HookRun, use: GrantUse): void {
-    this.#options.poke(run, entry.resume, use.result!)
+    this.#options.tell(run, entry.resume, use.result!)
   }
 
   #limitWait(run: HookRun): void {
-    const { wait } = run.place.instance.limits
-    run.deadline ??= setTimeout(() => {
-      if (run.over) return
-      run.place.counts.timeouts++
-      // Whoever waits uses nothing up, so to those who count it weighs no more than an error.
-      const message = `it waited longer than ${wait} ms`
-      this.event('threw', run, message)
-      this.#settle(run, failure(run, 'PT', message), false)
-    }, wait).unref()
+    if (run.deadline !== undefined) return
+    run.deadline = new WheelTimer({ onTimeout: () => this.#waitedTooLong(run) })
+    run.deadline.arm(run.place.instance.limits.wait)
+  }
+
+  #waitedTooLong(run: HookRun): void {
+    if (run.over) return
+    run.place.counts.timeouts++
+    // Whoever waits uses nothing up, so to those who count it weighs no more than an error.
+    const message = `it waited longer than ${run.place.instance.limits.wait} ms`
+    this.event('threw', run, message)
+    this.#settle(run, failure(run, 'PT', message), false)
   }
 
   #settle(run: HookRun, verdict: Verdict, returned: boolean): void {
@@ -264,8 +284,8 @@ export class Runs {
 
   #end(pending: PendingCall): void {
     pending.over = true
-    this.#pending.delete(pending.call)
-    if (this.#pending.size === 0) this.#options.onIdle()
+    pending.call.pending = undefined
+    if (--this.#size === 0) this.#options.onIdle()
   }
 }
 
@@ -275,7 +295,7 @@ function failure({ place, hook }: HookRun, code: FailureCode, message: string): 
   return { kind: 'failed', code, message: text }
 }
 
-function grantCall({ place, flow, signal }: HookRun, operation: string, args: readonly string[]): GrantCall {
-  const { policy, plugin, fetch = [] } = place.instance
-  return { operation, args, policy, plugin, origins: fetch, request: flow, signal }
+/** What `add` has noted on a call that is under way. */
+function pendingOf(call: HookCall): PendingCall | undefined {
+  return call.pending as PendingCall | undefined
 }

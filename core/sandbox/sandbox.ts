@@ -51,7 +51,8 @@ export function createSandbox({ instances, grants, guard, onEvent }: SandboxOpti
     for (const group of groups.values()) group.close()
     throw error
   }
-  const groupOf = (instance: number): Group => groups.get(instances[instance]!.group)!
+  const byInstance = instances.map(({ group }) => groups.get(group)!)
+  const groupOf = (instance: number): Group => byInstance[instance]!
   return {
     call: (call) => groupOf(call.steps[0]!.instance).call(call),
     cancel: (call) => groupOf(call.steps[0]!.instance).cancel(call),

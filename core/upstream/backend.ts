@@ -4,7 +4,7 @@ import type { BackendFacts } from '../hooks/fields.ts'
 
 /** One member of an upstream. It outlives reloads that keep its upstream's name, its address and its protocol. */
 export class Backend implements BackendFacts {
-  /** Goes up whenever any backend's availability may have changed: how a cached list of available ones knows its age. */
+  /** Goes up whenever any backend's availability or weight may have changed: how what is made of them knows its age. */
   static changes = 0
 
   /** Stable over restarts and hosts: the first 16 hexadecimal digits of SHA-256(upstream name, line feed, address). */
@@ -16,12 +16,15 @@ export class Backend implements BackendFacts {
   /** Without brackets, as `node:net` wants it. */
   readonly host: string
   readonly port: number
-  /** Share of the traffic as configured. */
-  configuredWeight: number
-  /** What a `checkHealth` hook gave it instead; `undefined`: as configured. */
-  measuredWeight: number | undefined
+  /** Memory of the balance, here because a weak map costs 25 ns a look: what smooth weighted round robin owes it. */
+  credit = 0
+  /** The same: when it was picked last, by the count of all picks; 0: never. */
+  picked = 0
   /** Where the L7 forwarder keeps the idle connections to it; closed once the backend is retired and idle. */
   pool: { close(): void } | undefined
+  #configuredWeight: number
+  #measuredWeight: number | undefined
+  #weight: number
   #state: BackendConfig['state']
   #healthy = true
   #active = 0
@@ -35,8 +38,8 @@ export class Backend implements BackendFacts {
     this.address = address
     this.host = address.startsWith('[') ? address.slice(1, colon - 1) : address.slice(0, colon)
     this.port = Number(address.slice(colon + 1))
-    this.configuredWeight = config.weight
-    this.measuredWeight = undefined
+    this.#configuredWeight = config.weight
+    this.#weight = config.weight
     this.pool = undefined
     this.#state = config.state
   }
@@ -63,9 +66,25 @@ export class Backend implements BackendFacts {
     Backend.changes++
   }
 
+  /** Share of the traffic as configured. */
+  set configuredWeight(weight: number) {
+    this.#configuredWeight = weight
+    this.#weigh()
+  }
+
+  /** What a `checkHealth` hook gave it instead; `undefined`: as configured. */
+  get measuredWeight(): number | undefined {
+    return this.#measuredWeight
+  }
+
+  set measuredWeight(weight: number | undefined) {
+    this.#measuredWeight = weight
+    this.#weigh()
+  }
+
   /** Relative share of the traffic. */
   get weight(): number {
-    return this.measuredWeight ?? this.configuredWeight
+    return this.#weight
   }
 
   /** Whether it may be chosen. */
@@ -89,10 +108,23 @@ export class Backend implements BackendFacts {
     this.#closeIfIdle()
   }
 
+  /** Another balance begins without memory. */
+  forgetPicks(): void {
+    this.credit = 0
+    this.picked = 0
+  }
+
   /** No configuration names it any more: the flows on it may end, then its pool closes. */
   retire(): void {
     this.#retired = true
     this.#closeIfIdle()
+  }
+
+  #weigh(): void {
+    const weight = this.#measuredWeight ?? this.#configuredWeight
+    if (weight === this.#weight) return
+    this.#weight = weight
+    Backend.changes++
   }
 
   #closeIfIdle(): void {

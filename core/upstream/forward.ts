@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { PosternError } from '../errors.ts'
 import { ConnectionPool } from '../http1/connection-pool.ts'
 import type { Fields } from '../http1/fields.ts'
@@ -8,28 +9,44 @@ export interface ForwardRequest {
   readonly method: string
   /** Path and query, exactly as they go on the wire. */
   readonly target: string
+  /** With `Expect: 100-continue` the body is wanted when the backend has said so, or has thought about it for too long. */
   readonly fields: Fields
   readonly hasBody: boolean
+  /** What the connection is asked to become; a 101 without it, or to something else, is malformed. */
+  readonly upgrade?: string | undefined
 }
 
-/** Who sent the request on and awaits the answer; exactly one of `onEnd` and `onFail` is the last call, unless cancelled. */
+/**
+ * Who sent the request on and awaits the answer; exactly one of `onEnd`, `onUpgrade` and `onFail` is the last call, unless
+ * cancelled.
+ */
 export interface ForwardOwner {
   /** The request is on its way on a connection that stands. */
   onConnected(): void
   /** The backend takes (more of) the request's body. */
   onBodyWanted(): void
-  onHead(status: number, reason: string, fields: Fields): void
+  /** An interim response: 102, 103; also 100, whoever asked for it. Without this they are dropped. */
+  onInterim?(status: number, fields: Fields): void
+  /** @param version that the backend answers in */
+  onHead(status: number, reason: string, fields: Fields, version: '1.0' | '1.1'): void
   onData(chunk: Uint8Array): void
   onEnd(): void
+  /**
+   * The backend agreed to the upgrade. The socket is the owner's: paused, without listeners, and with what the backend
+   * sent ahead as its first data. Without this a 101 is malformed.
+   */
+  onUpgrade?(fields: Fields, socket: Socket): void
   onFail(error: PosternError): void
 }
 
 /** A request under way on a backend: the seam between the flow and the machinery of HTTP on the upstream side. */
 export interface Forwarding {
+  /** Of the response, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
+  readonly trailers: Fields | undefined
   /** False when the backend is slow: stop until `onBodyWanted`. */
   write(chunk: Uint8Array): boolean
-  /** The request's body is complete. */
-  end(): void
+  /** The request's body is complete; trailers go out when it is chunked. */
+  end(trailers?: Fields): void
   pause(): void
   resume(): void
   /** The owner hears no more of it; the connection is not used again unless the exchange was complete. */

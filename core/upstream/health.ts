@@ -55,12 +55,13 @@ export class HealthCheck {
   #probe: { cancel(): void } | undefined
   #stopped = false
 
-  constructor(backend: Backend, config: HealthConfig, party: HealthParty) {
+  /** @param delay until the first probe, ms. */
+  constructor(backend: Backend, config: HealthConfig, party: HealthParty, delay = 0) {
     this.#backend = backend
     this.#config = config
     this.#party = party
     // Not yet: the policies to ask are about to be put in force, together with the backend.
-    this.#timer = setTimeout(() => this.#run(), 0).unref()
+    this.#timer = setTimeout(() => this.#run(), delay).unref()
   }
 
   /** Ends it at once: no timer, no socket and no further change. */

@@ -1,11 +1,17 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { type OutcomeCode, PosternError } from '../errors.ts'
+import { WheelTimer } from '../http1/timer-wheel.ts'
+import type { ReadBuffer, Taker } from '../socket/read-buffer.ts'
 
 export interface PipeOptions {
-  /** Longest time without a byte in either direction, ms. */
+  /** Longest time without a byte in either direction, ms; up to 200 ms more may pass. */
   readonly idle: number
   /** Called exactly once, when both sockets are closed and without listeners; never before `pipe` has returned. */
   readonly onEnd: (result: PipeResult) => void
+  /** What a socket was made with and has not been read into yet; released at the end. Default: `data` events. */
+  readonly clientBuffer?: ReadBuffer | undefined
+  readonly backendBuffer?: ReadBuffer | undefined
 }
 
 export interface PipeResult {
@@ -24,109 +30,162 @@ export interface Pipe {
 }
 
 /**
- * Forwards bytes between two connected sockets that allow half-open and have no listeners of others. A side that reads
- * slowly slows the other down; the end of one direction is passed on and leaves the other open. Whatever cuts a
+ * Forwards bytes between two connected sockets, plain or TLS, that allow half-open and have no listeners of others. A side
+ * that reads slowly slows the other down; the end of one direction is passed on and leaves the other open. Whatever cuts a
  * connection short resets both sides, for a plain end would make a truncated answer look complete.
  *
  * The client may have been paused since it was accepted: what it sent meanwhile comes first.
  */
 export function pipe(client: Socket, backend: Socket, options: PipeOptions): Pipe {
-  const { idle } = options
-  const timer = setTimeout(() => fail('SI', `no bytes in either direction for ${idle} ms`), idle)
-  let bytesIn = 0
-  let bytesOut = 0
-  let open = 2
-  let error: PosternError | undefined
-
-  function fail(code: OutcomeCode, message: string, cause?: Error): void {
-    if (error !== undefined || open === 0) return
-    error = new PosternError(code, message, { cause })
-    reset(client)
-    reset(backend)
-  }
-  function closed(): void {
-    if (--open > 0) return
-    clearTimeout(timer)
-    releaseClient()
-    releaseBackend()
-    options.onEnd({ bytesIn, bytesOut, error, outcome: error?.code })
-  }
-
-  const releaseClient = forward(client, backend, {
-    moved(bytes) {
-      bytesIn += bytes
-      timer.refresh()
-    },
-    broken: (cause) => fail('DC', `client connection broke: ${describe(cause)}`, cause),
-    closed,
-  })
-  const releaseBackend = forward(backend, client, {
-    moved(bytes) {
-      bytesOut += bytes
-      timer.refresh()
-    },
-    broken: (cause) => fail('UR', `backend connection broke: ${describe(cause)}`, cause),
-    closed,
-  })
-  client.resume()
-  backend.resume()
-  return { close: () => fail('SD', 'closed by the gateway') }
+  return new Relay(client, backend, options)
 }
 
-interface Events {
-  /** So many bytes came from the source, or (0) the sink took what was waiting for it. */
-  moved(bytes: number): void
-  /** The source failed, or was closed before both its directions had ended. */
-  broken(cause: Error | undefined): void
-  /** The last event of the source. */
-  closed(): void
+class Relay implements Pipe {
+  readonly #options: PipeOptions
+  readonly #in: Direction
+  readonly #out: Direction
+  readonly #timer = new WheelTimer(this)
+  #open = 2
+  #error: PosternError | undefined
+
+  constructor(client: Socket, backend: Socket, options: PipeOptions) {
+    this.#options = options
+    this.#in = new Direction(this, client, backend, options.clientBuffer)
+    this.#out = new Direction(this, backend, client, options.backendBuffer)
+    this.#timer.arm(options.idle)
+    this.#in.start()
+    this.#out.start()
+  }
+
+  close(): void {
+    this.#fail('SD', 'closed by the gateway')
+  }
+
+  /** Something came, or was taken. Within one tick of the wheel this changes nothing and costs next to nothing. */
+  moved(): void {
+    if (this.#open > 0) this.#timer.arm(this.#options.idle)
+  }
+
+  onTimeout(): void {
+    this.#fail('SI', `no bytes in either direction for ${this.#options.idle} ms`)
+  }
+
+  /** The source of a direction failed, or was closed before both its directions had ended. */
+  broken(direction: Direction, cause: Error | undefined): void {
+    if (direction === this.#in) this.#fail('DC', `client connection broke: ${describe(cause)}`, cause)
+    else this.#fail('UR', `backend connection broke: ${describe(cause)}`, cause)
+  }
+
+  /** The last event of the source of a direction. */
+  closed(): void {
+    if (--this.#open > 0) return
+    this.#timer.disarm()
+    this.#in.release()
+    this.#out.release()
+    const error = this.#error
+    this.#options.onEnd({ bytesIn: this.#in.bytes, bytesOut: this.#out.bytes, error, outcome: error?.code })
+  }
+
+  #fail(code: OutcomeCode, message: string, cause?: Error): void {
+    if (this.#error !== undefined || this.#open === 0) return
+    this.#error = new PosternError(code, message, { cause })
+    reset(this.#in.source)
+    reset(this.#out.source)
+  }
 }
 
-/** One direction, and all events of its source; the result removes the listeners. */
-function forward(source: Socket, sink: Socket, events: Events): () => void {
-  let over = false
+/** One direction, and all events of its source. */
+class Direction {
+  readonly source: Socket
+  bytes = 0
+  readonly #relay: Relay
+  readonly #sink: Socket
+  readonly #buffer: ReadBuffer | undefined
+  #over = false
 
-  function onData(chunk: Buffer): void {
-    events.moved(chunk.length)
-    if (!sink.write(chunk)) source.pause()
+  constructor(relay: Relay, source: Socket, sink: Socket, buffer: ReadBuffer | undefined) {
+    this.#relay = relay
+    this.source = source
+    this.#sink = sink
+    this.#buffer = buffer
   }
-  function onDrain(): void {
-    events.moved(0)
+
+  start(): void {
+    const { source } = this
+    if (this.#buffer === undefined) {
+      source.on('data', this.#onData)
+      this.#sink.on('drain', this.#onTaken)
+    } else this.#buffer.taker = this.#onRead
+    source.on('end', this.#onEnd)
+    source.on('error', this.#onError)
+    source.on('close', this.#onClose)
+    // Either may have happened before there were listeners.
+    if (source.destroyed) setImmediate(this.#onClose)
+    else if (source.readableEnded) this.#sink.end()
     source.resume()
   }
-  function onEnd(): void {
-    sink.end()
-  }
-  function onClose(): void {
-    if (over) return
-    over = true
-    if (!source.readableEnded || !source.writableFinished) events.broken(source.errored ?? undefined)
-    events.closed()
-  }
-  source.on('data', onData)
-  source.on('end', onEnd)
-  source.on('error', events.broken)
-  source.on('close', onClose)
-  sink.on('drain', onDrain)
-  // Either may have happened before there were listeners.
-  if (source.destroyed) setImmediate(onClose)
-  else if (source.readableEnded) sink.end()
 
-  return () => {
-    source.off('data', onData)
-    source.off('end', onEnd)
-    source.off('error', events.broken)
-    source.off('close', onClose)
-    sink.off('drain', onDrain)
+  release(): void {
+    const { source } = this
+    source.off('data', this.#onData)
+    this.#sink.off('drain', this.#onTaken)
+    source.off('end', this.#onEnd)
+    source.off('error', this.#onError)
+    source.off('close', this.#onClose)
+    this.#buffer?.release()
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#moved(chunk)
+    if (!this.#sink.write(chunk)) this.source.pause()
+  }
+
+  readonly #onRead: Taker = (bytes, borrowed) => {
+    this.#moved(bytes)
+    const wantsMore = this.#sink.write(bytes)
+    // What is lent must not be read into while a part of it waits to be sent. `drain` tells of the end of that only when
+    // much is waiting; a callback for every write would cost each of them a tick.
+    if (borrowed ? this.#sink.writableLength === 0 : wantsMore) return true
+    this.#sink.write(nothing, this.#onTaken)
+    return false
+  }
+
+  #moved({ length }: Buffer): void {
+    this.bytes += length
+    this.#relay.moved()
+  }
+
+  readonly #onTaken = (): void => {
+    this.#relay.moved()
+    this.source.resume()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#sink.end()
+  }
+
+  readonly #onError = (cause: Error): void => {
+    this.#relay.broken(this, cause)
+  }
+
+  readonly #onClose = (): void => {
+    if (this.#over) return
+    this.#over = true
+    const { source } = this
+    if (!source.readableEnded || !source.writableFinished) this.#relay.broken(this, source.errored ?? undefined)
+    this.#relay.closed()
   }
 }
+
+const nothing = Buffer.alloc(0)
 
 function reset(socket: Socket): void {
   if (socket.destroyed) return
   // While a FIN is on its way the system refuses a reset, and node then never closes the socket. Everything has been
   // handed over by then, so closing it truncates nothing.
   const ending = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0
-  if (ending) socket.destroy()
+  // Under TLS a close without close_notify says the same as a reset, which node refuses there.
+  if (ending || socket instanceof TLSSocket) socket.destroy()
   else socket.resetAndDestroy()
 }
 

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Config, HealthConfig, UpstreamConfig } from '../config/types.ts'
+import type { Steps } from '../in-slices.ts'
 import { Backend } from './backend.ts'
 import { type Balance, createBalance } from './balance.ts'
 import { HealthCheck, type HealthParty } from './health.ts'
@@ -20,10 +21,20 @@ export interface PreparedUpstreams {
 /** What outlives a reload, for one upstream. */
 interface Entry {
   readonly config: UpstreamConfig
+  readonly upstream: Upstream
   readonly balance: Balance
   /** By address. */
   readonly backends: ReadonlyMap<string, Backend>
 }
+
+/** All of a configuration's upstreams. */
+interface Entries {
+  readonly config: Config['upstreams']
+  readonly entries: ReadonlyMap<string, Entry>
+  readonly upstreams: ReadonlyMap<string, Upstream>
+}
+
+const nothing: Entries = { config: {}, entries: new Map(), upstreams: new Map() }
 
 /** What the process that probes found out about a backend. */
 interface Heard {
@@ -31,6 +42,12 @@ interface Heard {
   /** Weight that a policy measured. */
   readonly weight?: number | undefined
 }
+
+/**
+ * Checks that begin together probe one after the other, a millisecond apart: a thousand connects at once hold up traffic
+ * for 100 ms. After so many milliseconds it starts over: nobody waits longer to be told of a backend that is down.
+ */
+const longestStagger = 2_000
 
 /**
  * Builds the upstreams of each configuration. A backend of the same upstream name, protocol and address is one object
@@ -43,27 +60,26 @@ export class UpstreamRegistry {
   /** What other processes found out, also of backends that come later. */
   readonly #heard = new Map<string, Heard>()
   #probing = true
-  #entries: ReadonlyMap<string, Entry> = new Map()
+  /** Checks begun in this turn of the event loop. */
+  #begun = 0
+  #inForce: Entries = nothing
 
   constructor(party: HealthParty = {}) {
     this.#party = party
   }
 
-  /** Builds and changes nothing; a preparation that is not committed leaves no trace. */
-  prepare(config: Config['upstreams']): PreparedUpstreams {
-    const before = this.#entries
-    const entries = new Map<string, Entry>()
-    const upstreams = new Map<string, Upstream>()
-    for (const [name, upstream] of Object.entries(config)) {
-      const entry = build(name, upstream, before.get(name))
-      entries.set(name, entry)
-      upstreams.set(name, new Upstream(name, upstream, [...entry.backends.values()], entry.balance))
-    }
+  /**
+   * Builds and changes nothing; a preparation that is not committed leaves no trace. An upstream whose configuration is the
+   * same object as before is the same object, too.
+   */
+  *prepare(config: Config['upstreams']): Steps<PreparedUpstreams> {
+    const before = this.#inForce
+    const next = config === before.config ? before : yield* buildAll(config, before)
     return {
-      upstreams,
+      upstreams: next.upstreams,
       commit: () => {
-        if (this.#entries !== before) throw new Error('these upstreams are out of date: prepare them again')
-        this.#replace(entries)
+        if (this.#inForce !== before) throw new Error('these upstreams are out of date: prepare them again')
+        this.#replace(next)
       },
     }
   }
@@ -75,7 +91,7 @@ export class UpstreamRegistry {
   probe(on: boolean): void {
     if (on === this.#probing) return
     this.#probing = on
-    for (const { config, backends } of this.#entries.values()) {
+    for (const { config, backends } of this.#inForce.entries.values()) {
       for (const backend of backends.values()) {
         if (on) this.#startCheck(backend, config.health)
         else this.#stopCheck(backend)
@@ -86,49 +102,59 @@ export class UpstreamRegistry {
   /** What another process found out. */
   hear(upstream: string, address: string, heard: Heard): void {
     this.#heard.set(JSON.stringify([upstream, address]), heard)
-    const entry = this.#entries.get(upstream)
+    const entry = this.#inForce.entries.get(upstream)
     const backend = entry?.backends.get(address)
     if (backend !== undefined && entry?.config.health.enabled && !this.#probing) believe(backend, heard)
   }
 
   /** Ends all probes and retires all backends; flows that are under way may end. */
   close(): void {
-    this.#replace(new Map())
+    this.#replace({ ...nothing })
   }
 
-  #replace(entries: ReadonlyMap<string, Entry>): void {
-    const before = this.#entries
-    this.#entries = entries
-    const kept = new Set<Backend>()
-    for (const [name, { config, backends }] of entries) {
-      const sameHealth = isDeepStrictEqual(config.health, before.get(name)?.config.health)
-      for (const { address, weight, state } of config.backends) {
-        const backend = backends.get(address)!
-        backend.configuredWeight = weight
-        backend.state = state
-        kept.add(backend)
-        if (!sameHealth) this.#stopCheck(backend)
-        // Without a check nothing would ever bring it up again.
-        if (!config.health.enabled) believe(backend, { healthy: true })
-        else {
-          const heard = this.#heard.get(JSON.stringify([name, address]))
-          if (!this.#probing && heard !== undefined) believe(backend, heard)
-          this.#startCheck(backend, config.health)
-        }
-      }
-    }
-    for (const { backends } of before.values()) {
-      for (const backend of backends.values()) {
-        if (kept.has(backend)) continue
+  #replace(next: Entries): void {
+    const { entries: before } = this.#inForce
+    const { entries } = next
+    this.#inForce = next
+    for (const [name, entry] of entries) if (entry !== before.get(name)) this.#adopt(name, entry, before.get(name))
+    for (const [name, entry] of before) {
+      const after = entries.get(name)
+      if (after === entry) continue
+      for (const backend of entry.backends.values()) {
+        if (after?.backends.get(backend.address) === backend) continue
         this.#stopCheck(backend)
         backend.retire()
       }
     }
   }
 
+  #adopt(name: string, { config, balance, backends }: Entry, before: Entry | undefined): void {
+    const sameHealth = isDeepStrictEqual(config.health, before?.config.health)
+    for (const { address, weight, state } of config.backends) {
+      const backend = backends.get(address)!
+      backend.configuredWeight = weight
+      backend.state = state
+      if (balance !== before?.balance) backend.forgetPicks()
+      if (!sameHealth) this.#stopCheck(backend)
+      // Without a check nothing would ever bring it up again.
+      if (!config.health.enabled) believe(backend, { healthy: true })
+      else {
+        const heard = this.#heard.get(JSON.stringify([name, address]))
+        if (!this.#probing && heard !== undefined) believe(backend, heard)
+        this.#startCheck(backend, config.health)
+      }
+    }
+  }
+
   #startCheck(backend: Backend, health: HealthConfig): void {
     if (!this.#probing || !health.enabled || this.#checks.has(backend)) return
-    this.#checks.set(backend, new HealthCheck(backend, health, this.#party))
+    this.#checks.set(backend, new HealthCheck(backend, health, this.#party, this.#stagger(health.interval)))
+  }
+
+  /** How long a check that begins now waits with its first probe, ms. */
+  #stagger(interval: number): number {
+    if (this.#begun++ === 0) setImmediate(() => (this.#begun = 0))
+    return (this.#begun - 1) % Math.min(interval, longestStagger)
   }
 
   #stopCheck(backend: Backend): void {
@@ -142,12 +168,26 @@ function believe(backend: Backend, { healthy, weight }: Heard): void {
   backend.measuredWeight = weight
 }
 
-function build(name: string, config: UpstreamConfig, before: Entry | undefined): Entry {
+function* buildAll(config: Config['upstreams'], before: Entries): Steps<Entries> {
+  const entries = new Map<string, Entry>()
+  const upstreams = new Map<string, Upstream>()
+  for (const name of Object.keys(config)) {
+    const known = before.entries.get(name)
+    const entry = known?.config === config[name] ? known! : yield* build(name, config[name]!, known)
+    entries.set(name, entry)
+    upstreams.set(name, entry.upstream)
+    yield
+  }
+  return { config, entries, upstreams }
+}
+
+function* build(name: string, config: UpstreamConfig, before: Entry | undefined): Steps<Entry> {
   const same = before?.config.protocol === config.protocol ? before : undefined
   const backends = new Map<string, Backend>()
   for (const backend of config.backends) {
     backends.set(backend.address, same?.backends.get(backend.address) ?? new Backend(name, backend))
+    yield
   }
   const balance = same?.config.balance === config.balance ? same.balance : createBalance(config.balance)
-  return { config, balance, backends }
+  return { config, upstream: new Upstream(name, config, [...backends.values()], balance), balance, backends }
 }

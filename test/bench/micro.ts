@@ -1,8 +1,9 @@
 // Prints what single steps cost: node --no-node-snapshot --conditions=postern-source test/bench/micro.ts
 import { performance } from 'node:perf_hooks'
 import { Fields } from '../../core/http1/fields.ts'
-import { compileRoutes } from '../../core/route/table.ts'
+import { routeTable } from '../../core/route/table.ts'
 import { createBalance } from '../../core/upstream/balance.ts'
+import { atOnce } from '../helpers/at-once.ts'
 import { openHarness } from '../sandbox/harness.ts'
 import { backendsOf } from '../upstream/configs.ts'
 import { median, minimum } from './statistics.ts'
@@ -33,8 +34,10 @@ let found = 0
 const steps = 200_000
 for (const count of [10, 1_000, 10_000]) {
   const names = Array.from({ length: count }, (_, index) => `r${index}`)
-  const exact = compileRoutes(names.map((name) => ({ name, match: { path: `/${name}/items` } })))
-  const prefix = compileRoutes(names.map((name) => ({ name, match: { host: `${name}.test`, path: `/${name}/*` } })))
+  const exact = atOnce(routeTable(names.map((name) => ({ name, match: { path: `/${name}/items` } }))))
+  const prefix = atOnce(
+    routeTable(names.map((name) => ({ name, match: { host: `${name}.test`, path: `/${name}/*` } }))),
+  )
   const fields = new Fields(['host', 'a.test', 'accept', '*/*'])
   // Made anew for each step: a string that was hashed before would be found faster than any that arrives.
   await report(`route by path, exact, ${count} routes`, steps, () => {

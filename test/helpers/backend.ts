@@ -4,7 +4,8 @@ import {
   type RequestListener,
   type ServerResponse,
 } from 'node:http'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type ServerOpts, type Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { onTestFinished } from 'vitest'
 
 export interface TestBackend {
@@ -36,9 +37,12 @@ export function echoBackend(name = 'app'): Promise<TestBackend> {
   })
 }
 
-/** A real TCP server on a free port; closed when the test is over. Sockets allow half-open use. */
-export function tcpBackend(handler: (socket: Socket) => void): Promise<TestBackend> {
-  return started(createServer({ allowHalfOpen: true }, handler))
+/** A real TCP server, or one over it, on a free port; closed when the test is over. Sockets allow half-open use. */
+export function tcpBackend(
+  handler: (socket: Socket) => void,
+  create: (options: ServerOpts, handler: (socket: Socket) => void) => Server = createServer,
+): Promise<TestBackend> {
+  return started(create({ allowHalfOpen: true }, handler))
 }
 
 /** A port on which nothing listens. */
@@ -50,7 +54,13 @@ export async function deadPort(): Promise<number> {
 
 async function started(server: Server): Promise<TestBackend> {
   const sockets = new Set<Socket>()
+  // Under TLS also those whose handshake is not over.
+  const all = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
+    all.add(socket)
+    socket.on('close', () => all.delete(socket))
+  })
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
     sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
@@ -59,7 +69,7 @@ async function started(server: Server): Promise<TestBackend> {
   const close = (): Promise<void> =>
     new Promise((resolve) => {
       server.close(() => resolve())
-      for (const socket of sockets) socket.destroy()
+      for (const socket of all) socket.destroy()
     })
   onTestFinished(close)
   return { port: (server.address() as AddressInfo).port, sockets, close }

@@ -48,6 +48,17 @@ test('where there is no request, it always runs', () => {
   expect(matches(factsOf({}, 'onConnect', 'L7'))).toBe(true)
 })
 
+test('of a path with several readings one is enough: a guard guards whatever a backend may read', () => {
+  const { matches } = compileWhen({ paths: ['/files/secret/*', '/exact'] })
+  const flow = (...readings: string[]): FlowFacts => {
+    const facts = factsOf({ request: { path: '/files/secret%2Fa' } }, 'onRequest', 'L7')
+    return { ...facts, request: { ...facts.request!, readings } }
+  }
+  expect(matches(flow('/files/secret%2Fa', '/files/secret/a'))).toBe(true)
+  expect(matches(flow('/files/b%2Fa', '/exact'))).toBe(true)
+  expect(matches(flow('/files/b%2Fa', '/files/b/a'))).toBe(false)
+})
+
 test('it tells what it depends on', () => {
   expect(compileWhen({}).reads).toEqual([])
   expect(compileWhen({ methods: ['GET'], paths: ['/a', '/b/*'], headers: ['x-a', 'x-b'] }).reads).toEqual([

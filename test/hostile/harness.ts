@@ -87,7 +87,8 @@ function configOf(
   })
   return {
     ...base,
-    listeners: { web: { address: '127.0.0.1', port: 0 } },
+    // `__proto__` has underscores.
+    listeners: { web: { address: '127.0.0.1', port: 0, underscores: 'pass' } },
     routes: Object.fromEntries(names.map((name) => [name, route(name)])),
     upstreams: { app: { backends: [{ address: `127.0.0.1:${port}` }], health: false } },
     policies: Object.fromEntries(names.map((name) => [name, { plugin: name, options: options[name] ?? {} }])),

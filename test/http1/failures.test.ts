@@ -1,21 +1,11 @@
-import { connect, type Socket } from 'node:net'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { deadPort } from '../helpers/backend.ts'
-import { open } from '../helpers/client.ts'
 import { until } from '../helpers/until.ts'
 import { answering, collect, dateless, ok, rawBackend } from './raw-backend.ts'
 import { startRelay } from './relay.ts'
+import { open, reset } from './transport.ts'
 
 const get = 'GET / HTTP/1.1\r\nhost: h\r\n\r\n'
-
-/** Like `open`, but its end stays its own business. */
-async function client(port: number): Promise<Socket> {
-  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
-  onTestFinished(() => void socket.destroy())
-  socket.on('error', () => {})
-  await new Promise((resolve) => socket.once('connect', resolve))
-  return socket
-}
 
 describe('what a backend does wrong', () => {
   const short = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nok'
@@ -41,11 +31,11 @@ describe('what a backend does wrong', () => {
       socket.write(bytes, 'latin1', () => {
         if (end === 'end') socket.end()
         // Bytes that go out together with a reset may be lost: it has to come after they were read.
-        if (end === 'reset') setTimeout(() => socket.resetAndDestroy(), bytes === '' ? 0 : 30)
+        if (end === 'reset') setTimeout(() => reset(socket), bytes === '' ? 0 : 30)
       })
     })
     const relay = await startRelay(backend.port)
-    const socket = await client(relay.port)
+    const socket = await open(relay.port)
     const got = collect(socket)
     socket.write(get)
     if (status === 0) {
@@ -65,7 +55,7 @@ describe('what a backend does wrong', () => {
 
   test('is not there', async () => {
     const relay = await startRelay(await deadPort())
-    const socket = await client(relay.port)
+    const socket = await open(relay.port)
     const got = collect(socket)
     socket.write(get)
     await until('the answer', () => got.text.includes('x-outcome: UF'))
@@ -78,7 +68,7 @@ describe('what a backend does wrong', () => {
     const relay = await startRelay(backend.port)
     for (; length <= whole.length; length++) {
       relay.ends.length = 0
-      const socket = await client(relay.port)
+      const socket = await open(relay.port)
       const got = collect(socket)
       socket.write(get)
       await until(`an end at ${length}`, () => relay.ends.some((end) => end === 'sent' || end === 'gone'))
@@ -93,7 +83,7 @@ describe('what a backend does wrong', () => {
   test('bytes after a complete response: the connection is not used again', async () => {
     const backend = await answering(`${ok}HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil`)
     const relay = await startRelay(backend.port)
-    const socket = await client(relay.port)
+    const socket = await open(relay.port)
     const got = collect(socket)
     for (let i = 1; i <= 3; i++) {
       socket.write(get)
@@ -110,7 +100,7 @@ describe('what a backend does wrong', () => {
   ])('a connection is not kept after %s', async (_what, answer) => {
     const backend = await answering(answer)
     const relay = await startRelay(backend.port)
-    const socket = await client(relay.port)
+    const socket = await open(relay.port)
     const got = collect(socket)
     for (let i = 1; i <= 2; i++) {
       socket.write(get)
@@ -122,7 +112,7 @@ describe('what a backend does wrong', () => {
   test('closes an idle connection: it is gone before the next request', async () => {
     const backend = await answering(ok)
     const relay = await startRelay(backend.port)
-    const socket = await client(relay.port)
+    const socket = await open(relay.port)
     const got = collect(socket)
     socket.write(get)
     await until('the answer', () => got.text.endsWith('ok'))
@@ -137,7 +127,7 @@ describe('what a backend does wrong', () => {
   test('answers before the body has come: the client gets it, the connection is closed', async () => {
     const backend = await rawBackend((socket, seen) => void (seen.endsWith('hel') && socket.write(ok)))
     const relay = await startRelay(backend.port)
-    const socket = await client(relay.port)
+    const socket = await open(relay.port)
     const got = collect(socket)
     socket.write('POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhel')
     await until('the answer', () => got.text.endsWith('ok'))
@@ -158,7 +148,7 @@ describe('what a client does wrong', () => {
   ])('%s is answered, and the connection ends', async (_what, bytes, status) => {
     const backend = await rawBackend(() => {})
     const relay = await startRelay(backend.port)
-    const socket = await client(relay.port)
+    const socket = await open(relay.port)
     const got = collect(socket)
     socket.write(bytes, 'latin1')
     await until('the end', () => got.end)
@@ -173,7 +163,7 @@ describe('what a client does wrong', () => {
   test('a malformed request after good ones is answered after them', async () => {
     const backend = await rawBackend((socket) => void setTimeout(() => socket.write(ok), 20))
     const relay = await startRelay(backend.port)
-    const socket = await client(relay.port)
+    const socket = await open(relay.port)
     const got = collect(socket)
     socket.write(`${get}GET / HTTP/1.1\r\nX : y\r\n\r\n${get}`)
     await until('the end', () => got.end)
@@ -185,11 +175,11 @@ describe('what a client does wrong', () => {
     const backend = await rawBackend(() => {})
     const relay = await startRelay(backend.port)
     for (const head of ['content-length: 9\r\n\r\nhello', 'transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n']) {
-      const socket = await client(relay.port)
+      const socket = await open(relay.port)
       const before = backend.seen.length
       socket.write(`POST / HTTP/1.1\r\nhost: h\r\n${head}`)
       await until('the part', () => backend.seen[before]?.includes('hello'))
-      if (head.startsWith('c')) socket.resetAndDestroy()
+      if (head.startsWith('c')) reset(socket)
       else socket.end()
       await until('nothing left', () => relay.connections.size === 0 && backend.sockets.size === 0)
       expect(backend.seen[before]).not.toContain('0\r\n\r\n')
@@ -202,10 +192,10 @@ describe('what a client does wrong', () => {
     const backend = await answering(ok)
     const relay = await startRelay(backend.port)
     for (let length = 0; length <= whole.length; length++) {
-      const socket = await client(relay.port)
+      const socket = await open(relay.port)
       socket.write(whole.slice(0, length))
       if (length % 2 === 0) socket.destroy()
-      else socket.resetAndDestroy()
+      else reset(socket)
     }
     await until('no client left', () => relay.connections.size === 0)
     relay.pool.close()

@@ -38,7 +38,7 @@ export function readRequests(chunks: readonly Buffer[]): Reading {
   let last = false
   for (const chunk of chunks) {
     if (reading.refused !== undefined || reading.stopped) break
-    reader.input.push(chunk)
+    reader.input.push(chunk, false)
     while (reading.refused === undefined && !reading.stopped) {
       if (open === undefined) {
         const head = reader.nextHead()
@@ -69,7 +69,7 @@ export function readResponse(chunks: readonly Buffer[], method: string, ended: b
   reader.start()
   for (const chunk of chunks) {
     if (reading.refused !== undefined || reading.stopped) break
-    reader.input.push(chunk)
+    reader.input.push(chunk, false)
     while (reading.refused === undefined && !reading.stopped) {
       if (open === undefined) {
         const head = reader.nextHead(method)

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { tcpBackend } from '../helpers/backend.ts'
+import { carrier } from './transport.ts'
 
 export interface RawBackend {
   readonly port: number
@@ -18,7 +19,7 @@ export async function rawBackend(onBytes: (socket: Socket, seen: string) => void
       onBytes(socket, seen[index]!)
     })
     socket.on('end', () => socket.end())
-  })
+  }, carrier().createServer)
   return { port, sockets, seen }
 }
 
@@ -31,7 +32,7 @@ export function answering(bytes: string): Promise<RawBackend> {
 
 export interface Received {
   text: string
-  /** How the other side ended, once it has. */
+  /** How the other side ended, once it has; an end that anybody could have caused counts as a reset. */
   end: 'fin' | 'reset' | undefined
 }
 
@@ -42,7 +43,7 @@ export function collect(socket: Socket): Received {
     got.text += chunk.toString('latin1')
   })
   socket.on('end', () => {
-    got.end ??= 'fin'
+    got.end ??= carrier().isCut(socket) ? 'reset' : 'fin'
   })
   socket.on('error', () => {
     got.end ??= 'reset'

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { Fields } from '../../core/http1/fields.ts'
-import { drained, open } from '../helpers/client.ts'
+import { drained } from '../helpers/client.ts'
 import { until } from '../helpers/until.ts'
 import { idleOwner } from './idle-owner.ts'
 import { answering, collect, dateless, ok, rawBackend } from './raw-backend.ts'
 import { startRelay } from './relay.ts'
+import { open } from './transport.ts'
 
 const get = 'GET / HTTP/1.1\r\nhost: h\r\n\r\n'
 

@@ -1,8 +1,7 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { PosternError } from '../../core/errors.ts'
 import type { ClientExchange } from '../../core/http1/client-exchange.ts'
-import type { ClientOwner } from '../../core/http1/client-owner.ts'
 import { ConnectionPool } from '../../core/http1/connection-pool.ts'
 import { Fields } from '../../core/http1/fields.ts'
 import { removeHopByHop } from '../../core/http1/hop-by-hop.ts'
@@ -11,7 +10,9 @@ import { ServerConnection } from '../../core/http1/server-connection.ts'
 import type { ServerExchange } from '../../core/http1/server-exchange.ts'
 import type { ServerHandler } from '../../core/http1/server-handler.ts'
 import type { ExchangeOwner } from '../../core/listen/exchange.ts'
+import type { ForwardOwner } from '../../core/upstream/forward.ts'
 import { pipe } from '../../core/upstream/pipe.ts'
+import { carrier } from './transport.ts'
 
 export interface Relay {
   readonly port: number
@@ -28,7 +29,10 @@ export interface Relay {
 
 /** Both codecs back to back with as little as possible between them, in front of a backend; closed with the test. */
 export async function startRelay(backendPort: number): Promise<Relay> {
-  const pool = new ConnectionPool({ host: '127.0.0.1', port: backendPort, address: `127.0.0.1:${backendPort}` })
+  const pool = new ConnectionPool(
+    { host: '127.0.0.1', port: backendPort, address: `127.0.0.1:${backendPort}` },
+    carrier().connectTo,
+  )
   const connections = new Set<ServerConnection>()
   const state = {
     pool,
@@ -56,7 +60,7 @@ export async function startRelay(backendPort: number): Promise<Relay> {
     },
     onClose: (connection) => void connections.delete(connection),
   }
-  const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  const accept = (socket: Socket): void => {
     const facts = {
       peerIp: '127.0.0.1',
       peerPort: socket.remotePort ?? 0,
@@ -64,8 +68,10 @@ export async function startRelay(backendPort: number): Promise<Relay> {
       scheme: 'http' as const,
     }
     connections.add(new ServerConnection(socket, facts, handler))
-  })
+  }
+  const server = carrier().createServer({ allowHalfOpen: true, noDelay: true }, accept)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  carrier().listening?.(server, accept)
   state.port = (server.address() as AddressInfo).port
   onTestFinished(() => {
     server.close()
@@ -76,7 +82,7 @@ export async function startRelay(backendPort: number): Promise<Relay> {
 }
 
 /** What a flow does, without policies: one request there, one response back. */
-class RelayFlow implements ExchangeOwner, ClientOwner {
+class RelayFlow implements ExchangeOwner, ForwardOwner {
   readonly #exchange: ServerExchange
   readonly #pool: ConnectionPool
   readonly #ends: string[]

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { open } from '../helpers/client.ts'
 import { until } from '../helpers/until.ts'
 import { answering, collect, dateless, ok, rawBackend } from './raw-backend.ts'
 import { startRelay } from './relay.ts'
+import { open } from './transport.ts'
 
 const upgrade = 'GET /chat HTTP/1.1\r\nhost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n'
 const forwarded = 'GET /chat HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'

@@ -102,6 +102,40 @@ describe('worker processes', () => {
     for (let i = 0; i < 10; i++) expect((await send(port, '/new')).status).toBe(200)
   })
 
+  it('have the same routes after several reloads, also one that takes the place of another', async () => {
+    const backend = await echoBackend()
+    const config = (...paths: string[]): Json =>
+      httpConfig([backend.port], {
+        routes: Object.fromEntries(
+          ['all', ...paths].map((name) => [name, { listener: 'web', match: { path: `/${name}` }, upstream: 'app' }]),
+        ),
+      })
+    const { gateway, port, folder } = await start(config('a', 'b'))
+    const reload = async (next: Json): Promise<void> => {
+      const done = gateway.log().filter(({ msg }) => msg === 'reloaded').length
+      writeFileSync(join(folder, 'gateway.json'), JSON.stringify({ ...(next as object), workers: 2 }))
+      gateway.child.kill('SIGHUP')
+      await until('the reload', () => gateway.log().filter(({ msg }) => msg === 'reloaded').length > done, 30_000)
+    }
+    await reload(config('a', 'c'))
+    await reload(config('a', 'c', 'd'))
+    const expectRoutes = async (): Promise<void> => {
+      for (let i = 0; i < 5; i++) {
+        const statuses = await Promise.all(
+          ['a', 'b', 'c', 'd'].map(async (path) => (await send(port, `/${path}`)).status),
+        )
+        expect(statuses).toEqual([200, 404, 200, 200])
+      }
+    }
+    await expectRoutes()
+    const [victim] = gateway.workers()
+    process.kill(victim!, 'SIGKILL')
+    await replaced(gateway, victim!)
+    await expectRoutes()
+    await reload(config('a', 'c', 'd'))
+    await expectRoutes()
+  })
+
   it('serve a listener that a reload adds, on every worker', async () => {
     const backend = await echoBackend()
     const { gateway, folder } = await start(httpConfig([backend.port]))

@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { MatchConfig } from '../../core/config/types.ts'
 import { Fields } from '../../core/http1/fields.ts'
+import { inSlices } from '../../core/in-slices.ts'
 import { findConflicts } from '../../core/route/conflicts.ts'
-import { compileRoutes } from '../../core/route/table.ts'
+import { routeTable } from '../../core/route/table.ts'
 import file from '../cases/route/table.json' with { type: 'json' }
+import { atOnce } from '../helpers/at-once.ts'
 import { requests, routeSets } from './arbitrary.ts'
 import { allThatMatch } from './reference.ts'
 
@@ -22,7 +24,7 @@ interface Case {
 }
 
 describe.each(file as unknown as Case[])('$title', ({ routes, requests }) => {
-  const table = compileRoutes(Object.entries(routes).map(([name, match]) => ({ name, match })))
+  const table = atOnce(routeTable(Object.entries(routes).map(([name, match]) => ({ name, match }))))
   test.each(requests)('%j', ({ host = 'a.org', path = '/', query = '', method = 'GET', headers = {}, finds }) => {
     const fields = new Fields(Object.entries(headers).flat())
     expect(table.find({ host, path, query, method, fields })?.name ?? null).toBe(finds)
@@ -34,7 +36,7 @@ test('the answer is that of the plain definition', () => {
     fc.property(routeSets, requests, (routes, request) => {
       const refused = new Set(findConflicts(routes).map(({ b }) => b))
       const kept = routes.filter(({ name }) => !refused.has(name))
-      expect(compileRoutes(kept).find(request)?.name).toBe(allThatMatch(kept, request)[0]?.name)
+      expect(atOnce(routeTable(kept)).find(request)?.name).toBe(allThatMatch(kept, request)[0]?.name)
     }),
     { numRuns: 2000 },
   )
@@ -46,9 +48,21 @@ test('the order of the routes never matters', () => {
   )
   fc.assert(
     fc.property(shuffled, requests, ([routes, others], request) => {
-      expect(compileRoutes(others).find(request)).toBe(compileRoutes(routes).find(request))
+      expect(atOnce(routeTable(others)).find(request)).toBe(atOnce(routeTable(routes)).find(request))
     }),
     { numRuns: 500 },
+  )
+})
+
+test('built in slices it is the same table', async () => {
+  let time = 0
+  await fc.assert(
+    fc.asyncProperty(routeSets, fc.array(requests, { minLength: 1 }), async (routes, all) => {
+      // A clock on which every look takes longer than a slice.
+      const sliced = await inSlices(routeTable(routes), () => time++)
+      const table = atOnce(routeTable(routes))
+      for (const request of all) expect(sliced.find(request)).toBe(table.find(request))
+    }),
   )
 })
 
@@ -61,7 +75,7 @@ test('a look-up does not depend on the number of routes', () => {
       // Hosts and paths grow alike: half of the routes share one host, each of the others has its own.
       match: i % 2 ? { host: '*.example.com', path: `/part-1/${i}/*` } : { host: `h${i}.example.org` },
     }))
-    const table = compileRoutes(routes)
+    const table = atOnce(routeTable(routes))
     expect(table.find(request)?.name).toBe('route-1')
     const rounds = Array.from({ length: 10 }, () => {
       const start = performance.now()

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Binding, GuestCall } from '../../core/sandbox/guest/call.ts'
 import { ContextView } from '../../core/sandbox/guest/context.ts'
-import { Guest } from '../../core/sandbox/guest/guest.ts'
+import { Guest, placesOf } from '../../core/sandbox/guest/guest.ts'
 import { readRecord } from '../../core/sandbox/records.ts'
 import { ABSENT, encodeField, encodeItems, ITEM, OPERATION, RECORD, UNIT } from '../../core/sandbox/wire.ts'
 
@@ -17,12 +17,14 @@ function callOf(fields: readonly string[], parts: readonly string[], state: stri
     hook: 'onRequest',
     mayAwait: true,
     places: new Map(fields.map((field, place) => [field, place])),
+    headers: placesOf('header:', fields),
+    responseHeaders: placesOf('response.header:', fields),
     options: {},
     operations: 64,
     needs: [],
     undeclared: new Set(),
   }
-  return new GuestCall('1', binding, ['L7', encodeField(state), ...parts].join(UNIT))
+  return new GuestCall(1, binding, ['L7', encodeField(state), ...parts].join(UNIT))
 }
 
 describe('any declared fields in', () => {
@@ -76,7 +78,7 @@ describe('any operations out', () => {
         }
         const plugin = { onRequest: hook, onResponse: hook, onConnect: hook, onClose: hook, selectBackend: hook }
         const guest = new Guest(plugin, bindings, () => {})
-        const record = guest.enter('1', entry, `L7${UNIT}${ABSENT}`)
+        const record = guest.enter(1, entry, `L7${UNIT}${ABSENT}`)
         expect(record).not.toContain(RECORD)
         expect(readRecord(record)).toBeDefined()
       }),

@@ -72,6 +72,38 @@ test('a backend that was away gets no burst when it is back', () => {
   expect(after.filter((backend) => backend === b)).toHaveLength(3)
 })
 
+test('with one that always refuses, the others share its part alike', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 3, max: 9 }), fc.nat({ max: 8 }), (count, index) => {
+      const backends = backendsOf(Array(count).fill(1))
+      const bad = backends[index % count]!
+      const balance = createBalance('round-robin')
+      const counts = new Map<Backend, number>()
+      for (let i = 0; i < count * 40; i++) {
+        let picked = balance.pick(backends)!
+        // As a flow does: the next attempt is without it.
+        if (picked === bad) picked = balance.pick(backends.filter((backend) => backend !== bad))!
+        counts.set(picked, (counts.get(picked) ?? 0) + 1)
+      }
+      const shares = [...counts.values()]
+      expect(counts.size).toBe(count - 1)
+      expect(Math.max(...shares) - Math.min(...shares)).toBeLessThan(count)
+    }),
+  )
+})
+
+test('a weight that changes counts from the next pick on', () => {
+  const backends = backendsOf([1, 1, 1])
+  const balance = createBalance('round-robin')
+  for (let i = 0; i < 4; i++) balance.pick(backends)
+  backends[0]!.measuredWeight = 4
+  const picked = Array.from({ length: 60 }, () => backends.indexOf(balance.pick(backends)!))
+  expect(picked.filter((index) => index === 0)).toHaveLength(40)
+  backends[0]!.measuredWeight = undefined
+  const after = Array.from({ length: 30 }, () => backends.indexOf(balance.pick(backends)!))
+  expect(after.filter((index) => index === 0)).toHaveLength(10)
+})
+
 test('least-connections never picks one that has strictly more active for its weight', () => {
   const loads = fc.array(fc.record({ weight: fc.integer({ min: 1, max: 1_000 }), active: fc.nat({ max: 50 }) }), {
     minLength: 1,

@@ -16,7 +16,7 @@ export function upstreamConfig(backends: BackendConfig[], changes: Partial<Upstr
     backends,
     balance: 'round-robin',
     health: healthConfig({ enabled: false }),
-    timeouts: { connect: 2_000, response: 2_000, idle: 2_000 },
+    timeouts: { connect: 2_000, response: 2_000, idle: 2_000, tunnel: 2_000 },
     policies: [],
     ...changes,
   }

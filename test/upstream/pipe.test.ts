@@ -1,6 +1,8 @@
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { ReadBuffer } from '../../core/socket/read-buffer.ts'
 import { type Pipe, type PipeResult, pipe } from '../../core/upstream/pipe.ts'
 import { errorOf, pair, readAll, until } from './sockets.ts'
 
@@ -14,17 +16,30 @@ interface Relay {
   results: PipeResult[]
 }
 
+/** How the gateway's sockets are read. */
+type Reading = 'events' | 'buffers'
+
+interface Settings {
+  reading?: Reading
+  idle?: number
+  before?: (client: Socket, inner: Socket) => unknown
+}
+
 /** A client and a backend with a pipe between them. */
-async function relay(settings: { idle?: number; before?: (client: Socket, inner: Socket) => unknown } = {}) {
-  const [client, clientSide] = await pair()
-  const [backendSide, backend] = await pair()
+async function relay(settings: Settings = {}): Promise<Relay> {
+  const [clientBuffer, backendBuffer] =
+    settings.reading === 'buffers' ? [new ReadBuffer(), new ReadBuffer()] : [undefined, undefined]
+  const [clientSide, client] = await pair(clientBuffer)
+  const [backendSide, backend] = await pair(backendBuffer)
   await settings.before?.(client, clientSide)
   const results: PipeResult[] = []
   const made = pipe(clientSide, backendSide, {
     idle: settings.idle ?? 10_000,
+    clientBuffer,
+    backendBuffer,
     onEnd: (result) => results.push(result),
   })
-  return { client, backend, inner: [clientSide, backendSide], pipe: made, results } satisfies Relay as Relay
+  return { client, backend, inner: [clientSide, backendSide], pipe: made, results }
 }
 
 const own = ['data', 'end', 'error', 'close', 'drain']
@@ -48,25 +63,152 @@ const freshCounts = pair().then((sockets) => {
   return own.map((name) => sockets[0].listenerCount(name))
 })
 
-test('forwards the end of one direction and keeps the other: an echo that answers after the FIN', async () => {
-  const flow = await relay()
-  const { client, backend } = flow
-  client.end('ping')
-  const question = await readAll(backend)
-  expect(flow.results).toHaveLength(0)
-  backend.write(`${question}, `)
-  backend.end('pong')
-  expect(await readAll(client)).toBe('ping, pong')
-  expect(await resultOf(flow)).toEqual({ bytesIn: 4, bytesOut: 10, error: undefined, outcome: undefined })
-})
+describe.each(['events', 'buffers'] as const)('with sockets read by %s', (reading) => {
+  test('forwards the end of one direction and keeps the other: an echo that answers after the FIN', async () => {
+    const flow = await relay({ reading })
+    const { client, backend } = flow
+    client.end('ping')
+    const question = await readAll(backend)
+    expect(flow.results).toHaveLength(0)
+    backend.write(`${question}, `)
+    backend.end('pong')
+    expect(await readAll(client)).toBe('ping, pong')
+    expect(await resultOf(flow)).toEqual({ bytesIn: 4, bytesOut: 10, error: undefined, outcome: undefined })
+  })
 
-test('the backend may end first', async () => {
-  const flow = await relay()
-  flow.backend.end('hello')
-  expect(await readAll(flow.client)).toBe('hello')
-  flow.client.end('thanks')
-  expect(await readAll(flow.backend)).toBe('thanks')
-  expect(await resultOf(flow)).toMatchObject({ bytesIn: 6, bytesOut: 5, outcome: undefined })
+  test('the backend may end first', async () => {
+    const flow = await relay({ reading })
+    flow.backend.end('hello')
+    expect(await readAll(flow.client)).toBe('hello')
+    flow.client.end('thanks')
+    expect(await readAll(flow.backend)).toBe('thanks')
+    expect(await resultOf(flow)).toMatchObject({ bytesIn: 6, bytesOut: 5, outcome: undefined })
+  })
+
+  test('20 MB both ways, with readers that stop for a while: all arrives, and the gateway holds little', async () => {
+    const flow = await relay({ reading })
+    const size = 20 * 1024 * 1024
+    const block = Buffer.alloc(size, 'x')
+    flow.client.end(block)
+    flow.backend.end(block)
+    const [near, far] = flow.inner
+    const held = () => near.writableLength + near.readableLength + far.writableLength + far.readableLength
+    // Nobody reads yet: the pipe stops by itself when the buffers of the system are full.
+    await until(() => near.writableNeedDrain && far.writableNeedDrain)
+    let most = 0
+    const received = [0, 0]
+    ;[flow.client, flow.backend].forEach((socket, i) => {
+      socket.on('data', (chunk) => {
+        received[i]! += chunk.length
+        most = Math.max(most, held())
+        socket.pause()
+        setImmediate(() => socket.resume())
+      })
+      socket.resume()
+    })
+    expect(await resultOf(flow)).toMatchObject({ bytesIn: size, bytesOut: size, outcome: undefined })
+    await until(() => received.every((count) => count === size))
+    expect(most).toBeLessThan(1024 * 1024)
+  })
+
+  test('silence in both directions ends it, bytes in one keep it', async () => {
+    const flow = await relay({ reading, idle: 500 })
+    const seen = errorOf(flow.client)
+    errorOf(flow.backend)
+    // Longer than the idle time, in one direction only.
+    const started = performance.now()
+    while (performance.now() - started < 800) {
+      flow.client.write('.')
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    expect(flow.results).toHaveLength(0)
+    const result = await resultOf(flow)
+    expect(result).toMatchObject({ outcome: 'SI', error: { code: 'SI', status: 504 } })
+    expect(await seen).toBe('ECONNRESET')
+  })
+
+  test.each([
+    { side: 'client', outcome: 'DC' },
+    { side: 'backend', outcome: 'UR' },
+  ] as const)('a reset of the $side resets the other side', async ({ side, outcome }) => {
+    const flow = await relay({ reading })
+    const other = side === 'client' ? flow.backend : flow.client
+    const seen = errorOf(other)
+    flow[side].write('half an answ')
+    await once(other, 'data')
+    flow[side].resetAndDestroy()
+    expect(await seen).toBe('ECONNRESET')
+    expect(await resultOf(flow)).toMatchObject({ outcome, error: { message: expect.stringContaining('ECONNRESET') } })
+  })
+
+  test('close resets both, once', async () => {
+    const flow = await relay({ reading })
+    const seen = [errorOf(flow.client), errorOf(flow.backend)]
+    flow.pipe.close()
+    flow.pipe.close()
+    expect(await Promise.all(seen)).toEqual(['ECONNRESET', 'ECONNRESET'])
+    expect(await resultOf(flow)).toMatchObject({ outcome: 'SD' })
+    flow.pipe.close()
+  })
+
+  test('a cut-off answer is reset and not ended, though its end had been forwarded', async () => {
+    const flow = await relay({ reading, idle: 100 })
+    errorOf(flow.backend)
+    flow.backend.end(Buffer.alloc(20 * 1024 * 1024))
+    const result = await resultOf(flow)
+    expect(result.outcome).toBe('SI')
+    expect(await errorOf(flow.client)).toBe('ECONNRESET')
+    flow.backend.destroy()
+  })
+
+  test('closes while an end is on its way', async () => {
+    const flow = await relay({ reading })
+    const received = readAll(flow.backend)
+    flow.inner[0].once('end', () => process.nextTick(() => flow.pipe.close()))
+    flow.client.end()
+    expect(await resultOf(flow)).toMatchObject({ outcome: 'SD' })
+    expect(await received).toBe('')
+    flow.backend.destroy()
+    flow.client.destroy()
+  })
+
+  test('what arrives is what was sent, though all send at once and read only when nothing more can be sent', async () => {
+    const flows = await Promise.all(Array.from({ length: 4 }, () => relay({ reading })))
+    const ways = flows.flatMap(({ client, backend, inner: [near, far] }) => [
+      { from: client, to: backend, sink: far },
+      { from: backend, to: client, sink: near },
+    ])
+    const block = randomBytes(1024 * 1024)
+    let stalls = 0
+    const carried = ways.map(async ({ from, to, sink }, way) => {
+      const [sent, received] = [createHash('sha256'), createHash('sha256')]
+      to.on('data', (chunk: Buffer) => {
+        received.update(chunk)
+        to.pause()
+      })
+      const reader = setInterval(() => {
+        if (sink.writableLength > 0) stalls++
+        else if (!from.writableEnded) return
+        to.resume()
+      }, 0)
+      const ended = once(to, 'end')
+      // Bulk, small messages, and what is between.
+      for (let i = 0; i < 150; i++) {
+        const size = [100_000, 200, 20_000 + ((i * 7919) % 45_000)][(i + way) % 3]!
+        const at = (i * 104_729) % (block.length - size)
+        const chunk = block.subarray(at, at + size)
+        sent.update(chunk)
+        if (!from.write(chunk)) await once(from, 'drain')
+      }
+      from.end()
+      await ended
+      clearInterval(reader)
+      expect(received.digest('hex')).toBe(sent.digest('hex'))
+    })
+    await Promise.all(carried)
+    expect(stalls).toBeGreaterThan(0)
+    for (const flow of flows) expect(await resultOf(flow)).toMatchObject({ outcome: undefined })
+  })
 })
 
 test('loses nothing that came before the pipe, not even the end', async () => {
@@ -79,62 +221,6 @@ test('loses nothing that came before the pipe, not even the end', async () => {
   expect(await readAll(flow.backend)).toBe('hello world')
   flow.backend.end()
   expect(await resultOf(flow)).toMatchObject({ bytesIn: 11, outcome: undefined })
-})
-
-test('20 MB both ways, with readers that stop for a while: all arrives, and the gateway holds little', async () => {
-  const flow = await relay()
-  const size = 20 * 1024 * 1024
-  const block = Buffer.alloc(size, 'x')
-  flow.client.end(block)
-  flow.backend.end(block)
-  const [near, far] = flow.inner
-  const held = () => near.writableLength + near.readableLength + far.writableLength + far.readableLength
-  // Nobody reads yet: the pipe stops by itself when the buffers of the system are full.
-  await until(() => near.writableNeedDrain && far.writableNeedDrain)
-  let most = 0
-  const received = [0, 0]
-  ;[flow.client, flow.backend].forEach((socket, i) => {
-    socket.on('data', (chunk) => {
-      received[i]! += chunk.length
-      most = Math.max(most, held())
-      socket.pause()
-      setImmediate(() => socket.resume())
-    })
-    socket.resume()
-  })
-  expect(await resultOf(flow)).toMatchObject({ bytesIn: size, bytesOut: size, outcome: undefined })
-  await until(() => received.every((count) => count === size))
-  expect(most).toBeLessThan(1024 * 1024)
-})
-
-test('silence in both directions ends it, bytes in one keep it', async () => {
-  const flow = await relay({ idle: 500 })
-  const seen = errorOf(flow.client)
-  errorOf(flow.backend)
-  // Longer than the idle time, in one direction only.
-  const started = performance.now()
-  while (performance.now() - started < 800) {
-    flow.client.write('.')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  expect(flow.results).toHaveLength(0)
-  const result = await resultOf(flow)
-  expect(result).toMatchObject({ outcome: 'SI', error: { code: 'SI', status: 504 } })
-  expect(await seen).toBe('ECONNRESET')
-})
-
-test.each([
-  { side: 'client', outcome: 'DC' },
-  { side: 'backend', outcome: 'UR' },
-] as const)('a reset of the $side resets the other side', async ({ side, outcome }) => {
-  const flow = await relay()
-  const other = side === 'client' ? flow.backend : flow.client
-  const seen = errorOf(other)
-  flow[side].write('half an answ')
-  await once(other, 'data')
-  flow[side].resetAndDestroy()
-  expect(await seen).toBe('ECONNRESET')
-  expect(await resultOf(flow)).toMatchObject({ outcome, error: { message: expect.stringContaining('ECONNRESET') } })
 })
 
 test('a side that was reset before the pipe resets the other', async () => {
@@ -151,35 +237,4 @@ test('a side that was reset before the pipe resets the other', async () => {
   expect(await seen).toBe('ECONNRESET')
   await until(() => flow.results.length > 0)
   expect(flow.results).toMatchObject([{ outcome: 'DC' }])
-})
-
-test('close resets both, once', async () => {
-  const flow = await relay()
-  const seen = [errorOf(flow.client), errorOf(flow.backend)]
-  flow.pipe.close()
-  flow.pipe.close()
-  expect(await Promise.all(seen)).toEqual(['ECONNRESET', 'ECONNRESET'])
-  expect(await resultOf(flow)).toMatchObject({ outcome: 'SD' })
-  flow.pipe.close()
-})
-
-test('a cut-off answer is reset and not ended, though its end had been forwarded', async () => {
-  const flow = await relay({ idle: 100 })
-  errorOf(flow.backend)
-  flow.backend.end(Buffer.alloc(20 * 1024 * 1024))
-  const result = await resultOf(flow)
-  expect(result.outcome).toBe('SI')
-  expect(await errorOf(flow.client)).toBe('ECONNRESET')
-  flow.backend.destroy()
-})
-
-test('closes while an end is on its way', async () => {
-  const flow = await relay()
-  const received = readAll(flow.backend)
-  flow.inner[0].once('end', () => process.nextTick(() => flow.pipe.close()))
-  flow.client.end()
-  expect(await resultOf(flow)).toMatchObject({ outcome: 'SD' })
-  expect(await received).toBe('')
-  flow.backend.destroy()
-  flow.client.destroy()
 })

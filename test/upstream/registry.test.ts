@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import type { UpstreamConfig } from '../../core/config/types.ts'
 import { UpstreamRegistry } from '../../core/upstream/registry.ts'
 import type { Upstream } from '../../core/upstream/upstream.ts'
+import { atOnce } from '../helpers/at-once.ts'
 import { backendConfig, healthConfig, upstreamConfig } from './configs.ts'
 import { listen, until } from './sockets.ts'
 
@@ -23,7 +24,7 @@ function setUp() {
   })
   endings.push(() => registry.close())
   function use(config: UpstreamConfig): Upstream {
-    const { upstreams, commit } = registry.prepare({ app: config })
+    const { upstreams, commit } = atOnce(registry.prepare({ app: config }))
     commit()
     return upstreams.get('app')!
   }
@@ -65,7 +66,7 @@ test('keeps a backend of the same upstream, protocol and address, and takes over
 
 test('backends of equal address in different upstreams are different', () => {
   const { registry } = setUp()
-  const { upstreams } = registry.prepare({ app: upstreamConfig([a]), other: upstreamConfig([a]) })
+  const { upstreams } = atOnce(registry.prepare({ app: upstreamConfig([a]), other: upstreamConfig([a]) }))
   expect(upstreams.get('app')!.backends[0]).not.toBe(upstreams.get('other')!.backends[0])
 })
 
@@ -75,10 +76,8 @@ test('nothing changes before commit, nor without it', async () => {
   const upstream = use(upstreamConfig([a]))
   const pool = { close: () => expect.fail('closed') }
   upstream.backends[0]!.pool = pool
-  registry.prepare({
-    app: upstreamConfig([backendConfig(address)], { health: healthConfig() }),
-  })
-  registry.prepare({ app: upstreamConfig([{ ...a, weight: 9, state: 'down' }]) })
+  atOnce(registry.prepare({ app: upstreamConfig([backendConfig(address)], { health: healthConfig() }) }))
+  atOnce(registry.prepare({ app: upstreamConfig([{ ...a, weight: 9, state: 'down' }]) }))
   expect(upstream.backends[0]).toMatchObject({ weight: 1, state: 'up', pool })
   expect(await count()).toBe(0)
   upstream.backends[0]!.pool = undefined
@@ -86,7 +85,7 @@ test('nothing changes before commit, nor without it', async () => {
 
 test('refuses to commit what was prepared against a state that is gone', () => {
   const { registry, use } = setUp()
-  const { commit } = registry.prepare({ app: upstreamConfig([a]) })
+  const { commit } = atOnce(registry.prepare({ app: upstreamConfig([a]) }))
   use(upstreamConfig([b]))
   expect(commit).toThrow('out of date')
 })
@@ -171,6 +170,46 @@ test('believes what another process found out, as long as health is checked and 
   expect(events).toEqual([])
 })
 
+test('checks that begin together probe one after the other', () => {
+  vi.useFakeTimers()
+  endings.push(() => vi.useRealTimers())
+  const asked: string[] = []
+  const registry = new UpstreamRegistry({
+    examine: (backend) => {
+      asked.push(backend.upstream)
+      return { cancel: () => {} }
+    },
+  })
+  endings.push(() => registry.close())
+  const health = healthConfig({ interval: 5_000 })
+  const all = Array.from({ length: 1_000 }, (_, i): [string, UpstreamConfig] => [
+    `u${i}`,
+    upstreamConfig([a], { health }),
+  ])
+  atOnce(registry.prepare(Object.fromEntries(all))).commit()
+  let time = 0
+  for (const until of [1, 10, 100, 998]) {
+    vi.advanceTimersByTime(until - time)
+    time = until
+    // No timer is shorter than a millisecond: the first two come together.
+    expect(asked.length).toBe(until + 1)
+  }
+  vi.advanceTimersByTime(1)
+  expect(new Set(asked).size).toBe(1_000)
+})
+
+test('what is the same object in the next configuration is not built again', () => {
+  const { registry } = setUp()
+  const config = { app: upstreamConfig([a]), other: upstreamConfig([b]) }
+  const first = atOnce(registry.prepare(config))
+  first.commit()
+  const second = atOnce(registry.prepare({ ...config, other: upstreamConfig([b]) }))
+  second.commit()
+  expect(second.upstreams.get('app')).toBe(first.upstreams.get('app'))
+  expect(second.upstreams.get('other')).not.toBe(first.upstreams.get('other'))
+  expect(second.upstreams.get('other')!.backends).toEqual(first.upstreams.get('other')!.backends)
+})
+
 test('close ends probes and pools', async () => {
   const { registry, use } = setUp()
   const { address, sockets } = await probed()
@@ -178,7 +217,7 @@ test('close ends probes and pools', async () => {
   let closed = 0
   upstream.backends[0]!.pool = { close: () => closed++ }
   await until(() => sockets.length >= 2)
-  const { commit } = registry.prepare({})
+  const { commit } = atOnce(registry.prepare({}))
   registry.close()
   expect(closed).toBe(1)
   expect(commit).toThrow('out of date')

@@ -1,6 +1,6 @@
 import type { HookName } from '../../hooks/points.ts'
 import { bounds } from '../bounds.ts'
-import { ABSENT, decodeField, decodeItems, escapeText, OPERATION, op, UNIT } from '../wire.ts'
+import { ABSENT, decodeField, decodeItems, encodeField, escapeText, OPERATION, op, UNIT } from '../wire.ts'
 import { GrantFailure } from './grant-failure.ts'
 
 /** One hook of one policy, as bound when the plugin was loaded. */
@@ -9,6 +9,9 @@ export interface Binding {
   readonly mayAwait: boolean
   /** Field → its place in the input, behind layer and state. */
   readonly places: ReadonlyMap<string, number>
+  /** The same for declared headers, by name alone: joining a name to its family takes longer than looking it up. */
+  readonly headers: ReadonlyMap<string, number>
+  readonly responseHeaders: ReadonlyMap<string, number>
   readonly options: unknown
   /** Grant operations of one call. */
   readonly operations: number
@@ -25,13 +28,13 @@ interface Waiting {
 
 /** One call of a hook: its input, still encoded, and what it has asked for so far. */
 export class GuestCall {
-  readonly id: string
+  readonly id: number
   readonly binding: Binding
   ended = false
   /** Where to send what is asked for after the first return; until then it is collected. */
-  emit: ((id: string, record: string) => void) | undefined
+  emit: ((id: number, record: string) => void) | undefined
   readonly #parts: readonly string[]
-  readonly #waiting = new Map<number, Waiting>()
+  #waiting: Map<number, Waiting> | undefined
   #record = ''
   #notes = ''
   #noted = 0
@@ -40,18 +43,18 @@ export class GuestCall {
   #grants = 0
   #hasBody = false
 
-  constructor(id: string, binding: Binding, input: string) {
+  constructor(id: number, binding: Binding, input: string) {
     this.id = id
     this.binding = binding
     this.#parts = input.split(UNIT)
   }
 
   get layer(): 'L4' | 'L7' {
-    return this.#parts[0] as 'L4' | 'L7'
+    return this.#part(0) as 'L4' | 'L7'
   }
 
   get state(): string | undefined {
-    return decodeField(this.#parts[1] ?? ABSENT)
+    return decodeField(this.#part(1))
   }
 
   declares(field: string): boolean {
@@ -61,7 +64,7 @@ export class GuestCall {
   /** A declared field; `undefined` when it is absent, and when it is not declared. */
   field(name: string): string | undefined {
     const place = this.binding.places.get(name)
-    if (place !== undefined) return decodeField(this.#parts[place + 2] ?? ABSENT)
+    if (place !== undefined) return this.at(place)
     this.undeclared(name)
     return undefined
   }
@@ -69,23 +72,33 @@ export class GuestCall {
   /** Tells the host, once for each field, that a hook wants what its plugin does not declare. */
   undeclared(field: string): void {
     const { undeclared } = this.binding
+    if (this.ended || undeclared.size >= bounds.undeclared.fields) return
     const name = field.slice(0, bounds.undeclared.name)
-    if (this.ended || undeclared.size >= bounds.undeclared.fields || undeclared.has(name)) return
+    if (undeclared.has(name)) return
     undeclared.add(name)
     this.#notes = joined(this.#notes, op.undeclared + UNIT + escapeText(name))
+  }
+
+  #part(place: number): string {
+    return this.#parts[place] ?? ABSENT
+  }
+
+  /** The value of a declared field whose place is known. */
+  at(place: number): string | undefined {
+    return decodeField(this.#part(place + 2))
   }
 
   /** A declared field that is a list. */
   items(name: string): string[] | undefined {
     const place = this.binding.places.get(name)
-    const part = place === undefined ? ABSENT : (this.#parts[place + 2] ?? ABSENT)
+    const part = place === undefined ? ABSENT : this.#part(place + 2)
     return part === ABSENT ? undefined : decodeItems(part)
   }
 
   /** Asks the host for something. Arguments are checked to be strings, `undefined` stands for absence. */
   write(code: string, ...args: readonly (string | undefined)[]): void {
     let operation = code
-    for (const arg of args) operation += UNIT + (arg === undefined ? ABSENT : escapeText(arg))
+    for (let i = 0; i < args.length; i++) operation += UNIT + encodeField(args[i])
     this.append(operation)
   }
 
@@ -131,20 +144,21 @@ export class GuestCall {
       let text = `${op.grant}${UNIT}${number}${UNIT}${operation}`
       for (const value of values) text += UNIT + escapeText(value)
       this.append(text)
+      this.#waiting ??= new Map()
       this.#waiting.set(number, { operation, resolve, reject })
       this.emit?.(this.id, this.take() + OPERATION + op.wait)
     })
     // A result that nobody waits for must not count as an unhandled rejection.
-    result.catch(() => {})
+    result.catch(ignore)
     return result
   }
 
   /** The result of a grant: `number UNIT ok UNIT value …`, or `number UNIT '' UNIT message`. */
   resume(text: string): void {
     const [number, ok, ...values] = text.split(UNIT)
-    const waiting = this.#waiting.get(Number(number))
+    const waiting = this.#waiting?.get(Number(number))
     if (waiting === undefined) return
-    this.#waiting.delete(Number(number))
+    this.#waiting?.delete(Number(number))
     const plain: string[] = []
     for (const value of values) plain.push(decodeField(value) ?? '')
     if (ok === '') waiting.reject(new GrantFailure(waiting.operation, plain[0] ?? ''))
@@ -165,6 +179,8 @@ export class GuestCall {
     return notes
   }
 }
+
+function ignore(): void {}
 
 /** Two parts of a record, either of which may be empty. */
 export function joined(first: string, second: string): string {

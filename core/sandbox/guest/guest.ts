@@ -1,4 +1,5 @@
 import { type HookName, points } from '../../hooks/points.ts'
+import { IdTable } from '../id-table.ts'
 import { entry, OPERATION, op } from '../wire.ts'
 import { type Binding, GuestCall, joined } from './call.ts'
 import { ContextView } from './context.ts'
@@ -20,11 +21,11 @@ export interface Bindings {
  */
 export class Guest {
   readonly #plugin: Record<string, (context: ContextView) => unknown>
-  readonly #emit: (id: string, record: string) => void
-  readonly #running = new Map<string, GuestCall>()
+  readonly #emit: (id: number, record: string) => void
+  readonly #running = new IdTable<GuestCall>()
   readonly #bindings: readonly Binding[]
 
-  constructor(plugin: object, bindings: string, emit: (id: string, record: string) => void) {
+  constructor(plugin: object, bindings: string, emit: (id: number, record: string) => void) {
     this.#plugin = plugin as Record<string, (context: ContextView) => unknown>
     this.#emit = emit
     const { needs, policies, entries } = JSON.parse(bindings) as Bindings
@@ -34,6 +35,8 @@ export class Guest {
       hook,
       mayAwait: points[hook].mayAwait,
       places: new Map(fields.map((field, place) => [field, place])),
+      headers: placesOf('header:', fields),
+      responseHeaders: placesOf('response.header:', fields),
       options: options[policy],
       operations: policies[policy]!.operations,
       needs,
@@ -42,7 +45,7 @@ export class Guest {
   }
 
   /** One step: starts a hook, resumes one that waits, or drops it. Returns its record, empty when there is nothing to say. */
-  readonly enter = (id: string, number: number, text: string): string => {
+  readonly enter = (id: number, number: number, text: string): string => {
     if (number >= 0) return this.#start(id, this.#bindings[number]!, text)
     const call = this.#running.get(id)
     if (number === entry.resume) call?.resume(text)
@@ -53,7 +56,7 @@ export class Guest {
     return ''
   }
 
-  #start(id: string, binding: Binding, input: string): string {
+  #start(id: number, binding: Binding, input: string): string {
     const call = new GuestCall(id, binding, input)
     const context = new ContextView(call)
     try {
@@ -99,6 +102,15 @@ export class Guest {
     call.ended = true
     return joined(call.takeNotes(), encodeThrown(thrown))
   }
+}
+
+/** Of the named ones of a family, by name. */
+export function placesOf(family: string, fields: readonly string[]): Map<string, number> {
+  const places = new Map<string, number>()
+  for (const [place, field] of fields.entries()) {
+    if (field.startsWith(family) && field !== `${family}*`) places.set(field.slice(family.length), place)
+  }
+  return places
 }
 
 /** A record for a plugin whose runtime does not work any more. */

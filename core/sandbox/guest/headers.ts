@@ -1,23 +1,31 @@
 import type { GuestCall } from './call.ts'
 
+type Family = 'header' | 'response.header'
+
+const every = { header: 'header:*', 'response.header': 'response.header:*' } as const
+
 /** Headers of a declared `header:*` or `response.header:*`, decoded when they are first asked for. */
 export class Headers {
   readonly #call: GuestCall
-  /** `header` or `response.header`. */
-  readonly #family: string
+  readonly #family: Family
+  readonly #places: ReadonlyMap<string, number>
   #list: string[] | undefined
 
-  constructor(call: GuestCall, family: string) {
+  constructor(call: GuestCall, family: Family) {
     this.#call = call
     this.#family = family
+    this.#places = family === 'header' ? call.binding.headers : call.binding.responseHeaders
   }
 
   get(name: string): string | undefined {
+    // Nearly always in lower case already, and then that costs nothing.
+    const known = this.#places.get(name)
+    if (known !== undefined) return this.#call.at(known)
     const lower = name.toLowerCase()
-    const field = `${this.#family}:${lower}`
-    if (this.#call.declares(field)) return this.#call.field(field)
-    if (!this.#call.declares(`${this.#family}:*`)) {
-      this.#call.undeclared(field)
+    const place = this.#places.get(lower)
+    if (place !== undefined) return this.#call.at(place)
+    if (!this.#call.declares(every[this.#family])) {
+      this.#call.undeclared(`${this.#family}:${lower}`)
       return undefined
     }
     const list = this.#all()
@@ -30,7 +38,7 @@ export class Headers {
   }
 
   entries(): [name: string, value: string][] {
-    if (!this.#call.declares(`${this.#family}:*`)) this.#call.undeclared(`${this.#family}:*`)
+    if (!this.#call.declares(every[this.#family])) this.#call.undeclared(every[this.#family])
     const list = this.#all()
     const entries: [string, string][] = []
     for (let i = 0; i < list.length; i += 2) entries.push([list[i]!, list[i + 1]!])
@@ -38,7 +46,7 @@ export class Headers {
   }
 
   #all(): string[] {
-    this.#list ??= this.#call.items(`${this.#family}:*`) ?? []
+    this.#list ??= this.#call.items(every[this.#family]) ?? []
     return this.#list
   }
 }

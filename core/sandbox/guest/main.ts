@@ -12,11 +12,11 @@ export interface Realm {
   scopes(options: string): string
   /** Binds the plugin to its policies; gives a problem, or nothing. */
   bind(bindings: string): string
-  enter(id: string, entry: number, text: string): string
+  enter(id: number, entry: number, text: string): string
 }
 
 /** Prepares a new realm, before any code of the plugin runs in it. `emit` takes records of hooks that waited. */
-export function openRealm(emit: (id: string, record: string) => void): Realm {
+export function openRealm(emit: (id: number, record: string) => void): Realm {
   const scope = globalThis as Record<string, unknown>
   // Memory of WebAssembly escapes the limit of the isolate; Atomics.wait would block the thread without using it.
   for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics']) delete scope[name]

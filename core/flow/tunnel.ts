@@ -1,0 +1,53 @@
+import type { Socket } from 'node:net'
+import type { PosternError } from '../errors.ts'
+import type { Fields } from '../http1/fields.ts'
+import type { Exchange } from '../listen/exchange.ts'
+import { type Pipe, pipe } from '../upstream/pipe.ts'
+
+/**
+ * What a request becomes when its backend agrees to an upgrade. The backend's socket waits until the policies have had
+ * their say about the 101; then bytes go both ways, and nobody looks at them any more.
+ */
+export class Tunnel {
+  readonly #backend: Socket
+  #pipe: Pipe | undefined
+
+  /** Takes the socket as `ForwardOwner.onUpgrade` is given it. */
+  constructor(backend: Socket) {
+    this.#backend = backend
+    // An error that nobody listens for would end the process; the pipe finds the broken socket.
+    backend.on('error', pipeTells)
+  }
+
+  get isOpen(): boolean {
+    return this.#pipe !== undefined
+  }
+
+  /**
+   * Answers the client with a 101 and these fields, and lets the bytes flow.
+   *
+   * @param idle longest silence in both directions, ms
+   * @param onEnd called once, when both sides are closed; what they sent is in the exchange's bytes then
+   */
+  open(exchange: Exchange, fields: Fields, idle: number, onEnd: (error: PosternError | undefined) => void): void {
+    const client = exchange.switchProtocols(exchange.upgrade ?? '', fields)
+    if (client === undefined) return this.close()
+    this.#pipe = pipe(client, this.#backend, {
+      idle,
+      onEnd: ({ bytesIn, bytesOut, error }) => {
+        exchange.bytesIn += bytesIn
+        exchange.bytesOut += bytesOut
+        onEnd(error)
+      },
+    })
+    this.#backend.off('error', pipeTells)
+  }
+
+  /** Ends it: both sides when it is open (`SD`), else the backend's connection. */
+  close(): void {
+    if (this.#pipe === undefined) this.#backend.destroy()
+    else this.#pipe.close()
+  }
+}
+
+function pipeTells(): void {}

@@ -1,0 +1,47 @@
+import type { CheckedPolicy } from '../config/check.ts'
+import type { Instance } from '../sandbox/plugin.ts'
+import { type Chain, compileChain } from './chain.ts'
+import { compilePolicy, type Policy } from './policy.ts'
+
+/**
+ * The policies of a configuration, compiled, and the chains in which they stand. Thousands of routes have few different
+ * lists of policies: each list is one chain. Configurations with the same policies share the set.
+ */
+export class PolicySet {
+  /** What the sandbox runs for them; `Policy.instance` is a place in this list. */
+  readonly instances: readonly Instance[]
+  readonly #key: string
+  readonly #policies = new Map<string, Policy>()
+  /** By the names of their policies. */
+  readonly #chains = new Map<string, Chain>()
+
+  private constructor(checked: ReadonlyMap<string, CheckedPolicy>, key: string) {
+    this.#key = key
+    const instances: Instance[] = []
+    for (const [name, one] of checked) {
+      const { policy, instance } = compilePolicy(one, instances.length)
+      this.#policies.set(name, policy)
+      instances.push(instance)
+    }
+    this.instances = instances
+  }
+
+  /** @param before comes back when nothing about any policy is different. */
+  static of(checked: ReadonlyMap<string, CheckedPolicy>, before?: PolicySet): PolicySet {
+    const key = JSON.stringify(
+      [...checked.values()].map(({ plugin, ...policy }) => ({ ...policy, hash: plugin.hash, file: plugin.file })),
+    )
+    return before !== undefined && before.#key === key ? before : new PolicySet(checked, key)
+  }
+
+  /** The chain of these policies, in this order. */
+  chain(names: readonly string[]): Chain {
+    const key = names.join('\n')
+    let chain = this.#chains.get(key)
+    if (chain === undefined) {
+      chain = compileChain(names.map((name) => this.#policies.get(name)!))
+      this.#chains.set(key, chain)
+    }
+    return chain
+  }
+}

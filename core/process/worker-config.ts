@@ -1,0 +1,46 @@
+import type { CheckedConfig } from '../config/check.ts'
+import type { Gateway, PreparedGateway } from '../gateway.ts'
+import { inSlices } from '../in-slices.ts'
+import type { BoundHandle } from '../listen/listener.ts'
+import { applyChanges } from './apply-changes.ts'
+import type { ConfigChanges } from './config-changes.ts'
+
+/** A worker's configurations, by generation: the one in force, and those that are ready to follow it. */
+export class WorkerConfig {
+  readonly #gateway: Gateway
+  readonly #prepared = new Map<number, { readonly checked: CheckedConfig; readonly gateway: PreparedGateway }>()
+  /** What changes are changes to. */
+  #inForce: CheckedConfig | undefined
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway
+  }
+
+  /** Resolves with why it cannot be put in force; `undefined` when it can. */
+  async prepare(
+    generation: number,
+    changes: ConfigChanges,
+    sockets: ReadonlyMap<string, BoundHandle>,
+  ): Promise<string | undefined> {
+    try {
+      const checked = await inSlices(applyChanges(this.#inForce, changes))
+      this.#prepared.set(generation, { checked, gateway: await this.#gateway.prepare(checked, sockets) })
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  commit(generation: number): void {
+    const ready = this.#prepared.get(generation)
+    if (ready === undefined) return
+    this.#prepared.delete(generation)
+    ready.gateway.commit()
+    this.#inForce = ready.checked
+  }
+
+  abort(generation: number): void {
+    this.#prepared.get(generation)?.gateway.abort()
+    this.#prepared.delete(generation)
+  }
+}

@@ -1,0 +1,66 @@
+import { PosternError } from '../errors.ts'
+import type { Fields } from '../http1/fields.ts'
+import { bitsOf, everyException, type PathException } from './path-exceptions.ts'
+import { literalOf, readingsOf } from './readings.ts'
+import type { RouteTable } from './table.ts'
+import { parseTarget, type Target } from './target.ts'
+
+/** The least a route must have to be located. */
+export interface Locatable {
+  readonly config: { readonly pathExceptions: readonly PathException[] }
+}
+
+/** Where a request goes, and the route that takes it, if there is one. */
+export interface Located<R> {
+  readonly target: Target
+  readonly route: R | undefined
+}
+
+/**
+ * Reads the target of a request and looks up its route.
+ *
+ * A path that is open to more than one reading is refused (`PN`) unless its route makes an exception (`pathExceptions`)
+ * and every reading of it leads to this very route: however the backend reads it, no other route is passed by.
+ *
+ * @param scheme as the client used it
+ */
+export function locate<R extends Locatable>(
+  routes: RouteTable<R>,
+  request: { readonly method: string; readonly rawTarget: string; readonly fields: Fields },
+  scheme: 'http' | 'https',
+): Located<R> | PosternError {
+  const { method, rawTarget, fields } = request
+  const target = parseTarget(method, rawTarget, fields.all('host'), scheme)
+  if (!('problem' in target)) {
+    const { host, path, query } = target
+    return { target, route: routes.find({ host, path, query, method, fields }) }
+  }
+  if (target.code === 'PN') return except(routes, request, scheme, target.problem)
+  // RFC 9110 §15.6.2: a method that is served for no resource.
+  return new PosternError(target.code, target.problem, method === 'CONNECT' ? { status: 501 } : {})
+}
+
+function except<R extends Locatable>(
+  routes: RouteTable<R>,
+  { method, rawTarget, fields }: { readonly method: string; readonly rawTarget: string; readonly fields: Fields },
+  scheme: 'http' | 'https',
+  problem: string,
+): Located<R> | PosternError {
+  const hosts = fields.all('host')
+  const lenient = parseTarget(method, rawTarget, hosts, scheme, everyException)
+  if ('problem' in lenient) return new PosternError('PN', problem)
+  const { host, query } = lenient
+  // The table decodes what it looks up, and a reading is decoded already.
+  const find = (reading: string): R | undefined =>
+    routes.find({ host, path: reading.replaceAll('%', '%25'), query, method, fields })
+  const route = find(literalOf(lenient.path))
+  const allowed = route === undefined ? 0 : bitsOf(route.config.pathExceptions)
+  const target = allowed === 0 ? undefined : parseTarget(method, rawTarget, hosts, scheme, allowed)
+  if (route === undefined || target === undefined) return new PosternError('PN', problem)
+  if ('problem' in target) return new PosternError('PN', target.problem)
+  const readings = readingsOf(target.path)
+  if (readings === undefined) return new PosternError('PN', 'the path has more readings than can be looked at')
+  const other = readings.find((reading) => find(reading) !== route)
+  if (other === undefined) return { target: { ...target, readings }, route }
+  return new PosternError('PN', `the path may be read as ${JSON.stringify(other)}, which is not for the same route`)
+}

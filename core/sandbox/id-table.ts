@@ -1,0 +1,85 @@
+/**
+ * Values by a number that counts up, for what comes and goes all the time.
+ *
+ * Not a `Map`: V8 replaces the table of a Map that is written to and deleted from again and again, and a table that was
+ * replaced points to its successor. Once one of them has been promoted, all that follow survive with what they held,
+ * until the next full collection: under load half of the young generation was promoted at each of its collections.
+ */
+export class IdTable<V> {
+  #ids: number[] = new Array<number>(64).fill(free)
+  #values: (V | undefined)[] = new Array<V | undefined>(64).fill(undefined)
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  get(id: number): V | undefined {
+    return this.#values[this.#placeOf(id)]
+  }
+
+  /** @param id a whole number, 0 or more. */
+  set(id: number, value: V): void {
+    // Half empty, so that a walk to the next free place is short.
+    if (this.#size * 2 >= this.#ids.length) this.#grow()
+    const place = this.#placeOf(id)
+    if (this.#ids[place] === free) this.#size++
+    this.#ids[place] = id
+    this.#values[place] = value
+  }
+
+  /** Whether it was there. */
+  delete(id: number): boolean {
+    const ids = this.#ids
+    const mask = ids.length - 1
+    let gap = this.#placeOf(id)
+    if (ids[gap] === free) return false
+    // Whoever had to walk past the gap moves into it, or a look-up would end there.
+    for (let next = (gap + 1) & mask; ids[next] !== free; next = (next + 1) & mask) {
+      if (((next - ids[next]!) & mask) < ((next - gap) & mask)) continue
+      ids[gap] = ids[next]!
+      this.#values[gap] = this.#values[next]
+      gap = next
+    }
+    ids[gap] = free
+    this.#values[gap] = undefined
+    this.#size--
+    return true
+  }
+
+  /** In the order of their numbers. */
+  values(): V[] {
+    const taken = this.#ids.filter((id) => id !== free).sort((a, b) => a - b)
+    return taken.map((id) => this.get(id)!)
+  }
+
+  clear(): void {
+    this.#ids.fill(free)
+    this.#values.fill(undefined)
+    this.#size = 0
+  }
+
+  /** Where it stands, or the free place where it would. */
+  #placeOf(id: number): number {
+    const ids = this.#ids
+    const mask = ids.length - 1
+    let place = id & mask
+    while (ids[place] !== free && ids[place] !== id) place = (place + 1) & mask
+    return place
+  }
+
+  #grow(): void {
+    const ids = this.#ids
+    const values = this.#values
+    this.#ids = new Array<number>(ids.length * 2).fill(free)
+    this.#values = new Array<V | undefined>(ids.length * 2).fill(undefined)
+    for (let i = 0; i < ids.length; i++) {
+      if (ids[i] === free) continue
+      const place = this.#placeOf(ids[i]!)
+      this.#ids[place] = ids[i]!
+      this.#values[place] = values[i]
+    }
+  }
+}
+
+const free = -1
