@@ -1,0 +1,375 @@
+import type { Duty } from '../case.ts'
+import { emptied, forwarding, get, head, own, refusal } from '../text.ts'
+
+const via = 'via: 1.1 postern'
+const done = ['content-length: 0', 'date: {date}']
+
+/** What goes on, what stays, and what is added. */
+export const fields: readonly Duty[] = [
+  {
+    number: 1,
+    title: 'fields of one connection end here',
+    cases: [
+      {
+        rfc: '9110 §7.6.1',
+        what: 'what Connection names, and itself, before the gateway adds its own',
+        client: head(
+          'GET / HTTP/1.1',
+          'Host: a',
+          'Connection: x-hop, X-Forwarded-For, via, Host, keep-alive',
+          'X-Hop: 1',
+          'X-Kept: 2',
+          'Keep-Alive: timeout=5',
+          'Proxy-Connection: keep-alive',
+        ),
+        seen: [get('/', 'x-kept: 2')],
+        got: emptied,
+      },
+      {
+        rfc: '9110 §7.6.1',
+        what: 'of a response too',
+        client: head('GET / HTTP/1.1', 'Host: a'),
+        backend: [
+          head(
+            'HTTP/1.1 200 OK',
+            'Connection: X-Hop',
+            'X-Hop: 1',
+            'X-Kept: 2',
+            'Keep-Alive: timeout=9',
+            'Content-Length: 0',
+          ),
+        ],
+        seen: [get('/')],
+        got: head('HTTP/1.1 200 OK', 'x-kept: 2', via, ...done),
+      },
+      {
+        rfc: '9110 §10.1.4',
+        what: 'TE: only trailers goes on, named in Connection',
+        client: head('GET / HTTP/1.1', 'Host: a', 'TE: gzip;q=0.5, trailers', 'Connection: TE'),
+        seen: [get('/', 'te: trailers').replace('\r\n\r\n', '\r\nconnection: te\r\n\r\n')],
+        got: emptied,
+      },
+      {
+        rfc: '9112 §6.1',
+        what: 'Transfer-Encoding: the body is framed anew',
+        client: `${head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
+        seen: [
+          `${head('POST / HTTP/1.1', 'host: a', ...own('a'), 'transfer-encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
+        ],
+        got: emptied,
+      },
+      {
+        rfc: '9110 §11.7',
+        what: 'credentials for a proxy are for this one',
+        client: head('GET / HTTP/1.1', 'Host: a', 'Proxy-Authorization: Basic eDp5', 'Authorization: Basic YTpi'),
+        seen: [get('/', 'authorization: Basic YTpi')],
+        got: emptied,
+      },
+    ],
+  },
+  {
+    number: 2,
+    title: 'everything else goes on as it came',
+    cases: [
+      {
+        rfc: '9110 §5.1, §5.3',
+        what: 'unknown fields, and the order of lines of the same name',
+        client: head('GET / HTTP/1.1', 'X-A: 1', 'Host: a', 'X-B: ', 'x-a: 2', 'Cookie: c=1', 'X-A:3', 'Cookie: d=2'),
+        seen: [
+          head(
+            'GET / HTTP/1.1',
+            'x-a: 1',
+            'host: a',
+            'x-b: ',
+            'x-a: 2',
+            'cookie: c=1',
+            'x-a: 3',
+            'cookie: d=2',
+            ...own('a'),
+          ),
+        ],
+        got: emptied,
+      },
+      {
+        rfc: '9110 §5.3',
+        what: 'of a response: Set-Cookie, WWW-Authenticate, Allow and the reason',
+        client: head('GET / HTTP/1.1', 'Host: a'),
+        backend: [
+          head(
+            'HTTP/1.1 401 Not You',
+            'Set-Cookie: a=1',
+            'WWW-Authenticate: Basic realm="x, y", Digest qop="auth"',
+            'Allow: GET, HEAD',
+            'Set-Cookie: b=2',
+            'X-Unknown: \xe9',
+            'Content-Length: 0',
+          ),
+        ],
+        seen: [get('/')],
+        got: head(
+          'HTTP/1.1 401 Not You',
+          'set-cookie: a=1',
+          'www-authenticate: Basic realm="x, y", Digest qop="auth"',
+          'allow: GET, HEAD',
+          'set-cookie: b=2',
+          'x-unknown: \xe9',
+          via,
+          ...done,
+        ),
+      },
+      ...['/a%20b/%C3%A9/[x]|y', "/-._~!$&'()*+,=:@?a=%2F%2e&b=//..;%00&c=%zz", '/?', '/a?b?c', '/caf%c3%a9'].map(
+        (target) => ({
+          rfc: '9110 §7.7',
+          what: `path and query, byte for byte: ${target}`,
+          client: head(`GET ${target} HTTP/1.1`, 'Host: a'),
+          seen: [get(target)],
+          got: emptied,
+        }),
+      ),
+      {
+        rfc: '9110 §15',
+        what: 'a status that nobody knows',
+        client: head('GET / HTTP/1.1', 'Host: a'),
+        backend: [head('HTTP/1.1 799 ', 'Content-Length: 0')],
+        seen: [get('/')],
+        got: head('HTTP/1.1 799 ', via, ...done),
+      },
+    ],
+  },
+  {
+    number: 3,
+    title: 'Via, loops and Max-Forwards',
+    cases: [
+      {
+        rfc: '9110 §7.6.3',
+        what: 'Via goes on, with an entry of this gateway behind it',
+        client: head(
+          'GET / HTTP/1.1',
+          'Host: a',
+          'Via: 1.0 fred, 1.1 p.example.com (Apache)',
+          'Via: 1.1 postern-other',
+        ),
+        backend: [head('HTTP/1.1 200 OK', 'Via: 1.1 inner', 'Content-Length: 0')],
+        seen: [get('/', 'via: 1.0 fred, 1.1 p.example.com (Apache)', 'via: 1.1 postern-other')],
+        got: head('HTTP/1.1 200 OK', 'via: 1.1 inner', via, ...done),
+      },
+      {
+        rfc: '9110 §7.6.3',
+        what: 'the entry says in which version the request came',
+        client: head('GET / HTTP/1.0', 'Host: a'),
+        seen: [head('GET / HTTP/1.1', 'host: a', ...own('a', '1.0 {gateway}'))],
+        got: emptied.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'),
+        end: 'fin',
+      },
+      {
+        rfc: '9110 §7.6.3',
+        what: 'what has been here twice is no loop yet',
+        client: head('GET / HTTP/1.1', 'Host: a', 'Via: 1.1 {gateway}, 1.1 app, 1.1 {gateway}'),
+        seen: [get('/', 'via: 1.1 {gateway}, 1.1 app, 1.1 {gateway}')],
+        got: emptied,
+      },
+      {
+        rfc: '9110 §7.6.3',
+        what: 'what has been here three times goes round',
+        client: head(
+          'GET / HTTP/1.1',
+          'Host: a',
+          'Via: 1.1 {gateway}, 1.1 app',
+          'Via: HTTP/1.1 {gateway} (x),1.0\t{gateway}',
+        ),
+        seen: [],
+        got: refusal('LD'),
+      },
+      ...['OPTIONS', 'TRACE'].map((method) => ({
+        rfc: '9110 §7.6.2',
+        what: `Max-Forwards of ${method} is one less behind here`,
+        client: head(`${method} / HTTP/1.1`, 'Host: a', 'Max-Forwards: 007'),
+        seen: [head(`${method} / HTTP/1.1`, 'host: a', 'max-forwards: 6', ...own('a'))],
+        got: emptied,
+      })),
+      {
+        rfc: '9110 §9.3.7',
+        what: 'OPTIONS at its last hop is answered here',
+        config: { routes: { all: { match: { methods: ['GET', 'POST', 'OPTIONS'] } } } },
+        client: head('OPTIONS / HTTP/1.1', 'Host: a', 'Max-Forwards: 0'),
+        seen: [],
+        got: head('HTTP/1.1 200 OK', 'allow: GET, POST, OPTIONS, HEAD', ...done),
+      },
+      {
+        rfc: '9110 §9.3.8',
+        what: 'TRACE at its last hop is not echoed: policies may have added credentials',
+        config: { routes: { all: { match: { methods: ['GET', 'TRACE'] } } } },
+        client: head('TRACE / HTTP/1.1', 'Host: a', 'Max-Forwards: 0', 'Authorization: x'),
+        seen: [],
+        got: head('HTTP/1.1 405 Method Not Allowed', 'allow: GET, HEAD', ...done),
+      },
+      {
+        rfc: '9110 §7.6.2',
+        what: 'Max-Forwards is never invented',
+        client: head('OPTIONS / HTTP/1.1', 'Host: a'),
+        seen: [head('OPTIONS / HTTP/1.1', 'host: a', ...own('a'))],
+        got: emptied,
+      },
+      {
+        rfc: '9110 §7.6.2',
+        what: 'on other methods it is a field like any other',
+        client: head('GET / HTTP/1.1', 'Host: a', 'Max-Forwards: 0'),
+        seen: [get('/', 'max-forwards: 0')],
+        got: emptied,
+      },
+      ...['-1', '1.5', 'x', '', '1, 2'].map((value) => ({
+        rfc: '9110 §7.6.2',
+        what: `Max-Forwards that is no number: "${value}"`,
+        client: head('OPTIONS / HTTP/1.1', 'Host: a', `Max-Forwards: ${value}`),
+        seen: [],
+        got: refusal('DPE'),
+        end: 'fin' as const,
+      })),
+      {
+        rfc: '9110 §7.6.2',
+        what: 'more hops than are supported become as many as are',
+        client: head('TRACE / HTTP/1.1', 'Host: a', `Max-Forwards: ${'9'.repeat(400)}`),
+        seen: [head('TRACE / HTTP/1.1', 'host: a', 'max-forwards: 2147483647', ...own('a'))],
+        got: emptied,
+      },
+    ],
+  },
+  {
+    number: 13,
+    title: 'conditional requests and Date',
+    cases: [
+      {
+        rfc: '9110 §13',
+        what: 'conditions and ranges pass untouched',
+        client: head(
+          'GET / HTTP/1.1',
+          'Host: a',
+          'If-None-Match: W/"x", "y"',
+          'If-Modified-Since: Sat, 29 Oct 1994 19:43:31 GMT',
+          'If-Range: "x"',
+          'Range: bytes=0-1,4-',
+        ),
+        backend: [head('HTTP/1.1 304 Not Modified', 'ETag: W/"x"', 'Date: Sat, 29 Oct 1994 19:43:31 CET')],
+        seen: [
+          get(
+            '/',
+            'if-none-match: W/"x", "y"',
+            'if-modified-since: Sat, 29 Oct 1994 19:43:31 GMT',
+            'if-range: "x"',
+            'range: bytes=0-1,4-',
+          ),
+        ],
+        got: head('HTTP/1.1 304 Not Modified', 'etag: W/"x"', 'date: Sat, 29 Oct 1994 19:43:31 CET', via),
+      },
+      {
+        rfc: '9110 §6.6.1',
+        what: 'Date is added when it is missing',
+        client: head('GET / HTTP/1.1', 'Host: a'),
+        backend: [head('HTTP/1.1 412 Precondition Failed', 'Content-Length: 0')],
+        seen: [get('/')],
+        got: head('HTTP/1.1 412 Precondition Failed', via, ...done),
+      },
+    ],
+  },
+  {
+    number: 14,
+    title: 'underscores in names',
+    cases: [
+      {
+        what: 'aliases of trusted fields are dropped',
+        client: head(
+          ...['GET / HTTP/1.1', 'Host: a', 'X_Forwarded_For: 6.6.6.6', 'x-real_ip: 6.6.6.6', 'X_Request_Id: 1'],
+          ...['x_forwarded-proto: https', 'Content_Length: 5', 'Transfer_Encoding: chunked', 'X-Kept: 1'],
+        ),
+        seen: [get('/', 'x-kept: 1')],
+        got: emptied,
+      },
+      {
+        what: 'other names with underscores are refused',
+        client: head('GET / HTTP/1.1', 'Host: a', 'X_Other: 1'),
+        seen: [],
+        got: refusal('DPE'),
+        end: 'fin',
+      },
+      {
+        what: 'or dropped, where the listener says so',
+        config: { listeners: { web: { underscores: 'drop' } } },
+        client: head('GET / HTTP/1.1', 'Host: a', 'X_Other: 1', 'X-Kept: 1', 'x_other: 2'),
+        seen: [get('/', 'x-kept: 1')],
+        got: emptied,
+      },
+      {
+        what: 'or passed, but for aliases of what is there',
+        config: { listeners: { web: { underscores: 'pass' } } },
+        client: head(
+          'GET / HTTP/1.1',
+          'Host: a',
+          'X_Other: 1',
+          'x_real_ip: 6',
+          'X_User: root',
+          'X-User: me',
+          'x_Other: 2',
+        ),
+        seen: [get('/', 'x_other: 1', 'x-user: me', 'x_other: 2')],
+        got: emptied,
+      },
+      {
+        what: 'of a response they are nobody’s concern',
+        client: head('GET / HTTP/1.1', 'Host: a'),
+        backend: [head('HTTP/1.1 200 OK', 'X_Other: 1', 'Content-Length: 0')],
+        seen: [get('/')],
+        got: head('HTTP/1.1 200 OK', 'x_other: 1', via, ...done),
+      },
+    ],
+  },
+  {
+    number: 15,
+    title: 'who the client is',
+    cases: [
+      {
+        rfc: '7239 §8.1',
+        what: 'what an untrusted client says of itself is overwritten',
+        client: head(
+          ...[
+            'GET / HTTP/1.1',
+            'Host: a',
+            'X-Forwarded-For: 6.6.6.6',
+            'X-Forwarded-Proto: https',
+            'X-Real-IP: 6.6.6.6',
+          ],
+          ...['X-Forwarded-Host: evil.org', 'X-Forwarded-Port: 1', 'Forwarded: for=6.6.6.6', 'X-Request-Id: 1'],
+        ),
+        seen: [head('GET / HTTP/1.1', 'host: a', 'x-request-id: {id}', ...forwarding('a'), 'via: 1.1 {gateway}')],
+        got: emptied,
+      },
+      {
+        rfc: '7239 §5.2',
+        what: 'the lists of a trusted proxy go on, walked from the right',
+        config: { listeners: { web: { trustedProxies: ['127.0.0.0/8', '10.0.0.0/8'] } } },
+        client: head(
+          ...['GET / HTTP/1.1', 'Host: a', 'X-Forwarded-For: 6.6.6.6, 192.0.2.1', 'X-Forwarded-For: 10.0.0.2'],
+          ...[
+            'X-Forwarded-Proto: https',
+            'X-Forwarded-Host: b:8443',
+            'X-Forwarded-Port: 8443',
+            'Forwarded: for=192.0.2.1',
+          ],
+        ),
+        seen: [
+          head(
+            ...['GET / HTTP/1.1', 'host: a', 'x-forwarded-for: 6.6.6.6, 192.0.2.1, 10.0.0.2, 127.0.0.1'],
+            ...[
+              'x-forwarded-proto: https',
+              'x-forwarded-host: b:8443',
+              'x-forwarded-port: 8443',
+              'x-real-ip: 192.0.2.1',
+            ],
+            ...['forwarded: for=192.0.2.1, for=127.0.0.1;host="b:8443";proto=https', 'x-request-id: {id}'],
+            'via: 1.1 {gateway}',
+          ),
+        ],
+        got: emptied,
+      },
+    ],
+  },
+]

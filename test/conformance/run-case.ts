@@ -1,0 +1,89 @@
+import type { Socket } from 'node:net'
+import { expect } from 'vitest'
+import { tcpBackend } from '../helpers/backend.ts'
+import { open, raw } from '../helpers/client.ts'
+import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
+import { until } from '../helpers/until.ts'
+import { collect } from '../http1/raw-backend.ts'
+import type { Case } from './case.ts'
+import { empty, head } from './text.ts'
+
+/** The last thing that goes through the gateway: whatever else was on its way has arrived by then. */
+const fence = head('GET /fence HTTP/1.1', 'host: fence', 'connection: close')
+
+/** Plays a case with a raw client and a raw backend, and compares what each of them got, byte for byte. */
+export async function runCase({ config = {}, client, later = [], ...one }: Case): Promise<void> {
+  const { backend: answers = [empty], atHead = '', seen: wanted, got: wish, end = 'open' } = one
+  const seen: string[] = []
+  let answered = 0
+  const backend = await tcpBackend((socket) => {
+    let index = -1
+    let text = ''
+    let from = 0
+    let heads = 0
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1')
+      if (text.startsWith('GET /fence ', from)) return void (text.endsWith('\r\n\r\n') && socket.end(empty))
+      if (index === -1) index = seen.push('') - 1
+      seen[index] = text
+      if (text.indexOf('\r\n\r\n', from) !== -1 && heads <= from) {
+        heads = text.length
+        socket.write(atHead)
+      }
+      for (let length = lengthOf(text.slice(from)); length > 0; length = lengthOf(text.slice(from))) {
+        from += length
+        answer(socket, answers[Math.min(answered++, answers.length - 1)]!)
+      }
+    })
+    socket.on('end', () => socket.end())
+  })
+  const written = JSON.stringify(httpConfig([backend.port], withFence(config))).replace('{backend}', `${backend.port}`)
+  const { port, gateway } = await startInProcess(JSON.parse(written) as Json)
+  const clean = (text: string): string =>
+    text
+      .replace(/date: \w{3}, [\w :]+ GMT\r\n/g, 'date: {date}\r\n')
+      .replace(/\b[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\b/g, '{id}')
+      .replaceAll(gateway.snapshot.via.pseudonym, '{gateway}')
+      .replaceAll(`x-forwarded-port: ${port('web')}\r\n`, 'x-forwarded-port: {port}\r\n')
+  const ours = (text: string): string => text.replaceAll('{gateway}', gateway.snapshot.via.pseudonym)
+  const socket = await open(port('web'))
+  const got = collect(socket)
+  socket.write(ours(client), 'latin1')
+  for (const { after, send } of later) {
+    await until(
+      () => `"${after}" in ${JSON.stringify(got.text)}`,
+      () => got.text.includes(after),
+    )
+    socket.write(ours(send), 'latin1')
+  }
+  const state = (): unknown => ({ seen: seen.map(clean), got: clean(got.text), end: got.end ?? 'open' })
+  const goal = { seen: wanted, got: wish, end }
+  await until('both sides', () => JSON.stringify(state()) === JSON.stringify(goal), 1500).catch(() => {})
+  expect(state()).toEqual(goal)
+  expect(await raw(port('web'), fence)).toMatch(/^HTTP\/1\.1 200 /)
+  expect(state()).toEqual(goal)
+}
+
+function answer(socket: Socket, text: string): void {
+  const [bytes = '', how] = text.split(/\{(end|reset)\}/)
+  if (how === 'end') socket.end(bytes, 'latin1')
+  else if (how === 'reset') socket.write(bytes, 'latin1', () => socket.resetAndDestroy())
+  else socket.write(bytes, 'latin1')
+}
+
+/** The fence has a route of its own, so that no case can be in its way. */
+function withFence(config: NonNullable<Case['config']>): { [section: string]: { [name: string]: Json } } {
+  const fenced = { listener: 'web', match: { host: 'fence' }, upstream: 'app' }
+  return { ...config, routes: { ...config.routes, fence: fenced } }
+}
+
+/** Length of the request that the text begins with; 0 while it is incomplete. */
+function lengthOf(text: string): number {
+  const end = text.indexOf('\r\n\r\n') + 4
+  if (end === 3) return 0
+  const [, digits] = /\r\ncontent-length: (\d+)\r\n/.exec(text.slice(0, end)) ?? []
+  if (digits !== undefined) return text.length >= end + Number(digits) ? end + Number(digits) : 0
+  if (!text.slice(0, end).includes('\r\ntransfer-encoding: chunked\r\n')) return end
+  const last = /(?:^|\r\n)0\r\n(?:[^\r\n]+\r\n)*\r\n/.exec(text.slice(end))
+  return last === null ? 0 : end + last.index + last[0].length
+}

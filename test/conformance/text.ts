@@ -1,0 +1,56 @@
+import { STATUS_CODES } from 'node:http'
+import { type OutcomeCode, outcomes } from '../../core/errors.ts'
+
+/** A head: its lines, each ended by CRLF, and the empty line. */
+export function head(...lines: string[]): string {
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+/** The lines that the gateway adds to a request, whose client asked for this host. */
+export function own(host: string, via = '1.1 {gateway}'): string[] {
+  return [...forwarding(host), 'x-request-id: {id}', `via: ${via}`]
+}
+
+export function forwarding(host: string): string[] {
+  return [
+    'x-forwarded-for: 127.0.0.1',
+    'x-forwarded-proto: http',
+    `x-forwarded-host: ${host}`,
+    'x-forwarded-port: {port}',
+    'x-real-ip: 127.0.0.1',
+    `forwarded: for=127.0.0.1;host=${host.includes(':') ? `"${host}"` : host};proto=http`,
+  ]
+}
+
+/** What a backend sees of `GET path` for the host `a`, with these lines of the client between `host` and the gateway's. */
+export function get(path: string, ...lines: string[]): string {
+  return head(`GET ${path} HTTP/1.1`, 'host: a', ...lines, ...own('a'))
+}
+
+/** The answer of a backend that has nothing to say, and what the client gets of it. */
+export const empty: string = head('HTTP/1.1 200 OK', 'content-length: 0')
+export const emptied: string = head('HTTP/1.1 200 OK', 'via: 1.1 postern', 'content-length: 0', 'date: {date}')
+
+/** What the client gets when a request is refused; `id` is empty when the bytes never became a request. */
+export function refusal(code: OutcomeCode, options: { status?: number; id?: string; close?: boolean } = {}): string {
+  const { title, proxyStatus, ...kind } = outcomes[code]
+  const { status = kind.status, id = '{id}', close = code === 'DPE' } = options
+  const body = JSON.stringify({ type: `urn:postern:outcome:${code}`, title, status, request: id })
+  const length = body.replace('{id}', '0'.repeat(36)).length
+  return (
+    head(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      'content-type: application/problem+json',
+      `proxy-status: postern; error=${proxyStatus}`,
+      ...(status === 503 ? ['retry-after: 5'] : []),
+      `content-length: ${length}`,
+      'date: {date}',
+      ...(close ? ['connection: close'] : []),
+    ) + body
+  )
+}
+
+/** What never became a request: the codec refuses it. */
+export function malformed(status = 400): string {
+  return refusal('DPE', { status, id: '' })
+}
