@@ -44,12 +44,29 @@ export function connectionLine(
 }
 
 function whose(start: string, flow: FlowFacts, id: string | undefined): string {
-  const { routeName, upstreamName, backend } = flow
-  let text = start + ',"id":"' + id + '","listener":"' + flow.listenerName + '"'
+  return start + ',"id":"' + id + where(flow) + ',"client":"' + flow.clientIp + '"'
+}
+
+let last = { listener: '', route: undefined as string | undefined, upstream: undefined as string | undefined }
+let lastBackend: FlowFacts['backend']
+let lastWhere = ''
+
+/** Neighbours in the log mostly went the same way. */
+function where({ listenerName, routeName, upstreamName, backend }: FlowFacts): string {
+  const isSame =
+    backend === lastBackend &&
+    routeName === last.route &&
+    upstreamName === last.upstream &&
+    listenerName === last.listener
+  if (isSame) return lastWhere
+  let text = '","listener":"' + listenerName + '"'
   if (routeName !== undefined) text += ',"route":"' + routeName + '"'
   if (upstreamName !== undefined) text += ',"upstream":"' + upstreamName + '"'
   if (backend !== undefined) text += ',"backend":"' + backend.address + '"'
-  return text + ',"client":"' + flow.clientIp + '"'
+  last = { listener: listenerName, route: routeName, upstream: upstreamName }
+  lastBackend = backend
+  lastWhere = text
+  return text
 }
 
 function result(outcome: string, cause: string | undefined, bytesIn: number, bytesOut: number, phases: Phases): string {

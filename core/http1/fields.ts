@@ -10,6 +10,8 @@ import { kinds, TOKEN, VALUE } from './characters.ts'
  */
 export class Fields {
   readonly list: string[]
+  /** Lines, each with its CRLF, that go on the wire after the others as they are. Nobody looks anything up in them. */
+  tail = ''
 
   /**
    * @param list becomes its own

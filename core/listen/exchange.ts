@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Fields } from '../http1/fields.ts'
+import type { Freed } from '../http1/free.ts'
 
 /**
  * One request and its answer on a client's connection, whatever carries it: the seam between the flows and the machinery
@@ -34,6 +35,8 @@ export interface Exchange {
   respond(status: number, reason: string, fields: Fields): void
   /** False when the client is slow: stop until `onWritable`. */
   write(chunk: Uint8Array): boolean
+  /** Whether nobody looks any more at any of what was written. */
+  readonly isFlushed: boolean
   /** The response is complete, or the tunnel is over; trailers go out when the response is chunked. */
   end(trailers?: Fields): void
   /** Ends the connection so that the client cannot take what it got for complete. */
@@ -48,7 +51,8 @@ export interface Exchange {
 
 /** Who answers an exchange. */
 export interface ExchangeOwner {
-  onBody(chunk: Uint8Array): void
+  /** The chunk is the owner's, unless it returns `FREE`. */
+  onBody(chunk: Uint8Array): Freed | void
   onBodyEnd(): void
   onWritable(): void
   /** Everything has been handed to the kernel; the last call, unless `onGone` was. */
@@ -63,4 +67,12 @@ export interface HttpConnection {
   readonly peerPort: number
   readonly localPort: number
   readonly scheme: 'http' | 'https'
+  /** What the gateway last said of a request that came by it: see `setOwnFields`. */
+  own?: OwnLines
+}
+
+/** Lines about the way of a request, and for which authority they hold. */
+export interface OwnLines {
+  readonly authority: string
+  readonly lines: string
 }

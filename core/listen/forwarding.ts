@@ -15,45 +15,63 @@ export interface Hop {
   readonly trusted: boolean
 }
 
+/** What a trusted peer said of the hops before it. */
+export interface EarlierHops {
+  readonly forwardedFor: readonly string[]
+  readonly forwarded: readonly string[]
+  readonly port: string | undefined
+}
+
 /**
- * Says in the request that goes upstream who sent it: sets X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and
- * Forwarded. What an untrusted peer said in them is dropped; the lists of a trusted one are continued, and its
- * X-Forwarded-Port kept. Spellings with underscores are always dropped, since some backends cannot tell them from dashes.
+ * Takes X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded out of a request. Spellings with underscores go
+ * too, since some backends cannot tell them from dashes.
+ *
+ * @returns what there was to be believed; `undefined` when there was none of these fields
  */
-export function addForwarding(fields: Fields, hop: Hop): void {
+export function takeForwarding(fields: Fields, trusted: boolean): EarlierHops | undefined {
   const { list } = fields
-  let forwardedFor = ''
-  let forwarded = ''
-  let port = ''
-  let kept = 0
-  for (let i = 0; i < list.length; i += 2) {
+  let i = 0
+  while (i < list.length && !isForwarding(list[i]!)) i += 2
+  if (i === list.length) return undefined
+  const forwardedFor: string[] = []
+  const forwarded: string[] = []
+  let port: string | undefined
+  let kept = i
+  for (; i < list.length; i += 2) {
     const name = list[i]!
     const value = list[i + 1]!
     if (!isForwarding(name)) {
       list[kept] = name
       list[kept + 1] = value
       kept += 2
-    } else if (hop.trusted && value !== '') {
-      if (name === 'x-forwarded-for') forwardedFor += `${value}, `
-      else if (name === 'forwarded') forwarded += `${value}, `
+    } else if (trusted && value !== '') {
+      if (name === 'x-forwarded-for') forwardedFor.push(value)
+      else if (name === 'forwarded') forwarded.push(value)
       else if (name === 'x-forwarded-port' && /^[1-9]\d{0,4}$/.test(value)) port = value
     }
   }
-  if (kept < list.length) list.length = kept
-  list.push(
-    'x-forwarded-for',
-    forwardedFor + hop.peerIp,
-    'x-forwarded-proto',
-    hop.scheme,
-    'x-forwarded-host',
-    hop.authority,
-    'x-forwarded-port',
-    port || String(hop.localPort),
-    'x-real-ip',
-    hop.clientIp,
-    'forwarded',
-    forwarded + element(hop),
-  )
+  list.length = kept
+  return { forwardedFor, forwarded, port }
+}
+
+/**
+ * Says in the request that goes upstream who sent it, as field lines for the wire: X-Forwarded-For, -Proto, -Host, -Port,
+ * X-Real-IP and Forwarded. The lists of a trusted peer are continued, and its X-Forwarded-Port kept.
+ */
+export function forwardingLines(hop: Hop, earlier: EarlierHops | undefined): string {
+  const { peerIp, clientIp, scheme, authority, localPort } = hop
+  return lines([
+    ['x-forwarded-for', [...(earlier?.forwardedFor ?? []), peerIp].join(', ')],
+    ['x-forwarded-proto', scheme],
+    ['x-forwarded-host', authority],
+    ['x-forwarded-port', earlier?.port ?? String(localPort)],
+    ['x-real-ip', clientIp],
+    ['forwarded', [...(earlier?.forwarded ?? []), element(hop)].join(', ')],
+  ])
+}
+
+function lines(fields: readonly (readonly [string, string])[]): string {
+  return fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
 }
 
 /** RFC 7239 §4, §6: what is not a token is quoted, IPv6 is in brackets as well. */

@@ -1,7 +1,7 @@
 import type { Chain } from '../hooks/chain.ts'
 import type { HttpPlan } from '../snapshot.ts'
 import type { Exchange } from './exchange.ts'
-import { addForwarding, type Hop } from './forwarding.ts'
+import { forwardingLines, type Hop, takeForwarding } from './forwarding.ts'
 import { dropAliases } from './underscores.ts'
 
 /**
@@ -13,17 +13,31 @@ import { dropAliases } from './underscores.ts'
  * @param chain of the policies that had their turn
  */
 export function setOwnFields(
-  { fields, version }: Exchange,
+  exchange: Exchange,
   { config, snapshot }: HttpPlan,
   hop: Hop,
   authority: string,
   id: string,
   chain: Chain,
 ): void {
-  addForwarding(fields, hop)
+  const { fields, version } = exchange
+  const earlier = takeForwarding(fields, hop.trusted)
   fields.put('host', authority)
-  fields.put('x-request-id', id)
-  // A line of its own is the list continued (RFC 9110 §5.2).
-  fields.list.push('via', snapshot.via.entry[version])
+  fields.delete('x-request-id')
+  const way = earlier === undefined ? usualLines(exchange, hop) : forwardingLines(hop, earlier)
+  // A line of its own is the list of Via continued (RFC 9110 §5.2).
+  fields.tail = way + 'x-request-id: ' + id + '\r\nvia: ' + snapshot.via.entry[version] + '\r\n'
   if (config.underscores === 'pass') dropAliases(fields, chain)
+}
+
+/**
+ * Of a peer that says nothing of hops before it, the same for one request after the other: put together anew, these lines
+ * were 4 % of the CPU time of a request.
+ */
+function usualLines({ connection }: Exchange, hop: Hop): string {
+  const { own } = connection
+  if (own?.authority === hop.authority) return own.lines
+  const lines = forwardingLines(hop, undefined)
+  connection.own = { authority: hop.authority, lines }
+  return lines
 }

@@ -20,22 +20,31 @@ export const files: Readonly<Record<string, number>> = { '/100k': 100_000, '/10m
 export interface BenchBackend {
   readonly stable: number
   readonly beta: number
+  /** Another server, of ours: sends back what WebSockets say, and answers other requests as `stable` does. */
+  readonly echo: number
 }
 
 /** Starts nginx, which is faster than any proxy in front of it; without nginx, a server of ours that does no more than it must. */
 export async function startBackend(lab: Lab): Promise<BenchBackend> {
   const stable = await freePort()
   const beta = await freePort()
+  const echo = await freePort()
   const folder = join(lab.folder, 'backend')
   mkdirSync(folder)
   const command = hasCommand('nginx')
     ? nginxCommand(folder, configOf(folder, stable, beta))
     : [process.execPath, join(import.meta.dirname, 'backend-server.ts'), `${stable}`, `${beta}`]
+  const own = [process.execPath, join(import.meta.dirname, 'echo-server.ts'), `${echo}`]
   const running = lab.start('backend', command, lab.pinning?.load)
-  for (const port of [stable, beta]) {
-    if (!(await reachable(port, () => running.hasEnded))) throw new Error(`no backend: ${running.output()}`)
+  const echoing = lab.start('echo', own, lab.pinning?.load)
+  for (const [port, server] of [
+    [stable, running],
+    [beta, running],
+    [echo, echoing],
+  ] as const) {
+    if (!(await reachable(port, () => server.hasEnded))) throw new Error(`no backend: ${server.output()}`)
   }
-  return { stable, beta }
+  return { stable, beta, echo }
 }
 
 function configOf(folder: string, stable: number, beta: number): string {

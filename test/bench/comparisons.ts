@@ -2,7 +2,7 @@ import type { Comparison, Row, Table } from './results.ts'
 
 interface Wanted {
   readonly title: string
-  readonly target: number
+  readonly target?: number
   /** `NaN` when a row that it needs was not measured. */
   value(figure: (scenario: string, subject: string, key: string) => number): number
 }
@@ -21,9 +21,26 @@ const wanted: readonly Wanted[] = [
     value: (figure) => figure('small', 'postern +3 plugins', cpu) / figure('small', 'nginx+lua', cpu),
   },
   {
-    title: '3 plugins − 1 plugin, CPU µs per request for each of the two',
+    title: 'each of 2 more plugins that write a header (5 plugins − 3), CPU µs per request',
     target: 1,
-    value: (figure) => (figure('small', 'postern +3 plugins', cpu) - figure('small', 'postern +1 plugin', cpu)) / 2,
+    value: (figure) => (figure('small', 'postern +5 plugins', cpu) - figure('small', 'postern +3 plugins', cpu)) / 2,
+  },
+  {
+    title: 'rate-limit and header-route together (3 plugins − 1), CPU µs per request',
+    value: (figure) => figure('small', 'postern +3 plugins', cpu) - figure('small', 'postern +1 plugin', cpu),
+  },
+  {
+    title: 'access log, CPU µs per request',
+    value: (figure) => figure('defaults', 'postern', cpu) - figure('defaults', 'postern no-log', cpu),
+  },
+  {
+    title: 'health checks, CPU µs per request',
+    value: (figure) => figure('defaults', 'postern', cpu) - figure('defaults', 'postern no health checks', cpu),
+  },
+  {
+    title: '3 plugins with 2 workers / with 1, requests/s',
+    value: (figure) =>
+      figure('workers', 'postern +3 plugins ×2 workers', 'rate') / figure('workers', 'postern +3 plugins', 'rate'),
   },
   {
     title: '3 plugins / caddy passing through, CPU per request',
@@ -41,6 +58,10 @@ const wanted: readonly Wanted[] = [
     value: (figure) => figure('tcp', 'postern tcp', cpu) / figure('tcp', 'haproxy tcp', cpu),
   },
   {
+    title: 'WebSocket echo / nginx, CPU per message',
+    value: (figure) => figure('websocket', 'postern', cpu) / figure('websocket', 'nginx', cpu),
+  },
+  {
     title: '10 MB bodies / nginx, CPU per GB',
     target: 1,
     value: (figure) => figure('10m', 'postern', cpu) / figure('10m', 'nginx', cpu),
@@ -56,13 +77,18 @@ const wanted: readonly Wanted[] = [
     value: (figure) => figure('reload', 'while reloading', 'p99') / figure('reload', 'before', 'p99'),
   },
   {
+    title: 'p99 while 10,000 routes and 1,000 upstreams change / p99 before',
+    target: 2,
+    value: (figure) => figure('reload', 'while all of it changes', 'p99') / figure('reload', 'before', 'p99'),
+  },
+  {
     title: '10,000 routes / 10, CPU per request',
     target: 1.05,
     value: (figure) => figure('routes', 'postern 10k routes', cpu) / figure('routes', 'postern 10 routes', cpu),
   },
 ]
 
-/** The comparisons that the project has set itself targets for, as far as their rows were measured. */
+/** What the project has set itself targets for, and what else is worth a line, as far as the rows were measured. */
 export function compare(tables: readonly Table[]): Comparison[] {
   const figure = (scenario: string, subject: string, key: string): number =>
     rowAtMost(tables, scenario, subject)?.figures[key] ?? Number.NaN

@@ -12,6 +12,8 @@ export interface Target {
   readonly subject: Subject
   readonly port: number
   readonly process: Running
+  /** Where its configuration is. */
+  readonly folder: string
 }
 
 /** Starts subjects, each in a folder of its own. */
@@ -37,13 +39,15 @@ export class Fleet {
     const folder = join(this.#lab.folder, id)
     mkdirSync(folder)
     const port = await freePort()
-    const command = peer.command(work, { folder, port, connections, ...this.#backend })
+    const { stable, beta, echo } = this.#backend
+    const site = { folder, port, connections, stable: work.webSockets ? echo : stable, beta }
+    const command = peer.command(work, site)
     const { pinning } = this.#lab
     const process = this.#lab.start(id, command, (work.workers ?? 1) > 1 ? pinning?.wide : pinning?.proxy)
     const up = await reachable(port, () => process.hasEnded)
     if (!up) throw new Error(`${name} does not start: ${process.output()}`)
     await verify(subject, port)
-    return { subject, port, process }
+    return { subject, port, process, folder }
   }
 
   async stop(target: Target): Promise<void> {

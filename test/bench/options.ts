@@ -47,7 +47,7 @@ export function parseOptions(args: readonly string[]): BenchOptions & { readonly
   const rounds = Math.ceil(positive('--rounds', values.rounds, quick ? 1 : 5))
   return {
     help,
-    effort: { quick, seconds, rounds, warmUpSeconds: Math.min(seconds, 2) },
+    effort: { quick, seconds, rounds, warmUpSeconds: Math.min(seconds * 3, 5) },
     only: values.only?.split(','),
     subjects: values.subjects?.split(','),
     json,

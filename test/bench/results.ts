@@ -49,12 +49,12 @@ export interface Row {
   readonly errors: number
 }
 
-/** A figure of one row over that of another, beside what the project aims at. */
+/** What figures of several rows make together, beside what the project aims at. */
 export interface Comparison {
   readonly title: string
   readonly value: number
-  /** `value` is to be no more than this. */
-  readonly target: number
+  /** `value` is to be no more than this; `undefined`: the project has set itself no target. */
+  readonly target: number | undefined
 }
 
 /** Rows with their ratios: to the first row named `nginx…`, by the figure `lead`. */

@@ -1,5 +1,6 @@
 import { request } from 'node:http'
 import { smallBody } from './backend.ts'
+import { echoLoop } from './load/echo-loop.ts'
 import { requestHeaders } from './peers/peer.ts'
 import type { Subject } from './subject.ts'
 
@@ -7,15 +8,21 @@ import type { Subject } from './subject.ts'
 export async function verify({ name, work }: Subject, port: number): Promise<void> {
   const path = work.routes === undefined ? '/' : '/r/0'
   const answer = await get(port, path, requestHeaders)
-  const upstream = work.plugins === 3 ? 'beta' : 'stable'
+  const upstream = work.plugins >= 3 ? 'beta' : 'stable'
   const problems = [
     answer.status !== 200 && `status ${answer.status}`,
     answer.body !== smallBody && `body ${answer.body.slice(0, 80)}`,
     answer.headers['x-backend'] !== upstream && `backend ${answer.headers['x-backend']}, not ${upstream}`,
-    work.plugins === 3 && !/;r=\d+;t=\d+$/.test(`${answer.headers.ratelimit}`) && `budget ${answer.headers.ratelimit}`,
+    work.plugins >= 3 && !/;r=\d+;t=\d+$/.test(`${answer.headers.ratelimit}`) && `budget ${answer.headers.ratelimit}`,
     work.plugins > 0 && (await get(port, path, {})).status !== 401 && 'served without a key',
-  ].filter((problem) => problem !== false)
+    work.webSockets && (await echo(port)) === 0 && 'no echo',
+  ].filter((problem) => problem !== false && problem !== undefined)
   if (problems.length > 0) throw new Error(`${name} does something else: ${problems.join(', ')}`)
+}
+
+/** How many messages came back in a moment, of a WebSocket. */
+async function echo(port: number): Promise<number> {
+  return (await echoLoop({ port, path: '/', headers: requestHeaders, connections: 1, seconds: 0.2 })).requests
 }
 
 interface Answer {

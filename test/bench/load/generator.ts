@@ -1,5 +1,6 @@
 // A load generator as a process of its own: node generator.ts <mode> <load as JSON>; prints one line of JSON.
 import { closedLoop } from './closed-loop.ts'
+import { echoLoop } from './echo-loop.ts'
 import { openIdle } from './idle.ts'
 import type { Load } from './load.ts'
 import { openLoop } from './open-loop.ts'
@@ -14,6 +15,7 @@ process.stdin.resume().on('end', () => process.exit(0))
 if (mode === 'idle') {
   print(await openIdle(load))
 } else {
-  print(await (mode === 'open' ? openLoop(load) : closedLoop(load)))
+  const generate = mode === 'open' ? openLoop : mode === 'echo' ? echoLoop : closedLoop
+  print(await generate(load))
   process.exit(0)
 }

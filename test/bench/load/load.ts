@@ -10,6 +10,8 @@ export interface Load {
   readonly paths?: number
   /** A new connection for each request. */
   readonly close?: boolean
+  /** Messages of WebSockets instead of requests. */
+  readonly echo?: boolean
 }
 
 /** What came of it. Latencies in µs. */

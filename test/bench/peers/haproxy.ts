@@ -15,6 +15,9 @@ export const haproxy: Peer = {
   nbthread 1
   maxconn ${connections + 50}
   no strict-limits
+  # By default it keeps no idle connections to servers when clients use a quarter of so few descriptors.
+  tune.pool-low-fd-ratio 90
+  tune.pool-high-fd-ratio 95
   ${accessLog === false ? '' : 'log stdout format raw local0'}
 defaults
   mode ${layer}
@@ -23,6 +26,7 @@ defaults
   timeout connect 5s
   timeout client 60s
   timeout server 60s
+  timeout tunnel 60s
 frontend in
   bind 127.0.0.1:${port} backlog 4096
   default_backend stable

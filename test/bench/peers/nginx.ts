@@ -7,6 +7,9 @@ import type { Peer, Site, Work } from './peer.ts'
 /** Where Debian and its relatives keep what nginx loads at run time. */
 const modules = '/usr/lib/nginx/modules'
 
+/** nginx passes an upgrade on when it is told to. */
+const upgrade = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
+
 export const nginx: Peer = {
   name: 'nginx',
   missing: () => (hasCommand('nginx') ? undefined : 'nginx'),
@@ -62,7 +65,8 @@ stream { server { listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${stable}; } }`
   const withLua = work.plugins > 0
   const load = withLua ? lua.modules.map((name) => `load_module ${modules}/${name};`).join('\n') : ''
   const proxy = `proxy_pass http://${withLua ? '$upstream' : 'stable'};
-      proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
+      proxy_http_version 1.1; proxy_set_header Host $http_host;
+      ${work.webSockets ? upgrade : 'proxy_set_header Connection "";'}
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`
   const exact = Array.from({ length: work.routes ?? 0 }, (_, i) => `    location = /r/${i} { ${proxy} }\n`).join('')
   return `${load}${nginxMain(folder, connections)}

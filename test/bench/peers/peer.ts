@@ -4,15 +4,19 @@ export interface Work {
   /**
    * What it does besides forwarding: 1: looks up the key in `x-api-key`, removes it and names its owner in `x-consumer`.
    * 3: also counts the requests of that owner and tells the count in two fields of the response; and sends requests with
-   * `x-beta: 1` to the other port of the backend.
+   * `x-beta: 1` to the other port of the backend. 5: also writes two more fields of the request.
    */
-  readonly plugins: 0 | 1 | 3
+  readonly plugins: 0 | 1 | 3 | 5
   /** Exact paths `/r/0`, `/r/1` …, each a route. Default: one route for everything. */
   readonly routes?: number
   /** So many upstreams share the routes, all of them the same backend. Default: 1. */
   readonly upstreams?: number
   /** Default: as the program is shipped. */
   readonly accessLog?: false
+  /** Default: as the program is shipped. */
+  readonly healthChecks?: false
+  /** Also passes WebSockets on, to a backend that echoes. */
+  readonly webSockets?: true
   /** Worker processes. Default: 1. */
   readonly workers?: number
 }

@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { version } from '../../../core/cli/version.ts'
 import { keys, type Peer, type Site, type Work } from './peer.ts'
 
+/** Plugins of the bench itself. */
+const ownPlugins = join(import.meta.dirname, '../plugins')
 const main = join(import.meta.dirname, '../../../core/main.ts')
 
 /** This gateway, as `postern run` runs it: supervisor, workers, watchdog, health checks, access log. */
@@ -12,6 +14,7 @@ export const postern: Peer = {
   version,
   command(work, site) {
     const config = join(site.folder, 'gateway.json')
+    if (work.plugins === 5) cpSync(ownPlugins, join(site.folder, 'plugins'), { recursive: true })
     writeFileSync(config, JSON.stringify(configOf(work, site), undefined, 2))
     const { execPath } = process
     return [execPath, '--no-node-snapshot', main, 'run', '-c', config, '--workers', `${work.workers ?? 1}`]
@@ -22,14 +25,20 @@ const policies = {
   keys: { plugin: 'key-auth', options: { keys } },
   budget: { plugin: 'rate-limit', options: { points: 1_000_000_000, duration: '1h', key: 'consumer' } },
   beta: { plugin: 'header-route', options: { rules: [{ header: 'x-beta', equals: '1', upstream: 'beta' }] } },
+  firstMark: { plugin: 'mark', options: { header: 'x-first-mark' } },
+  secondMark: { plugin: 'mark', options: { header: 'x-second-mark' } },
 }
 
+/** What belongs to this repository and what does not would not share an isolate by itself. */
+const oneGroup = Object.fromEntries(Object.values(policies).map(({ plugin }) => [plugin, { group: 'bench' }]))
+
 function configOf(work: Work, site: Site): unknown {
-  const { layer, plugins, routes, upstreams = 1, accessLog = true } = work
+  const { layer, plugins, routes, upstreams = 1, accessLog = true, healthChecks = true } = work
   const protocol = { protocol: layer }
   const names = Object.keys(policies).slice(0, plugins)
   const route = { listener: 'in', upstream: 'stable', policies: names }
-  const stable = { ...protocol, backends: [{ address: `127.0.0.1:${site.stable}` }] }
+  const health = healthChecks ? {} : { health: false }
+  const stable = { ...protocol, ...health, backends: [{ address: `127.0.0.1:${site.stable}` }] }
   const upstreamOf = (index: number): string => (upstreams === 1 ? 'stable' : `u${index % upstreams}`)
   const exact = list(routes ?? 0, (i) => [`r${i}`, { ...route, match: { path: `/r/${i}` }, upstream: upstreamOf(i) }])
   return {
@@ -38,9 +47,10 @@ function configOf(work: Work, site: Site): unknown {
     upstreams: {
       ...list(upstreams, (i) => [upstreamOf(i), stable]),
       // One that nothing leads to is refused.
-      ...(plugins === 3 ? { beta: { backends: [{ address: `127.0.0.1:${site.beta}` }] } } : {}),
+      ...(plugins >= 3 ? { beta: { backends: [{ address: `127.0.0.1:${site.beta}` }] } } : {}),
     },
     policies: Object.fromEntries(Object.entries(policies).slice(0, plugins)),
+    ...(plugins === 5 ? { plugins: oneGroup } : {}),
     ...(accessLog ? {} : { log: { access: false } }),
   }
 }

@@ -1,16 +1,16 @@
 import type { Results } from '../results.ts'
-import { cellsOf } from './cells.ts'
-import { about } from './text.ts'
+import { overviewOf } from './overview.ts'
 
 const begin = '<!-- bench -->'
 const end = '<!-- /bench -->'
 
-/** The same for a document. */
+/** The overview for a document, with where it comes from. */
 export function toMarkdown(results: Results): string {
-  const tables = results.tables.map((table) => `**${table.title}**\n\n${grid(cellsOf(table))}`)
-  const targets = results.comparisons.map(({ title, value, target }) => [title, value.toFixed(2), `≤ ${target}`])
-  const parts = targets.length === 0 ? [] : [`**Targets**\n\n${grid([['', 'now', 'target'], ...targets])}`]
-  return [...tables, ...parts, about(results).join('; ').replaceAll('; missing', '. Missing')].join('\n\n')
+  const { date, command, machine, versions, missing } = results
+  const names = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
+  const where = `${date.slice(0, 10)}, \`${command}\`, ${machine.cpu}, ${machine.cores} cores, ${machine.kernel}`
+  const without = missing.length === 0 ? '' : ` Not measured: ${missing.join(', ')}.`
+  return `${grid(overviewOf(results))}\n\n${where}; ${names.join(', ')}.${without}`
 }
 
 /** @throws {Error} when the document has no place for it. */

@@ -27,7 +27,10 @@ const results: Results = {
       rows: [row('nginx', 16, 1), row('postern', 24.04, 1.5025), row('lost & found', Number.NaN, undefined, 3)],
     },
   ],
-  comparisons: [{ title: 'pass-through / nginx', value: 1.5025, target: 1.5 }],
+  comparisons: [
+    { title: 'pass-through / nginx', value: 1.5025, target: 1.5 },
+    { title: 'access log', value: 2.5, target: undefined },
+  ],
 }
 
 test('text: columns stand below each other, and errors show', () => {
@@ -40,6 +43,7 @@ lost & found           —        —       —       3
 targets
                        now  target
 pass-through / nginx  1.50   ≤ 1.5  not yet
+access log            2.50
 
 2026-01-02, \`npm run bench\`
 Some <CPU>, 2 cores, 4 GB, Linux 6.1; load before the run 0.10
@@ -60,10 +64,29 @@ test('chart: a bar for each row that has a figure, text escaped', () => {
 describe('markdown', () => {
   test('replaces what stands between the markers, and nothing else', () => {
     const once = insertBetweenMarkers('# A\n<!-- bench -->\nold\n<!-- /bench -->\nend\n', toMarkdown(results))
-    expect(once).toMatch(/^# A\n<!-- bench -->\n\n\*\*small, 64 connections\*\*\n\n\| {2}\| CPU µs\/req \|/)
+    expect(once).toMatch(/^# A\n<!-- bench -->\n\n\| {2}\| nginx \| \*\*Postern\*\* \|/)
     expect(once).toMatch(/\n\n<!-- \/bench -->\nend\n$/)
     expect(once).not.toContain('old')
     expect(insertBetweenMarkers(once, toMarkdown(results))).toBe(once)
+  })
+
+  test('a line for each main scenario, at its highest concurrency; programs that were not measured have no column', () => {
+    const [small] = results.tables
+    const few = { ...small!, title: 'small, 1 connection', connections: 1 }
+    const relay = {
+      ...small!,
+      scenario: 'tcp',
+      title: 'relay',
+      rows: [row('haproxy tcp', 12, undefined), row('postern tcp', 13.04, undefined)],
+    }
+    const routes = { ...small!, scenario: 'routes' }
+    expect(toMarkdown({ ...results, tables: [few, small!, routes, relay] })).toBe(`\
+|  | nginx | HAProxy | **Postern** |
+| --- | ---: | ---: | ---: |
+| small, 64 connections: CPU µs/req | 16.0 |  | 1.50× |
+| relay: CPU µs/req |  | 12.0 | 13.0 |
+
+2026-01-02, \`npm run bench\`, Some <CPU>, 2 cores, Linux 6.1; node 26.0.0. Not measured: caddy (needs caddy).`)
   })
 
   test('a document without markers is left alone', () => {

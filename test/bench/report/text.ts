@@ -9,8 +9,7 @@ export function toText(results: Results): string {
     const lines = comparisons.map(({ title, value, target }) => [
       title,
       value.toFixed(2),
-      `≤ ${target}`,
-      mark(value, target),
+      ...(target === undefined ? ['', ''] : [`≤ ${target}`, value <= target ? 'reached' : 'not yet']),
     ])
     parts.push(`targets\n${aligned([['', 'now', 'target', ''], ...lines])}`)
   }
@@ -28,10 +27,6 @@ export function about({ date, command, machine, versions, missing, notes }: Resu
     ...notes,
     ...(missing.length === 0 ? [] : [`missing: ${missing.join(', ')}`]),
   ]
-}
-
-function mark(value: number, target: number): string {
-  return value <= target ? 'reached' : 'not yet'
 }
 
 function aligned(rows: readonly (readonly string[])[]): string {

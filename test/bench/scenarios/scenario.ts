@@ -9,6 +9,7 @@ export interface Effort {
   /** Of one measurement. */
   readonly seconds: number
   readonly rounds: number
+  /** The longest that a subject is given work before it is measured. */
   readonly warmUpSeconds: number
 }
 

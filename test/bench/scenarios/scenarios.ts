@@ -5,42 +5,76 @@ import { reload } from './reload.ts'
 import type { Scenario } from './scenario.ts'
 import { throughput } from './throughput.ts'
 
-/** All of them, in the order in which they run. */
+const workers = throughput({
+  name: 'workers',
+  title: 'small JSON, 1 worker and 2',
+  subjects: [s.postern, s.posternWide, s.posternOne, s.posternOneWide, s.posternThree, s.posternThreeWide],
+  concurrency: [64],
+})
+
+const defaults = throughput({
+  name: 'defaults',
+  title: 'small JSON, what the defaults cost',
+  subjects: [s.nginx, s.nginxSilent, s.postern, s.posternSilent, s.posternUnprobed],
+  concurrency: [64],
+})
+
+const medium = throughput({
+  name: '100k',
+  title: '100 KB bodies',
+  subjects: [s.nginx, s.haproxy, s.caddy, s.postern],
+  concurrency: [8],
+  load: { path: '/100k' },
+})
+
+const connect = throughput({
+  name: 'connect',
+  title: 'new connection per request',
+  subjects: [s.nginx, s.haproxy, s.caddy, s.postern],
+  concurrency: [64],
+  load: { close: true },
+})
+
+const routes = throughput({
+  name: 'routes',
+  title: 'many routes',
+  subjects: [s.nginxRoutes, s.nginxManyRoutes, s.posternRoutes, s.posternManyRoutes],
+  concurrency: [64],
+})
+
+/** All of them, in the order in which they run; `quick`: those that a glance has the time for, with fewer subjects. */
 export function scenariosOf(quick: boolean): Scenario[] {
-  const http = quick ? [s.nginx, s.haproxy, s.postern] : [s.nginx, s.haproxy, s.caddy, s.postern]
-  const silent = quick ? [] : [s.nginxSilent, s.posternSilent]
-  const three = [s.posternThree, s.posternThreeWide]
   return [
     throughput({
       name: 'small',
       title: 'small JSON (127 bytes)',
       subjects: [
         ...[s.nginx, s.nginxLua, s.haproxy, s.caddy, s.fastify],
-        ...[s.postern, s.posternOne, s.posternThree, ...silent],
+        ...[s.postern, s.posternOne, s.posternThree, ...(quick ? [] : [s.posternFive])],
       ],
-      concurrency: quick ? [1, 64] : [1, 8, 64],
+      concurrency: quick ? [64] : [1, 8, 64],
     }),
-    throughput({
-      name: 'workers',
-      title: 'small JSON, 2 workers',
-      subjects: quick ? three : [s.posternOne, s.posternOneWide, ...three],
-      concurrency: [64],
-    }),
-    throughput({ name: '100k', title: '100 KB bodies', subjects: http, concurrency: [8], load: { path: '/100k' } }),
+    ...(quick ? [] : [workers, defaults, medium]),
     throughput({
       name: '10m',
       title: '10 MB bodies',
-      subjects: http,
+      subjects: quick ? [s.nginx, s.postern] : [s.nginx, s.haproxy, s.caddy, s.postern],
       concurrency: [4],
       load: { path: '/10m' },
       per: 'gigabyte',
     }),
+    ...(quick ? [] : [connect]),
     throughput({
-      name: 'connect',
-      title: 'new connection per request',
-      subjects: http,
-      concurrency: [64],
-      load: { close: true },
+      name: 'websocket',
+      title: 'WebSocket echo (53 bytes)',
+      subjects: [
+        s.nginxSockets,
+        ...(quick ? [] : [s.haproxySockets, s.caddySockets, s.fastifySockets]),
+        s.posternSockets,
+      ],
+      concurrency: quick ? [64] : [1, 64],
+      load: { echo: true },
+      per: 'message',
     }),
     throughput({
       name: 'tcp',
@@ -48,12 +82,7 @@ export function scenariosOf(quick: boolean): Scenario[] {
       subjects: [s.nginxTcp, s.haproxyTcp, s.posternTcp],
       concurrency: [64],
     }),
-    throughput({
-      name: 'routes',
-      title: 'many routes',
-      subjects: [s.nginxRoutes, s.nginxManyRoutes, s.posternRoutes, s.posternManyRoutes],
-      concurrency: [64],
-    }),
+    ...(quick ? [] : [routes]),
     latency,
     ...(quick ? [] : [reload]),
     idle,

@@ -4,14 +4,17 @@ import type { Load, LoadResult } from '../load/load.ts'
 import { requestHeaders } from '../peers/peer.ts'
 import { type Column, type Row, type Table, withRatios } from '../results.ts'
 import { median, minimum } from '../statistics.ts'
+import { warmUp } from '../warm-up.ts'
 import type { Bench, Scenario } from './scenario.ts'
+
+type Unit = 'request' | 'message' | 'gigabyte'
 
 interface Throughput extends Pick<Scenario, 'name' | 'title' | 'subjects'> {
   /** One table for each. */
   readonly concurrency: readonly number[]
   readonly load?: Partial<Load>
   /** What the CPU time is divided by. Default: `request`. */
-  readonly per?: 'request' | 'gigabyte'
+  readonly per?: Unit
 }
 
 interface Measurement extends LoadResult {
@@ -33,8 +36,7 @@ export function throughput(scenario: Throughput): Scenario {
         for (const subject of subjects) {
           const target = await bench.fleet.start(subject, Math.max(...concurrency))
           targets.push(target)
-          // Every program compiles, allocates and fills its pools when it first has work to do.
-          await saturate(bench.lab, loadOf(scenario, target, Math.max(...concurrency), bench.effort.warmUpSeconds))
+          await warmUp(bench, target, loadOf(scenario, target, Math.max(...concurrency)))
         }
         const tables: Table[] = []
         for (const connections of concurrency) tables.push(await table(scenario, bench, targets, connections))
@@ -52,7 +54,12 @@ async function table(scenario: Throughput, bench: Bench, targets: Target[], conn
   for (let round = 0; round < bench.effort.rounds; round++) {
     for (const [target, all] of measured) {
       bench.say(`${scenario.name}, ${connections} at once, round ${round + 1}: ${target.subject.name}`)
-      all.push(await measure(bench, target, loadOf(scenario, target, connections, bench.effort.seconds)))
+      all.push(
+        await measure(bench, target, {
+          ...loadOf(scenario, target, connections),
+          seconds: bench.effort.seconds,
+        }),
+      )
     }
   }
   const { per = 'request' } = scenario
@@ -76,15 +83,15 @@ async function measure({ lab }: Bench, { process }: Target, load: Load): Promise
   return { ...result, cpu, memory }
 }
 
-function loadOf({ load }: Throughput, { port, subject }: Target, connections: number, seconds: number): Load {
+function loadOf({ load }: Throughput, { port, subject }: Target, connections: number): Omit<Load, 'seconds'> {
   const { routes } = subject.work
   const path = routes === undefined ? { path: '/' } : { path: '/r/', paths: routes }
-  return { ...path, headers: requestHeaders, ...load, port, connections, seconds }
+  return { ...path, headers: requestHeaders, ...load, port, connections }
 }
 
-function rowOf(subject: string, all: readonly Measurement[], per: 'request' | 'gigabyte'): Omit<Row, 'ratio'> {
+function rowOf(subject: string, all: readonly Measurement[], per: Unit): Omit<Row, 'ratio'> {
   const costs = all.map(({ cpu, requests, bytes }) =>
-    per === 'request' ? (cpu * 1e6) / requests : cpu / (bytes / 1e9),
+    per === 'gigabyte' ? cpu / (bytes / 1e9) : (cpu * 1e6) / requests,
   )
   return {
     subject,
@@ -102,13 +109,16 @@ function rowOf(subject: string, all: readonly Measurement[], per: 'request' | 'g
   }
 }
 
-function columnsOf(per: 'request' | 'gigabyte'): Column[] {
-  const digits = per === 'request' ? 1 : 2
-  const unit = per === 'request' ? 'CPU µs/req' : 'CPU s/GB'
+const units = { request: 'CPU µs/req', message: 'CPU µs/msg', gigabyte: 'CPU s/GB' } as const
+
+function columnsOf(per: Unit): Column[] {
+  const digits = per === 'gigabyte' ? 2 : 1
   return [
-    { key: 'cpu', title: unit, digits },
+    { key: 'cpu', title: units[per], digits },
     { key: 'cpuMedian', title: 'median', digits },
-    per === 'request' ? { key: 'rate', title: 'req/s', digits: 0 } : { key: 'bandwidth', title: 'MB/s', digits: 0 },
+    per === 'gigabyte'
+      ? { key: 'bandwidth', title: 'MB/s', digits: 0 }
+      : { key: 'rate', title: per === 'message' ? 'msg/s' : 'req/s', digits: 0 },
     { key: 'p50', title: 'p50 µs', digits: 0 },
     { key: 'p99', title: 'p99 µs', digits: 0 },
     { key: 'busy', title: 'core %', digits: 0 },

@@ -339,7 +339,7 @@ export const fields: readonly Duty[] = [
           ],
           ...['X-Forwarded-Host: evil.org', 'X-Forwarded-Port: 1', 'Forwarded: for=6.6.6.6', 'X-Request-Id: 1'],
         ),
-        seen: [head('GET / HTTP/1.1', 'host: a', 'x-request-id: {id}', ...forwarding('a'), 'via: 1.1 {gateway}')],
+        seen: [head('GET / HTTP/1.1', 'host: a', ...forwarding('a'), 'x-request-id: {id}', 'via: 1.1 {gateway}')],
         got: emptied,
       },
       {
