@@ -43,6 +43,12 @@ export class BodyChanges {
     }
   }
 
+  /** What the policies were asked last is not answered any more, so that nothing may wait for it. */
+  drop(): void {
+    this.#busy = false
+    this.#waiting.length = 0
+  }
+
   /** A policy puts other bytes in the chunk's place. */
   replace(bytes: Uint8Array): void {
     if (this.chunk !== undefined) this.chunk = { bytes, last: this.chunk.last }

@@ -1,4 +1,5 @@
 import type { Fields } from '../http1/fields.ts'
+import { FREE, type Freed } from '../http1/free.ts'
 
 /** Where a body comes from. */
 export interface BodySource {
@@ -10,6 +11,8 @@ export interface BodySource {
 export interface BodySink {
   /** False when it is slow: stop until `BodyPath.onWritable`. */
   write(chunk: Uint8Array): boolean
+  /** Whether nobody looks any more at any of what was written. */
+  readonly isFlushed: boolean
   end(trailers: Fields | undefined): void
 }
 
@@ -43,18 +46,19 @@ export class BodyPath {
     this.#source = source
   }
 
-  /** A chunk has come. */
-  take(chunk: Uint8Array): void {
-    if (this.#over || this.#replaced) return
+  /** A chunk has come. It stays here, or on its way, unless this says that it is free. */
+  take(chunk: Uint8Array): Freed | undefined {
+    if (this.#over || this.#replaced) return FREE
     if (this.#sink !== undefined && this.#change === undefined && this.#chunks.length === 0) {
       if (!this.#sink.write(chunk)) this.#source.pause()
-      return
+      return this.#sink.isFlushed ? FREE : undefined
     }
     this.#chunks.push(chunk)
     this.#size += chunk.length
     this.#settleHold()
     if (this.#sink !== undefined) this.#move()
     else if (this.#waiting === undefined) this.#source.pause()
+    return undefined
   }
 
   /** The source has come to its end; the trailers share the fate of the body. */

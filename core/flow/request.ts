@@ -6,6 +6,7 @@ import type { BodyNeed } from '../hooks/fields.ts'
 import type { HookName } from '../hooks/points.ts'
 import type { Policy } from '../hooks/policy.ts'
 import type { Fields } from '../http1/fields.ts'
+import type { Freed } from '../http1/free.ts'
 import { removeHopByHop } from '../http1/hop-by-hop.ts'
 import type { Exchange, ExchangeOwner } from '../listen/exchange.ts'
 import { countHop } from '../listen/max-forwards.ts'
@@ -162,9 +163,10 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     this.body.flow(forwarding, this.#changes.of('onRequestBody', this.chain))
   }
 
-  onBody(chunk: Uint8Array): void {
-    this.body.take(chunk)
+  onBody(chunk: Uint8Array): Freed | undefined {
+    const fate = this.body.take(chunk)
     this.#await()
+    return fate
   }
 
   onBodyEnd(): void {
@@ -265,7 +267,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     this.#awaitBody()
     const isHead = this.exchange.method === 'HEAD'
     body.flow(
-      isHead ? { write: () => true, end: () => this.exchange.end() } : this.exchange,
+      isHead ? { write: () => true, isFlushed: true, end: () => this.exchange.end() } : this.exchange,
       isHead ? undefined : this.#changes.of('onResponseBody', this.chain),
     )
   }
@@ -274,9 +276,9 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     this.#deadline.set(this.idle, 'SI', 'the response stood still')
   }
 
-  onData(chunk: Uint8Array): void {
+  onData(chunk: Uint8Array): Freed | undefined {
     this.#awaitBody()
-    this.response?.body.take(chunk)
+    return this.response?.body.take(chunk)
   }
 
   onWritable(): void {
@@ -366,6 +368,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   #dropHook(): void {
     if (this.pending !== undefined) this.sandbox.cancel(this.pending)
     this.pending = undefined
+    this.#changes.drop()
   }
 
   #dropUpstream(): void {

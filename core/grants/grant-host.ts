@@ -48,6 +48,11 @@ export interface GrantHost {
    * @throws {GrantError} when the arguments make no sense or the work could not be done; or rejects with one.
    */
   perform(call: GrantCall): readonly string[] | Promise<readonly string[]>
+  /**
+   * Operations that take microseconds, most of which are answered at once: they may be performed while a plugin's code has
+   * the thread. Default: none.
+   */
+  readonly immediate?: ReadonlySet<string>
 }
 
 /** What the host does for plugins. */
@@ -66,6 +71,18 @@ export interface GrantHostOptions {
 }
 
 const largestArgument = 64 * 1024
+
+const immediate: ReadonlySet<string> = new Set([
+  'counter.take',
+  'digest.sha256',
+  'digest.hmac',
+  'digest.verify',
+  'digest.random',
+  'kv.get',
+  'kv.set',
+  'kv.delete',
+  'kv.increment',
+])
 
 /** Made once per process, so that counters, keys and what plugins keep outlive a reload of the configuration. */
 export function createGrantHost(options: GrantHostOptions = {}): GrantService {
@@ -100,6 +117,7 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
         return fail(error)
       }
     },
+    immediate,
     metrics: () => registry.families(),
   }
 }

@@ -6,8 +6,6 @@ import type { ReceiveBuffer } from './receive-buffer.ts'
 
 /** Reads the bodies of one connection, one after the other, each by its framing. Used again, never made per message. */
 export class BodyReader {
-  /** What the last `read` found, its receiver's to keep; `undefined` when it found no data. */
-  piece: Buffer | undefined
   /** Whether the body is complete; true when there is none. */
   done = true
   problem: Malformed | undefined
@@ -21,7 +19,6 @@ export class BodyReader {
     this.#framing = framing
     this.#left = framing
     this.done = framing === 0
-    this.piece = undefined
     this.problem = undefined
     this.trailers = undefined
     if (framing !== CHUNKED) return
@@ -35,16 +32,14 @@ export class BodyReader {
     return this.#framing > 0 ? this.#left : undefined
   }
 
-  /** Consumes at most one piece of data and what frames it. */
-  read(input: ReceiveBuffer): void {
-    if (this.#framing === CHUNKED) this.#readChunked(this.#chunked!, input)
-    else if (this.#framing === UNTIL_CLOSE) this.piece = input.take(input.length)
-    else {
-      const size = Math.min(this.#left, input.length)
-      this.#left -= size
-      this.done = this.#left === 0
-      this.piece = input.take(size)
-    }
+  /** Consumes at most one piece of data, which it returns, and what frames it. */
+  read(input: ReceiveBuffer): Buffer | undefined {
+    if (this.#framing === CHUNKED) return this.#readChunked(this.#chunked!, input)
+    if (this.#framing === UNTIL_CLOSE) return input.take(input.length)
+    const size = Math.min(this.#left, input.length)
+    this.#left -= size
+    this.done = this.#left === 0
+    return input.take(size)
   }
 
   /** The other side has ended the connection. True when that ends the body as it should. */
@@ -53,11 +48,11 @@ export class BodyReader {
     return this.done
   }
 
-  #readChunked(chunked: ChunkedReader, input: ReceiveBuffer): void {
-    chunked.read(input)
-    this.piece = chunked.piece
+  #readChunked(chunked: ChunkedReader, input: ReceiveBuffer): Buffer | undefined {
+    const piece = chunked.read(input)
     this.problem = chunked.problem
     this.done = chunked.done
     this.trailers = chunked.trailers
+    return piece
   }
 }

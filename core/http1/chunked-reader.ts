@@ -36,7 +36,6 @@ const extensionForm =
  * checked and dropped; trailers are kept apart.
  */
 export class ChunkedReader {
-  piece: Buffer | undefined
   trailers: Fields | undefined
   problem: Malformed | undefined
   #state = DONE
@@ -56,10 +55,9 @@ export class ChunkedReader {
     return this.#state === DONE
   }
 
-  /** Reads up to and including the next piece of data, or all there is; sets `piece`, `trailers`, `problem`. */
-  read(input: ReceiveBuffer): void {
+  /** Reads up to and including the next piece of data, which it returns, or all there is; sets `trailers`, `problem`. */
+  read(input: ReceiveBuffer): Buffer | undefined {
     const { bytes } = input
-    this.piece = undefined
     while (input.at < bytes.length && this.problem === undefined) {
       switch (this.#state) {
         case SIZE:
@@ -73,8 +71,7 @@ export class ChunkedReader {
           this.#state = this.#size === 0 ? TRAILERS : DATA
           break
         case DATA:
-          this.#readData(input)
-          return
+          return this.#readData(input)
         case DATA_CR:
           if (bytes[input.at++] !== 0x0d) this.problem = badEnd
           this.#state = DATA_LF
@@ -87,9 +84,10 @@ export class ChunkedReader {
           this.#readTrailers(input)
           break
         default:
-          return
+          return undefined
       }
     }
+    return undefined
   }
 
   #expectSize(): void {
@@ -127,11 +125,11 @@ export class ChunkedReader {
     this.#state = SIZE_LF
   }
 
-  #readData(input: ReceiveBuffer): void {
+  #readData(input: ReceiveBuffer): Buffer {
     const count = Math.min(input.length, this.#size)
-    this.piece = input.take(count)
     this.#size -= count
     if (this.#size === 0) this.#state = DATA_CR
+    return input.take(count)
   }
 
   /** Ends with an empty line, which is all there is when there are no trailers. */

@@ -9,6 +9,7 @@ import type { ConnectionPool } from './connection-pool.ts'
 import { encodeRequestHead } from './encode-head.ts'
 import type { Fields } from './fields.ts'
 import { CHUNKED, parseLength, UNTIL_CLOSE } from './framing.ts'
+import { FREE } from './free.ts'
 import { Malformed } from './malformed.ts'
 import { MessageWriter } from './message-writer.ts'
 import type { ResponseHead } from './parse-head.ts'
@@ -94,6 +95,10 @@ export class ClientConnection implements ByteTaker {
     return this.#writer.write(chunk)
   }
 
+  get isFlushed(): boolean {
+    return this.#writer.isFlushed
+  }
+
   end(trailers: Fields | undefined): void {
     if (this.#writer.end(trailers)) return
     // Only a fault of ours gets here: a client whose body ends early is told by the listener's side.
@@ -120,13 +125,15 @@ export class ClientConnection implements ByteTaker {
 
   // ── the response ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  onBytes(chunk: Buffer, borrowed: boolean): void {
+  onBytes(chunk: Buffer, borrowed: boolean): boolean {
     const { input } = this.#reader
     // Bytes that nobody asked for: they must not be the answer to the next request.
-    if (this.exchange === undefined) return this.destroy()
-    input.push(chunk, borrowed)
-    this.pump()
-    input.settle()
+    if (this.exchange === undefined) this.destroy()
+    else {
+      input.push(chunk, borrowed)
+      this.pump()
+    }
+    return input.settle()
   }
 
   /** Does what can be done with what has arrived; nothing while the owner pauses, not even failing. Steps never nest. */
@@ -158,9 +165,9 @@ export class ClientConnection implements ByteTaker {
     if (!this.#headSeen) return this.#takeHead(exchange)
     if (body.done) return this.#complete(exchange)
     if (input.length === 0) return this.#ended && this.#takeEnd()
-    body.read(input)
+    const piece = body.read(input)
     if (body.problem !== undefined) return this.#malformed(body.problem)
-    if (body.piece !== undefined) exchange.owner.onData(body.piece)
+    if (piece !== undefined && exchange.owner.onData(piece) === FREE) input.giveBack()
     return true
   }
 

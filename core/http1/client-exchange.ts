@@ -66,6 +66,10 @@ export class ClientExchange implements Forwarding, Deferred {
     return this.connection?.write(chunk) ?? false
   }
 
+  get isFlushed(): boolean {
+    return this.connection?.isFlushed ?? false
+  }
+
   /** The request's body is complete; trailers go out when it is chunked. */
   end(trailers?: Fields): void {
     if (this.over || this.sent || this.connection === undefined) return

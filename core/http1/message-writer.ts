@@ -60,7 +60,13 @@ export class MessageWriter implements Deferred {
     if (framing === CHUNKED) this.#pending += '\r\n'
     if (this.#pending.length > together) this.flush()
     else if (this.#pending !== '') this.#schedule()
-    return !this.#socket.writableNeedDrain
+    // `writableNeedDrain` is true also of what the system took at once, when it was much.
+    return this.#socket.writableLength < this.#socket.writableHighWaterMark
+  }
+
+  /** Whether nobody looks any more at any of what was written: it has been copied, or is with the kernel. */
+  get isFlushed(): boolean {
+    return this.#socket.writableLength === 0
   }
 
   /** Ends the message. False when its body is not as long as announced: only a broken connection is honest then. */

@@ -12,6 +12,8 @@ export class ReceiveBuffer {
   at = 0
   /** The bytes are others' as soon as whoever brought them has returned. */
   #borrowed = false
+  /** Pieces of what came last that someone may still look at. */
+  #out = 0
   #searched = 0
 
   get length(): number {
@@ -20,6 +22,7 @@ export class ReceiveBuffer {
 
   /** @param borrowed whether the chunk is only lent until `settle` */
   push(chunk: Buffer, borrowed: boolean): void {
+    this.#out = 0
     if (this.at === this.bytes.length) {
       this.bytes = chunk
       this.#borrowed = borrowed
@@ -32,21 +35,28 @@ export class ReceiveBuffer {
     this.at = 0
   }
 
-  /** Reads so many bytes, as a piece that its receiver may keep. */
+  /** Reads so many bytes, as a piece that its receiver may keep; when it does not, `giveBack` says so. */
   take(count: number): Buffer {
+    this.#out++
     const { bytes, at } = this
     this.at = at + count
     const piece = at === 0 && count === bytes.length ? bytes : bytes.subarray(at, at + count)
     return this.#borrowed ? Buffer.from(piece) : piece
   }
 
-  /** What was lent is given back: a rest is kept as a copy. */
-  settle(): void {
-    if (!this.#borrowed) return
+  /** The receiver of the piece that was taken last does not look at it any more. */
+  giveBack(): void {
+    this.#out--
+  }
+
+  /** What was borrowed is given back: a rest is kept as a copy. False when it was not, and someone still looks at it. */
+  settle(): boolean {
+    if (!this.#borrowed) return this.#out === 0 && this.at === this.bytes.length
     this.bytes = Buffer.from(this.bytes.subarray(this.at))
     this.#searched -= this.at
     this.at = 0
     this.#borrowed = false
+    return true
   }
 
   /** Where the CRLF of the last line of a head ends, that is, the empty line begins; -1 while it has not arrived. */

@@ -4,6 +4,7 @@ import type { ByteTaker } from '../socket/byte-taker.ts'
 import { leaveBytes, takeBytes } from '../socket/socket-reader.ts'
 import { encodeResponseHead, encodeSwitchHead } from './encode-head.ts'
 import type { Fields } from './fields.ts'
+import { FREE } from './free.ts'
 import { Malformed } from './malformed.ts'
 import { MessageWriter } from './message-writer.ts'
 import type { RequestHead } from './parse-head.ts'
@@ -157,12 +158,12 @@ export class ServerConnection implements ByteTaker {
 
   // ── what arrives ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  onBytes(chunk: Buffer, borrowed: boolean): void {
+  onBytes(chunk: Buffer, borrowed: boolean): boolean {
     const { input } = this.#reader
-    if (this.#state === CLOSING) return
+    if (this.#state === CLOSING) return true
     input.push(chunk, borrowed)
     this.pump()
-    input.settle()
+    return input.settle()
   }
 
   /** Does what can be done with what has arrived. Steps never nest, however many requests came in one chunk. */
@@ -228,12 +229,11 @@ export class ServerConnection implements ByteTaker {
   #takeBody(exchange: ServerExchange): boolean {
     const { body, input } = this.#reader
     if (!exchange.received || exchange.paused || body.done || input.length === 0) return false
-    body.read(input)
-    const { piece } = body
+    const piece = body.read(input)
     if (body.problem !== undefined) return this.#broken(exchange, body.problem)
     if (piece !== undefined) {
       exchange.bytesIn += piece.length
-      exchange.owner.onBody(piece)
+      if (exchange.owner.onBody(piece) === FREE) input.giveBack()
     }
     if (body.done && this.exchange === exchange) {
       exchange.trailers = body.trailers

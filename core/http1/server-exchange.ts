@@ -117,6 +117,10 @@ export class ServerExchange implements Exchange {
     return this.#carrier.writer.write(chunk)
   }
 
+  get isFlushed(): boolean {
+    return this.#carrier.writer.isFlushed
+  }
+
   /** The response is complete; trailers go out when it is chunked. May call `onSent` before it returns. */
   end(trailers?: Fields): void {
     if (!this.#current || !this.responded || this.ended) return

@@ -33,10 +33,11 @@ export class Batch {
   readonly parts: Part[] = []
   /** Characters of all its texts. */
   length = 0
+  readonly #firstId: number
   #nextId: number
-
   /** @param lastId of the runs of former crossings. */
   constructor(lastId: number) {
+    this.#firstId = lastId + 1
     this.#nextId = lastId + 1
   }
 
@@ -47,6 +48,16 @@ export class Batch {
   /** Of all runs that have begun, in this crossing or a former one. */
   get lastId(): number {
     return this.#nextId - 1
+  }
+
+  /** The run with this id, if it begins here. */
+  beginner(id: number): HookRun | undefined {
+    // Those that begin have consecutive ids, and words that stand among them only move them back.
+    for (let i = Math.max(0, id - this.#firstId); i < this.runs.length; i++) {
+      const run = this.runs[i]!
+      if (run.id === id && this.steps[i]!.entry >= 0) return run
+    }
+    return undefined
   }
 
   /** The first step of a call. */

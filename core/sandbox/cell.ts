@@ -30,9 +30,16 @@ export interface Cell {
 export type Emit = (plugin: number, call: number, record: string) => void
 
 /**
+ * Answers, in the middle of a crossing, what a hook has asked for: `frame.ts` says how. Nothing is thrown.
+ *
+ * @param record what it has asked for since the last time.
+ */
+export type Answer = (call: number, record: string) => string
+
+/**
  * Opens a cell.
  *
  * @param without plugins that are not to be started; their calls fail.
  * @throws {StartError} when a plugin does not start.
  */
-export type OpenCell = (emit: Emit, without: ReadonlySet<number>) => Cell
+export type OpenCell = (emit: Emit, without: ReadonlySet<number>, answer: Answer) => Cell

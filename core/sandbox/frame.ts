@@ -10,11 +10,26 @@ import { entry, RECORD, UNIT } from './wire.ts'
  *
  * Out: nothing when every step was done and no hook had anything to say, or the records of the steps that were done, in
  * their order, each with a RECORD behind it.
+ *
+ * In the middle of a crossing the dispatcher shows the host what hooks wait for, and it answers what it has:
+ *
+ *     asked    id RECORD record RECORD id RECORD record RECORD …
+ *     answers  for each of them `holdsAll` or `holdsSome` · results, an OPERATION between two of them · RECORD
  */
 export const kinds = { start: '!', chained: '+', resume: '>', drop: '-' } as const
 
-/** What `Dispatcher.last` gives after a crossing that did not come to its end: no output looks like that. */
+/** What `Dispatcher` gives for a crossing that has not come to its end: no output looks like that. */
 export const unfinished = '0'
+
+/** In place of a record: a chained step was not made, though the one before it went on. */
+export const leftOut = '0'
+
+/** In place of an empty record, where an empty one stands for nothing new: the hook has come to its end. */
+export const ended = '1'
+
+/** An answer that begins so holds all that its hook waits for; another one begins with `holdsSome`. */
+export const holdsAll = '+'
+export const holdsSome = '-'
 
 /** Digits begin here, so that none of them is a separator, and go on for 64 characters. */
 const zero = 0x30

@@ -3,11 +3,11 @@ import type { GrantHost } from '../grants/grant-host.ts'
 import { points } from '../hooks/points.ts'
 import { Batch, type Task } from './batch.ts'
 import { bounds } from './bounds.ts'
-import type { Crossing, Emit, OpenCell } from './cell.ts'
+import type { Answer, Crossing, Emit, OpenCell } from './cell.ts'
 import { CellStock } from './cell-stock.ts'
 import { Door } from './door.ts'
 import type { SandboxEvent } from './event.ts'
-import { readOutput } from './frame.ts'
+import { holdsSome, readOutput } from './frame.ts'
 import { Gate } from './gate.ts'
 import type { CrossingGuard } from './guard.ts'
 import { HookRun } from './hook-run.ts'
@@ -67,6 +67,8 @@ export class Group {
   #alone: Task[] = []
   /** Records that came while a crossing ran; `undefined` outside of one. */
   #emitted: Parameters<Emit>[] | undefined
+  /** What is crossing now. */
+  #batch: Batch | undefined
   #scheduled = false
   #closing = false
   /** Numbers of the last call and the last run. */
@@ -97,8 +99,12 @@ export class Group {
       if (this.#emitted === undefined) this.#runs.receive(...record)
       else this.#emitted.push(record)
     }
+    const answer: Answer = (id, record) => {
+      const run = this.#batch?.beginner(id) ?? this.#runs.waiting(id)
+      return run === undefined || this.#batch === undefined ? holdsSome : this.#runs.answer(run, record)
+    }
     this.#stock = new CellStock(
-      (without) => options.open(emit, without),
+      (without) => options.open(emit, without, answer),
       ({ plugin, message }) => {
         const own = ({ instance, plugin: index }: Place): boolean => instance.group === this.name && index === plugin
         this.#door.lost(plugin, 'PE', this.#lastCall)
@@ -167,7 +173,7 @@ export class Group {
 
   #newRun(pending: PendingCall, index: number): HookRun {
     const place = this.#options.places[pending.call.steps[index]!.instance]!
-    return new HookRun(pending, index, place)
+    return pending.kept(index) ?? new HookRun(pending, index, place)
   }
 
   /** How the step whose turn it is may cross; one that may not at all is settled here. */
@@ -259,9 +265,11 @@ export class Group {
     try {
       const cell = this.#stock.active
       guard?.enter(batch.runs, timeout)
+      this.#batch = batch
       try {
         return cell.cross(batch.steps, timeout)
       } finally {
+        this.#batch = undefined
         guard?.leave()
       }
     } catch (error) {
@@ -283,8 +291,10 @@ export class Group {
       if (from >= done) {
         left.push(task)
         if (task.kind === 'start') for (let i = from; i < to; i++) batch.runs[i]!.started = false
-      } else if (task.kind === 'word') came.push(task.run)
-      else this.#runs.takeIn(batch.runs, from, to, done, records, came)
+      } else if (task.kind === 'word') {
+        came.push(task.run)
+        this.#runs.goOn(task.run, records?.[from] ?? '')
+      } else this.#runs.takeIn(batch.runs, from, to, done, records, came)
     }
     if (left.length > 0) this.#ready.unshift(...left)
     const share = spent / came.length

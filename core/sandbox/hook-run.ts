@@ -42,6 +42,8 @@ export class HookRun implements GuardedCall {
   deadline: WheelTimer | undefined = undefined
   /** What the hook wants of the flow, in order. */
   operations: readonly (readonly string[])[] = noOperations
+  /** Why it fails when its crossing is over: the record was wrong that it showed in the middle of it. */
+  problem: string | undefined = undefined
   /** The last record said that more will follow. */
   waits = false
   /** Grant operations to perform now; whoever takes them empties the list, here and in the next ones. */
@@ -97,6 +99,7 @@ export class HookRun implements GuardedCall {
     this.waits = false
     if (record === '') return undefined
     this.#size += record.length
+    if (record === op.wait) return this.#wait()
     if (this.#size > bounds.record + bounds.body) return `it wrote more than ${bounds.record} characters`
     const operations = readRecord(record)
     if (operations === undefined) return 'it sent what cannot be read'
@@ -107,8 +110,12 @@ export class HookRun implements GuardedCall {
     }
     const problem = this.#sort(operations)
     if (problem !== undefined) return problem
-    this.waits = operations[operations.length - 1]![0] === op.wait
-    return this.waits && !points[this.hook].mayAwait ? `${this.hook} may not wait` : undefined
+    return operations[operations.length - 1]![0] === op.wait ? this.#wait() : undefined
+  }
+
+  #wait(): string | undefined {
+    this.waits = true
+    return points[this.hook].mayAwait ? undefined : `${this.hook} may not wait`
   }
 
   #sort(operations: readonly (readonly string[])[]): string | undefined {
@@ -143,8 +150,11 @@ export class HookRun implements GuardedCall {
   restart(): void {
     this.started = false
     this.operations = noOperations
+    // What the lost crossing left to be done after it is asked for anew.
+    for (const { number } of this.asked) this.#uses?.delete(number)
     this.asked = none
     this.known = none
+    this.problem = undefined
     this.#count = 0
     this.#size = 0
     this.#notesSeen = 0

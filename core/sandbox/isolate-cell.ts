@@ -1,18 +1,30 @@
 import { bounds } from './bounds.ts'
-import type { Cell, Crossing, Emit, Step } from './cell.ts'
+import type { Answer, Cell, Crossing, Emit, Step } from './cell.ts'
 import { frame, unfinished } from './frame.ts'
 import type { CrossingGuard } from './guard.ts'
-import { createIsolate, failureOf, heapOf, type Inside, type Isolate, openDispatcher, openRealm } from './isolate.ts'
+import {
+  createIsolate,
+  failureOf,
+  type HostPort,
+  heapOf,
+  type Inside,
+  type Isolate,
+  openDispatcher,
+  openRealm,
+} from './isolate.ts'
 import type { PluginLayout } from './layout.ts'
 import { readThrown } from './records.ts'
 import { StartError } from './start-error.ts'
 import { locateThrown } from './trace.ts'
+import { RECORD } from './wire.ts'
 
 export interface IsolateCellOptions {
   readonly plugins: readonly PluginLayout[]
   /** Heap limit, MB. */
   readonly memory: number
   readonly emit: Emit
+  /** Default: nothing is answered before a crossing is over. */
+  readonly answer?: Answer
   readonly guard?: CrossingGuard | undefined
   /** Plugins that are not to be started. Default: none. */
   readonly without?: ReadonlySet<number>
@@ -23,7 +35,7 @@ export interface IsolateCellOptions {
  *
  * @throws {StartError} when a plugin does not start.
  */
-export function openIsolateCell({ plugins, memory, emit, guard, without }: IsolateCellOptions): Cell {
+export function openIsolateCell({ plugins, memory, emit, answer, guard, without }: IsolateCellOptions): Cell {
   const isolate = createIsolate(memory)
   try {
     const enters = plugins.map((plugin, index) =>
@@ -31,8 +43,9 @@ export function openIsolateCell({ plugins, memory, emit, guard, without }: Isola
         ? undefined
         : guarded(guard, plugin, () => startPlugin(isolate, plugin, index, emit)),
     )
-    const dispatcher = openDispatcher(isolate, enters, guard?.progress)
-    return new IsolateCell(isolate, dispatcher('dispatch'), dispatcher('last'))
+    const port = answer === undefined ? undefined : new CellPort(answer)
+    const dispatcher = openDispatcher(isolate, enters, guard?.progress, port)
+    return new IsolateCell(isolate, port, dispatcher('dispatch'), dispatcher('last'))
   } catch (error) {
     if (!isolate.isDisposed) isolate.dispose()
     throw error
@@ -69,20 +82,46 @@ function startPlugin(isolate: Isolate, { code, bindings }: PluginLayout, index: 
   }
 }
 
+/** What the dispatcher says and asks while a crossing runs. */
+class CellPort implements HostPort {
+  /** Of a crossing whose hooks waited. */
+  output: string | undefined = undefined
+  readonly answer: (asked: unknown) => string
+
+  constructor(answer: Answer) {
+    this.answer = (asked) => {
+      const pieces = String(asked).split(RECORD)
+      let answers = ''
+      for (let i = 0; i + 1 < pieces.length; i += 2) answers += answer(Number(pieces[i]), pieces[i + 1]!) + RECORD
+      return answers
+    }
+  }
+
+  readonly finish = (output: unknown): void => {
+    this.output = String(output)
+  }
+}
+
 class IsolateCell implements Cell {
   readonly #isolate: Isolate
+  readonly #port: CellPort | undefined
   readonly #dispatch: Inside
   readonly #last: Inside
 
-  constructor(isolate: Isolate, dispatch: Inside, last: Inside) {
+  constructor(isolate: Isolate, port: CellPort | undefined, dispatch: Inside, last: Inside) {
     this.#isolate = isolate
+    this.#port = port
     this.#dispatch = dispatch
     this.#last = last
   }
 
   cross(steps: readonly Step[], timeout: number): Crossing {
+    if (this.#port !== undefined) this.#port.output = undefined
     try {
-      return { kind: 'done', output: this.#dispatch.call([frame(steps)], timeout) }
+      const returned = this.#dispatch.call([frame(steps)], timeout)
+      const output = this.#port?.output ?? returned
+      if (output === unfinished) return { kind: 'thrown', message: 'the crossing has not come to its end' }
+      return { kind: 'done', output }
     } catch (error) {
       const failure = failureOf(this.#isolate, error)
       if (failure.kind !== 'thrown') return failure

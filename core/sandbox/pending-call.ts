@@ -19,6 +19,9 @@ export class PendingCall {
   /** What its steps did in one crossing is being taken in: the next step is not begun before that is through. */
   applying = false
 
+  /** Runs whose turn has not come yet, though grants have worked for them already, by their place. */
+  #kept: Map<number, HookRun> | undefined = undefined
+
   constructor(number: number, call: HookCall) {
     this.number = number
     this.call = call
@@ -26,5 +29,15 @@ export class PendingCall {
 
   get pending(): PendingCall {
     return this
+  }
+
+  /** Should the crossing be lost, it is this run that begins anew, and nothing is done for it twice. */
+  keep(run: HookRun): void {
+    this.#kept ??= new Map()
+    this.#kept.set(run.index, run)
+  }
+
+  kept(index: number): HookRun | undefined {
+    return this.#kept?.get(index)
   }
 }

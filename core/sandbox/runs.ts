@@ -2,6 +2,7 @@ import type { GrantHost } from '../grants/grant-host.ts'
 import { points } from '../hooks/points.ts'
 import { WheelTimer } from '../http1/timer-wheel.ts'
 import type { SandboxEvent } from './event.ts'
+import { ended as atItsEnd, holdsAll, holdsSome, leftOut } from './frame.ts'
 import type { Gate } from './gate.ts'
 import { GrantRequest } from './grant-request.ts'
 import type { GrantUse } from './grant-use.ts'
@@ -10,7 +11,7 @@ import { IdTable } from './id-table.ts'
 import { PendingCall } from './pending-call.ts'
 import type { FailureCode, HookCall, PluginCode, Verdict } from './plugin.ts'
 import { UndeclaredReads } from './undeclared.ts'
-import { endsSegment, entry, op } from './wire.ts'
+import { endsSegment, entry, OPERATION, waits } from './wire.ts'
 
 export interface RunsOptions {
   /** Name of the group, for events that no plugin is to blame for. */
@@ -67,6 +68,8 @@ export class Runs {
     this.#waiting.clear()
     for (const run of begun) {
       if (!run.started) continue
+      // What it said before it got an answer is not said again.
+      if (run.notes.length > 0) this.#note(run)
       run.restart()
       if (!run.over && run.pending.run === run) this.#options.begin(run.pending)
     }
@@ -116,11 +119,12 @@ export class Runs {
     pending.applying = true
     for (let i = from; i < to; i++) {
       const run = runs[i]!
-      if (i >= done || ended) {
+      const text = records?.[i] ?? ''
+      ended ||= i >= done || text === leftOut
+      if (ended) {
         run.started = false
         continue
       }
-      const text = records === undefined ? '' : records[i]!
       came.push(run)
       ended = chained && endsSegment(text)
       if (pending.over) this.end(run, false)
@@ -131,6 +135,42 @@ export class Runs {
     }
     pending.applying = false
     if (!pending.over && pending.run === undefined) this.#options.begin(pending)
+  }
+
+  /** The run with this id, if it waits for a grant. */
+  waiting(id: number): HookRun | undefined {
+    return this.#waiting.get(id)
+  }
+
+  /**
+   * In the middle of a crossing a hook waits: what is there already, or comes at once, it gets now. The rest of its record
+   * is kept for the end of the crossing. Returns an answer as in `frame.ts`.
+   */
+  answer(run: HookRun, record: string): string {
+    if (run.over || !run.started) return holdsSome
+    run.problem ??= run.absorb(record)
+    if (run.problem !== undefined) return holdsSome
+    const { asked, known } = run
+    run.known = none
+    run.asked = none
+    const results = known.map(({ result }) => result!)
+    for (const use of asked) {
+      // Whoever comes before it in its segment may have no verdict yet, and then this run has no turn.
+      if (run !== run.pending.run) run.pending.keep(run)
+      if (this.#options.grants.immediate?.has(use.operation) !== true) run.asked = [...run.asked, use]
+      else if (this.#perform(run, use)) results.push(use.result!)
+    }
+    return (results.length === asked.length + known.length ? holdsAll : holdsSome) + results.join(OPERATION)
+  }
+
+  /**
+   * What a hook that waited has come to in the crossing that brought it a word.
+   *
+   * @param record empty: nothing new.
+   */
+  goOn(run: HookRun, record: string): void {
+    if (record === '' || run.over) return
+    this.absorb(run, record === atItsEnd ? '' : record)
   }
 
   /** A record of a hook that waited. */
@@ -145,16 +185,16 @@ export class Runs {
       this.event('late', run, 'a record came for a call that is over')
       return
     }
-    const problem = run.absorb(text)
+    const problem = run.problem ?? run.absorb(text)
     if (run.notes.length > 0) this.#note(run)
     if (run.undeclared.length > 0) this.#tell(run)
     // A record that does not say that its hook waits is its last.
-    if (problem !== undefined) return this.fail(run, 'thrown', problem, !text.endsWith(op.wait))
+    if (problem !== undefined) return this.fail(run, 'thrown', problem, !waits(text))
     if (run.waits) this.#waiting.set(run.id, run)
     const { asked, known } = run
     run.asked = none
     run.known = none
-    for (const use of asked) this.#perform(run, use)
+    for (const use of asked) if (this.#perform(run, use)) this.#resume(run, use)
     for (const use of known) this.#resume(run, use)
     if (run.waits) this.#limitWait(run)
     else this.#settle(run, { kind: 'done', operations: run.operations }, true)
@@ -200,19 +240,22 @@ export class Runs {
     this.#options.onEvent?.({ type, plugin: name, hash, alone: true, message })
   }
 
-  #perform(run: HookRun, use: GrantUse): void {
+  /** Whether the result is there, and wanted. */
+  #perform(run: HookRun, use: GrantUse): boolean {
     const { operation, args } = use
-    const finish = (values: readonly string[] | undefined, message: string): void => {
-      if (run.finish(use, values, message) && run.started) this.#resume(run, use)
-    }
-    const fail = (error: unknown): void =>
-      finish(undefined, error instanceof Error ? error.message : 'the grant failed')
     try {
       const result = this.#options.grants.perform(new GrantRequest(run, operation, args))
-      if (result instanceof Promise) result.then((values) => finish(values, ''), fail)
-      else finish(result, '')
+      if (!(result instanceof Promise)) return run.finish(use, result, '')
+      const finish = (values: readonly string[] | undefined, message: string): void => {
+        if (run.finish(use, values, message) && run.started) this.#resume(run, use)
+      }
+      result.then(
+        (values) => finish(values, ''),
+        (error) => finish(undefined, messageOf(error)),
+      )
+      return false
     } catch (error) {
-      fail(error)
+      return run.finish(use, undefined, messageOf(error))
     }
   }
 
@@ -293,6 +336,10 @@ function failure({ place, hook }: HookRun, code: FailureCode, message: string): 
   const { policy, plugin } = place.instance
   const text = `policy "${policy}" (plugin "${plugin.name}"), ${hook}, ${code}: ${message}`
   return { kind: 'failed', code, message: text }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'the grant failed'
 }
 
 /** What `add` has noted on a call that is under way. */

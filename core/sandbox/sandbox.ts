@@ -36,7 +36,7 @@ export function createSandbox({ instances, grants, guard, onEvent }: SandboxOpti
     return new Group({
       name,
       places,
-      open: (emit, without) => openIsolateCell({ plugins, memory, emit, guard, without }),
+      open: (emit, without, answer) => openIsolateCell({ plugins, memory, emit, answer, guard, without }),
       time,
       memory,
       grants,

@@ -108,8 +108,27 @@ export const op = {
   wait: 'W',
 } as const
 
-/** Entries that start no hook: a grant has its result, a call is not wanted any more. */
-export const entry = { resume: -1, drop: -2 } as const
+/** Entries that start no hook. `resume`: a grant has its result; `drop`: a call is not wanted any more. */
+export const entry = {
+  resume: -1,
+  drop: -2,
+  /** As `resume`; what the hook comes to is collected, until it is released. */
+  answer: -3,
+  /** Hands out what the hook has come to since the last time; the last part is its record, or `frame.ended`. */
+  collect: -4,
+  /** As `collect`, and from here on the hook sends its records. */
+  release: -5,
+} as const
+
+/** Whether more is to come of the hook. */
+export function waits(record: string): boolean {
+  const { length } = record
+  // By character: every record of a crossing is asked.
+  if (record.charCodeAt(length - 1) !== wait) return false
+  return length === 1 || record.charAt(length - 2) === OPERATION
+}
+
+const wait = op.wait.charCodeAt(0)
 
 const ends = new Set([op.reply, op.backend, op.health, op.error, op.wait].map((code) => code.charCodeAt(0)))
 

@@ -1,13 +1,8 @@
 import type { OnReadOpts } from 'node:net'
-
-/** As much as node reads at once, bytes. */
-const size = 64 * 1024
+import { giveMemory, size, takeMemory } from './spare-memory.ts'
 
 /** A read of more than this is bulk, bytes. */
 const bulk = 16 * 1024
-
-/** Buffers for bulk that are kept for whoever is next. */
-const maxSpare = 64
 
 /** What all sockets of this process read small messages into: a read is over before the next one begins. */
 const common: Buffer = Buffer.allocUnsafeSlow(size)
@@ -37,14 +32,14 @@ export class ReadBuffer {
   /** The socket is closed, and so is whatever its bytes were written to. */
   release(): void {
     this.taker = refuse
-    if (this.#current !== common) spareIt(this.#current)
+    if (this.#current !== common) giveMemory(this.#current)
     this.#current = common
   }
 
   #read(length: number): boolean {
     const buffer = this.#current
     if (buffer === common) {
-      if (length > bulk) this.#current = spare.pop() ?? Buffer.allocUnsafeSlow(size)
+      if (length > bulk) this.#current = takeMemory()
       const bytes = Buffer.allocUnsafe(length)
       common.copy(bytes, 0, 0, length)
       return this.taker(bytes, false)
@@ -53,15 +48,9 @@ export class ReadBuffer {
     const wantsMore = this.taker(buffer.subarray(0, length), true)
     // This may have been the last for an hour. Only now can it be changed; what is still lent is the collector's.
     this.#current = common
-    if (wantsMore) spareIt(buffer)
+    if (wantsMore) giveMemory(buffer)
     return wantsMore
   }
-}
-
-const spare: Buffer[] = []
-
-function spareIt(buffer: Buffer): void {
-  if (spare.length < maxSpare) spare.push(buffer)
 }
 
 function refuse(): boolean {

@@ -87,7 +87,7 @@ export async function testPlugin(
     memory: limits.memory,
     open:
       object === undefined
-        ? (emit) => openIsolateCell({ plugins, memory: limits.memory, emit })
+        ? (emit, _without, answer) => openIsolateCell({ plugins, memory: limits.memory, emit, answer })
         : processCell(object, plugins[0]!.bindings),
     time: limits.time,
     grants: createGrantHost(settings.fetch === undefined ? {} : { fetch: stubFetch(settings.fetch) }),

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { PosternError } from '../errors.ts'
 import { ConnectionPool } from '../http1/connection-pool.ts'
 import type { Fields } from '../http1/fields.ts'
+import type { Freed } from '../http1/free.ts'
 import type { Backend } from './backend.ts'
 
 /** What goes to a backend. */
@@ -29,7 +30,8 @@ export interface ForwardOwner {
   onInterim?(status: number, fields: Fields): void
   /** @param version that the backend answers in */
   onHead(status: number, reason: string, fields: Fields, version: '1.0' | '1.1'): void
-  onData(chunk: Uint8Array): void
+  /** The chunk is the owner's, unless it returns `FREE`. */
+  onData(chunk: Uint8Array): Freed | void
   onEnd(): void
   /**
    * The backend agreed to the upgrade. The socket is the owner's: paused, without listeners, and with what the backend
@@ -45,6 +47,8 @@ export interface Forwarding {
   readonly trailers: Fields | undefined
   /** False when the backend is slow: stop until `onBodyWanted`. */
   write(chunk: Uint8Array): boolean
+  /** Whether nobody looks any more at any of what was written. */
+  readonly isFlushed: boolean
   /** The request's body is complete; trailers go out when it is chunked. */
   end(trailers?: Fields): void
   pause(): void

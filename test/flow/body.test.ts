@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { echoBackend, httpBackend } from '../helpers/backend.ts'
+import { echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { raw, send } from '../helpers/client.ts'
-import { httpConfig, startGateway } from '../helpers/gateway.ts'
+import { httpConfig, startGateway, startInProcess } from '../helpers/gateway.ts'
 
 /** What a plugin does with a body is said by its options, so that one plugin serves all tests. */
 const peek = `
@@ -181,5 +181,21 @@ describe('a body that policies see pass', () => {
     const { port, record } = await startGateway(streaming(backend.port), files)
     expect((await send(port('web'), '/', { method: 'POST', body: 'stop!' })).status).toBe(500)
     expect((await record((line) => line.msg === 'request')).outcome).toBe('PE:upper')
+  })
+
+  it('does not keep an answer made here waiting when its backend breaks off meanwhile', async () => {
+    const waits = `
+import { definePlugin } from 'postern/sdk'
+export default definePlugin({
+  name: 'waits',
+  onRequestBody() { return new Promise(() => {}) },
+  onResponseBody() {},
+})`
+    const backend = await tcpBackend((socket) => socket.once('data', () => socket.destroy()))
+    const policies = { waits: { plugin: 'waits' } }
+    const config = httpConfig([backend.port], { routes: { all: { policies: ['waits'] } }, policies })
+    const { port, record } = await startInProcess(config, { 'plugins/waits/index.ts': waits })
+    expect((await send(port('web'), '/', { method: 'POST', body: 'x' })).status).toBe(502)
+    expect((await record((line) => line.msg === 'request')).outcome).toBe('UC')
   })
 })

@@ -94,12 +94,12 @@ export function readResponse(chunks: readonly Buffer[], method: string, ended: b
 function takeBody({ input, body }: RequestReader | ResponseReader, message: Message, reading: Reading): boolean {
   if (!body.done) {
     if (input.length === 0) return false
-    body.read(input)
+    const piece = body.read(input)
     if (body.problem !== undefined) {
       reading.refused = body.problem
       return false
     }
-    message.body += body.piece?.toString('latin1') ?? ''
+    message.body += piece?.toString('latin1') ?? ''
   }
   if (body.done) {
     message.complete = true

@@ -31,8 +31,12 @@ export class GuestCall {
   readonly id: number
   readonly binding: Binding
   ended = false
-  /** Where to send what is asked for after the first return; until then it is collected. */
-  emit: ((id: number, record: string) => void) | undefined
+  /** Where to send what is asked for after the first return; `undefined` while it is collected. */
+  emit: ((id: number, record: string) => void) | undefined = undefined
+  /** It has asked for a grant since the last time. */
+  asks = false
+  /** Its last record, when it has ended and that is to be collected. */
+  result = ''
   readonly #parts: readonly string[]
   #waiting: Map<number, Waiting> | undefined
   #record = ''
@@ -145,6 +149,7 @@ export class GuestCall {
       for (const value of values) text += UNIT + escapeText(value)
       this.append(text)
       this.#waiting ??= new Map()
+      this.asks = true
       this.#waiting.set(number, { operation, resolve, reject })
       this.emit?.(this.id, this.take() + OPERATION + op.wait)
     })
@@ -169,6 +174,7 @@ export class GuestCall {
   take(): string {
     const record = this.#record
     this.#record = ''
+    this.asks = false
     return joined(this.takeNotes(), record)
   }
 

@@ -1,6 +1,7 @@
 import { type HookName, points } from '../../hooks/points.ts'
+import { ended } from '../frame.ts'
 import { IdTable } from '../id-table.ts'
-import { entry, OPERATION, op } from '../wire.ts'
+import { entry, op } from '../wire.ts'
 import { type Binding, GuestCall, joined } from './call.ts'
 import { ContextView } from './context.ts'
 import { harden } from './harden.ts'
@@ -48,12 +49,24 @@ export class Guest {
   readonly enter = (id: number, number: number, text: string): string => {
     if (number >= 0) return this.#start(id, this.#bindings[number]!, text)
     const call = this.#running.get(id)
-    if (number === entry.resume) call?.resume(text)
-    else if (call !== undefined) {
-      this.#running.delete(id)
-      call.ended = true
+    if (call === undefined) return ''
+    switch (number) {
+      case entry.resume:
+        call.resume(text)
+        return ''
+      case entry.answer:
+        call.emit = undefined
+        call.resume(text)
+        return ''
+      case entry.collect:
+      case entry.release:
+        call.emit = number === entry.collect ? undefined : this.#emit
+        return this.#collect(call, number === entry.release)
+      default:
+        this.#running.delete(id)
+        call.ended = true
+        return ''
     }
-    return ''
   }
 
   #start(id: number, binding: Binding, input: string): string {
@@ -78,8 +91,13 @@ export class Guest {
     const { id } = call
     this.#running.set(id, call)
     const end = (record: string): void => {
-      if (!this.#running.delete(id)) return
+      if (this.#running.get(id) === undefined) return
       call.ended = true
+      if (call.emit === undefined) {
+        call.result = record
+        return
+      }
+      this.#running.delete(id)
       this.#emit(id, record)
     }
     Promise.resolve(result).then(
@@ -94,8 +112,14 @@ export class Guest {
       (thrown) => end(this.#fail(call, thrown)),
     )
     call.emit = this.#emit
-    const record = call.take()
-    return record === '' ? op.wait : record + OPERATION + op.wait
+    return joined(call.take(), op.wait)
+  }
+
+  /** @param all whatever it has asked for; otherwise that stays where it is until the hook asks for a grant, or ends. */
+  #collect(call: GuestCall, all: boolean): string {
+    if (!call.ended) return all || call.asks ? joined(call.take(), op.wait) : op.wait
+    this.#running.delete(call.id)
+    return call.result === '' ? ended : call.result
   }
 
   #fail(call: GuestCall, thrown: unknown): string {

@@ -1,0 +1,196 @@
+import fc from 'fast-check'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createGrantHost, type GrantCall, type GrantHost } from '../../core/grants/grant-host.ts'
+import type { CrossingGuard } from '../../core/sandbox/guard.ts'
+import type { Verdict } from '../../core/sandbox/plugin.ts'
+import { callOf, type Harness, headerOf, inputOf, openHarness } from './harness.ts'
+
+const open: Harness[] = []
+afterEach(() => {
+  for (const { sandbox } of open.splice(0)) sandbox.close()
+})
+
+type Mode = 'at once' | 'later' | 'promised'
+
+interface Witnessed extends GrantHost {
+  readonly performed: string[]
+}
+
+/** Grants as they are, with a list of what they did. */
+function witness(mode: Mode): Witnessed {
+  const grants = createGrantHost()
+  const performed: string[] = []
+  const perform = (call: GrantCall): ReturnType<GrantHost['perform']> => {
+    performed.push([call.operation, ...call.args].join(' '))
+    return mode === 'promised' ? Promise.resolve().then(() => grants.perform(call)) : grants.perform(call)
+  }
+  return { performed, perform, ...(mode !== 'later' && { immediate: grants.immediate! }) }
+}
+
+interface Run {
+  readonly verdict: Verdict
+  readonly performed: readonly string[]
+  readonly crossings: number
+}
+
+interface Counting extends CrossingGuard {
+  crossings: readonly string[][]
+}
+
+function counting(): Counting {
+  const guard: Counting = {
+    crossings: [],
+    progress: new SharedArrayBuffer(8),
+    enter: (calls) => {
+      guard.crossings = [...guard.crossings, calls.filter(({ hook }) => hook !== 'start').map(({ policy }) => policy)]
+    },
+    leave: () => {},
+  }
+  return guard
+}
+
+const crossed = ({ crossings }: Counting): string[] => crossings.filter(({ length }) => length > 0).map(String)
+
+/** One call of `asks`; in the same crossing another plugin takes the isolate with it. */
+async function run(mode: Mode, path: string, loss: string): Promise<Run> {
+  const grants = witness(mode)
+  const guard = counting()
+  const harness = await openHarness([{ plugin: 'asks' }, { plugin: 'late-loop', limits: { time: 5 } }], {
+    grants,
+    guard,
+  })
+  open.push(harness)
+  const verdicts = await Promise.all([harness.run(0, path), harness.run(1, loss)])
+  return { verdict: verdicts[0]!, performed: grants.performed, crossings: crossed(guard).length }
+}
+
+const action = fc.constantFrom('counter', 'digest', 'kv', 'both', 'wrong', 'null', 'log', 'header', 'dropped')
+const last = fc.constantFrom('header', 'reply', 'throw', 'many')
+
+test('answered at once, later, or as promised, isolate lost or not: the same comes of it, and nothing is done twice', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 5 }), last, fc.nat(12), async (actions, end, turns) => {
+      const path = `/${[...actions, end].join()}`
+      const wanted = await run('later', path, '/')
+      for (const mode of ['at once', 'promised', 'later'] as const) {
+        for (const loss of mode === 'later' ? [`/${turns}`] : ['/', `/${turns}`]) {
+          const { verdict, performed } = await run(mode, path, loss)
+          expect([verdict, ...apart(performed)]).toEqual([wanted.verdict, ...apart(wanted.performed)])
+        }
+      }
+    }),
+    { numRuns: 8 },
+  )
+})
+
+/** Notes are taken when a crossing is over: they keep their order, but not among what was answered in it. */
+function apart(performed: readonly string[]): [readonly string[], readonly string[]] {
+  const isNote = (operation: string): boolean => operation.startsWith('log.')
+  return [performed.filter(isNote), performed.filter((operation) => !isNote(operation))]
+}
+
+describe('in the crossing that asks', () => {
+  test.each([
+    ['/kv,digest,header', 1],
+    ['/kv,null,null,digest,reply', 1],
+    ['/null,null,header', 1],
+    ['/both,throw', 1],
+    // The first take of a key is the authority's to answer.
+    ['/counter,counter,counter,header', 2],
+  ])('%s takes %i', async (path, most) => {
+    // On a busy machine the slice may be over before the other call has crossed.
+    let least = Number.POSITIVE_INFINITY
+    for (let i = 0; i < 20 && least > most; i++) least = Math.min(least, (await run('at once', path, '/')).crossings)
+    expect(least).toBe(most)
+  })
+
+  test('the steps behind one that was answered have their turns, each once', async () => {
+    const guard = counting()
+    const harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'asks' }, { plugin: 'hostile' }], {
+      guard,
+      grants: witness('at once'),
+    })
+    open.push(harness)
+    for (let i = 1; i <= 20; i++) {
+      guard.crossings = []
+      const settled = await segment(harness, ['/a', '/kv,digest,header', '/c'])
+      const seen = settled.map((verdict) => headerOf(verdict))
+      expect(seen).toEqual(['/a', expect.stringContaining(`[${i},"`), '/c'])
+      // On a busy machine the slice may be over before the last step.
+      if (crossed(guard).length === 1) break
+    }
+    expect(crossed(guard)).toEqual(['policy-0,policy-1,policy-2'])
+  })
+
+  test('a reply ends the segment', async () => {
+    const harness = await openHarness([{ plugin: 'asks' }, { plugin: 'asks' }], { grants: witness('at once') })
+    open.push(harness)
+    const settled = await segment(harness, ['/kv,reply', '/kv,header'])
+    expect(settled.map((verdict) => verdict.kind === 'done' && verdict.operations[0]![1])).toEqual(['403'])
+  })
+})
+
+test('what a chained step has asked for is not done again when the crossing is lost', async () => {
+  const grants = witness('at once')
+  const harness = await openHarness(
+    [{ plugin: 'hostile' }, { plugin: 'asks' }, { plugin: 'late-loop', limits: { time: 5 } }],
+    { grants },
+  )
+  open.push(harness)
+  const [settled, lost] = await Promise.all([segment(harness, ['/a', '/kv,header']), harness.run(2, '/2')])
+  expect(lost).toMatchObject({ kind: 'failed', code: 'PT' })
+  expect(settled.map((verdict) => headerOf(verdict))).toEqual(['/a', '[1]'])
+  expect(grants.performed).toEqual(['kv.increment n 1 60'])
+})
+
+test('the host counts what is asked in one crossing', async () => {
+  const harness = await openHarness([{ plugin: 'asks', limits: { operations: 3 } }], { grants: witness('at once') })
+  open.push(harness)
+  expect(await harness.run(0, '/kv,kv,kv,header')).toMatchObject({ kind: 'done' })
+  expect(await harness.run(0, '/kv,kv,kv,kv,header')).toMatchObject({
+    kind: 'failed',
+    message: expect.stringContaining('3 grant operations'),
+  })
+})
+
+test('a grant that throws is an error to catch', async () => {
+  const grants: GrantHost = {
+    immediate: new Set(['kv.increment']),
+    perform: () => {
+      throw new Error('no')
+    },
+  }
+  const harness = await openHarness([{ plugin: 'asks' }], { grants })
+  open.push(harness)
+  expect(headerOf(await harness.run(0, '/wrong,header'))).toBe('["GrantError: kv.increment: no"]')
+})
+
+test('a call that is cancelled while its hook waits is over', async () => {
+  const harness = await openHarness([{ plugin: 'asks' }], { grants: witness('promised') })
+  open.push(harness)
+  let verdicts = 0
+  const call = callOf(0, ['/kv,header'], () => verdicts++)
+  harness.sandbox.call(call)
+  await new Promise(setImmediate)
+  harness.sandbox.cancel(call)
+  expect(await harness.run(0, '/null,header')).toMatchObject({ kind: 'done' })
+  expect(verdicts).toBe(0)
+})
+
+/** One call, a step for each path: what was settled, as the chain does it. */
+function segment({ sandbox }: Harness, paths: readonly string[]): Promise<Verdict[]> {
+  const settled: Verdict[] = []
+  return new Promise((resolve) =>
+    sandbox.call({
+      hook: 'onRequest',
+      flow: 'f',
+      steps: paths.map((path, instance) => ({ instance, input: inputOf([path]) })),
+      settle: (step, verdict) => {
+        settled.push(verdict)
+        const goesOn = verdict.kind === 'done' && verdict.operations.every(([code]) => code !== 'Y')
+        if (!goesOn || step === paths.length - 1) resolve(settled)
+        return goesOn
+      },
+    }),
+  )
+}
