@@ -52,7 +52,8 @@ async function takesItsProcess(plugin: string, path: string, by: 'watchdog' | 'c
   await whole(ring)
   for (let i = 0; i < 4; i++) expectRefused(await ring.bad(plugin, path), [503])
   await ring.record('PQ', ({ outcome }) => outcome === `PQ:${plugin}`)
-  expect(deathsOf(ring)).toHaveLength(deaths.length)
+  // One that was dying when the quarantine was announced is told of after it.
+  expect(deathsOf(ring).length).toBeLessThanOrEqual(tolerated)
 }
 
 describe('code that no time limit reaches is ended by the watchdog', () => {
