@@ -35,7 +35,7 @@ const oneGroup = Object.fromEntries(Object.values(policies).map(({ plugin }) => 
 function configOf(work: Work, site: Site): unknown {
   const { layer, plugins, routes, upstreams = 1, accessLog = true, healthChecks = true } = work
   const protocol = { protocol: layer }
-  const names = Object.keys(policies).slice(0, plugins)
+  const names = namesOf(plugins)
   const route = { listener: 'in', upstream: 'stable', policies: names }
   const health = healthChecks ? {} : { health: false }
   const stable = { ...protocol, ...health, backends: [{ address: `127.0.0.1:${site.stable}` }] }
@@ -53,6 +53,12 @@ function configOf(work: Work, site: Site): unknown {
     ...(plugins === 5 ? { plugins: oneGroup } : {}),
     ...(accessLog ? {} : { log: { access: false } }),
   }
+}
+
+/** Whoever chooses the upstream comes last: those behind it could not cross together with those before it. */
+function namesOf(plugins: number): string[] {
+  const names = Object.keys(policies).slice(0, plugins)
+  return plugins === 5 ? [...names.filter((name) => name !== 'beta'), 'beta'] : names
 }
 
 function list(length: number, entry: (index: number) => [string, unknown]): Record<string, unknown> {
