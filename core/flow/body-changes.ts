@@ -3,6 +3,7 @@ import { type Chain, change, type HookFlow } from '../hooks/chain.ts'
 import type { BodyNeed } from '../hooks/fields.ts'
 import type { Fields } from '../http1/fields.ts'
 import type { BodyChange, BodyPath } from './body-path.ts'
+import type { Crashing } from './deadline.ts'
 
 type BodyHook = 'onRequestBody' | 'onResponseBody'
 
@@ -13,14 +14,12 @@ type BodyHook = 'onRequestBody' | 'onResponseBody'
 export class BodyChanges {
   /** The chunk that the policies are asked about. */
   chunk: { readonly bytes: Uint8Array; readonly last: boolean } | undefined
-  readonly #flow: HookFlow
-  readonly #onFailed: (error: PosternError) => void
+  readonly #flow: HookFlow & Crashing
   readonly #waiting: (() => void)[] = []
   #busy = false
 
-  constructor(flow: HookFlow, onFailed: (error: PosternError) => void) {
+  constructor(flow: HookFlow & Crashing) {
     this.#flow = flow
-    this.#onFailed = onFailed
   }
 
   /** What the policies of this chain do to each chunk; `undefined` when none of them looks. */
@@ -33,7 +32,7 @@ export class BodyChanges {
         change(this.#flow, hook, chain, (error) => {
           const changed = this.chunk?.bytes ?? bytes
           this.#busy = false
-          if (error !== undefined) this.#onFailed(error)
+          if (error !== undefined) this.#flow.crash(error)
           else done(changed)
           if (!this.#busy) this.#waiting.shift()?.()
         })

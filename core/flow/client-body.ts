@@ -6,12 +6,12 @@ export class ClientBody implements BodySource {
   /** Whether it is the client's turn: more of the body is wanted, and has not come. */
   due = false
   readonly #exchange: Exchange
-  readonly #onDue: () => void
+  readonly #owner: { awaitNext(): void }
   #receiving = false
 
-  constructor(exchange: Exchange, onDue: () => void) {
+  constructor(exchange: Exchange, owner: { awaitNext(): void }) {
     this.#exchange = exchange
-    this.#onDue = onDue
+    this.#owner = owner
   }
 
   pause(): void {
@@ -25,6 +25,6 @@ export class ClientBody implements BodySource {
     this.due = true
     if (isFirst) this.#exchange.receive()
     else this.#exchange.resume()
-    this.#onDue()
+    this.#owner.awaitNext()
   }
 }

@@ -1,17 +1,22 @@
 import { type OutcomeCode, PosternError } from '../errors.ts'
 import { type Expiring, WheelTimer } from '../http1/timer-wheel.ts'
 
+/** What an error ends. */
+export interface Crashing {
+  crash(error: PosternError): void
+}
+
 /** The one time limit that a flow is under at the moment, with the outcome that missing it means. Up to 200 ms late. */
 export class Deadline implements Expiring {
-  readonly #onMissed: (error: PosternError) => void
+  readonly #flow: Crashing
   readonly #timer = new WheelTimer(this)
   #after = 0
   #code: OutcomeCode = 'UT'
   #message = ''
   #status: number | undefined
 
-  constructor(onMissed: (error: PosternError) => void) {
-    this.#onMissed = onMissed
+  constructor(flow: Crashing) {
+    this.#flow = flow
   }
 
   /** Starts anew; `after` in milliseconds. */
@@ -29,6 +34,6 @@ export class Deadline implements Expiring {
 
   onTimeout(): void {
     const text = `${this.#message} for ${this.#after} ms`
-    this.#onMissed(new PosternError(this.#code, text, this.#status === undefined ? {} : { status: this.#status }))
+    this.#flow.crash(new PosternError(this.#code, text, this.#status === undefined ? {} : { status: this.#status }))
   }
 }

@@ -22,7 +22,7 @@ import { BodyChanges, holdBody, setBodyLength } from './body-changes.ts'
 import { BodyPath } from './body-path.ts'
 import { ClientBody } from './client-body.ts'
 import { Deadline } from './deadline.ts'
-import { madeResponse } from './made-response.ts'
+import { madeResponse, noSource } from './made-response.ts'
 import { outcomeOfReply } from './outcome.ts'
 import { passableTrailers } from './passable-trailers.ts'
 import { Phases } from './phases.ts'
@@ -45,8 +45,8 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
 
   readonly #log: FlowLog
   readonly #phases = new Phases()
-  readonly #changes: BodyChanges = new BodyChanges(this, (error) => this.#fail(error))
-  readonly #deadline: Deadline = new Deadline((error) => this.#fail(error))
+  readonly #changes: BodyChanges = new BodyChanges(this)
+  readonly #deadline: Deadline = new Deadline(this)
   #total: NodeJS.Timeout | undefined
 
   readonly #tried: Backend[] = []
@@ -55,7 +55,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   #tunnel: Tunnel | undefined
   #resent = false
   #bodyMoved = false
-  readonly #clientBody: ClientBody = new ClientBody(this.exchange, () => this.#await())
+  readonly #clientBody: ClientBody = new ClientBody(this.exchange, this)
   /** Way of the request's body; whatever was held of it goes upstream first. */
   readonly body: BodyPath = new BodyPath(this.#clientBody)
 
@@ -153,7 +153,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   onConnected(): void {
     this.#phases.mark('connect')
     this.#error = undefined
-    this.#await()
+    this.awaitNext()
   }
 
   onBodyWanted(): void {
@@ -165,18 +165,18 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
 
   onBody(chunk: Uint8Array): Freed | undefined {
     const fate = this.body.take(chunk)
-    this.#await()
+    this.awaitNext()
     return fate
   }
 
   onBodyEnd(): void {
     this.#clientBody.due = false
     this.body.end(passableTrailers(this.exchange.trailers, 'request', this.chain))
-    this.#await()
+    this.awaitNext()
   }
 
   /** Blames whoever has to act next: the client while its body is due, else the backend. */
-  #await(): void {
+  awaitNext(): void {
     if (this.response !== undefined) return
     if (this.#clientBody.due) this.#deadline.set(this.idle, 'DPE', 'the client stopped sending the body', 408)
     else if (this.#forwarding === undefined) this.#deadline.clear()
@@ -206,7 +206,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
   onInterim(status: number, fields: Fields): void {
     removeHopByHop(fields)
     this.exchange.inform(status, fields)
-    this.#await()
+    this.awaitNext()
   }
 
   onUpgrade(fields: Fields, socket: Socket): void {
@@ -221,7 +221,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
     removeHopByHop(fields)
     fields.list.push('via', version === '1.1' ? '1.1 postern' : '1.0 postern')
     const forwarding = this.#forwarding
-    const body = new BodyPath({ pause: () => forwarding?.pause(), resume: () => forwarding?.resume() })
+    const body = new BodyPath(forwarding ?? noSource)
     if (forwarding === undefined) body.end()
     this.response = { status, reason, fields, body }
     this.#respond()
