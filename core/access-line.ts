@@ -5,7 +5,8 @@ import type { Exchange } from './listen/exchange.ts'
 import type { Target } from './route/target.ts'
 
 // Put together by hand: the form of these lines is fixed, there is one for each request, and a logger took a sixth of the
-// CPU time of the request for it. Names, addresses, hosts and codes have been judged before and need no escaping.
+// CPU time of the request for it. Names of the configuration, addresses and hosts have been judged before and need no escaping; an outcome may carry
+// the name that a plugin gives itself.
 
 /**
  * The access record of a request.
@@ -70,7 +71,7 @@ function where({ listenerName, routeName, upstreamName, backend }: FlowFacts): s
 }
 
 function result(outcome: string, cause: string | undefined, bytesIn: number, bytesOut: number, phases: Phases): string {
-  let text = ',"outcome":"' + outcome + '"'
+  let text = ',"outcome":' + quote(outcome)
   if (cause !== undefined) text += ',"cause":' + quote(cause)
   text += ',"bytesIn":' + bytesIn + ',"bytesOut":' + bytesOut + ',"ms":' + thousandths(phases.total)
   return text + ',"phases":{' + phasesOf(phases) + '}' + hooksOf(phases)

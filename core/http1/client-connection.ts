@@ -193,7 +193,8 @@ export class ClientConnection implements ByteTaker {
   /** Whether the backend means to go on after this response. */
   #judge({ version, status, fields, framing }: ResponseHead, exchange: ClientExchange): boolean {
     if (framing === UNTIL_CLOSE || !isPersistent(version, connectionOptions(fields))) return false
-    const timeout = /(?:^|[ ,])timeout=(\d{1,6})/i.exec(fields.get('keep-alive') ?? '')
+    const promise = fields.get('keep-alive')
+    const timeout = promise === undefined ? null : /(?:^|[ ,])timeout=(\d{1,6})/i.exec(promise)
     this.#idleLimit = timeout === null ? idleLimit : Math.max(0, Number(timeout[1]) * 1000 - idleMargin)
     // A body where there must not be one would be read as the next response.
     const empty = status === 204 && exchange.request.method !== 'HEAD'

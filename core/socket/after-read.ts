@@ -11,7 +11,7 @@ let reading = false
 
 /**
  * Has something done when the read that is being dealt with has been dealt with, or else in the next tick. A tick of its
- * own takes a call from C++ into JavaScript for each read: 1 µs of a request's 40.
+ * own takes another call from C++ into JavaScript for each read.
  */
 export function afterRead(work: Deferred): void {
   if (reading) due[count++] = work

@@ -1,11 +1,5 @@
 import type { OnReadOpts } from 'node:net'
-import { giveMemory, size, takeMemory } from './spare-memory.ts'
-
-/** A read of more than this is bulk, bytes. */
-const bulk = 16 * 1024
-
-/** What all sockets of this process read small messages into: a read is over before the next one begins. */
-const common: Buffer = Buffer.allocUnsafeSlow(size)
+import { bulk, common, giveMemory, size, takeMemory } from './spare-memory.ts'
 
 /**
  * Takes what was read. Borrowed bytes are valid until the next read; a taker that returns false stops reading, until it

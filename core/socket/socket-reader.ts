@@ -1,13 +1,7 @@
 import type { OnReadOpts, Socket } from 'node:net'
 import { beginRead, endRead } from './after-read.ts'
 import type { ByteTaker } from './byte-taker.ts'
-import { giveMemory, size, takeMemory } from './spare-memory.ts'
-
-/** A read of more than this is bulk, which is lent, not copied; bytes. */
-const bulk = 16 * 1024
-
-/** What all sockets of this process read small messages into: a read is over before the next one begins. */
-const common: Buffer = Buffer.allocUnsafeSlow(size)
+import { bulk, common, giveMemory, size, takeMemory } from './spare-memory.ts'
 
 const readers = new WeakMap<Socket, SocketReader>()
 

@@ -1,6 +1,12 @@
 /** As much as node reads at once, bytes. */
 export const size: number = 64 * 1024
 
+/** A read of more than this is bulk, which is lent, not copied; bytes. */
+export const bulk: number = 16 * 1024
+
+/** What all sockets of this process read small messages into: a read is over before the next one begins. */
+export const common: Buffer = Buffer.allocUnsafeSlow(size)
+
 /** Pieces that are kept for whoever is next. */
 const maxSpare = 64
 

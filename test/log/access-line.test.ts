@@ -29,7 +29,7 @@ test('what is not known is not there; phases are those that took place', () => {
   phases.mark('head')
   phases.hook('limit "reads"', 'onRequest', 0.25)
   const request = { id: 'i', consumer: 'al"ice' }
-  const flow = { listenerName: 'web', clientIp: '::1', outcome: 'UF', request } as unknown as FlowFacts
+  const flow = { listenerName: 'web', clientIp: '::1', outcome: 'PD:"x', request } as unknown as FlowFacts
   const exchange = { method: 'GET', bytesIn: 1, bytesOut: 2 } as Exchange
   const target = { host: 'a.test', path: '/"quoted"' } as Target
   const line = requestLine('{"level":"info"', flow, exchange, target, phases, 'it "broke"')
@@ -37,7 +37,7 @@ test('what is not known is not there; phases are those that took place', () => {
   const { phases: times, ms: _ms, ...record } = JSON.parse(line) as Record<string, object>
   expect(record).toEqual({
     ...{ level: 'info', id: 'i', listener: 'web', client: '::1', consumer: 'al"ice' },
-    ...{ method: 'GET', host: 'a.test', path: '/"quoted"', status: 0, outcome: 'UF', cause: 'it "broke"' },
+    ...{ method: 'GET', host: 'a.test', path: '/"quoted"', status: 0, outcome: 'PD:"x', cause: 'it "broke"' },
     ...{ bytesIn: 1, bytesOut: 2, hooks: { 'limit "reads".onRequest': 0.25 }, msg: 'request' },
   })
   expect(Object.keys(times!)).toEqual(['route', 'head'])
