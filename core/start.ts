@@ -1,9 +1,9 @@
-import { checkConfig } from './config/check.ts'
+import { checkConfig } from './check/check.ts'
 import { ConfigError } from './config/config-error.ts'
 import { Gateway } from './gateway.ts'
 import { createGrantHost } from './grants/grant-host.ts'
-import { type LineStream, Log } from './log.ts'
 import { createEventLog } from './sandbox/event-log.ts'
+import { type LineStream, Log } from './telemetry/log.ts'
 
 export { ConfigError } from './config/config-error.ts'
 

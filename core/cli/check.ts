@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { checkConfig } from '../config/check.ts'
+import { checkConfig } from '../check/check.ts'
 import { formatProblem } from '../config/problem.ts'
 import { displayName } from '../config/source.ts'
 import type { Config } from '../config/types.ts'

@@ -2,10 +2,10 @@ import { existsSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../config/config-error.ts'
 import { formatProblem } from '../config/problem.ts'
-import { exampleLines, startExample } from '../example.ts'
-import { Log } from '../log.ts'
 import { packageRoot } from '../package-root.ts'
 import { Supervisor } from '../process/supervisor.ts'
+import { Log } from '../telemetry/log.ts'
+import { exampleLines, startExample } from './example.ts'
 
 export interface RunOptions {
   /** Default: `./gateway.json`; where there is none, the example of this package. */

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { mergedSchema } from '../config/merged-schema.ts'
+import { mergedSchema } from '../check/merged-schema.ts'
 import { formatProblem } from '../config/problem.ts'
 
 /**

@@ -1,5 +1,6 @@
 import type { Origin } from '../grants/origin.ts'
-import type { Underscores } from '../listen/underscores.ts'
+import type { Underscores } from '../http/underscores.ts'
+import type { MatchConfig } from '../route/match.ts'
 import type { PathException } from '../route/path-exceptions.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
@@ -48,18 +49,6 @@ export interface RouteConfig {
   readonly reply?: ReplyConfig
   /** Total time of a request, ms. */
   readonly timeout?: number
-}
-
-export interface MatchConfig {
-  /** Exact (`api.example.com`) or wildcard (`*.example.com`), in lower case; IPv6 in brackets. */
-  readonly host?: string
-  /** Exact (`/orders`) or prefix (`/orders/*`). */
-  readonly path?: string
-  readonly methods?: readonly string[]
-  /** Lower-case name → exact value; `*` means present. */
-  readonly headers?: Readonly<Record<string, string>>
-  readonly query?: Readonly<Record<string, string>>
-  readonly cookies?: Readonly<Record<string, string>>
 }
 
 export interface ReplyConfig {

@@ -1,13 +1,13 @@
+import type { HookName } from '../../sdk/points.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import type { PosternError } from '../errors.ts'
 import { ask, type HookFlow, tell } from '../hooks/chain.ts'
-import type { BackendFacts } from '../hooks/fields.ts'
-import type { HookName } from '../hooks/points.ts'
 import type { Policy } from '../hooks/policy.ts'
-import type { HttpConnection } from '../listen/exchange.ts'
-import type { FlowLog } from '../log.ts'
+import type { BackendFacts } from '../hooks/scopes.ts'
+import type { HttpConnection } from '../http/exchange.ts'
 import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
-import type { HttpPlan } from '../snapshot.ts'
+import type { HttpPlan } from '../snapshot/snapshot.ts'
+import type { FlowLog } from '../telemetry/log.ts'
 import { flowId } from './flow-id.ts'
 
 /**

@@ -1,8 +1,9 @@
 import { PosternError } from '../errors.ts'
 import { type Chain, change, type HookFlow } from '../hooks/chain.ts'
-import type { BodyNeed } from '../hooks/fields.ts'
-import type { Fields } from '../http1/fields.ts'
-import type { BodyChange, BodyPath } from './body-path.ts'
+import type { BodyNeed } from '../hooks/scopes.ts'
+import type { Exchange } from '../http/exchange.ts'
+import type { Fields } from '../http/fields.ts'
+import type { BodyChange, BodyPath, BodySource } from './body-path.ts'
 import type { Crashing } from './deadline.ts'
 
 type BodyHook = 'onRequestBody' | 'onResponseBody'
@@ -72,4 +73,32 @@ export function setBodyLength(fields: Fields, body: BodyPath, mayChange: boolean
   if (body.replacedLength !== undefined) fields.delete('trailer')
   if (mayChange) fields.delete('content-length')
   else if (body.replacedLength !== undefined) fields.set('content-length', `${body.replacedLength}`)
+}
+
+/** The client as the source of its request's body. */
+export class ClientBody implements BodySource {
+  /** Whether it is the client's turn: more of the body is wanted, and has not come. */
+  due = false
+  readonly #exchange: Exchange
+  readonly #owner: { awaitNext(): void }
+  #receiving = false
+
+  constructor(exchange: Exchange, owner: { awaitNext(): void }) {
+    this.#exchange = exchange
+    this.#owner = owner
+  }
+
+  pause(): void {
+    this.due = false
+    this.#exchange.pause()
+  }
+
+  resume(): void {
+    const isFirst = !this.#receiving
+    this.#receiving = true
+    this.due = true
+    if (isFirst) this.#exchange.receive()
+    else this.#exchange.resume()
+    this.#owner.awaitNext()
+  }
 }

@@ -1,5 +1,5 @@
-import type { Fields } from '../http1/fields.ts'
-import { FREE, type Freed } from '../http1/free.ts'
+import { FREE, type Freed } from '../http/exchange.ts'
+import type { Fields } from '../http/fields.ts'
 
 /** Where a body comes from. */
 export interface BodySource {

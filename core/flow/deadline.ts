@@ -1,5 +1,5 @@
 import { type OutcomeCode, PosternError } from '../errors.ts'
-import { type Expiring, WheelTimer } from '../http1/timer-wheel.ts'
+import { type Expiring, WheelTimer } from '../net/timer-wheel.ts'
 
 /** What an error ends. */
 export interface Crashing {

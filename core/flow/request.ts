@@ -1,42 +1,36 @@
 import type { Socket } from 'node:net'
+import type { HookName } from '../../sdk/points.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
 import { ask, choose, type HookFlow, pass, tell } from '../hooks/chain.ts'
-import type { BodyNeed } from '../hooks/fields.ts'
-import type { HookName } from '../hooks/points.ts'
 import type { Policy } from '../hooks/policy.ts'
-import type { Fields } from '../http1/fields.ts'
-import type { Freed } from '../http1/free.ts'
-import { removeHopByHop } from '../http1/hop-by-hop.ts'
-import type { Exchange, ExchangeOwner } from '../listen/exchange.ts'
-import { countHop } from '../listen/max-forwards.ts'
-import { setOwnFields } from '../listen/own-fields.ts'
-import { screen } from '../listen/screen.ts'
-import type { FlowLog } from '../log.ts'
+import type { BodyNeed } from '../hooks/scopes.ts'
+import type { Exchange, ExchangeOwner, Freed } from '../http/exchange.ts'
+import type { Fields } from '../http/fields.ts'
+import { removeHopByHop } from '../http/hop-by-hop.ts'
+import { countHop } from '../http/max-forwards.ts'
+import type { UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
 import { locate } from '../route/locate.ts'
 import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
-import type { HttpPlan } from '../snapshot.ts'
+import type { HttpPlan } from '../snapshot/snapshot.ts'
+import type { FlowLog } from '../telemetry/log.ts'
+import { Phases } from '../telemetry/phases.ts'
 import type { Backend } from '../upstream/backend.ts'
-import { type Forwarding, type ForwardOwner, forward } from '../upstream/forward.ts'
-import { BodyChanges, holdBody, setBodyLength } from './body-changes.ts'
+import { forward } from '../upstream/forward.ts'
+import { BodyChanges, ClientBody, holdBody, setBodyLength } from './body-changes.ts'
 import { BodyPath } from './body-path.ts'
-import { ClientBody } from './client-body.ts'
 import { Deadline } from './deadline.ts'
-import { madeResponse, noSource } from './made-response.ts'
-import { outcomeOfReply } from './outcome.ts'
-import { passableTrailers } from './passable-trailers.ts'
-import { Phases } from './phases.ts'
-import { replyOfRoute } from './reply-of-route.ts'
-import { RequestState } from './request-state.ts'
+import { passableTrailers, screen, setOwnFields } from './head.ts'
+import { madeResponse, noSource, outcomeOfReply, replyOfRoute } from './local-reply.ts'
+import { RequestState } from './request-facts.ts'
 import { maySendAgain } from './send-again.ts'
-import { Tunnel } from './tunnel.ts'
-import { upgradeOffer } from './upgrade-offer.ts'
+import { Tunnel, upgradeOffer } from './tunnel.ts'
 
 /**
  * The life of one request, top to bottom: arrive → route → onRequest → choose a backend → forward → response head →
  * onResponse → body, or tunnel → finish. Every step either calls the next one or `#fail`; `#finish` is the only end.
  */
-export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner, ForwardOwner {
+export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner, UpstreamOwner {
   readonly states: (string | undefined)[] = []
   readonly sandbox: Sandbox
   reached = 0
@@ -51,7 +45,7 @@ export class RequestFlow extends RequestState implements HookFlow, ExchangeOwner
 
   readonly #tried: Backend[] = []
   #busy: Backend | undefined
-  #forwarding: Forwarding | undefined
+  #forwarding: UpstreamExchange | undefined
   #tunnel: Tunnel | undefined
   #resent = false
   #bodyMoved = false

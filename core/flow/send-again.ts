@@ -1,5 +1,5 @@
 import type { PosternError } from '../errors.ts'
-import type { Exchange } from '../listen/exchange.ts'
+import type { Exchange } from '../http/exchange.ts'
 import type { BodyPath } from './body-path.ts'
 
 /** Methods that may be sent again when a kept-alive connection turns out to be dead (RFC 9110 §9.2.2). */

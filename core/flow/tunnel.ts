@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { PosternError } from '../errors.ts'
-import type { Fields } from '../http1/fields.ts'
-import type { Exchange } from '../listen/exchange.ts'
+import type { Exchange } from '../http/exchange.ts'
+import type { Fields } from '../http/fields.ts'
 import { type Pipe, pipe } from '../upstream/pipe.ts'
 
 /**
@@ -12,7 +12,7 @@ export class Tunnel {
   readonly #backend: Socket
   #pipe: Pipe | undefined
 
-  /** Takes the socket as `ForwardOwner.onUpgrade` is given it. */
+  /** Takes the socket as `UpstreamOwner.onUpgrade` is given it. */
   constructor(backend: Socket) {
     this.#backend = backend
     // An error that nobody listens for would end the process; the pipe finds the broken socket.
@@ -51,3 +51,16 @@ export class Tunnel {
 }
 
 function pipeTells(): void {}
+
+/** A tunnel of these carries requests, in the clear or not, that no route and no policy would see. */
+const unseen = new Set(['h2c', 'h2', 'http', 'tls'])
+
+/**
+ * What the backend is asked to switch to when the client asks for `upgrade` (RFC 9110 §7.8); `undefined`: nothing, the
+ * request is an ordinary one. A list of protocols is not passed on, so that both sides can only mean the same one.
+ */
+export function upgradeOffer(upgrade: string | undefined): string | undefined {
+  if (upgrade === undefined) return undefined
+  const [, name] = /^([\w!#$%&'*+.^`|~-]+)(?:\/[\w!#$%&'*+.^`|~-]+)?$/.exec(upgrade) ?? []
+  return name === undefined || unseen.has(name.toLowerCase()) ? undefined : upgrade
+}

@@ -1,6 +1,6 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { GrantError } from './grant-error.ts'
-import type { Operation } from './grant-host.ts'
+import type { Operation } from './operation.ts'
 
 /** Host side of `Digest`. */
 export function createDigest(): Record<'sha256' | 'hmac' | 'verify' | 'random', Operation> {

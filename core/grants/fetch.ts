@@ -1,8 +1,8 @@
-import { ABSENT } from '../sandbox/wire.ts'
 import type { Fetcher } from './fetcher.ts'
 import { GrantError } from './grant-error.ts'
-import type { Operation } from './grant-host.ts'
 import { wholeNumber } from './numbers.ts'
+import type { Operation } from './operation.ts'
+import { ABSENT } from './operation.ts'
 
 const atOnce = 256
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

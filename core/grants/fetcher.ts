@@ -1,4 +1,4 @@
-import { fieldProblem } from '../hooks/writes.ts'
+import { fieldProblem } from '../http/field-problem.ts'
 import { GrantError } from './grant-error.ts'
 import { allowedBy, type Origin } from './origin.ts'
 import type { Outbound, OutboundResponse } from './outbound.ts'

@@ -1,44 +1,19 @@
-import { createCounter } from './counter.ts'
-import type { CounterStore } from './counter-store.ts'
+import { CounterAuthority, type CounterWorker } from './counter/authority.ts'
+import { createCounter } from './counter/counter.ts'
+import { LeasedCounters } from './counter/leased-counters.ts'
+import type { CounterBounds } from './counter/limit-table.ts'
+import type { CounterStore } from './counter/store.ts'
 import { createDigest } from './digest.ts'
 import { createFetch } from './fetch.ts'
 import { createFetcher, type Fetcher } from './fetcher.ts'
 import { GrantError } from './grant-error.ts'
 import { createJwt } from './jwt.ts'
 import { createKv } from './kv.ts'
-import { createMemoryCounters } from './memory-counters.ts'
 import { createMetric } from './metric.ts'
 import { type MetricFamily, MetricRegistry } from './metric-registry.ts'
-import type { Origin } from './origin.ts'
+import type { GrantCall, Operation } from './operation.ts'
 import { createOutbound } from './outbound.ts'
 import { createPluginLog, type PluginLine } from './plugin-log.ts'
-
-/** One operation of a grant, as a hook asked for it. */
-export interface GrantCall {
-  /** `grant.operation`, as in `sdk/grants.ts`. */
-  readonly operation: string
-  readonly args: readonly string[]
-  /** Name of the policy: what one policy counts, another never sees. */
-  readonly policy: string
-  readonly plugin: GrantUser
-  /** Where it may go. */
-  readonly origins: readonly Origin[]
-  /** Identifier of the request; `undefined` on L4. */
-  readonly request?: string | undefined
-  /** Aborted when nobody waits for the result any more. */
-  readonly signal: AbortSignal
-}
-
-/** The plugin on whose behalf something is done. */
-export interface GrantUser {
-  readonly name: string
-  readonly publisher: string
-  /** Identity of its code. */
-  readonly hash: string
-}
-
-/** An operation: its arguments as text in, its result as text out. */
-export type Operation = (args: readonly string[], call: GrantCall) => Promise<readonly string[]> | readonly string[]
 
 /** What the sandbox needs of the host. */
 export interface GrantHost {
@@ -125,4 +100,11 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
 /** What went wrong inside the host is nothing that a plugin should read. */
 function fail(error: unknown): never {
   throw error instanceof GrantError ? error : new GrantError('the host could not do it', { cause: error })
+}
+
+/** Counters in the memory of this process, for one that shares them with no other. */
+export function createMemoryCounters(bounds: CounterBounds = {}): CounterStore {
+  const counters = new LeasedCounters({ ...bounds, sole: true, send: (orders) => worker.hear(orders) })
+  const worker: CounterWorker = new CounterAuthority({ ...bounds, sole: true }).join((news) => counters.hear(news))
+  return counters
 }

@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto'
 import { errors, type JWK, jwtVerify } from 'jose'
 import type { Fetcher, FetchOrder } from './fetcher.ts'
 import { GrantError } from './grant-error.ts'
-import type { GrantCall, Operation } from './grant-host.ts'
 import { readCheck, type SoundCheck } from './jwt-check.ts'
 import { createKeySet, type KeyFinder } from './key-set.ts'
-import { Recent } from './recent.ts'
+import type { GrantCall, Operation } from './operation.ts'
 import { RemoteKeys, type RemoteKeysOptions } from './remote-keys.ts'
 
 const longestToken = 16_384
@@ -16,8 +15,8 @@ const mostSets = 200
  * why the token is refused.
  */
 export function createJwt(fetcher: Fetcher, options: RemoteKeysOptions = {}): { verify: Operation } {
-  const remote = new Recent<RemoteKeys>(mostSets)
-  const inline = new Recent<KeyFinder>(mostSets)
+  const remote = new Lru<RemoteKeys>(mostSets)
+  const inline = new Lru<KeyFinder>(mostSets)
 
   /** A set belongs to the plugin that may load it: another one may have another opinion of where it comes from. */
   function remoteKeys(url: string, { plugin, origins }: GrantCall): RemoteKeys {
@@ -150,4 +149,25 @@ function reasonOfClaim({ claim, reason }: errors.JWTClaimValidationFailed): stri
   if (claim === 'iss') return 'wrong issuer'
   if (claim === 'aud') return 'wrong audience'
   return claim === 'nbf' && reason === 'check_failed' ? 'not valid yet' : `invalid claim "${claim}"`
+}
+
+/** Things by name, made when first asked for; of more than `most` the one that was not used for longest goes. */
+class Lru<T> {
+  readonly #items = new Map<string, T>()
+  readonly #most: number
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get(name: string, make: () => T): T {
+    const item = this.#items.get(name) ?? make()
+    this.#items.delete(name)
+    this.#items.set(name, item)
+    for (const oldest of this.#items.keys()) {
+      if (this.#items.size <= this.#most) break
+      this.#items.delete(oldest)
+    }
+    return item
+  }
 }

@@ -1,6 +1,5 @@
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
 import { GrantError } from './grant-error.ts'
-import { weakKey } from './weak-key.ts'
 
 /** Finds the key for a token's header, as jose takes it. */
 export type KeyFinder = JWTVerifyGetKey
@@ -25,4 +24,42 @@ function isUsable(key: unknown): key is { kty: string } {
   if (typeof key !== 'object' || key === null) return false
   const { kty } = key as { kty?: unknown }
   return typeof kty === 'string' && kty !== 'oct' && weakKey(key as Record<string, unknown>) === undefined
+}
+
+/** Of these primes, a modulus of the faulty generator leaves a power of 65537 as the remainder, every time. */
+const marked = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157]
+
+/**
+ * Why nobody should trust what an RSA key has signed; `undefined` for sound ones and keys of other types.
+ *
+ * The last test is for keys of the RSALib generator (CVE-2017-15361): their public part is enough to find the private one.
+ */
+export function weakKey(jwk: Readonly<Record<string, unknown>>): string | undefined {
+  if (jwk.kty !== 'RSA') return undefined
+  const modulus = number(jwk.n)
+  const exponent = number(jwk.e)
+  if (modulus === undefined || exponent === undefined) return 'it is not complete'
+  if (modulus.toString(2).length < 2048) return 'it has less than 2048 bits'
+  // A large one costs as much as signing, and nobody needs it.
+  if (exponent < 3n || exponent % 2n === 0n || exponent >= 1n << 64n) return 'its exponent is not one'
+  if (marked.every((prime) => isPowerOf65537(Number(modulus % BigInt(prime)), prime))) {
+    return 'it was made by a faulty generator (CVE-2017-15361)'
+  }
+  return undefined
+}
+
+function isPowerOf65537(remainder: number, prime: number): boolean {
+  const base = 65_537 % prime
+  let power = 1
+  do {
+    if (power === remainder) return true
+    power = (power * base) % prime
+  } while (power !== 1)
+  return false
+}
+
+/** An unsigned number, base64url; `undefined` when it is none, or absurdly large. */
+function number(text: unknown): bigint | undefined {
+  if (typeof text !== 'string' || text.length > 2_800 || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined
+  return BigInt(`0x0${Buffer.from(text, 'base64url').toString('hex')}`)
 }

@@ -1,6 +1,6 @@
 import { GrantError } from './grant-error.ts'
-import type { GrantCall, Operation } from './grant-host.ts'
 import { seconds, wholeNumber } from './numbers.ts'
+import type { GrantCall, Operation } from './operation.ts'
 
 interface Entry {
   readonly value: string

@@ -1,7 +1,7 @@
 import { GrantError } from './grant-error.ts'
-import type { Operation } from './grant-host.ts'
 import { metricProblem } from './metric-problem.ts'
 import type { MetricRegistry } from './metric-registry.ts'
+import type { Operation } from './operation.ts'
 
 /** Host side of `Metric`. Arguments: name, value, label, value, … */
 export function createMetric(registry: MetricRegistry): Record<'count' | 'observe', Operation> {

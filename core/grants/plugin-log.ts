@@ -1,4 +1,4 @@
-import type { Operation } from './grant-host.ts'
+import type { Operation } from './operation.ts'
 
 /** A line that a plugin wrote, safe to be shown: no control characters, bounded. Secrets are for the log to redact. */
 export interface PluginLine {

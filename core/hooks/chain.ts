@@ -1,14 +1,15 @@
 // The global of the same name is a getter, and every step of every hook asks for the time.
 import { performance } from 'node:perf_hooks'
 import type { Health } from '../../sdk/health.ts'
+import { type HookName, points } from '../../sdk/points.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
+import { ABSENT } from '../grants/operation.ts'
 import type { HookCall, HookStep, Sandbox, Verdict } from '../sandbox/plugin.ts'
-import { ABSENT, encodeField, UNIT } from '../sandbox/wire.ts'
-import type { BackendFacts, BodyNeed, FieldReader, FlowFacts } from './fields.ts'
+import { encodeField, UNIT } from '../sandbox/wire.ts'
 import { applyOperations, type WritableFlow } from './operations.ts'
-import { type HookName, points } from './points.ts'
 import type { Policy } from './policy.ts'
+import type { BackendFacts, BodyNeed, FieldReader, FlowFacts } from './scopes.ts'
 import { findSegments } from './segments.ts'
 
 /** What the engine needs of a flow: facts to read, places to write, and where its plugins run. */
@@ -174,7 +175,7 @@ export function tell(
   new Walk(flow, hook, chain, (index) => index < flow.reached, { onTurn: () => true, onEnd: done }).next()
 }
 
-interface Walker {
+interface WalkHandler {
   /** A policy has had its turn; true to go on to the next one. */
   onTurn(turn: Turn, policy: Policy): boolean
   /** No policy is left. */
@@ -187,15 +188,21 @@ class Walk {
   readonly hook: HookName
   readonly #steps: readonly Step[]
   readonly #takesPart: (index: number) => boolean
-  readonly #walker: Walker
+  readonly #handler: WalkHandler
   #position = 0
 
-  constructor(flow: HookFlow, hook: HookName, chain: Chain, takesPart: (index: number) => boolean, walker: Walker) {
+  constructor(
+    flow: HookFlow,
+    hook: HookName,
+    chain: Chain,
+    takesPart: (index: number) => boolean,
+    handler: WalkHandler,
+  ) {
     this.flow = flow
     this.hook = hook
     this.#steps = chain.steps[hook]
     this.#takesPart = takesPart
-    this.#walker = walker
+    this.#handler = handler
   }
 
   /** Calls the next policy that has something to do, and those behind it that may cross with it. */
@@ -208,13 +215,13 @@ class Walk {
       if (this.#takesPart(index) && policy.when?.matches(flow) !== false) segment.push(place)
     }
     this.#arrive(segment[0] ?? this.#steps.length)
-    if (segment.length === 0) return this.#walker.onEnd()
+    if (segment.length === 0) return this.#handler.onEnd()
     const { policy } = this.#steps[segment[0]!]!
     const need = policy.bodies[this.hook]
     if (need === undefined || flow.hold === undefined) return this.#call(segment)
     flow.hold(need, (error) => {
       if (error === undefined) this.#call(segment)
-      else if (this.#walker.onTurn(policy.onFailure === 'continue' ? undefined : error, policy)) this.next()
+      else if (this.#handler.onTurn(policy.onFailure === 'continue' ? undefined : error, policy)) this.next()
     })
   }
 
@@ -240,7 +247,7 @@ class Walk {
     const error = turn instanceof PosternError ? turn : undefined
     flow.onHook(step.policy, hook, duration, error)
     const weighty = error !== undefined && step.policy.onFailure === 'continue' ? undefined : turn
-    if (!this.#walker.onTurn(weighty, step.policy)) return false
+    if (!this.#handler.onTurn(weighty, step.policy)) return false
     const following = call.segment[number + 1]
     // A response that was replaced is another one: those behind have to look at it anew.
     const isStale = weighty !== undefined && points[hook].kind !== 'observe'

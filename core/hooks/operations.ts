@@ -1,12 +1,13 @@
 import type { Health } from '../../sdk/health.ts'
+import type { HookName } from '../../sdk/points.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
-import type { Fields } from '../http1/fields.ts'
-import { ABSENT, op } from '../sandbox/wire.ts'
-import type { BackendFacts } from './fields.ts'
-import type { HookName } from './points.ts'
+import { ABSENT } from '../grants/operation.ts'
+import { fieldProblem, writeBounds } from '../http/field-problem.ts'
+import type { Fields } from '../http/fields.ts'
+import { op } from '../sandbox/wire.ts'
 import type { Policy } from './policy.ts'
-import { fieldProblem, writeBounds } from './writes.ts'
+import type { BackendFacts } from './scopes.ts'
 
 /** Where the operations of a hook take effect. */
 export interface WritableFlow {

@@ -1,5 +1,5 @@
 import type { When } from '../../sdk/when.ts'
-import { withHead } from '../route/conditions.ts'
+import { withHead } from '../http/methods.ts'
 import { type Pattern, pathPattern } from '../route/pattern.ts'
 
 /** Whether writing `written` may change what `read` gives. Both are normalised scopes. */

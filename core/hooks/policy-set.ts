@@ -1,4 +1,4 @@
-import type { CheckedPolicy } from '../config/check.ts'
+import type { CheckedPolicy } from '../config/checked.ts'
 import type { Instance } from '../sandbox/plugin.ts'
 import { type Chain, compileChain } from './chain.ts'
 import { compilePolicy, type Policy } from './policy.ts'

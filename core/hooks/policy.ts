@@ -1,7 +1,7 @@
-import type { CheckedPolicy } from '../config/check.ts'
+import type { HookName } from '../../sdk/points.ts'
+import type { CheckedPolicy } from '../config/checked.ts'
 import type { Instance, Scopes } from '../sandbox/plugin.ts'
-import { type BodyNeed, bodyNeed, type FieldReader, fieldsOf, readerOf } from './fields.ts'
-import type { HookName } from './points.ts'
+import { type BodyNeed, bodyNeed, type FieldReader, fieldsOf, readerOf } from './scopes.ts'
 import { type CompiledWhen, compileWhen } from './when.ts'
 import { compileWrites, type Writes } from './writes.ts'
 

@@ -1,7 +1,7 @@
-import { fieldsOf } from './fields.ts'
+import type { HookName } from '../../sdk/points.ts'
 import { covers } from './overlap.ts'
-import type { HookName } from './points.ts'
 import type { Policy } from './policy.ts'
+import { fieldsOf } from './scopes.ts'
 
 /**
  * Cuts the policies of a hook, in the order in which they run, into segments: adjacent ones of one trust group that may

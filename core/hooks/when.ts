@@ -1,7 +1,7 @@
 import type { When } from '../../sdk/when.ts'
-import { withHead } from '../route/conditions.ts'
+import { withHead } from '../http/methods.ts'
 import { pathKey, pathPattern } from '../route/pattern.ts'
-import type { FlowFacts } from './fields.ts'
+import type { FlowFacts } from './scopes.ts'
 
 /** The static trigger of a policy, compiled: whether its hooks have anything to do for a flow. */
 export interface CompiledWhen {
@@ -28,7 +28,9 @@ export function compileWhen({ methods, paths, headers }: When): CompiledWhen {
       if (exact === undefined || prefixes === undefined) return true
       const isMeant = (key: string): boolean => exact.has(key) || prefixes.some((prefix) => key.startsWith(prefix))
       // A policy that guards a path guards whatever a backend might take for it.
-      return request.readings === undefined ? isMeant(pathKey(request.path)) : request.readings.some(isMeant)
+      return request.interpretations === undefined
+        ? isMeant(pathKey(request.path))
+        : request.interpretations.some(isMeant)
     },
     reads: [
       ...(methods === undefined ? [] : ['method']),

@@ -1,7 +1,7 @@
+import type { Fields } from '../http/fields.ts'
+import type { Malformed } from '../http/malformed.ts'
 import { ChunkedReader } from './chunked-reader.ts'
-import type { Fields } from './fields.ts'
 import { CHUNKED, type Framing, UNTIL_CLOSE } from './framing.ts'
-import type { Malformed } from './malformed.ts'
 import type { ReceiveBuffer } from './receive-buffer.ts'
 
 /** Reads the bodies of one connection, one after the other, each by its framing. Used again, never made per message. */

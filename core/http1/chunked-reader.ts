@@ -1,5 +1,5 @@
-import { Fields } from './fields.ts'
-import { Malformed } from './malformed.ts'
+import { Fields } from '../http/fields.ts'
+import { Malformed } from '../http/malformed.ts'
 import { parseFields } from './parse-fields.ts'
 import type { ReceiveBuffer } from './receive-buffer.ts'
 

@@ -1,19 +1,19 @@
 import type { Socket } from 'node:net'
 import { PosternError } from '../errors.ts'
-import { afterRead, type Deferred } from '../socket/after-read.ts'
-import { SocketReader } from '../socket/socket-reader.ts'
-import type { Forwarding, ForwardOwner, ForwardRequest } from '../upstream/forward.ts'
+import type { Fields } from '../http/fields.ts'
+import type { UpstreamExchange, UpstreamOwner, UpstreamRequest } from '../http/upstream-exchange.ts'
+import { afterRead, type Deferred } from '../net/after-read.ts'
+import { SocketReader } from '../net/socket-reader.ts'
 import { ClientConnection } from './client-connection.ts'
 import type { ConnectionPool } from './connection-pool.ts'
-import type { Fields } from './fields.ts'
 
 /**
  * A request under way on a backend's connection. After its end every method does nothing: whatever an owner does too late
  * cannot reach the next exchange.
  */
-export class ClientExchange implements Forwarding, Deferred {
-  readonly request: ForwardRequest
-  readonly owner: ForwardOwner
+export class ClientExchange implements UpstreamExchange, Deferred {
+  readonly request: UpstreamRequest
+  readonly owner: UpstreamOwner
   /** Of the response, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
   trailers: Fields | undefined
   paused = false
@@ -26,7 +26,7 @@ export class ClientExchange implements Forwarding, Deferred {
   readonly #connectTimeout: number
   #connecting: { cancel(): void } | undefined
 
-  constructor(request: ForwardRequest, owner: ForwardOwner, pool: ConnectionPool, connectTimeout: number) {
+  constructor(request: UpstreamRequest, owner: UpstreamOwner, pool: ConnectionPool, connectTimeout: number) {
     this.request = request
     this.owner = owner
     this.#pool = pool

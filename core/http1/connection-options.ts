@@ -1,4 +1,4 @@
-import type { Fields } from './fields.ts'
+import type { Fields } from '../http/fields.ts'
 
 /** Bits of what a message says about its connection. */
 export const CLOSE = 1

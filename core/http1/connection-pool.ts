@@ -1,5 +1,5 @@
-import { connectTo } from '../upstream/connect.ts'
-import type { ForwardOwner, ForwardRequest } from '../upstream/forward.ts'
+import type { UpstreamOwner, UpstreamRequest } from '../http/upstream-exchange.ts'
+import { connectTo } from '../net/connect.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { ClientExchange } from './client-exchange.ts'
 
@@ -39,7 +39,7 @@ export class ConnectionPool {
    *
    * @param connectTimeout until a new connection stands, ms
    */
-  forward(request: ForwardRequest, connectTimeout: number, owner: ForwardOwner): ClientExchange {
+  forward(request: UpstreamRequest, connectTimeout: number, owner: UpstreamOwner): ClientExchange {
     const exchange = new ClientExchange(request, owner, this, connectTimeout)
     for (;;) {
       const connection = this.#idle.pop()

@@ -1,4 +1,4 @@
-import type { Fields } from './fields.ts'
+import type { Fields } from '../http/fields.ts'
 
 /**
  * Field lines for the wire, each ended by CRLF. What says how this one message is framed and how long its connection

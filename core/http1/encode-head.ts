@@ -1,8 +1,7 @@
 import { STATUS_CODES } from 'node:http'
+import type { Fields } from '../http/fields.ts'
 import { encodeFields } from './encode-fields.ts'
-import type { Fields } from './fields.ts'
 import { CHUNKED, type Framing } from './framing.ts'
-import { httpDate } from './http-date.ts'
 
 /**
  * The head of a request, up to the empty line.
@@ -67,4 +66,17 @@ function encodeUpgrade(protocol: string): string {
 function statusLine(status: number, reason: string): string {
   const clean = /^[\t\x20-\x7e\x80-\xff]*$/.test(reason) ? reason : ''
   return 'HTTP/1.1 ' + status + ' ' + (clean || (STATUS_CODES[status] ?? '')) + '\r\n'
+}
+
+let second = 0
+let text = ''
+
+/** The time of day as `Date` carries it (RFC 9110 §5.6.7); made once a second, for making it costs 0.4 µs. */
+function httpDate(): string {
+  const now = Math.floor(Date.now() / 1000)
+  if (now !== second) {
+    second = now
+    text = new Date(now * 1000).toUTCString()
+  }
+  return text
 }

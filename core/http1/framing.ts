@@ -1,5 +1,5 @@
-import type { Fields } from './fields.ts'
-import { Malformed } from './malformed.ts'
+import type { Fields } from '../http/fields.ts'
+import { Malformed } from '../http/malformed.ts'
 
 /** Where a body ends: after so many bytes (0: there is none), or one of the constants below. */
 export type Framing = number

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Socket } from 'node:net'
-import { afterRead, type Deferred } from '../socket/after-read.ts'
-import type { Fields } from './fields.ts'
+import type { Fields } from '../http/fields.ts'
+import { afterRead, type Deferred } from '../net/after-read.ts'
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from './framing.ts'
 import { encodeLastChunk } from './trailers.ts'
 

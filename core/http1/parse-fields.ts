@@ -1,5 +1,5 @@
-import { kinds, TOKEN, VALUE } from './characters.ts'
-import { Malformed } from './malformed.ts'
+import { kinds, TOKEN, VALUE } from '../http/characters.ts'
+import { Malformed } from '../http/malformed.ts'
 import { hashByte, knownName } from './names.ts'
 
 /** Most field lines of one head or of one trailer section. */

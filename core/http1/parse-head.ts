@@ -1,8 +1,8 @@
-import { kinds, TARGET, VALUE } from './characters.ts'
-import { Fields } from './fields.ts'
+import { kinds, TARGET, VALUE } from '../http/characters.ts'
+import { Fields } from '../http/fields.ts'
+import { Malformed } from '../http/malformed.ts'
+import { methods } from '../http/methods.ts'
 import { type Framing, requestFraming, responseFraming } from './framing.ts'
-import { Malformed } from './malformed.ts'
-import { methods } from './methods.ts'
 import { parseFields } from './parse-fields.ts'
 
 export interface RequestHead {

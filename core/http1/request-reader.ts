@@ -1,5 +1,5 @@
+import { Malformed } from '../http/malformed.ts'
 import { BodyReader } from './body-reader.ts'
-import { Malformed } from './malformed.ts'
 import { parseRequestHead, type RequestHead } from './parse-head.ts'
 import { ReceiveBuffer } from './receive-buffer.ts'
 

@@ -1,6 +1,6 @@
+import { Malformed } from '../http/malformed.ts'
 import { BodyReader } from './body-reader.ts'
 import { connectionOptions, isPersistent } from './connection-options.ts'
-import { Malformed } from './malformed.ts'
 import { parseResponseHead, type ResponseHead } from './parse-head.ts'
 import { ReceiveBuffer } from './receive-buffer.ts'
 

@@ -1,4 +1,4 @@
-import type { Malformed } from './malformed.ts'
+import type { Malformed } from '../http/malformed.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerExchange } from './server-exchange.ts'
 

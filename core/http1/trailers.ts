@@ -1,5 +1,5 @@
+import { Fields } from '../http/fields.ts'
 import { encodeFields } from './encode-fields.ts'
-import { Fields } from './fields.ts'
 
 /**
  * Fields that must not come as trailers (RFC 9110 §6.5.1), since whoever merged them into the head would be told another

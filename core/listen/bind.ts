@@ -1,5 +1,5 @@
 import type { Server } from 'node:net'
-import type { HttpPlan, TcpPlan } from '../snapshot.ts'
+import type { HttpPlan, TcpPlan } from '../snapshot/snapshot.ts'
 import type { BoundHandle } from './listener.ts'
 
 const reasons: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import type { ListenerConfig } from '../config/types.ts'
-import type { HttpPlan, TcpPlan } from '../snapshot.ts'
+import type { HttpPlan, TcpPlan } from '../snapshot/snapshot.ts'
 
 /** A bound socket and what arrives on it. It outlives reloads: a new configuration only changes its plan. */
 export interface Listener {

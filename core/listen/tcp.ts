@@ -1,9 +1,9 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { ConnectionFlow } from '../flow/connection.ts'
-import type { FlowLog } from '../log.ts'
-import type { TcpPlan } from '../snapshot.ts'
-import { acceptInto } from '../socket/accept.ts'
-import { ReadBuffer } from '../socket/read-buffer.ts'
+import { acceptInto } from '../net/accept.ts'
+import { ReadBuffer } from '../net/read-buffer.ts'
+import type { TcpPlan } from '../snapshot/snapshot.ts'
+import type { FlowLog } from '../telemetry/log.ts'
 import { bind } from './bind.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 

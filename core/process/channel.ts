@@ -1,8 +1,8 @@
-import type { LeaseNews, LeaseOrders } from '../grants/lease-messages.ts'
+import type { LeaseNews, LeaseOrders } from '../grants/counter/lease-messages.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { ConfigChanges } from './config-changes.ts'
-import type { QuarantineState } from './dossier.ts'
+import type { QuarantineState } from './plugin-faults.ts'
 
 /** A backend's health and weight, as the leading worker found them. */
 export interface HealthReport {

@@ -1,5 +1,5 @@
 import { flushCompileCache } from 'node:module'
-import { checkConfig } from '../config/check.ts'
+import { checkConfig } from '../check/check.ts'
 import { runtime } from '../sandbox/runtime.ts'
 import type { CheckAnswer } from './checker.ts'
 import { packConfig } from './packed-config.ts'

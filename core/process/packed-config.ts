@@ -1,4 +1,4 @@
-import type { CheckedConfig } from '../config/check.ts'
+import type { CheckedConfig } from '../config/checked.ts'
 
 /** A section that may have thousands of entries: each as JSON, by name. */
 export type PackedSection = ReadonlyMap<string, string>

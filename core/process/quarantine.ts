@@ -1,8 +1,8 @@
+import type { StuckReport } from '../guard/guard-report.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import type { GuardedCall } from '../sandbox/guard.ts'
-import { Dossier, type QuarantineEntry, type QuarantineState } from './dossier.ts'
 import { type Fault, isDeath } from './fault.ts'
-import type { StuckReport } from './guard-report.ts'
+import { PluginFaults, type QuarantineEntry, type QuarantineState } from './plugin-faults.ts'
 import { Suspects } from './suspects.ts'
 
 export interface QuarantineOptions {
@@ -30,7 +30,7 @@ export class Quarantine {
   readonly #schedule: (delay: number, run: () => void) => () => void
   readonly #onChange: QuarantineOptions['onChange']
   readonly #suspects: Suspects
-  readonly #dossiers = new Map<string, Dossier>()
+  readonly #pluginFaults = new Map<string, PluginFaults>()
   #named: ReadonlySet<string> = new Set()
   #wake: { at: number; cancel: () => void } | undefined
 
@@ -45,21 +45,21 @@ export class Quarantine {
   adopt(hashes: Iterable<string>): void {
     this.#named = new Set(hashes)
     const now = this.#now()
-    for (const dossier of this.#dossiers.values()) {
-      if (this.#named.has(dossier.hash)) dossier.unnamed = undefined
-      else dossier.unnamed ??= now
+    for (const pluginFaults of this.#pluginFaults.values()) {
+      if (this.#named.has(pluginFaults.hash)) pluginFaults.unnamed = undefined
+      else pluginFaults.unnamed ??= now
     }
     this.#arm()
   }
 
   fault({ hash, plugin, kind, alone }: Fault): void {
     const now = this.#now()
-    const dossier = this.#dossierOf(hash, plugin, now)
+    const pluginFaults = this.#dossierOf(hash, plugin, now)
     if (isDeath(kind)) {
       if (alone) this.#suspects.found(hash, now)
       else this.#suspects.add([hash], now)
     }
-    if (!isDeath(kind) || alone) this.#change(dossier, () => dossier.add(kind, now))
+    if (!isDeath(kind) || alone) this.#change(pluginFaults, () => pluginFaults.add(kind, now))
     this.#arm()
   }
 
@@ -90,24 +90,24 @@ export class Quarantine {
 
   /** A call that was let through as a probe has ended. Of several the first one decides. */
   probed(hash: string, ok: boolean): void {
-    const dossier = this.#dossiers.get(hash)
-    if (dossier?.state !== 'probe') return
-    this.#change(dossier, () => dossier.probed(ok, this.#now()))
+    const pluginFaults = this.#pluginFaults.get(hash)
+    if (pluginFaults?.state !== 'probe') return
+    this.#change(pluginFaults, () => pluginFaults.probed(ok, this.#now()))
     this.#arm()
   }
 
   /** A person lets it run again, and what it did is forgotten. `false` when nothing is known of it. */
   clear(hash: string): boolean {
-    const dossier = this.#dossiers.get(hash)
-    if (dossier === undefined) return false
+    const pluginFaults = this.#pluginFaults.get(hash)
+    if (pluginFaults === undefined) return false
     this.#suspects.drop(hash)
-    this.#change(dossier, () => dossier.clear(this.#now()))
+    this.#change(pluginFaults, () => pluginFaults.clear(this.#now()))
     this.#arm()
     return true
   }
 
   state(hash: string): QuarantineState {
-    return this.#dossiers.get(hash)?.state ?? 'closed'
+    return this.#pluginFaults.get(hash)?.state ?? 'closed'
   }
 
   /** Plugins that are to cross alone. */
@@ -117,7 +117,7 @@ export class Quarantine {
 
   /** Every plugin with a fault, for new workers and for whoever asks. */
   snapshot(): readonly QuarantineEntry[] {
-    return [...this.#dossiers.values()].map(({ hash, plugin, state, since, until, why, faults }) => {
+    return [...this.#pluginFaults.values()].map(({ hash, plugin, state, since, until, why, faults }) => {
       const suspect = this.#suspects.has(hash)
       return { hash, plugin, state, since, ...(until !== undefined && { until }), why, suspect, faults: { ...faults } }
     })
@@ -129,41 +129,42 @@ export class Quarantine {
     this.#wake = undefined
   }
 
-  #dossierOf(hash: string, plugin: string, now: number): Dossier {
-    const known = this.#dossiers.get(hash)
+  #dossierOf(hash: string, plugin: string, now: number): PluginFaults {
+    const known = this.#pluginFaults.get(hash)
     if (known !== undefined) return known
-    const dossier = new Dossier(hash, plugin, now)
-    if (!this.#named.has(hash)) dossier.unnamed = now
-    this.#dossiers.set(hash, dossier)
-    if (this.#dossiers.size > this.#named.size + most) {
-      for (const { hash, unnamed } of this.#dossiers.values()) {
+    const pluginFaults = new PluginFaults(hash, plugin, now)
+    if (!this.#named.has(hash)) pluginFaults.unnamed = now
+    this.#pluginFaults.set(hash, pluginFaults)
+    if (this.#pluginFaults.size > this.#named.size + most) {
+      for (const { hash, unnamed } of this.#pluginFaults.values()) {
         if (unnamed === undefined) continue
         this.#forget(hash)
         break
       }
     }
-    return dossier
+    return pluginFaults
   }
 
   #forget(hash: string): void {
     this.#suspects.drop(hash)
-    this.#dossiers.delete(hash)
+    this.#pluginFaults.delete(hash)
   }
 
-  #change(dossier: Dossier, act: () => void): void {
-    const { state, until } = dossier
+  #change(pluginFaults: PluginFaults, act: () => void): void {
+    const { state, until } = pluginFaults
     act()
-    if (dossier.state !== state || dossier.until !== until) this.#onChange(dossier.hash, dossier.state, dossier.why)
+    if (pluginFaults.state !== state || pluginFaults.until !== until)
+      this.#onChange(pluginFaults.hash, pluginFaults.state, pluginFaults.why)
   }
 
   /** Does what its time has come for. */
   #tick(): void {
     const now = this.#now()
     this.#suspects.expire(now)
-    for (const dossier of [...this.#dossiers.values()]) {
-      const { until, unnamed } = dossier
-      if (unnamed !== undefined && unnamed + memory <= now) this.#forget(dossier.hash)
-      else if (until !== undefined && until <= now) this.#change(dossier, () => dossier.probe(now))
+    for (const pluginFaults of [...this.#pluginFaults.values()]) {
+      const { until, unnamed } = pluginFaults
+      if (unnamed !== undefined && unnamed + memory <= now) this.#forget(pluginFaults.hash)
+      else if (until !== undefined && until <= now) this.#change(pluginFaults, () => pluginFaults.probe(now))
     }
     this.#arm()
   }
@@ -171,7 +172,7 @@ export class Quarantine {
   /** Wakes up at the next time that something is due. */
   #arm(): void {
     let at = this.#suspects.next ?? Number.POSITIVE_INFINITY
-    for (const { until, unnamed } of this.#dossiers.values()) {
+    for (const { until, unnamed } of this.#pluginFaults.values()) {
       at = Math.min(at, until ?? at, unnamed === undefined ? at : unnamed + memory)
     }
     if (at === this.#wake?.at) return

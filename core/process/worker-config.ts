@@ -1,9 +1,9 @@
-import type { CheckedConfig } from '../config/check.ts'
+import type { CheckedConfig } from '../config/checked.ts'
 import type { Gateway, PreparedGateway } from '../gateway.ts'
 import { inSlices } from '../in-slices.ts'
 import type { BoundHandle } from '../listen/listener.ts'
-import { applyChanges } from './apply-changes.ts'
 import type { ConfigChanges } from './config-changes.ts'
+import { applyChanges } from './config-changes.ts'
 
 /** A worker's configurations, by generation: the one in force, and those that are ready to follow it. */
 export class WorkerConfig {

@@ -1,7 +1,8 @@
-import type { MatchConfig } from '../config/types.ts'
-import type { Fields } from '../http1/fields.ts'
-import { cookie } from './cookie.ts'
-import { parameter } from './query.ts'
+import { cookie } from '../http/cookie.ts'
+import type { Fields } from '../http/fields.ts'
+import { withHead } from '../http/methods.ts'
+import { parameter } from '../http/query.ts'
+import type { MatchConfig } from './match.ts'
 
 /** What routing looks at in a request: `Target` gives host, path and query. */
 export interface RouteRequest {
@@ -72,11 +73,6 @@ export function meets(request: RouteRequest, { methods, headers, query, cookies 
 
 function holds(found: string | undefined, { value }: Condition): boolean {
   return found !== undefined && (value === undefined || found === value)
-}
-
-/** Who writes a route for GET expects HEAD to work as well (RFC 9110 §9.1 asks every server for both). */
-export function withHead(methods: readonly string[]): readonly string[] {
-  return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods
 }
 
 function conditionsOf(

@@ -1,5 +1,5 @@
-import type { MatchConfig } from '../config/types.ts'
 import { type Condition, type Conditions, compileConditions } from './conditions.ts'
+import type { MatchConfig } from './match.ts'
 import { hostPattern, pathPattern } from './pattern.ts'
 import type { Matchable } from './table.ts'
 

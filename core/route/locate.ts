@@ -1,7 +1,7 @@
 import { PosternError } from '../errors.ts'
-import type { Fields } from '../http1/fields.ts'
+import type { Fields } from '../http/fields.ts'
+import { interpretationsOf, literalOf } from './interpretations.ts'
 import { bitsOf, everyException, type PathException } from './path-exceptions.ts'
-import { literalOf, readingsOf } from './readings.ts'
 import type { RouteTable } from './table.ts'
 import { parseTarget, type Target } from './target.ts'
 
@@ -19,8 +19,8 @@ export interface Located<R> {
 /**
  * Reads the target of a request and looks up its route.
  *
- * A path that is open to more than one reading is refused (`PN`) unless its route makes an exception (`pathExceptions`)
- * and every reading of it leads to this very route: however the backend reads it, no other route is passed by.
+ * A path that is open to more than one interpretation is refused (`PN`) unless its route makes an exception (`pathExceptions`)
+ * and every interpretation of it leads to this very route: however the backend reads it, no other route is passed by.
  *
  * @param scheme as the client used it
  */
@@ -50,17 +50,18 @@ function except<R extends Locatable>(
   const lenient = parseTarget(method, rawTarget, hosts, scheme, everyException)
   if ('problem' in lenient) return new PosternError('PN', problem)
   const { host, query } = lenient
-  // The table decodes what it looks up, and a reading is decoded already.
-  const find = (reading: string): R | undefined =>
-    routes.find({ host, path: reading.replaceAll('%', '%25'), query, method, fields })
+  // The table decodes what it looks up, and a interpretation is decoded already.
+  const find = (interpretation: string): R | undefined =>
+    routes.find({ host, path: interpretation.replaceAll('%', '%25'), query, method, fields })
   const route = find(literalOf(lenient.path))
   const allowed = route === undefined ? 0 : bitsOf(route.config.pathExceptions)
   const target = allowed === 0 ? undefined : parseTarget(method, rawTarget, hosts, scheme, allowed)
   if (route === undefined || target === undefined) return new PosternError('PN', problem)
   if ('problem' in target) return new PosternError('PN', target.problem)
-  const readings = readingsOf(target.path)
-  if (readings === undefined) return new PosternError('PN', 'the path has more readings than can be looked at')
-  const other = readings.find((reading) => find(reading) !== route)
-  if (other === undefined) return { target: { ...target, readings }, route }
+  const interpretations = interpretationsOf(target.path)
+  if (interpretations === undefined)
+    return new PosternError('PN', 'the path has more interpretations than can be looked at')
+  const other = interpretations.find((interpretation) => find(interpretation) !== route)
+  if (other === undefined) return { target: { ...target, interpretations }, route }
   return new PosternError('PN', `the path may be read as ${JSON.stringify(other)}, which is not for the same route`)
 }

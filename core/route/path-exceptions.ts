@@ -1,5 +1,5 @@
 /**
- * What a path may hold that has more than one reading, and that a route may take all the same. The value is a bit of what
+ * What a path may hold that has more than one interpretation, and that a route may take all the same. The value is a bit of what
  * `scanPath` is told to let pass.
  */
 const bits = {

@@ -1,4 +1,4 @@
-import type { MatchConfig } from '../config/types.ts'
+import type { MatchConfig } from './match.ts'
 
 /** What a host or path of a match stands for: one text, every text with that affix (suffix or prefix), or any. */
 export interface Pattern {

@@ -1,6 +1,6 @@
-import type { MatchConfig } from '../config/types.ts'
 import type { Steps } from '../in-slices.ts'
 import { type Conditions, compareConditions, compileConditions, meets, type RouteRequest } from './conditions.ts'
+import type { MatchConfig } from './match.ts'
 import { hostPattern, type Pattern, pathKey, pathPattern } from './pattern.ts'
 
 /** The least a route must have to be found. */

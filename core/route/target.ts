@@ -22,10 +22,10 @@ export interface Target {
   /** `OPTIONS *`: about the host and not about a path. */
   readonly asterisk: boolean
   /** Of a path that is ambiguous and was taken all the same: everything that a backend may read in it, as it is looked up. */
-  readonly readings?: readonly string[]
+  readonly interpretations?: readonly string[]
 }
 
-/** Why a target is refused: malformed (`DPE`), or open to more than one reading (`PN`). The text is for the log. */
+/** Why a target is refused: malformed (`DPE`), or open to more than one interpretation (`PN`). The text is for the log. */
 export interface TargetProblem {
   readonly problem: string
   readonly code: 'DPE' | 'PN'

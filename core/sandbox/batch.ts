@@ -1,4 +1,4 @@
-import type { Step } from './cell.ts'
+import type { Step } from './executor.ts'
 import type { HookRun } from './hook-run.ts'
 import type { PendingCall } from './pending-call.ts'
 

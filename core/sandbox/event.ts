@@ -1,4 +1,4 @@
-import type { HookName } from '../hooks/points.ts'
+import type { HookName } from '../../sdk/points.ts'
 
 /** Something about plugins that a log should hold and a supervisor may count. */
 export interface SandboxEvent {

@@ -1,4 +1,4 @@
-import type { Step } from './cell.ts'
+import type { Step } from './executor.ts'
 import { entry, RECORD, UNIT } from './wire.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { GrantCall } from '../grants/grant-host.ts'
+import type { GrantCall } from '../grants/operation.ts'
 import type { Origin } from '../grants/origin.ts'
 import type { HookRun } from './hook-run.ts'
 import type { PluginCode } from './plugin.ts'

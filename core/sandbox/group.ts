@@ -1,12 +1,12 @@
 import { performance } from 'node:perf_hooks'
+import { points } from '../../sdk/points.ts'
 import type { GrantHost } from '../grants/grant-host.ts'
-import { points } from '../hooks/points.ts'
 import { Batch, type Task } from './batch.ts'
 import { bounds } from './bounds.ts'
-import type { Answer, Crossing, Emit, OpenCell } from './cell.ts'
-import { CellStock } from './cell-stock.ts'
 import { Door } from './door.ts'
 import type { SandboxEvent } from './event.ts'
+import type { Answer, Crossing, Emit, OpenExecutor } from './executor.ts'
+import { ExecutorPair } from './executor-pair.ts'
 import { holdsSome, readOutput } from './frame.ts'
 import { Gate } from './gate.ts'
 import type { CrossingGuard } from './guard.ts'
@@ -21,7 +21,7 @@ export interface GroupOptions {
   readonly name: string
   /** By `HookStep.instance`; those of other groups may be among them. */
   readonly places: readonly Place[]
-  readonly open: OpenCell
+  readonly open: OpenExecutor
   /** The largest `time` of its policies, ms. */
   readonly time: number
   /** Heap limit of its isolate, MB. */
@@ -54,7 +54,7 @@ export class Group {
   readonly #options: GroupOptions
   readonly #gate: Gate
   readonly #runs: Runs
-  readonly #stock: CellStock
+  readonly #stock: ExecutorPair
   readonly #door: Door
   /**
    * Steps of a crossing at most. The dispatcher's slice bounds what hooks do before they first wait, not what they do
@@ -103,7 +103,7 @@ export class Group {
       const run = this.#batch?.beginner(id) ?? this.#runs.waiting(id)
       return run === undefined || this.#batch === undefined ? holdsSome : this.#runs.answer(run, record)
     }
-    this.#stock = new CellStock(
+    this.#stock = new ExecutorPair(
       (without) => options.open(emit, without, answer),
       ({ plugin, message }) => {
         const own = ({ instance, plugin: index }: Place): boolean => instance.group === this.name && index === plugin
@@ -263,11 +263,11 @@ export class Group {
       if (task.kind === 'start') for (let i = from; i < to; i++) begin(batch.runs[i]!)
     }
     try {
-      const cell = this.#stock.active
+      const executor = this.#stock.active
       guard?.enter(batch.runs, timeout)
       this.#batch = batch
       try {
-        return cell.cross(batch.steps, timeout)
+        return executor.cross(batch.steps, timeout)
       } finally {
         this.#batch = undefined
         guard?.leave()

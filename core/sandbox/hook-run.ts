@@ -1,5 +1,5 @@
-import { type HookName, points } from '../hooks/points.ts'
-import type { WheelTimer } from '../http1/timer-wheel.ts'
+import { type HookName, points } from '../../sdk/points.ts'
+import type { WheelTimer } from '../net/timer-wheel.ts'
 import { bounds } from './bounds.ts'
 import { GrantUse } from './grant-use.ts'
 import type { GuardedCall } from './guard.ts'

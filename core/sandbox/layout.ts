@@ -1,4 +1,4 @@
-import type { HookName } from '../hooks/points.ts'
+import type { HookName } from '../../sdk/points.ts'
 import type { Bindings } from './guest/guest.ts'
 import type { Instance, PluginCode } from './plugin.ts'
 import { type Counts, noCounts } from './stats.ts'

@@ -1,6 +1,6 @@
+import type { GrantName } from '../../sdk/grants.ts'
+import { type HookName, hookNames } from '../../sdk/points.ts'
 import type { When } from '../../sdk/when.ts'
-import { grantNames } from '../grants/names.ts'
-import { type HookName, hookNames } from '../hooks/points.ts'
 import type { Manifest, Scopes } from './plugin.ts'
 import { PluginBuildError } from './plugin-build-error.ts'
 
@@ -128,3 +128,6 @@ function show(value: unknown): string {
   const text = JSON.stringify(value)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
+
+/** The grants that a plugin may name in `needs`. */
+const grantNames: readonly GrantName[] = ['counter', 'digest', 'fetch', 'jwt', 'kv', 'log', 'metric']

@@ -1,6 +1,6 @@
+import type { HookName } from '../../sdk/points.ts'
 import type { When } from '../../sdk/when.ts'
 import type { Origin } from '../grants/origin.ts'
-import type { HookName } from '../hooks/points.ts'
 import type { PluginStats } from './stats.ts'
 
 /** What a plugin says of itself; read inside an isolate, so every part of it is checked text, never an object of its realm. */

@@ -1,6 +1,6 @@
+import { points } from '../../sdk/points.ts'
 import type { GrantHost } from '../grants/grant-host.ts'
-import { points } from '../hooks/points.ts'
-import { WheelTimer } from '../http1/timer-wheel.ts'
+import { WheelTimer } from '../net/timer-wheel.ts'
 import type { SandboxEvent } from './event.ts'
 import { ended as atItsEnd, holdsAll, holdsSome, leftOut } from './frame.ts'
 import type { Gate } from './gate.ts'

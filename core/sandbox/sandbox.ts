@@ -3,7 +3,7 @@ import type { SandboxEvent } from './event.ts'
 import { Gate } from './gate.ts'
 import { Group } from './group.ts'
 import type { CrossingGuard } from './guard.ts'
-import { openIsolateCell } from './isolate-cell.ts'
+import { openIsolateExecutor } from './isolate-executor.ts'
 import { type Layout, layOut, type Place } from './layout.ts'
 import type { Instance, Sandbox } from './plugin.ts'
 import { statsOf } from './stats.ts'
@@ -36,7 +36,7 @@ export function createSandbox({ instances, grants, guard, onEvent }: SandboxOpti
     return new Group({
       name,
       places,
-      open: (emit, without, answer) => openIsolateCell({ plugins, memory, emit, answer, guard, without }),
+      open: (emit, without, answer) => openIsolateExecutor({ plugins, memory, emit, answer, guard, without }),
       time,
       memory,
       grants,

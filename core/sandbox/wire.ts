@@ -1,3 +1,5 @@
+import { ABSENT } from '../grants/operation.ts'
+
 /**
  * The strings that cross the boundary between host and isolate. Used on both sides, so it knows nothing of either.
  *
@@ -16,8 +18,6 @@ export const UNIT = '\x1e'
 export const ITEM = '\x1f'
 /** Begins a character that must not stand there as it is. */
 export const ESCAPE = '\x1b'
-/** Stands for a value that is absent, which is not the same as an empty one. */
-export const ABSENT = '\x1a'
 
 const special = /[\x1a-\x1f]/
 /** Up to here looking at each character is quicker than the expression: 10 to 20 ns for a header, which takes 50. */

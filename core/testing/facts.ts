@@ -1,6 +1,6 @@
-import type { BackendFacts, BodyFacts, FlowFacts } from '../hooks/fields.ts'
-import type { HookName, Layer } from '../hooks/points.ts'
-import { Fields } from '../http1/fields.ts'
+import type { HookName, Layer } from '../../sdk/points.ts'
+import type { BackendFacts, BodyFacts, FlowFacts } from '../hooks/scopes.ts'
+import { Fields } from '../http/fields.ts'
 import type { TestBackend, TestFlow } from './test-flow.ts'
 
 /** The flow as the declared fields are read from it, defaults filled in. */

@@ -1,21 +1,20 @@
-import { pluginFormats } from '../config/formats.ts'
-import { normalizeScopes } from '../config/scopes.ts'
-import { compileSchema } from '../config/validator.ts'
+import { type HookName, hookNames, type Layer, points } from '../../sdk/points.ts'
+import { pluginFormats } from '../check/formats.ts'
+import { normalizeScopes } from '../check/scopes.ts'
+import { compileSchema } from '../check/validator.ts'
 import { createGrantHost } from '../grants/grant-host.ts'
-import { fieldsOf, readerOf } from '../hooks/fields.ts'
-import { type HookName, hookNames, type Layer, points } from '../hooks/points.ts'
 import type { Policy } from '../hooks/policy.ts'
+import { fieldsOf, readerOf } from '../hooks/scopes.ts'
 import { compileWrites } from '../hooks/writes.ts'
 import { Group } from '../sandbox/group.ts'
-import { openIsolateCell } from '../sandbox/isolate-cell.ts'
+import { openIsolateExecutor } from '../sandbox/isolate-executor.ts'
 import { layOut } from '../sandbox/layout.ts'
 import { defaultLimits } from '../sandbox/limits.ts'
 import type { HookCall, Instance, Limits, Manifest, Scopes, Verdict } from '../sandbox/plugin.ts'
 import { PluginBuildError } from '../sandbox/plugin-build-error.ts'
 import { encodeField, UNIT } from '../sandbox/wire.ts'
 import { factsOf } from './facts.ts'
-import { loadPlugin } from './load.ts'
-import { processCell } from './process-cell.ts'
+import { loadPlugin, processExecutor } from './load.ts'
 import { resultOf } from './result.ts'
 import { stubFetch, type TestFetch } from './stub-fetch.ts'
 import type { TestFlow, TestResult } from './test-flow.ts'
@@ -87,8 +86,8 @@ export async function testPlugin(
     memory: limits.memory,
     open:
       object === undefined
-        ? (emit, _without, answer) => openIsolateCell({ plugins, memory: limits.memory, emit, answer })
-        : processCell(object, plugins[0]!.bindings),
+        ? (emit, _without, answer) => openIsolateExecutor({ plugins, memory: limits.memory, emit, answer })
+        : processExecutor(object, plugins[0]!.bindings),
     time: limits.time,
     grants: createGrantHost(settings.fetch === undefined ? {} : { fetch: stubFetch(settings.fetch) }),
   })

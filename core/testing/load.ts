@@ -1,7 +1,11 @@
 import { isAbsolute, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { bundlePlugin } from '../sandbox/bundle.ts'
+import type { Executor, OpenExecutor } from '../sandbox/executor.ts'
+import { frame } from '../sandbox/frame.ts'
 import { describePlugin, describeScopes } from '../sandbox/guest/describe.ts'
+import { createDispatcher } from '../sandbox/guest/dispatcher.ts'
+import { Guest } from '../sandbox/guest/guest.ts'
 import { openInspector } from '../sandbox/inspect.ts'
 import { readManifest, readScopes } from '../sandbox/manifest.ts'
 import type { PluginCode, Scopes } from '../sandbox/plugin.ts'
@@ -59,4 +63,17 @@ function understood(description: string): string {
 function pathOf(file: string | URL): string {
   if (file instanceof URL || file.startsWith('file:')) return fileURLToPath(file)
   return isAbsolute(file) ? file : resolve(file)
+}
+
+/** Runs a plugin in this process, where a debugger and coverage see it; without limits of time and memory. */
+export function processExecutor(plugin: object, bindings: string): OpenExecutor {
+  return (emit): Executor => {
+    const guest = new Guest(plugin, bindings, (id, record) => emit(0, id, record))
+    const dispatcher = createDispatcher([guest.enter])
+    return {
+      cross: (steps) => ({ kind: 'done', output: dispatcher.dispatch(frame(steps)) }),
+      heap: () => 0,
+      dispose: () => {},
+    }
+  }
 }

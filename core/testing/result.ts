@@ -1,9 +1,10 @@
-import type { FlowFacts } from '../hooks/fields.ts'
+import type { HookName } from '../../sdk/points.ts'
+import { ABSENT } from '../grants/operation.ts'
 import { applyOperations, type WritableFlow } from '../hooks/operations.ts'
-import type { HookName } from '../hooks/points.ts'
 import type { Policy } from '../hooks/policy.ts'
-import { Fields } from '../http1/fields.ts'
-import { ABSENT, op } from '../sandbox/wire.ts'
+import type { FlowFacts } from '../hooks/scopes.ts'
+import { Fields } from '../http/fields.ts'
+import { op } from '../sandbox/wire.ts'
 import type { TestResult } from './test-flow.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { BackendConfig } from '../config/types.ts'
-import type { BackendFacts } from '../hooks/fields.ts'
+import type { BackendFacts } from '../hooks/scopes.ts'
 
 /** One member of an upstream. It outlives reloads that keep its upstream's name, its address and its protocol. */
 export class Backend implements BackendFacts {

@@ -1,8 +1,8 @@
 import { type ClientRequest, get } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { HealthConfig } from '../config/types.ts'
+import { connectTo } from '../net/connect.ts'
 import type { Backend } from './backend.ts'
-import { connectTo } from './connect.ts'
 
 /** Told when a backend's health turns; `why` is the probe that turned it, for the log. */
 export type HealthListener = (backend: Backend, healthy: boolean, why: string) => void

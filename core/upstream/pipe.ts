@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { type OutcomeCode, PosternError } from '../errors.ts'
-import { WheelTimer } from '../http1/timer-wheel.ts'
-import type { ReadBuffer, Taker } from '../socket/read-buffer.ts'
+import type { ReadBuffer, Taker } from '../net/read-buffer.ts'
+import { WheelTimer } from '../net/timer-wheel.ts'
 
 export interface PipeOptions {
   /** Longest time without a byte in either direction, ms; up to 200 ms more may pass. */

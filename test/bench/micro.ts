@@ -1,6 +1,6 @@
 // Prints what single steps cost: node --no-node-snapshot --conditions=postern-source test/bench/micro.ts
 import { performance } from 'node:perf_hooks'
-import { Fields } from '../../core/http1/fields.ts'
+import { Fields } from '../../core/http/fields.ts'
 import { routeTable } from '../../core/route/table.ts'
 import { createBalance } from '../../core/upstream/balance.ts'
 import { atOnce } from '../helpers/at-once.ts'

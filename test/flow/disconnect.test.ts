@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { checkConfig } from '../../core/config/check.ts'
+import { checkConfig } from '../../core/check/check.ts'
 import { modes, testPlugin } from '../../core/testing/index.ts'
 import { echoBackend, httpBackend } from '../helpers/backend.ts'
 import { drained, open, send } from '../helpers/client.ts'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { checkConfig } from '../../core/config/check.ts'
+import { checkConfig } from '../../core/check/check.ts'
 import { modes, testPlugin } from '../../core/testing/index.ts'
 import { deadPort, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { send } from '../helpers/client.ts'

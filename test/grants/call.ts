@@ -1,4 +1,4 @@
-import type { GrantCall } from '../../core/grants/grant-host.ts'
+import type { GrantCall } from '../../core/grants/operation.ts'
 import type { Origin } from '../../core/grants/origin.ts'
 
 /** A grant's call as the sandbox makes it. */

@@ -1,7 +1,7 @@
-import { CounterAuthority, type CounterWorker } from '../../core/grants/counter-authority.ts'
-import type { LeaseNews, LeaseOrders } from '../../core/grants/lease-messages.ts'
-import { LeasedCounters } from '../../core/grants/leased-counters.ts'
-import type { CounterBounds } from '../../core/grants/limit-table.ts'
+import { CounterAuthority, type CounterWorker } from '../../core/grants/counter/authority.ts'
+import type { LeaseNews, LeaseOrders } from '../../core/grants/counter/lease-messages.ts'
+import { LeasedCounters } from '../../core/grants/counter/leased-counters.ts'
+import type { CounterBounds } from '../../core/grants/counter/limit-table.ts'
 import type { CounterResult } from '../../sdk/grants.ts'
 import { FakeTime } from '../process/fake-time.ts'
 

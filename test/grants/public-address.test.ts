@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { isPublicAddress } from '../../core/grants/public-address.ts'
+import { isPublicAddress } from '../../core/grants/outbound.ts'
 
 test.each([
   '1.1.1.1',

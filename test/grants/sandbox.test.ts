@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { expect, test } from 'vitest'
-import type { CounterStore } from '../../core/grants/counter-store.ts'
+import type { CounterStore } from '../../core/grants/counter/store.ts'
 import { createGrantHost, type GrantHostOptions, type GrantService } from '../../core/grants/grant-host.ts'
 import type { PluginLine } from '../../core/grants/plugin-log.ts'
 import type { Sandbox, Verdict } from '../../core/sandbox/plugin.ts'

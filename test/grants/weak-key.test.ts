@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { weakKey } from '../../core/grants/weak-key.ts'
+import { weakKey } from '../../core/grants/key-set.ts'
 
 const sound = createPublicKey(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey).export({ format: 'jwk' })
 

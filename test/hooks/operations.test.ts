@@ -1,12 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PosternError } from '../../core/errors.ts'
+import { ABSENT } from '../../core/grants/operation.ts'
 import { applyOperations, type WritableFlow } from '../../core/hooks/operations.ts'
-import type { HookName } from '../../core/hooks/points.ts'
 import type { Policy } from '../../core/hooks/policy.ts'
-import { compileWrites, writeBounds } from '../../core/hooks/writes.ts'
-import { Fields } from '../../core/http1/fields.ts'
-import { ABSENT, op } from '../../core/sandbox/wire.ts'
+import { compileWrites } from '../../core/hooks/writes.ts'
+import { writeBounds } from '../../core/http/field-problem.ts'
+import { Fields } from '../../core/http/fields.ts'
+import { op } from '../../core/sandbox/wire.ts'
+import type { HookName } from '../../sdk/points.ts'
 
 interface Flow extends WritableFlow {
   readonly requestFields: Fields

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { normalizeScopes } from '../../core/config/scopes.ts'
-import type { FlowFacts } from '../../core/hooks/fields.ts'
+import { normalizeScopes } from '../../core/check/scopes.ts'
+import type { FlowFacts } from '../../core/hooks/scopes.ts'
 import { compileWhen } from '../../core/hooks/when.ts'
 import { factsOf } from '../../core/testing/facts.ts'
 import type { When } from '../../sdk/when.ts'
@@ -48,11 +48,11 @@ test('where there is no request, it always runs', () => {
   expect(matches(factsOf({}, 'onConnect', 'L7'))).toBe(true)
 })
 
-test('of a path with several readings one is enough: a guard guards whatever a backend may read', () => {
+test('of a path with several interpretations one is enough: a guard guards whatever a backend may read', () => {
   const { matches } = compileWhen({ paths: ['/files/secret/*', '/exact'] })
-  const flow = (...readings: string[]): FlowFacts => {
+  const flow = (...interpretations: string[]): FlowFacts => {
     const facts = factsOf({ request: { path: '/files/secret%2Fa' } }, 'onRequest', 'L7')
-    return { ...facts, request: { ...facts.request!, readings } }
+    return { ...facts, request: { ...facts.request!, interpretations } }
   }
   expect(matches(flow('/files/secret%2Fa', '/files/secret/a'))).toBe(true)
   expect(matches(flow('/files/b%2Fa', '/exact'))).toBe(true)

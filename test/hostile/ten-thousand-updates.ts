@@ -3,10 +3,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type CheckedConfig, checkConfig } from '../../core/config/check.ts'
+import { checkConfig } from '../../core/check/check.ts'
+import type { CheckedConfig } from '../../core/config/checked.ts'
 import { Gateway } from '../../core/gateway.ts'
 import { createGrantHost } from '../../core/grants/grant-host.ts'
-import { Log } from '../../core/log.ts'
+import { Log } from '../../core/telemetry/log.ts'
 import { send } from './send.ts'
 
 /**

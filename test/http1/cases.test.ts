@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Malformed } from '../../core/http1/malformed.ts'
+import type { Malformed } from '../../core/http/malformed.ts'
 import requests from '../cases/http1/requests.json' with { type: 'json' }
 import responses from '../cases/http1/responses.json' with { type: 'json' }
 import { llhttpRequests, llhttpResponse } from './llhttp.ts'

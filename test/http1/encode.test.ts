@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { Fields } from '../../core/http/fields.ts'
+import { Malformed } from '../../core/http/malformed.ts'
 import { encodeFields } from '../../core/http1/encode-fields.ts'
 import {
   encodeInterimHead,
@@ -7,9 +9,7 @@ import {
   encodeResponseHead,
   encodeSwitchHead,
 } from '../../core/http1/encode-head.ts'
-import { Fields } from '../../core/http1/fields.ts'
 import { CHUNKED, NO_BODY } from '../../core/http1/framing.ts'
-import { Malformed } from '../../core/http1/malformed.ts'
 import { parseRequestHead, parseResponseHead } from '../../core/http1/parse-head.ts'
 import { encodeLastChunk } from '../../core/http1/trailers.ts'
 

@@ -1,4 +1,4 @@
-import type { ExchangeOwner } from '../../core/listen/exchange.ts'
+import type { ExchangeOwner } from '../../core/http/exchange.ts'
 
 /** An owner that does nothing but what the test gives it. */
 export function idleOwner(methods: Partial<ExchangeOwner> = {}): ExchangeOwner {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { Fields } from '../../core/http1/fields.ts'
+import { Fields } from '../../core/http/fields.ts'
 import type { ServerExchange } from '../../core/http1/server-exchange.ts'
 import { open } from '../helpers/client.ts'
 import { until } from '../helpers/until.ts'

@@ -1,5 +1,5 @@
+import { Malformed } from '../../core/http/malformed.ts'
 import { connectionOptions, isPersistent, UPGRADE } from '../../core/http1/connection-options.ts'
-import { Malformed } from '../../core/http1/malformed.ts'
 import { RequestReader } from '../../core/http1/request-reader.ts'
 import { ResponseReader } from '../../core/http1/response-reader.ts'
 

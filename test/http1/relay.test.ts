@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Fields } from '../../core/http1/fields.ts'
+import { Fields } from '../../core/http/fields.ts'
 import { drained } from '../helpers/client.ts'
 import { until } from '../helpers/until.ts'
 import { idleOwner } from './idle-owner.ts'

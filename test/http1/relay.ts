@@ -1,16 +1,16 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { PosternError } from '../../core/errors.ts'
+import type { ExchangeOwner } from '../../core/http/exchange.ts'
+import { Fields } from '../../core/http/fields.ts'
+import { removeHopByHop } from '../../core/http/hop-by-hop.ts'
+import type { Malformed } from '../../core/http/malformed.ts'
+import type { UpstreamOwner } from '../../core/http/upstream-exchange.ts'
 import type { ClientExchange } from '../../core/http1/client-exchange.ts'
 import { ConnectionPool } from '../../core/http1/connection-pool.ts'
-import { Fields } from '../../core/http1/fields.ts'
-import { removeHopByHop } from '../../core/http1/hop-by-hop.ts'
-import type { Malformed } from '../../core/http1/malformed.ts'
 import { ServerConnection } from '../../core/http1/server-connection.ts'
 import type { ServerExchange } from '../../core/http1/server-exchange.ts'
 import type { ServerHandler } from '../../core/http1/server-handler.ts'
-import type { ExchangeOwner } from '../../core/listen/exchange.ts'
-import type { ForwardOwner } from '../../core/upstream/forward.ts'
 import { pipe } from '../../core/upstream/pipe.ts'
 import { carrier } from './transport.ts'
 
@@ -82,7 +82,7 @@ export async function startRelay(backendPort: number): Promise<Relay> {
 }
 
 /** What a flow does, without policies: one request there, one response back. */
-class RelayFlow implements ExchangeOwner, ForwardOwner {
+class RelayFlow implements ExchangeOwner, UpstreamOwner {
   readonly #exchange: ServerExchange
   readonly #pool: ConnectionPool
   readonly #ends: string[]

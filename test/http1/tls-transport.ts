@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
 import { PosternError } from '../../core/errors.ts'
-import { connectTo } from '../../core/upstream/connect.ts'
+import { connectTo } from '../../core/net/connect.ts'
 import type { Transport } from './transport.ts'
 import { Wire } from './wire.ts'
 

@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerOpts, type Socket } from 'node:net'
-import { acceptWithReaders } from '../../core/socket/accept.ts'
-import { connectTo } from '../../core/upstream/connect.ts'
+import { acceptWithReaders } from '../../core/net/accept.ts'
+import { connectTo } from '../../core/net/connect.ts'
 import { open as openTcp } from '../helpers/client.ts'
 
 /** What carries the bytes between the client, the codec and the backend. */

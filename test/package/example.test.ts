@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Example, exampleBackends, exampleLines, startExample } from '../../core/example.ts'
+import { type Example, exampleBackends, exampleLines, startExample } from '../../core/cli/example.ts'
 import { read, root } from '../rules/sources.ts'
 import { launch, portOf, type Running } from './command.ts'
 

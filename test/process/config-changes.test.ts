@@ -1,9 +1,8 @@
 import { deserialize, serialize } from 'node:v8'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { CheckedConfig } from '../../core/config/check.ts'
-import { applyChanges } from '../../core/process/apply-changes.ts'
-import { type ConfigChanges, changesBetween } from '../../core/process/config-changes.ts'
+import type { CheckedConfig } from '../../core/config/checked.ts'
+import { applyChanges, type ConfigChanges, changesBetween } from '../../core/process/config-changes.ts'
 import { type PackedConfig, packConfig } from '../../core/process/packed-config.ts'
 import { atOnce } from '../helpers/at-once.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { QuarantineState } from '../../core/process/dossier.ts'
 import type { FaultKind } from '../../core/process/fault.ts'
+import type { QuarantineState } from '../../core/process/plugin-faults.ts'
 import { Quarantine } from '../../core/process/quarantine.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
 import { FakeTime } from './fake-time.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import type { MatchConfig } from '../../core/config/types.ts'
-import { Fields } from '../../core/http1/fields.ts'
+import { Fields } from '../../core/http/fields.ts'
 import type { RouteRequest } from '../../core/route/conditions.ts'
+import type { MatchConfig } from '../../core/route/match.ts'
 import type { Matchable } from '../../core/route/table.ts'
 
 const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined })

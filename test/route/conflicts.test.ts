@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { MatchConfig } from '../../core/config/types.ts'
 import { findConflicts } from '../../core/route/conflicts.ts'
+import type { MatchConfig } from '../../core/route/match.ts'
 import file from '../cases/route/conflicts.json' with { type: 'json' }
 import { requests, routeSets } from './arbitrary.ts'
 import { allThatMatch, compare } from './reference.ts'

@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PosternError } from '../../core/errors.ts'
-import { Fields } from '../../core/http1/fields.ts'
+import { Fields } from '../../core/http/fields.ts'
 import { type Located, locate } from '../../core/route/locate.ts'
 import { exceptionBits, type PathException } from '../../core/route/path-exceptions.ts'
 import { routeTable } from '../../core/route/table.ts'
@@ -56,7 +56,7 @@ describe('exceptions', () => {
     const routes = [{ name: 'all', match: {}, config: { pathExceptions: [exception] } }]
     const found = find(routes, taken) as Located<Route>
     expect(found.target.full).toBe(taken)
-    expect(found.target.readings?.length).toBeGreaterThan(0)
+    expect(found.target.interpretations?.length).toBeGreaterThan(0)
     expect(find(routes, refused)).toBeInstanceOf(PosternError)
   })
 
@@ -156,11 +156,11 @@ test('however a backend reads a path that is let through, its route is the one t
         }))
         const found = find(routes, raw)
         if (found instanceof PosternError || found.route === undefined) return
-        if (found.target.readings === undefined) return
+        if (found.target.interpretations === undefined) return
         taken++
         expect(found.target.full).toBe(raw)
         const read = names.reduce((path, name) => servers[name]!(path), raw)
-        // What is looked up is decoded by the table; a reading is what is left of it.
+        // What is looked up is decoded by the table; a interpretation is what is left of it.
         const path = read.replaceAll('%', '%25')
         const goal = atOnce(routeTable(routes)).find({
           host: 'a',

@@ -1,5 +1,5 @@
-import type { MatchConfig } from '../../core/config/types.ts'
 import type { RouteRequest } from '../../core/route/conditions.ts'
+import type { MatchConfig } from '../../core/route/match.ts'
 import type { Matchable } from '../../core/route/table.ts'
 
 /** Routing as the manual tells it, with no thought of speed: all that match, the most specific first. */

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { MatchConfig } from '../../core/config/types.ts'
-import { Fields } from '../../core/http1/fields.ts'
+import { Fields } from '../../core/http/fields.ts'
 import { inSlices } from '../../core/in-slices.ts'
 import { findConflicts } from '../../core/route/conflicts.ts'
+import type { MatchConfig } from '../../core/route/match.ts'
 import { routeTable } from '../../core/route/table.ts'
 import file from '../cases/route/table.json' with { type: 'json' }
 import { atOnce } from '../helpers/at-once.ts'

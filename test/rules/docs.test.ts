@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { exampleLines } from '../../core/cli/example.ts'
 import { outcomes } from '../../core/errors.ts'
-import { exampleLines } from '../../core/example.ts'
-import { points } from '../../core/hooks/points.ts'
+import { points } from '../../sdk/points.ts'
 import { linksOf, tableOf } from './markdown.ts'
 import { read, root } from './sources.ts'
 

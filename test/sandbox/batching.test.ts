@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest'
 import { createGrantHost } from '../../core/grants/grant-host.ts'
-import type { Cell, Emit, Step } from '../../core/sandbox/cell.ts'
+import type { Emit, Executor, Step } from '../../core/sandbox/executor.ts'
 import { Group } from '../../core/sandbox/group.ts'
-import { openIsolateCell } from '../../core/sandbox/isolate-cell.ts'
+import { openIsolateExecutor } from '../../core/sandbox/isolate-executor.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
 import { callOf, headerOf, instanceOf } from './harness.ts'
@@ -13,14 +13,14 @@ afterEach(() => group?.close())
 async function countingGroup(): Promise<{ group: Group; crossings: (readonly Step[])[] }> {
   const { plugins, places } = layOut([await instanceOf('p', { plugin: 'hostile' })])
   const crossings: (readonly Step[])[] = []
-  const open = (emit: Emit): Cell => {
-    const cell = openIsolateCell({ plugins, memory: 64, emit })
+  const open = (emit: Emit): Executor => {
+    const executor = openIsolateExecutor({ plugins, memory: 64, emit })
     return {
-      dispose: () => cell.dispose(),
-      heap: () => cell.heap(),
+      dispose: () => executor.dispose(),
+      heap: () => executor.heap(),
       cross: (steps, timeout) => {
         crossings.push(steps)
-        return cell.cross(steps, timeout)
+        return executor.cross(steps, timeout)
       },
     }
   }

@@ -2,7 +2,7 @@
 // node --no-node-snapshot --conditions=postern-source test/sandbox/bench.ts
 import { ask, compileChain, type HookFlow } from '../../core/hooks/chain.ts'
 import { compilePolicy, type Policy } from '../../core/hooks/policy.ts'
-import { Fields } from '../../core/http1/fields.ts'
+import { Fields } from '../../core/http/fields.ts'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import type { CrossingGuard } from '../../core/sandbox/guard.ts'
 import { defaultLimits } from '../../core/sandbox/limits.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { bounds } from '../../core/sandbox/bounds.ts'
-import type { Step } from '../../core/sandbox/cell.ts'
+import type { Step } from '../../core/sandbox/executor.ts'
 import { frame, readOutput } from '../../core/sandbox/frame.ts'
 import type { Enter } from '../../core/sandbox/guest/crossing.ts'
 import { createDispatcher } from '../../core/sandbox/guest/dispatcher.ts'

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import { createGrantHost } from '../../core/grants/grant-host.ts'
-import type { HookName } from '../../core/hooks/points.ts'
 import { openInspector } from '../../core/sandbox/inspect.ts'
 import { defaultLimits } from '../../core/sandbox/limits.ts'
 import type { Instance, Manifest, PluginCode, Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
 import { encodeField, encodeItems, UNIT } from '../../core/sandbox/wire.ts'
+import type { HookName } from '../../sdk/points.ts'
 import cases from '../fixtures/golden/abi-1/cases.json' with { type: 'json' }
 import verdicts from '../fixtures/golden/abi-1/verdicts.json' with { type: 'json' }
 

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { ABSENT } from '../../core/grants/operation.ts'
 import { type Binding, GuestCall } from '../../core/sandbox/guest/call.ts'
 import { ContextView } from '../../core/sandbox/guest/context.ts'
 import { Guest, placesOf } from '../../core/sandbox/guest/guest.ts'
 import { readRecord } from '../../core/sandbox/records.ts'
-import { ABSENT, encodeField, encodeItems, ITEM, OPERATION, RECORD, UNIT } from '../../core/sandbox/wire.ts'
+import { encodeField, encodeItems, ITEM, OPERATION, RECORD, UNIT } from '../../core/sandbox/wire.ts'
 
 const text = fc.oneof(
   fc.string({ unit: 'binary' }),

@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url'
 import { createGrantHost, type GrantHost } from '../../core/grants/grant-host.ts'
-import type { HookName } from '../../core/hooks/points.ts'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
 import type { CrossingGuard } from '../../core/sandbox/guard.ts'
@@ -8,6 +7,7 @@ import { defaultLimits } from '../../core/sandbox/limits.ts'
 import type { HookCall, Instance, Limits, PluginCode, Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
 import { encodeField, UNIT } from '../../core/sandbox/wire.ts'
+import type { HookName } from '../../sdk/points.ts'
 
 /** A plugin in test/fixtures/plugins. */
 export function fixture(name: string): string {

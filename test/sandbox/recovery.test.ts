@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { BackOff } from '../../core/sandbox/back-off.ts'
-import type { Cell, Crossing, OpenCell } from '../../core/sandbox/cell.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
+import type { Crossing, Executor, OpenExecutor } from '../../core/sandbox/executor.ts'
 import { Group } from '../../core/sandbox/group.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
@@ -64,8 +64,8 @@ describe('back-off', () => {
   })
 })
 
-/** A group whose cells are made by hand. */
-async function handMade(open: OpenCell, memory = 64): Promise<{ group: Group; events: SandboxEvent[] }> {
+/** A group whose executors are made by hand. */
+async function handMade(open: OpenExecutor, memory = 64): Promise<{ group: Group; events: SandboxEvent[] }> {
   const { places } = layOut([await instanceOf('p', { plugin: 'hostile' }), await instanceOf('q', { plugin: 'slow' })])
   const events: SandboxEvent[] = []
   const grants = { perform: async () => [], metrics: () => [] }
@@ -77,7 +77,7 @@ function run(group: Group, instance = 0): Promise<Verdict> {
   return new Promise((settle) => group.call(callOf(instance, ['/x'], settle)))
 }
 
-class FakeCell implements Cell {
+class FakeCell implements Executor {
   disposed = false
   size = 0
   fate: Crossing = { kind: 'done', output: '' }
@@ -92,37 +92,37 @@ class FakeCell implements Cell {
   }
 }
 
-describe('the stock of cells', () => {
-  test('a spare is built when the turn is over, takes the place of a lost cell, and is built anew', async () => {
-    const cells: FakeCell[] = []
+describe('the stock of executors', () => {
+  test('a spare is built when the turn is over, takes the place of a lost executor, and is built anew', async () => {
+    const executors: FakeCell[] = []
     const { group } = await handMade(() => {
-      const cell = new FakeCell()
-      cells.push(cell)
-      return cell
+      const executor = new FakeCell()
+      executors.push(executor)
+      return executor
     })
-    expect(cells).toHaveLength(1)
-    await until(() => cells.length === 2)
-    cells[0]!.fate = { kind: 'memory', message: '' }
+    expect(executors).toHaveLength(1)
+    await until(() => executors.length === 2)
+    executors[0]!.fate = { kind: 'memory', message: '' }
     expect(await run(group)).toMatchObject({ kind: 'done' })
-    expect(cells.map(({ disposed }) => disposed).slice(0, 2)).toEqual([true, false])
-    await until(() => cells.length === 3)
+    expect(executors.map(({ disposed }) => disposed).slice(0, 2)).toEqual([true, false])
+    await until(() => executors.length === 3)
     expect(await run(group)).toMatchObject({ kind: 'done' })
     group.close()
-    expect(cells.map(({ disposed }) => disposed)).toEqual([true, true, true])
+    expect(executors.map(({ disposed }) => disposed)).toEqual([true, true, true])
   })
 
   test('a plugin that does not start again costs only its own calls', async () => {
     let broken = false
-    const cells: { cell: FakeCell; without: ReadonlySet<number> }[] = []
+    const executors: { executor: FakeCell; without: ReadonlySet<number> }[] = []
     const { group, events } = await handMade((_emit, without) => {
       if (broken && !without.has(0)) throw new StartError(0, 'plugin "hostile": its start took too long')
-      const cell = new FakeCell()
-      cells.push({ cell, without: new Set(without) })
-      return cell
+      const executor = new FakeCell()
+      executors.push({ executor, without: new Set(without) })
+      return executor
     })
-    await until(() => cells.length === 2)
+    await until(() => executors.length === 2)
     broken = true
-    for (const { cell } of cells) cell.fate = { kind: 'thrown', message: 'lost' }
+    for (const { executor } of executors) executor.fate = { kind: 'thrown', message: 'lost' }
     expect(await run(group, 1)).toMatchObject({ kind: 'failed' })
     expect(await run(group, 1)).toMatchObject({ kind: 'done' })
     expect(await run(group, 0)).toMatchObject({
@@ -130,7 +130,7 @@ describe('the stock of cells', () => {
       message: expect.stringContaining('did not start in the new isolate'),
     })
     broken = false
-    await until(() => cells.at(-1)!.without.size === 0)
+    await until(() => executors.at(-1)!.without.size === 0)
     expect(await run(group, 0)).toMatchObject({ kind: 'done' })
     expect(events).toContainEqual(
       expect.objectContaining({
@@ -143,15 +143,15 @@ describe('the stock of cells', () => {
   })
 
   test('a heap that stays above the limit retires the isolate between crossings, and nobody fails', async () => {
-    const cells: FakeCell[] = []
+    const executors: FakeCell[] = []
     const { group, events } = await handMade(() => {
-      const cell = new FakeCell()
-      cell.size = cells.length === 0 ? 80 : 1
-      cells.push(cell)
-      return cell
+      const executor = new FakeCell()
+      executor.size = executors.length === 0 ? 80 : 1
+      executors.push(executor)
+      return executor
     })
     const verdicts: Verdict[] = []
-    while (!cells[0]!.disposed) verdicts.push(await run(group))
+    while (!executors[0]!.disposed) verdicts.push(await run(group))
     expect(verdicts.every(({ kind }) => kind === 'done')).toBe(true)
     expect(events).toMatchObject([{ type: 'replaced', message: 'isolate of "local": its heap stays above 64 MB' }])
     expect(group.restarts).toBe(1)

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { CrossingGuard, GuardedCall } from '../../core/sandbox/guard.ts'
-import { openIsolateCell } from '../../core/sandbox/isolate-cell.ts'
+import { openIsolateExecutor } from '../../core/sandbox/isolate-executor.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { HookCall, Verdict } from '../../core/sandbox/plugin.ts'
 import { type Harness, inputOf, instanceOf, openHarness, until } from './harness.ts'
@@ -57,12 +57,12 @@ describe('the guard', () => {
     const { plugins } = layOut([await instanceOf('p', { plugin: 'hostile' })])
     const place = (): number => new Int32Array(guard.progress)[1]!
     const once = (paths: readonly string[]): string => {
-      const cell = openIsolateCell({ plugins, memory: 64, emit: () => {}, guard })
+      const executor = openIsolateExecutor({ plugins, memory: 64, emit: () => {}, guard })
       const steps = paths.map((path, call) => {
         return { plugin: 0, call, entry: 0, text: inputOf([path]), chained: false }
       })
-      const { kind } = cell.cross(steps, 50)
-      cell.dispose()
+      const { kind } = executor.cross(steps, 50)
+      executor.dispose()
       return kind
     }
     // On a busy machine the slice may be over before the culprit has its turn.

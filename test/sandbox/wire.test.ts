@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { ABSENT } from '../../core/grants/operation.ts'
 import { readOutput } from '../../core/sandbox/frame.ts'
 import { readRecord } from '../../core/sandbox/records.ts'
 import {
-  ABSENT,
   decodeField,
   decodeItems,
   encodeField,

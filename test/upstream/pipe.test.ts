@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { ReadBuffer } from '../../core/socket/read-buffer.ts'
+import { ReadBuffer } from '../../core/net/read-buffer.ts'
 import { type Pipe, type PipeResult, pipe } from '../../core/upstream/pipe.ts'
 import { errorOf, pair, readAll, until } from './sockets.ts'
 

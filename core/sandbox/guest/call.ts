@@ -1,6 +1,7 @@
-import type { HookName } from '../../hooks/points.ts'
+import type { HookName } from '../../../sdk/points.ts'
+import { ABSENT } from '../../grants/operation.ts'
 import { bounds } from '../bounds.ts'
-import { ABSENT, decodeField, decodeItems, encodeField, escapeText, OPERATION, op, UNIT } from '../wire.ts'
+import { decodeField, decodeItems, encodeField, escapeText, OPERATION, op, UNIT } from '../wire.ts'
 import { GrantFailure } from './grant-failure.ts'
 
 /** One hook of one policy, as bound when the plugin was loaded. */

@@ -44,10 +44,10 @@ export function createDispatcher(
 /** Stores the marks where a thread outside sees them. */
 export function createMark(progress: SharedArrayBuffer | undefined): ((place: number) => void) | undefined {
   if (progress === undefined) return undefined
-  const cells = new Int32Array(progress)
+  const executors = new Int32Array(progress)
   // A plain store: the watchdog looks every 25 ms and needs no order, and Atomics.store is a call, twice a step.
   return (place) => {
-    cells[1] = place
+    executors[1] = place
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Fetch, FetchHeaders, FetchResponse } from '../../../sdk/fetch.ts'
-import { ABSENT } from '../wire.ts'
+import { ABSENT } from '../../grants/operation.ts'
 import type { GuestCall } from './call.ts'
 import { text } from './text.ts'
 import { encodeUtf8 } from './utf8.ts'

@@ -1,4 +1,4 @@
-import { type HookName, points } from '../../hooks/points.ts'
+import { type HookName, points } from '../../../sdk/points.ts'
 import { ended } from '../frame.ts'
 import { IdTable } from '../id-table.ts'
 import { entry, op } from '../wire.ts'

@@ -1,6 +1,6 @@
 import type { Request } from '../../../sdk/request.ts'
-import { cookie } from '../../route/cookie.ts'
-import { parameter } from '../../route/query.ts'
+import { cookie } from '../../http/cookie.ts'
+import { parameter } from '../../http/query.ts'
 import { op } from '../wire.ts'
 import { type BodyView, readBody, writeBody } from './body.ts'
 import type { GuestCall } from './call.ts'

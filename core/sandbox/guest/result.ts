@@ -1,6 +1,6 @@
 import type { Health } from '../../../sdk/health.ts'
+import { type HookName, points } from '../../../sdk/points.ts'
 import type { Reply } from '../../../sdk/reply.ts'
-import { type HookName, points } from '../../hooks/points.ts'
 import { escapeText, op, UNIT } from '../wire.ts'
 import { writeBody } from './body.ts'
 import type { GuestCall } from './call.ts'

@@ -1,0 +1,53 @@
+import { type HookName, hookNames, type Layer, points } from '../../sdk/points.ts'
+import type { Path } from '../config/problem.ts'
+import { asList, asObject, asText, member } from '../config/untyped.ts'
+
+/** One mention of a policy: who attaches it, and where the mention stands. */
+export interface Attachment {
+  readonly policy: string
+  readonly place: 'listener' | 'route' | 'upstream'
+  /** Name of the listener, route or upstream. */
+  readonly name: string
+  /** `undefined` when the configuration does not tell, because something else in it is wrong. */
+  readonly layer: Layer | undefined
+  /** An upstream whose `health` is not `false`. */
+  readonly probed: boolean
+  readonly path: Path
+}
+
+/** Every mention of a policy in `policies` of listeners, routes and upstreams. */
+export function findAttachments(data: Readonly<Record<string, unknown>>): Attachment[] {
+  const attachments: Attachment[] = []
+  const listeners = asObject(data.listeners)
+  const places = { listeners: 'listener', routes: 'route', upstreams: 'upstream' } as const
+  for (const [section, place] of Object.entries(places)) {
+    for (const [name, value] of Object.entries(asObject(data[section]))) {
+      const owner = asObject(value)
+      const speaker = place === 'route' ? asObject(member(listeners, asText(owner.listener) ?? '')) : owner
+      const layer = layerOf(speaker.protocol)
+      for (const [index, policy] of asList(owner.policies).entries()) {
+        if (typeof policy !== 'string') continue
+        const probed = place === 'upstream' && owner.health !== false
+        attachments.push({ policy, place, name, layer, probed, path: [section, name, 'policies', index] })
+      }
+    }
+  }
+  return attachments
+}
+
+/** `undefined` when the protocol is none. */
+export function layerOf(protocol: unknown): Layer | undefined {
+  if (protocol === 'http') return 'L7'
+  return protocol === 'tcp' ? 'L4' : undefined
+}
+
+/** The hooks that run for a policy attached there, where flows are of that layer. */
+export function hooksAt({ place, probed }: Attachment, layer: Layer): HookName[] {
+  // On L7 a connection has no route yet when it opens.
+  const early = layer === 'L4' || place === 'listener'
+  return hookNames.filter((hook) => {
+    const { layers } = points[hook]
+    if (layers.includes('upstream')) return probed
+    return layers.includes(layer) && (early || (hook !== 'onConnect' && hook !== 'onDisconnect'))
+  })
+}

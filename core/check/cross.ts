@@ -1,0 +1,147 @@
+import { didYouMean, suggest } from '../config/suggest.ts'
+import { asList, asObject, asText, member } from '../config/untyped.ts'
+import { findConflicts } from '../route/conflicts.ts'
+import type { MatchConfig } from '../route/match.ts'
+import type { Draft } from './draft.ts'
+import { normalizeMatch } from './normalize.ts'
+
+/** What the schema cannot say: names that lead somewhere, and things that exclude each other. */
+export function checkCross(draft: Draft): void {
+  checkAddresses(draft)
+  checkRoutes(draft)
+  checkUpstreams(draft)
+  checkConflicts(draft)
+}
+
+function checkAddresses({ source, data, problems }: Draft): void {
+  const taken: { name: string; address: string; port: number }[] = []
+  for (const [name, value] of Object.entries(asObject(data.listeners))) {
+    const { address, port } = asObject(value)
+    if (typeof address !== 'string' || typeof port !== 'number' || port === 0) continue
+    const other = taken.find((one) => one.port === port && overlap(one.address, address))
+    if (other !== undefined) {
+      const where =
+        other.address === address ? `${show(address)} port ${port}` : `port ${port} of ${show(other.address)}`
+      problems.add(source, ['listeners', name, 'port'], `listener "${other.name}" has ${where} already`)
+    }
+    taken.push({ name, address, port })
+  }
+}
+
+/** `::` takes IPv4 too, so it leaves nothing of its port to anyone. */
+function overlap(a: string, b: string): boolean {
+  const [x, y] = [a === 'localhost' ? '127.0.0.1' : a, b === 'localhost' ? '127.0.0.1' : b]
+  if (x === y || x === '::' || y === '::') return true
+  return (x === '0.0.0.0' && !y.includes(':')) || (y === '0.0.0.0' && !x.includes(':'))
+}
+
+function show(address: string): string {
+  return address === '::' ? 'every address' : address
+}
+
+function checkRoutes({ source, data, problems }: Draft): void {
+  const listeners = asObject(data.listeners)
+  const upstreams = asObject(data.upstreams)
+  for (const [name, value] of Object.entries(asObject(data.routes))) {
+    const route = asObject(value)
+    const at = ['routes', name]
+    const listener = asText(route.listener)
+    if (listener !== undefined && !Object.hasOwn(listeners, listener)) {
+      const near = didYouMean(listener, Object.keys(listeners))
+      problems.add(source, [...at, 'listener'], `there is no listener "${listener}"${near}`)
+    }
+    const upstream = asText(route.upstream)
+    if (upstream !== undefined && !Object.hasOwn(upstreams, upstream)) {
+      const near = didYouMean(upstream, Object.keys(upstreams))
+      problems.add(source, [...at, 'upstream'], `there is no upstream "${upstream}"${near}`)
+    }
+    if (Object.hasOwn(route, 'upstream') && Object.hasOwn(route, 'reply')) {
+      problems.add(source, at, 'has both "upstream" and "reply"; keep one')
+    } else if (!hasGoal(route) && typeof value === 'object') {
+      problems.add(source, at, 'leads nowhere; give it an "upstream" or a "reply"')
+    }
+    const reply = asObject(route.reply)
+    if (Object.hasOwn(route, 'reply'))
+      checkReply(reply, (field, message) => problems.add(source, [...at, 'reply', field], message))
+    checkHeaderNames(asObject(asObject(route.match).headers), (header, message) =>
+      problems.add(source, [...at, 'match', 'headers', header], message),
+    )
+  }
+}
+
+/** A misspelt `upstream` was told already; to ask for one as well would be telling it twice. */
+function hasGoal(route: Readonly<Record<string, unknown>>): boolean {
+  if (Object.hasOwn(route, 'upstream')) return true
+  return Object.keys(route).some((field) => suggest(field, ['upstream', 'reply']) !== undefined)
+}
+
+function checkReply(reply: Readonly<Record<string, unknown>>, problem: (field: string, message: string) => void): void {
+  const status = member(reply, 'status')
+  if (Object.hasOwn(reply, 'redirect')) {
+    if (Object.hasOwn(reply, 'body')) problem('body', 'a redirect has no body; remove one of "redirect" and "body"')
+    if (typeof status === 'number' && ![301, 302, 303, 307, 308].includes(status)) {
+      problem('status', `${status} does not redirect; write 301, 302, 303, 307 or 308`)
+    }
+  } else if (Object.hasOwn(reply, 'body') && typeof status === 'number' && [204, 205, 304].includes(status)) {
+    problem('body', `an answer with status ${status} has no body; remove it or change the status`)
+  }
+}
+
+function checkHeaderNames(
+  headers: Readonly<Record<string, unknown>>,
+  problem: (name: string, message: string) => void,
+): void {
+  const seen = new Map<string, string>()
+  for (const name of Object.keys(headers)) {
+    const first = seen.get(name.toLowerCase())
+    if (first !== undefined) problem(name, `is the same header as "${first}"; keep one`)
+    seen.set(name.toLowerCase(), name)
+  }
+}
+
+function checkUpstreams({ source, data, problems }: Draft): void {
+  const written = asObject(asObject(source.value).upstreams)
+  for (const [name, value] of Object.entries(asObject(data.upstreams))) {
+    const seen = new Map<string, number>()
+    for (const [index, backend] of asList(asObject(value).backends).entries()) {
+      const address = asText(asObject(backend).address)?.toLowerCase()
+      if (address === undefined) continue
+      const first = seen.get(address)
+      if (first === undefined) seen.set(address, index)
+      else
+        problems.add(
+          source,
+          ['upstreams', name, 'backends', index, 'address'],
+          `is the same backend as [${first}]; use "weight" for a larger share`,
+        )
+    }
+    const health = asObject(asObject(member(written, name)).health)
+    if (Object.hasOwn(health, 'status') && !Object.hasOwn(health, 'path')) {
+      problems.add(
+        source,
+        ['upstreams', name, 'health', 'status'],
+        'a TCP connect has no status; give a "path" to make the probe an HTTP GET',
+      )
+    }
+  }
+}
+
+function checkConflicts({ source, data, problems }: Draft): void {
+  const byListener = new Map<string, { name: string; match: MatchConfig }[]>()
+  const listeners = asObject(data.listeners)
+  for (const [name, value] of Object.entries(asObject(data.routes))) {
+    const { listener, match } = asObject(value)
+    // Routes of a tcp listener are judged by the layers: one is all it may have.
+    if (typeof listener !== 'string' || asObject(member(listeners, listener)).protocol !== 'http') continue
+    if (typeof match !== 'object' || problems.touches(source, ['routes', name, 'match'])) continue
+    const route = { name, match: normalizeMatch(match as MatchConfig) }
+    const routes = byListener.get(listener)
+    if (routes === undefined) byListener.set(listener, [route])
+    else routes.push(route)
+  }
+  for (const routes of byListener.values()) {
+    for (const { a, b, reason } of findConflicts(routes)) {
+      problems.add(source, ['routes', b], `conflicts with route "${a}": ${reason}`)
+    }
+  }
+}

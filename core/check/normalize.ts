@@ -1,0 +1,191 @@
+import type {
+  Config,
+  HealthConfig,
+  ListenerConfig,
+  PluginConfig,
+  PolicyConfig,
+  ReplyConfig,
+  RouteConfig,
+  UpstreamConfig,
+} from '../config/types.ts'
+import { parseDuration, parseSize } from '../config/units.ts'
+import { type Origin, parseOrigin } from '../grants/origin.ts'
+import { parseAuthority } from '../route/authority.ts'
+import type { MatchConfig } from '../route/match.ts'
+import type { Isolation } from '../sandbox/group-name.ts'
+import type { Limits } from '../sandbox/plugin.ts'
+
+/** What a file holds once it fits the schema and its defaults are filled in. */
+interface Written {
+  readonly listeners: Record<string, WrittenListener>
+  readonly routes: Record<string, WrittenRoute>
+  readonly upstreams: Record<string, WrittenUpstream>
+  readonly plugins: Record<string, WrittenPlugin>
+  readonly log: Config['log']
+  readonly workers: 'auto' | number
+  readonly drain: string
+}
+
+type WrittenListener = Omit<ListenerConfig, 'timeouts'> & { readonly timeouts: { head: string; keepAlive: string } }
+
+type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout'> & {
+  readonly reply?: Partial<ReplyConfig>
+  readonly timeout?: string
+}
+
+type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'timeouts'> & {
+  readonly health: false | WrittenHealth
+  readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string }
+}
+
+type WrittenHealth = Omit<HealthConfig, 'enabled' | 'interval' | 'timeout'> & { interval: string; timeout: string }
+
+interface WrittenPlugin {
+  readonly source?: string
+  readonly fetch: readonly (string | { readonly origin: string; readonly private: boolean })[]
+  readonly limits: {
+    readonly memory: string
+    readonly time: string
+    readonly wait: string
+    readonly operations: number
+  }
+  readonly group?: string
+  readonly isolation?: 'group' | 'plugin'
+}
+
+/** Brings checked data to the one form that the rest of the program reads. `data` fits the schema, defaults filled in. */
+export function normalizeConfig(data: unknown, policies: ReadonlyMap<string, unknown>): Config {
+  const { listeners, routes, upstreams, plugins, log, workers, drain } = data as Written
+  return {
+    listeners: mapNames(listeners, listenerOf),
+    routes: mapNames(routes, routeOf),
+    upstreams: mapNames(upstreams, upstreamOf),
+    policies: mapNames(Object.fromEntries(policies), policyOf),
+    plugins: mapNames(plugins, pluginOf),
+    log: { level: log.level, access: log.access },
+    workers,
+    drain: ms(drain),
+  }
+}
+
+/** The `fetch` of a plugin's entry. */
+export function normalizeOrigins(fetch: unknown): Origin[] {
+  return (fetch as WrittenPlugin['fetch']).map((entry) => {
+    return typeof entry === 'string' ? parseOrigin(entry) : parseOrigin(entry.origin, entry.private)
+  })
+}
+
+/** The match of a route, in the spelling that requests are compared with. */
+export function normalizeMatch(match: MatchConfig): MatchConfig {
+  const { host, path, methods, headers, query, cookies } = match
+  return {
+    ...(host !== undefined && { host: hostOf(host) }),
+    ...(path !== undefined && { path }),
+    ...(methods !== undefined && { methods: [...methods] }),
+    ...(headers !== undefined && { headers: lowerKeys(headers) }),
+    ...(query !== undefined && { query: mapNames(query, (value) => value) }),
+    ...(cookies !== undefined && { cookies: mapNames(cookies, (value) => value) }),
+  }
+}
+
+export function normalizeLimits(limits: unknown): Limits {
+  const { memory, time, wait, operations } = limits as WrittenPlugin['limits']
+  return { memory: number(parseSize(memory)), time: ms(time), wait: ms(wait), operations }
+}
+
+/** What a plugin's entry says of where it runs. */
+export function normalizeIsolation(entry: unknown): Isolation {
+  const { group, isolation } = entry as Partial<WrittenPlugin>
+  return { ...(group !== undefined && { group }), ...(isolation !== undefined && { isolation }) }
+}
+
+function listenerOf(listener: WrittenListener): ListenerConfig {
+  const { protocol, address, port, trustedProxies, underscores, policies, timeouts } = listener
+  return {
+    protocol,
+    address,
+    port,
+    trustedProxies: [...trustedProxies],
+    underscores,
+    policies: [...policies],
+    timeouts: { head: ms(timeouts.head), keepAlive: ms(timeouts.keepAlive) },
+  }
+}
+
+function routeOf({ listener, match, pathExceptions, policies, upstream, reply, timeout }: WrittenRoute): RouteConfig {
+  return {
+    listener,
+    match: normalizeMatch(match),
+    pathExceptions: [...pathExceptions],
+    policies: [...policies],
+    ...(upstream !== undefined && { upstream }),
+    ...(reply !== undefined && {
+      reply: { ...reply, status: reply.status ?? (reply.redirect === undefined ? 200 : 302) },
+    }),
+    ...(timeout !== undefined && { timeout: ms(timeout) }),
+  }
+}
+
+function upstreamOf({ protocol, backends, balance, health, timeouts, policies }: WrittenUpstream): UpstreamConfig {
+  return {
+    protocol,
+    backends: backends.map(({ address, weight, state }) => ({ address, weight, state })),
+    balance,
+    health: healthOf(health),
+    timeouts: {
+      connect: ms(timeouts.connect),
+      response: ms(timeouts.response),
+      idle: ms(timeouts.idle ?? (protocol === 'tcp' ? '10m' : '30s')),
+      tunnel: ms(timeouts.tunnel),
+    },
+    policies: [...policies],
+  }
+}
+
+function healthOf(health: false | WrittenHealth): HealthConfig {
+  if (health === false) return { enabled: false, interval: 5_000, timeout: 2_000, rise: 2, fall: 2 }
+  return { ...health, enabled: true, interval: ms(health.interval), timeout: ms(health.timeout) }
+}
+
+function policyOf(policy: unknown): PolicyConfig {
+  const { plugin, options, onFailure } = policy as PolicyConfig
+  return { plugin, options, onFailure }
+}
+
+function pluginOf(entry: WrittenPlugin): PluginConfig {
+  const { source, fetch, limits } = entry
+  return {
+    ...(source !== undefined && { source }),
+    ...normalizeIsolation(entry),
+    fetch: normalizeOrigins(fetch),
+    limits: normalizeLimits(limits),
+  }
+}
+
+/** As the reader of requests spells it. */
+function hostOf(host: string): string {
+  const wildcard = host.startsWith('*.') ? '*.' : ''
+  const authority = parseAuthority(host.slice(wildcard.length))
+  return 'problem' in authority ? host.toLowerCase() : wildcard + authority.host
+}
+
+function mapNames<T, R>(object: Readonly<Record<string, T>>, change: (value: T) => R): Record<string, R> {
+  const result: Record<string, R> = Object.create(null)
+  for (const name of Object.keys(object)) result[name] = change(object[name]!)
+  return result
+}
+
+function lowerKeys(object: Readonly<Record<string, string>>): Record<string, string> {
+  const result: Record<string, string> = Object.create(null)
+  for (const name of Object.keys(object)) result[name.toLowerCase()] = object[name]!
+  return result
+}
+
+function ms(text: string): number {
+  return number(parseDuration(text))
+}
+
+function number(result: number | string): number {
+  if (typeof result === 'string') throw new TypeError(`unchecked configuration: ${result}`)
+  return result
+}

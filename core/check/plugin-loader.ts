@@ -1,0 +1,23 @@
+import { bundlePlugin } from '../sandbox/bundle.ts'
+import { openInspector } from '../sandbox/inspect.ts'
+import type { PluginCode, Scopes } from '../sandbox/plugin.ts'
+
+/** How the checks get at a plugin's code without running it themselves. */
+export interface PluginLoader {
+  /** @throws when the plugin does not build; each line of the message is a problem, `file:line:column: …` where it can be. */
+  load(file: string, publisher: string): Promise<PluginCode>
+  /** Reads what the plugin declares for the options of a policy. */
+  inspect(plugin: PluginCode): ScopeReader
+}
+
+export interface ScopeReader {
+  /** @throws when the plugin refuses the options; the message says why. */
+  scopes(options: unknown): Scopes
+  close(): void
+}
+
+/** Builds plugins with the sandbox's bundler and reads them in an isolate that is thrown away. */
+export const sandboxLoader: PluginLoader = {
+  load: bundlePlugin,
+  inspect: (plugin) => openInspector(plugin.script, plugin),
+}

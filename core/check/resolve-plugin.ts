@@ -1,0 +1,85 @@
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs'
+import { dirname, extname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { displayName } from '../config/source.ts'
+import { didYouMean } from '../config/suggest.ts'
+import { packageRoot } from '../package-root.ts'
+import { findPackage } from './find-package.ts'
+import { isFileSource } from './formats.ts'
+
+/** Where a plugin's code is, and whose it is. */
+export interface PluginPlace {
+  /** Absolute, symbolic links resolved. */
+  readonly file: string
+  /** `postern` for those of this package, `local` for files, otherwise a package's `@scope` or name. */
+  readonly publisher: string
+}
+
+/** This file is a source in the repository and built code in an installed package; the plugins beside it are of its kind. */
+const self: string = fileURLToPath(import.meta.url)
+
+/** Folder of the plugins that come with Postern. */
+export const ownPlugins: string = resolve(dirname(self), '../../plugins')
+
+/**
+ * Finds the code for a policy's `plugin`: an entry of `plugins` that names a source, `plugins/<name>/` beside the
+ * configuration, a plugin of this package. A name that is found in two different places is a problem, since nobody could
+ * tell which one a reader of the configuration had in mind.
+ *
+ * @param folder that of the configuration
+ */
+export function resolvePlugin(
+  name: string,
+  folder: string,
+  source: string | undefined,
+  entries: readonly string[],
+): PluginPlace | { problem: string } {
+  const found: PluginPlace[] = []
+  if (source !== undefined) {
+    const place = resolveSource(source, folder)
+    if ('problem' in place) return place
+    found.push(place)
+  }
+  const local = isOwn(folder) ? undefined : indexFile(join(folder, 'plugins', name), ['.ts', '.js'])
+  if (local !== undefined) found.push({ file: local, publisher: 'local' })
+  const own = indexFile(join(ownPlugins, name), [extname(self)])
+  if (own !== undefined) found.push({ file: own, publisher: 'postern' })
+  const places = new Map(found.map((place) => [place.file, place]))
+  const [first, second] = places.values()
+  if (first === undefined) {
+    const known = [...entries, ...pluginNames(join(folder, 'plugins')), ...pluginNames(ownPlugins)]
+    return { problem: `there is no plugin "${name}"${didYouMean(name, new Set(known))}` }
+  }
+  if (second === undefined) return first
+  const both = `${displayName(first.file)} and ${displayName(second.file)}`
+  return { problem: `the plugin "${name}" is in two places, ${both}; rename or remove one` }
+}
+
+/** Finds the code that an entry of `plugins` names. */
+export function resolveSource(source: string, folder: string): PluginPlace | { problem: string } {
+  if (!isFileSource(source)) return findPackage(source, folder)
+  const path = resolve(folder, source)
+  const file = isFile(path) ? realpathSync(path) : indexFile(path, ['.ts', '.js'])
+  return file === undefined ? { problem: `there is no file ${displayName(path)}` } : { file, publisher: 'local' }
+}
+
+/** Names of the plugins in a folder of plugins. */
+export function pluginNames(folder: string): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder).filter((name) => indexFile(join(folder, name), ['.ts', '.js']) !== undefined)
+}
+
+/** The repository is itself a gateway directory: its `plugins` are those that come with Postern, built or not. */
+function isOwn(folder: string): boolean {
+  return existsSync(folder) && realpathSync(folder) === realpathSync(packageRoot)
+}
+
+/** The code of a plugin's folder; a source wins over what was built from it. */
+function indexFile(folder: string, extensions: readonly string[]): string | undefined {
+  const file = extensions.map((extension) => join(folder, `index${extension}`)).find(isFile)
+  return file === undefined ? undefined : realpathSync(file)
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+}

@@ -1,0 +1,54 @@
+import type { When } from '../../sdk/when.ts'
+import { normalizeScope } from '../hooks/scopes.ts'
+import { fieldProblem } from '../http/field-problem.ts'
+import type { Scopes } from '../sandbox/plugin.ts'
+import { type Format, formats } from './formats.ts'
+
+/** Brings what a plugin declares to the host's spelling; `wrong` says what of it cannot be. */
+export function normalizeScopes(declared: Scopes): { scopes: Scopes; wrong: string[] } {
+  const wrong: string[] = []
+  const reads = normalize(declared.reads, false, (problem) => wrong.push(`reads what is not there: ${problem}`))
+  const writes = normalize(declared.writes, true, (problem) => wrong.push(`writes what is not there: ${problem}`))
+  for (const scope of writes) {
+    const problem = writeProblem(scope)
+    if (problem !== undefined) wrong.push(`writes what no plugin may write: ${problem}`)
+  }
+  const when = declared.when && normalizeWhen(declared.when, (problem) => wrong.push(`has a trigger ${problem}`))
+  return { scopes: { reads, writes, ...(when === undefined ? {} : { when }) }, wrong }
+}
+
+/** Written whole; read only as much as is said, see `bodyNeed`. */
+const bodies = new Set(['body', 'response.body'])
+
+function normalize(scopes: readonly string[], isWrite: boolean, report: (problem: string) => void): string[] {
+  const normal = new Set<string>()
+  for (const text of scopes) {
+    const scope = isWrite && bodies.has(text) ? { scope: text } : normalizeScope(text)
+    if ('problem' in scope) report(scope.problem)
+    else normal.add(scope.scope)
+  }
+  return [...normal]
+}
+
+function normalizeWhen({ methods, paths, headers }: When, report: (problem: string) => void): When {
+  const sound = (part: keyof When, list: readonly string[], format: Format): readonly string[] => {
+    if (list.length === 0) report(`that never holds: when.${part} is empty; leave it out`)
+    for (const entry of list) {
+      const problem = format.problem(entry)
+      if (problem !== undefined) report(`that cannot be: when.${part}: ${problem}`)
+    }
+    return [...new Set(list)]
+  }
+  return {
+    ...(methods && { methods: sound('methods', methods, formats.method!) }),
+    ...(paths && { paths: sound('paths', paths, formats['path-match']!) }),
+    ...(headers && { headers: sound('headers', headers, formats.token!).map((name) => name.toLowerCase()) }),
+  }
+}
+
+function writeProblem(scope: string): string | undefined {
+  if (bodies.has(scope) || scope === 'upstream' || scope === 'consumer') return undefined
+  const [, name] = /^(?:response\.)?header:(.*)$/.exec(scope) ?? []
+  if (name === undefined) return `"${scope}" is for reading only`
+  return name === '*' ? undefined : fieldProblem(name, '')
+}

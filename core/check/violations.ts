@@ -1,0 +1,188 @@
+import type { Path } from '../config/problem.ts'
+import { didYouMean, suggest } from '../config/suggest.ts'
+import type { Format } from './formats.ts'
+
+/** What the schema validator says of one fault; the part of ajv's error object that messages are made from. */
+export interface SchemaFault {
+  readonly keyword: string
+  readonly instancePath: string
+  readonly schemaPath: string
+  readonly params: Readonly<Record<string, unknown>>
+  readonly propertyName?: string
+  readonly message?: string
+  /** The keyword's value, the schema it stands in, and the data it was applied to. */
+  readonly schema?: unknown
+  readonly parentSchema?: Readonly<Record<string, unknown>>
+  readonly data?: unknown
+}
+
+export interface Violation {
+  readonly path: Path
+  readonly message: string
+}
+
+/** Turns the faults of one validation into messages for people: one per mistake. */
+export function describeFaults(
+  faults: readonly SchemaFault[],
+  root: unknown,
+  formats: Readonly<Record<string, Format>>,
+): Violation[] {
+  const wholes = faults.filter(({ keyword }) => keyword === 'anyOf' || keyword === 'oneOf')
+  const unknown = Map.groupBy(
+    faults.filter(({ keyword }) => keyword === 'additionalProperties'),
+    ({ instancePath }) => instancePath,
+  )
+  const shown = faults.filter((fault) => !isEcho(fault, wholes, unknown.get(fault.instancePath) ?? []))
+  return shown.map((fault) => {
+    const at = readPointer(fault.instancePath, root)
+    return { path: [...at, ...below(fault)], message: messageOf(fault, formats) }
+  })
+}
+
+/** A fault that only repeats, in the words of a part, what another one says of the whole. */
+function isEcho(fault: SchemaFault, wholes: readonly SchemaFault[], unknown: readonly SchemaFault[]): boolean {
+  if (fault.propertyName !== undefined || fault.keyword === 'if') return true
+  if (fault.keyword === 'required') {
+    // A misspelt field is told once, as what it is.
+    const { missingProperty } = fault.params
+    return unknown.some((one) => suggest(text(one.params.additionalProperty), knownFields(one)) === missingProperty)
+  }
+  return wholes.some(
+    (whole) =>
+      whole !== fault &&
+      fault.instancePath.startsWith(whole.instancePath) &&
+      fault.schemaPath.startsWith(`${whole.schemaPath}/`),
+  )
+}
+
+/** What the pointer leaves open: the field that is missing, unknown or badly named. */
+function below({ keyword, params }: SchemaFault): Path {
+  if (keyword === 'required') return [text(params.missingProperty)]
+  if (keyword === 'additionalProperties') return [text(params.additionalProperty)]
+  return keyword === 'propertyNames' ? [text(params.propertyName)] : []
+}
+
+function messageOf(fault: SchemaFault, formats: Readonly<Record<string, Format>>): string {
+  const { keyword, params, data, parentSchema = {} } = fault
+  const limit = params.limit as number
+  switch (keyword) {
+    case 'additionalProperties': {
+      const name = text(params.additionalProperty)
+      return `there is no field "${name}" here${didYouMean(name, knownFields(fault))}`
+    }
+    case 'required':
+      return `is missing${purposeOf(parentSchema, text(params.missingProperty))}`
+    case 'type':
+      return `must be ${own(formats, parentSchema.format)?.expected ?? typeNames(params.type)}, not ${describe(data)}`
+    case 'enum': {
+      const allowed = params.allowedValues as unknown[]
+      const near =
+        typeof data === 'string'
+          ? suggest(
+              data,
+              allowed.filter((v) => typeof v === 'string'),
+            )
+          : undefined
+      const hint = near === undefined ? '' : `; did you mean "${near}"?`
+      return `must be one of ${allowed.map((value) => JSON.stringify(value)).join(', ')}, not ${describe(data)}${hint}`
+    }
+    case 'const':
+      return `must be ${JSON.stringify(params.allowedValue)}, not ${describe(data)}`
+    case 'format':
+      return own(formats, params.format)?.problem(text(data)) ?? `must be ${text(params.format)}, not ${describe(data)}`
+    case 'pattern':
+      return `${describe(data)} does not have the form ${text(params.pattern)}`
+    case 'propertyNames': {
+      const { format, pattern } = fault.schema as { format?: string; pattern?: string }
+      const name = text(params.propertyName)
+      return own(formats, format)?.problem(name) ?? `the name does not have the form ${pattern ?? 'it must have'}`
+    }
+    case 'minimum':
+      return `must be at least ${limit}, not ${describe(data)}`
+    case 'maximum':
+      return `must be at most ${limit}, not ${describe(data)}`
+    case 'exclusiveMinimum':
+      return `must be more than ${limit}, not ${describe(data)}`
+    case 'exclusiveMaximum':
+      return `must be less than ${limit}, not ${describe(data)}`
+    case 'minLength':
+      return limit === 1 ? 'must not be empty' : `must have at least ${limit} characters`
+    case 'maxLength':
+      return `must have at most ${limit} characters`
+    case 'minItems':
+    case 'minProperties':
+      return limit === 1 ? 'must not be empty' : `must have at least ${limit} entries`
+    case 'maxItems':
+    case 'maxProperties':
+      return `must have at most ${limit} entries`
+    case 'uniqueItems':
+      return `entries ${[params.i, params.j].sort().join(' and ')} are the same; keep one`
+    case 'not':
+      return `must not be ${describe(data)}; leave it out for the default`
+    case 'anyOf':
+    case 'oneOf':
+      return `${describe(data)} has none of the forms that are allowed here`
+    default:
+      return fault.message ?? `breaks the rule "${keyword}"`
+  }
+}
+
+function knownFields({ parentSchema }: SchemaFault): string[] {
+  return Object.keys((parentSchema?.properties as object | undefined) ?? {})
+}
+
+/** The first sentence of a field's description, so that the reader need not look it up. */
+function purposeOf(schema: Readonly<Record<string, unknown>>, name: string): string {
+  const properties = schema.properties as Record<string, { description?: string }> | undefined
+  const description =
+    properties !== undefined && Object.hasOwn(properties, name) ? properties[name]?.description : undefined
+  if (description === undefined) return ''
+  const sentence = /^.*?(?=[.;:](\s|$)|$)/.exec(description)?.[0] ?? ''
+  return `: ${sentence.slice(0, 100)}`
+}
+
+function own<T>(table: Readonly<Record<string, T>>, name: unknown): T | undefined {
+  return typeof name === 'string' && Object.hasOwn(table, name) ? table[name] : undefined
+}
+
+const types: Readonly<Record<string, string>> = {
+  string: 'text',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  object: 'an object',
+  array: 'a list',
+  null: 'null',
+}
+
+function typeNames(type: unknown): string {
+  return [type]
+    .flat()
+    .map((name) => types[text(name)] ?? text(name))
+    .join(' or ')
+}
+
+/** A value as messages name it. */
+export function describe(value: unknown): string {
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object' && value !== null) return 'an object'
+  if (typeof value === 'number') return `the number ${value}`
+  // Never a part of a text: a secret in it would be cut, and then not be known any more.
+  return typeof value === 'string' && value.length > 80 ? `a text of ${value.length} characters` : JSON.stringify(value)
+}
+
+/** A JSON pointer as a path; whether a part is an index shows in the data only. */
+function readPointer(pointer: string, root: unknown): Path {
+  const path: (string | number)[] = []
+  let value = root
+  for (const part of pointer.split('/').slice(1)) {
+    const key = part.replaceAll('~1', '/').replaceAll('~0', '~')
+    path.push(Array.isArray(value) ? Number(key) : key)
+    value = (value as Record<string, unknown> | undefined)?.[key]
+  }
+  return path
+}
+
+function text(value: unknown): string {
+  return String(value)
+}

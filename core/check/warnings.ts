@@ -1,0 +1,95 @@
+import { availableParallelism, totalmem } from 'node:os'
+import type { Path, Problem } from '../config/problem.ts'
+import { Problems } from '../config/problems.ts'
+import type { Secrets } from '../config/secrets.ts'
+import type { Config } from '../config/types.ts'
+import type { Attachment } from './attachments.ts'
+import type { Draft } from './draft.ts'
+import { findHazards } from './hazards.ts'
+import { idleHooks } from './layers.ts'
+import type { PolicyFacts } from './plugins.ts'
+
+/** What a sound configuration holds that was hardly meant so. */
+export function findWarnings(
+  { source }: Draft,
+  config: Config,
+  attachments: readonly Attachment[],
+  facts: ReadonlyMap<string, PolicyFacts>,
+  secrets: Secrets,
+): readonly Problem[] {
+  const warnings = new Problems(secrets)
+  const warn = (path: Path, message: string): void => warnings.add(source, path, message)
+  const routes = Object.values(config.routes)
+
+  for (const [name, { protocol }] of Object.entries(config.listeners)) {
+    if (routes.some((route) => route.listener === name)) continue
+    const effect = protocol === 'http' ? 'every request gets 404' : 'every connection is closed'
+    warn(['listeners', name], `no route has this listener, so ${effect}`)
+  }
+
+  const chosen = new Set([
+    ...routes.map((route) => route.upstream),
+    ...[...facts.values()].flatMap((policy) => policy.upstreams),
+  ])
+  for (const [name, { health }] of Object.entries(config.upstreams)) {
+    if (!chosen.has(name)) warn(['upstreams', name], 'neither a route nor an option of a policy names this upstream')
+    if (health.enabled && health.interval < 500) {
+      const message = `probes every backend ${Math.round(1000 / health.interval)} times a second`
+      warn(['upstreams', name, 'health', 'interval'], message)
+    }
+  }
+
+  for (const [name, { plugin, fetch }] of facts) {
+    if (fetch.length > 0 || !plugin.manifest.needs.includes('fetch')) continue
+    const entry = `"fetch" in plugins.${config.policies[name]?.plugin ?? plugin.name}`
+    warn(['policies', name], `its plugin needs fetch, but may reach nothing: list origins as ${entry}`)
+  }
+  for (const name of facts.keys()) {
+    if (attachments.some((attachment) => attachment.policy === name)) continue
+    warn(['policies', name], 'nothing attaches this policy, so it never runs')
+  }
+  for (const attachment of attachments) {
+    const policy = facts.get(attachment.policy)
+    const idle = policy === undefined ? [] : idleHooks(attachment, policy)
+    if (idle.length === 0) continue
+    warn(attachment.path, `policy "${attachment.policy}" only looks on here: its ${idle.join(', ')} cannot run`)
+  }
+  const memory = memoryProblem(config.workers, facts, hostMemory())
+  if (memory !== undefined) warn(['plugins'], memory)
+  for (const { path, message } of findHazards(config, facts)) warn(path, message)
+  return warnings.list
+}
+
+/** Memory of the host, or of the control group that the process is confined to, MB. */
+function hostMemory(): number {
+  const constrained = process.constrainedMemory()
+  return Math.min(totalmem(), constrained > 0 ? constrained : Number.POSITIVE_INFINITY) / 2 ** 20
+}
+
+/**
+ * Whether the isolates that the configuration asks for can fill up at the same time; in words when they cannot.
+ *
+ * @param host see `hostMemory`.
+ */
+export function memoryProblem(
+  workers: Config['workers'],
+  facts: ReadonlyMap<string, PolicyFacts>,
+  host: number,
+): string | undefined {
+  const groups = Map.groupBy(facts.values(), ({ group }) => group)
+  // Plugins that share an isolate get the largest of their limits.
+  const heaps = [...groups.values()].map((members) => Math.max(...members.map(({ limits }) => limits.memory)))
+  const processes = workers === 'auto' ? availableParallelism() : workers
+  const heap = heaps.reduce((sum, size) => sum + size, 0)
+  if (heap * processes <= host) return undefined
+  const isolates = heaps.length === 1 ? 'the isolate' : `the ${heaps.length} isolates`
+  const each = processes === 1 ? 'the worker' : `each of the ${processes} workers`
+  return (
+    `${isolates} of ${each} may fill ${round(heap)} MB, ${round(heap * processes)} MB in all, and the host has ` +
+    `${round(host)} MB; lower limits.memory or the number of workers`
+  )
+}
+
+function round(size: number): string {
+  return String(Math.round(size))
+}

@@ -1,0 +1,60 @@
+import type { Reply } from '../../sdk/reply.ts'
+import type { ReplyConfig } from '../config/types.ts'
+import { outcomes, PosternError } from '../errors.ts'
+import type { Policy } from '../hooks/policy.ts'
+import { Fields } from '../http/fields.ts'
+import type { Target } from '../route/target.ts'
+import { BodyPath, type BodySource } from './body-path.ts'
+import type { FinalResponse } from './request-facts.ts'
+
+/** The outcome code of an answer that a policy made: empty when it is no refusal. */
+export function outcomeOfReply(reply: Reply, policy: Policy): string {
+  if (reply.status === 429) return 'RL'
+  return reply.status >= 400 ? `PD:${policy.plugin}` : ''
+}
+
+/** RFC 9457: what the client is told of an error. Its message stays in the log. */
+export function problemOf(error: PosternError, requestId: string): Reply {
+  const { title, proxyStatus } = outcomes[error.code]
+  const headers: [string, string][] = [['content-type', 'application/problem+json']]
+  // RFC 9209 §2: which hop failed, and why.
+  if (proxyStatus !== undefined) headers.push(['proxy-status', `postern; error=${proxyStatus}`])
+  if (error.status === 503) headers.push(['retry-after', '5'])
+  const type = `urn:postern:outcome:${error.code}`
+  const body = JSON.stringify({ type, title, status: error.status, request: requestId })
+  return { reply: true, status: error.status, headers, body, reason: title }
+}
+
+export function asPosternError(error: unknown): PosternError {
+  if (error instanceof PosternError) return error
+  return new PosternError('GE', error instanceof Error ? error.message : String(error), { cause: error })
+}
+
+/** A body that was made here has no source. */
+export const noSource: BodySource = { pause: (): void => {}, resume: (): void => {} }
+
+/** A reply or an error as the client gets it, its whole body included. */
+export function madeResponse(result: Reply | PosternError, requestId: string): FinalResponse {
+  const { status, headers, body: text } = result instanceof PosternError ? problemOf(result, requestId) : result
+  const bytes = Buffer.from(text)
+  const body = new BodyPath(noSource)
+  body.replace(bytes)
+  const fields = new Fields(headers.flat())
+  if (status !== 204 && status !== 304) fields.set('content-length', `${bytes.length}`)
+  // What follows on the connection cannot be told from the rest of a malformed request.
+  if (result instanceof PosternError && result.code === 'DPE') fields.set('connection', 'close')
+  return { status, reason: '', fields, body }
+}
+
+/** What a route with `reply` answers: a redirect, its placeholders filled in, or a fixed text. */
+export function replyOfRoute(config: ReplyConfig, scheme: string, target: Target): Reply {
+  const { status, redirect, body = '' } = config
+  if (redirect === undefined) {
+    const headers: [string, string][] = body === '' ? [] : [['content-type', 'text/plain; charset=utf-8']]
+    return { reply: true, status, body, reason: '', headers }
+  }
+  const { authority, host, path, query, hasQuery } = target
+  const parts = new Map(Object.entries({ scheme, authority, host, path, query: hasQuery ? `?${query}` : '' }))
+  const location = redirect.replace(/\{(\w+)\}/g, (whole, name: string) => parts.get(name) ?? whole)
+  return { reply: true, status, body: '', reason: '', headers: [['location', location]] }
+}

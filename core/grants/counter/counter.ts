@@ -1,0 +1,41 @@
+import type { CounterResult } from '../../../sdk/grants.ts'
+import { GrantError } from '../grant-error.ts'
+import { seconds, wholeNumber } from '../numbers.ts'
+import type { Operation } from '../operation.ts'
+import type { CounterStore } from './store.ts'
+
+const longestKey = 512
+/** Timers of Node end at 2³¹ ms. */
+const longestWindow = 2_147_483
+
+/**
+ * Host side of `Counter`.
+ *
+ * @param patience how long the store may take, ms. Default: 2,000.
+ */
+export function createCounter(store: CounterStore, patience = 2_000): { take: Operation } {
+  return {
+    take: ([key = '', points, duration, cost], { policy }) => {
+      if (key.length > longestKey)
+        throw new GrantError(`the key holds ${longestKey} characters at most, not ${key.length}`)
+      const limit = {
+        points: wholeNumber('points', points, 1),
+        duration: seconds('duration', duration, longestWindow),
+        cost: wholeNumber('cost', cost, 0),
+      }
+      const result = store.take(policy, key, limit)
+      return result instanceof Promise ? within(patience, result).then(written) : written(result)
+    },
+  }
+}
+
+function written({ allowed, remaining, reset }: CounterResult): readonly string[] {
+  return [allowed ? '1' : '', String(remaining), String(reset)]
+}
+
+function within(patience: number, result: Promise<CounterResult>): Promise<CounterResult> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new GrantError(`no answer within ${patience} ms`)), patience).unref()
+    result.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}

@@ -1,0 +1,138 @@
+import type { CounterLimit, CounterResult } from '../../../sdk/grants.ts'
+import { GrantError } from '../grant-error.ts'
+import { CounterLease } from './lease.ts'
+import type { LeaseNews, LeaseOrders, LeaseReturn } from './lease-messages.ts'
+import { type CounterBounds, type Limit, LimitTable } from './limit-table.ts'
+import type { CounterStore } from './store.ts'
+
+export interface LeasedCountersOptions extends CounterBounds {
+  /** Tells the authority; what a worker says arrives in the order in which it is said. */
+  readonly send: (orders: LeaseOrders) => void
+  /** Nobody else counts, so all points are leased at once. Default: false. */
+  readonly sole?: boolean
+  /** Milliseconds, of a clock that is never set. Default: `performance.now`. */
+  readonly now?: () => number
+}
+
+/**
+ * A worker's side of the counters. Takes are answered at once out of points that the authority has leased to this worker,
+ * and by asking it, once a turn of the event loop, where there are none.
+ */
+export class LeasedCounters implements CounterStore {
+  readonly #send: (orders: LeaseOrders) => void
+  readonly #sole: boolean
+  readonly #now: () => number
+  readonly #limits: LimitTable<CounterLease, Limit<CounterLease>>
+  readonly #leases = new Map<number, CounterLease>()
+  #listed: CounterLease[] = []
+  #returns: LeaseReturn[] = []
+  #isScheduled = false
+  #lastRef = 0
+
+  constructor({ send, sole = false, now = () => performance.now(), ...bounds }: LeasedCountersOptions) {
+    this.#send = send
+    this.#sole = sole
+    this.#now = now
+    this.#limits = new LimitTable(
+      bounds,
+      (policy, points, duration) => ({ policy, points, duration, windows: new Map() }),
+      (_limit, _key, lease, isFull) => this.#forget(lease, isFull),
+    )
+  }
+
+  take(
+    policy: string,
+    key: string,
+    { points, duration, cost = 1 }: CounterLimit,
+  ): CounterResult | Promise<CounterResult> {
+    const limit = this.#limits.get(policy, points, duration)
+    const known = limit.windows.get(key)
+    if (known !== undefined) {
+      const now = this.#now()
+      const result = known.decide(cost, now)
+      if (result !== undefined) {
+        if (known.wantsNews(now)) this.#list(known)
+        return result
+      }
+    }
+    return new Promise((resolve, reject) => {
+      const lease = known ?? new CounterLease(++this.#lastRef, limit, key)
+      lease.waiting.push({ cost, resolve, reject })
+      this.#list(lease)
+      if (lease === known) return
+      this.#leases.set(lease.ref, lease)
+      this.#limits.begun(limit, key, lease)
+    })
+  }
+
+  /** What the authority says. */
+  hear({ answers, recalls }: LeaseNews): void {
+    const now = this.#now()
+    for (const answer of answers) {
+      const lease = this.#leases.get(answer[0])
+      if (lease === undefined) continue
+      if (answer.length === 2) {
+        lease.fail(new GrantError(answer[1]))
+        continue
+      }
+      const [, window, left, leased, free, elsewhere, refused] = answer
+      const { limit, key } = lease
+      if (window !== lease.window && limit.windows.get(key) === lease) this.#limits.begun(limit, key, lease)
+      lease.answer(window, left, leased, free, elsewhere, refused, now)
+      this.#serve(lease, now)
+    }
+    for (const ref of recalls) {
+      const lease = this.#leases.get(ref)
+      this.#return([ref, lease?.window ?? 0, lease?.giveBack() ?? 0])
+    }
+  }
+
+  /** Those that began to wait after the ask was sent. */
+  #serve(lease: CounterLease, now: number): void {
+    const { waiting } = lease
+    while (waiting.length > 0) {
+      const result = lease.decide(waiting[0]!.cost, now)
+      if (result === undefined) return this.#list(lease)
+      waiting.shift()!.resolve(result)
+    }
+  }
+
+  #forget(lease: CounterLease, isFull: boolean): boolean {
+    if (lease.isAsking || lease.isListed || (!isFull && lease.end > this.#now())) return false
+    this.#leases.delete(lease.ref)
+    if (lease.left > 0) this.#return([lease.ref, lease.window, lease.giveBack()])
+    return true
+  }
+
+  #list(lease: CounterLease): void {
+    // Until it has its answer it asks nothing else.
+    if (lease.isAsking || lease.isListed) return
+    lease.isListed = true
+    this.#listed.push(lease)
+    this.#schedule()
+  }
+
+  #return(points: LeaseReturn): void {
+    this.#returns.push(points)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#isScheduled = false
+    const now = this.#now()
+    const returns = this.#returns
+    const asks = this.#listed.map((lease) => {
+      lease.isListed = false
+      return lease.ask(now, this.#sole)
+    })
+    this.#returns = []
+    this.#listed = []
+    this.#send({ returns, asks })
+  }
+}

@@ -1,0 +1,12 @@
+import type { CounterLimit, CounterResult } from '../../../sdk/grants.ts'
+
+/** Where the counters of policies are kept. */
+export interface CounterStore {
+  /**
+   * Takes from the budget of a policy's key, as `Counter.take` says; the limit has been checked. A take that is refused
+   * takes nothing. Answers at once where it can.
+   *
+   * @throws {GrantError} when the store cannot do it; or rejects with one.
+   */
+  take(policy: string, key: string, limit: CounterLimit): CounterResult | Promise<CounterResult>
+}

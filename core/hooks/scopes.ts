@@ -1,0 +1,257 @@
+import type { HookName, Layer } from '../../sdk/points.ts'
+import { ABSENT } from '../grants/operation.ts'
+import { cookie } from '../http/cookie.ts'
+import type { Fields } from '../http/fields.ts'
+import { parameter } from '../http/query.ts'
+import { encodeField, encodeItems, ITEM } from '../sandbox/wire.ts'
+
+/** One backend, as plugins see it. */
+export interface BackendFacts {
+  readonly id: string
+  readonly address: string
+  readonly weight: number
+  readonly active: number
+}
+
+/** What a flow knows of itself; the declared fields of a policy are read from it, nothing else leaves it. */
+export interface FlowFacts {
+  readonly layer: Layer
+  readonly clientIp: string
+  readonly clientPort: number | undefined
+  readonly peerIp: string
+  readonly localPort: number
+  readonly listenerName: string
+  readonly routeName: string | undefined
+  readonly upstreamName: string | undefined
+  /** `undefined` on L4 and before a request has arrived. */
+  readonly request: RequestFacts | undefined
+  readonly response: ResponseFacts | undefined
+  /** The backend used last. */
+  readonly backend: BackendFacts | undefined
+  /** Those `selectBackend` may choose from. */
+  readonly candidates: readonly BackendFacts[]
+  readonly outcome: string
+  /** The part of a body that is on its way now, for the hooks that see it pass. */
+  readonly chunk?: { readonly bytes: Uint8Array; readonly last: boolean } | undefined
+}
+
+/** What is there of a body that was held for a policy. */
+export interface BodyFacts {
+  /** The first `most` bytes. */
+  peek(most: number): Uint8Array
+  /** Whether everything is there that there is. */
+  readonly isComplete: boolean
+}
+
+export interface RequestFacts {
+  readonly id: string
+  readonly method: string
+  readonly scheme: string
+  readonly host: string
+  readonly path: string
+  /** `Target.interpretations`: what is decided by the path has to hold for each of them. */
+  readonly interpretations?: readonly string[] | undefined
+  readonly query: string
+  readonly fields: Fields
+  readonly consumer: string | undefined
+  readonly body?: BodyFacts | undefined
+}
+
+export interface ResponseFacts {
+  readonly status: number
+  readonly fields: Fields
+  readonly body?: BodyFacts | undefined
+}
+
+/** Gives a field of the flow as it crosses into the sandbox. */
+export type FieldReader = (flow: FlowFacts) => string
+
+type Stage = 'connection' | 'request' | 'response' | 'close'
+
+interface FieldKind {
+  /** From which stage of a flow on it is known. */
+  readonly from: Stage
+  readonly layers: readonly Layer[]
+  readonly read: (flow: FlowFacts) => string | undefined
+  /** What `read` gives is a list of items, encoded already. */
+  readonly items?: true
+}
+
+const both: readonly Layer[] = ['L4', 'L7']
+const onlyL7: readonly Layer[] = ['L7']
+
+const plain: Readonly<Record<string, FieldKind>> = {
+  'client.ip': { from: 'connection', layers: both, read: (flow) => flow.clientIp },
+  'client.port': { from: 'connection', layers: both, read: (flow) => flow.clientPort?.toString() },
+  'peer.ip': { from: 'connection', layers: both, read: (flow) => flow.peerIp },
+  'local.port': { from: 'connection', layers: both, read: (flow) => flow.localPort.toString() },
+  listener: { from: 'connection', layers: both, read: (flow) => flow.listenerName },
+  route: { from: 'connection', layers: both, read: (flow) => flow.routeName },
+  upstream: { from: 'connection', layers: both, read: (flow) => flow.upstreamName },
+  method: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.method },
+  scheme: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.scheme },
+  host: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.host },
+  path: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.path },
+  query: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.query },
+  consumer: { from: 'request', layers: onlyL7, read: (flow) => flow.request?.consumer },
+  'request.id': { from: 'request', layers: onlyL7, read: (flow) => flow.request?.id },
+  'header:*': {
+    from: 'request',
+    layers: onlyL7,
+    items: true,
+    read: (flow) => flow.request && encodeItems(flow.request.fields.list),
+  },
+  'response.status': { from: 'response', layers: onlyL7, read: (flow) => flow.response?.status.toString() },
+  'response.header:*': {
+    from: 'response',
+    layers: onlyL7,
+    items: true,
+    read: (flow) => flow.response && encodeItems(flow.response.fields.list),
+  },
+  backend: {
+    from: 'response',
+    layers: both,
+    items: true,
+    read: (flow) => flow.backend && encodeBackends([flow.backend]),
+  },
+  outcome: { from: 'close', layers: both, read: (flow) => flow.outcome },
+}
+
+const named: Readonly<Record<string, (name: string) => FieldKind>> = {
+  query: (name) => ({
+    from: 'request',
+    layers: onlyL7,
+    read: (flow) => flow.request && parameter(flow.request.query, name),
+  }),
+  cookie: (name) => ({
+    from: 'request',
+    layers: onlyL7,
+    read: (flow) => {
+      const header = flow.request?.fields.get('cookie')
+      return header === undefined ? undefined : cookie(header, name)
+    },
+  }),
+  header: (name) => ({ from: 'request', layers: onlyL7, read: (flow) => flow.request?.fields.get(name) }),
+  'response.header': (name) => ({ from: 'response', layers: onlyL7, read: (flow) => flow.response?.fields.get(name) }),
+}
+
+/** Body of a message, held until a policy has seen it: read in one hook, because later it is on its way. */
+const held: Readonly<Record<string, { hook: HookName; body: (flow: FlowFacts) => BodyFacts | undefined }>> = {
+  body: { hook: 'onRequest', body: (flow) => flow.request?.body },
+  'response.body': { hook: 'onResponse', body: (flow) => flow.response?.body },
+}
+
+/** How much of a body a scope asks for: its beginning, or, with `whole`, all of it up to a limit. */
+export interface BodyNeed {
+  /** The hook that it is held for. */
+  readonly hook: HookName
+  readonly bytes: number
+  readonly whole: boolean
+}
+
+const largestBody = 1_048_576
+
+/** Reads `body:prefix:<n>`, `body:buffer:<n>` and the same of `response.body`; `undefined` for any other scope. */
+export function bodyNeed(scope: string): BodyNeed | undefined {
+  const [, name = '', access, digits] = /^(body|response\.body):(prefix|buffer):([1-9]\d*)$/.exec(scope) ?? []
+  const bytes = Number(digits)
+  if (!Object.hasOwn(held, name) || bytes > largestBody) return undefined
+  return { hook: held[name]!.hook, bytes, whole: access === 'buffer' }
+}
+
+const stages: readonly Stage[] = ['connection', 'request', 'response', 'close']
+
+/** The last stage of a flow whose fields a hook is given. */
+const stageOf: Readonly<Record<Exclude<HookName, 'checkHealth'>, Stage>> = {
+  onConnect: 'connection',
+  onRequest: 'request',
+  onRequestBody: 'request',
+  selectBackend: 'request',
+  onResponse: 'response',
+  onResponseBody: 'response',
+  onClose: 'close',
+  onDisconnect: 'connection',
+}
+
+/** Field that carries the candidates of `selectBackend`; not a scope, since the hook is about nothing else. */
+export const candidatesField = 'backends'
+/** Field that carries the chunk of the hooks that see a body pass: base64, and whether it is the last one. */
+export const chunkField = 'chunk'
+
+const tokenForm = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** Brings a scope to the one spelling that the host uses, or says why it is none. */
+export function normalizeScope(scope: string): { scope: string; layers: readonly Layer[] } | { problem: string } {
+  const colon = scope.indexOf(':')
+  if (colon === -1 || scope in plain) {
+    const kind = Object.hasOwn(plain, scope) ? plain[scope] : undefined
+    if (Object.hasOwn(held, scope))
+      return { problem: `"${scope}" alone says not how much: ${scope}:prefix:<bytes> or ${scope}:buffer:<bytes>` }
+    return kind === undefined ? { problem: `there is no field "${scope}"` } : { scope, layers: kind.layers }
+  }
+  const family = scope.slice(0, colon)
+  const name = scope.slice(colon + 1)
+  if (Object.hasOwn(held, family)) {
+    const problem = `"${scope}" must be ${family}:prefix:<bytes> or ${family}:buffer:<bytes>, 1 to ${largestBody} bytes`
+    return bodyNeed(scope) === undefined ? { problem } : { scope, layers: onlyL7 }
+  }
+  if (!Object.hasOwn(named, family)) return { problem: `there is no field "${scope}"` }
+  if (family === 'query') return { scope, layers: onlyL7 }
+  if (!tokenForm.test(name)) return { problem: `"${name}" is not a valid name for ${family}:<name>` }
+  return { scope: family === 'cookie' ? scope : `${family}:${name.toLowerCase()}`, layers: onlyL7 }
+}
+
+/** The declared fields that a hook is given, in the order in which they cross. `reads` are normalised scopes. */
+export function fieldsOf(hook: HookName, reads: readonly string[]): string[] {
+  // A probe is about a backend, whatever the policy reads of flows.
+  if (hook === 'checkHealth') return ['backend']
+  const last = stages.indexOf(stageOf[hook])
+  const fields = [...new Set(reads)].filter((scope) => {
+    const body = bodyNeed(scope)
+    return body === undefined ? stages.indexOf(kindOf(scope).from) <= last : body.hook === hook
+  })
+  if (hook === 'selectBackend') fields.push(candidatesField)
+  if (hook === 'onRequestBody' || hook === 'onResponseBody') fields.push(chunkField)
+  return fields
+}
+
+/** How the host reads a field from a flow. */
+export function readerOf(field: string): FieldReader {
+  if (field === candidatesField) return (flow) => encodeBackends(flow.candidates)
+  if (field === chunkField) return ({ chunk }) => (chunk ? encodeBytes(chunk.bytes, chunk.last) : ABSENT)
+  const need = bodyNeed(field)
+  if (need !== undefined) {
+    const { body } = held[field.slice(0, field.indexOf(':'))]!
+    return (flow) => encodeBody(body(flow), need.bytes)
+  }
+  const { read, items } = kindOf(field)
+  return items ? (flow) => read(flow) ?? ABSENT : (flow) => encodeField(read(flow))
+}
+
+function kindOf(scope: string): FieldKind {
+  const kind = Object.hasOwn(plain, scope) ? plain[scope] : undefined
+  if (kind !== undefined) return kind
+  const colon = scope.indexOf(':')
+  const family = named[scope.slice(0, colon)]
+  if (family === undefined) throw new TypeError(`not a field: ${scope}`)
+  return family(scope.slice(colon + 1))
+}
+
+/** Four items each: id, address, weight, active. */
+function encodeBackends(backends: readonly BackendFacts[]): string {
+  const items: string[] = []
+  for (const { id, address, weight, active } of backends) items.push(id, address, `${weight}`, `${active}`)
+  return encodeItems(items)
+}
+
+function encodeBody(body: BodyFacts | undefined, most: number): string {
+  if (body === undefined) return encodeBytes(new Uint8Array(0), true)
+  const bytes = body.peek(most)
+  return encodeBytes(bytes, body.isComplete && body.peek(most + 1).length === bytes.length)
+}
+
+/** Two items: base64, which both sides translate natively and which needs no escaping, and whether it is the end. */
+function encodeBytes(bytes: Uint8Array, last: boolean): string {
+  const base64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
+  return base64 + ITEM + (last ? '1' : '')
+}

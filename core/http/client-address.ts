@@ -1,0 +1,141 @@
+import { BlockList, isIP, isIPv4 } from 'node:net'
+import type { Fields } from './fields.ts'
+
+/** The addresses whose forwarding headers are believed. */
+export interface Trust {
+  /** Whether an address is among them; IPv4-mapped IPv6 counts as IPv4. What is not an address never is. */
+  has(ip: string): boolean
+}
+
+/** The other end of the connection. */
+export interface Peer {
+  readonly ip: string
+  readonly port: number
+  /** `https` when the connection itself is TLS. */
+  readonly scheme: 'http' | 'https'
+}
+
+/** Who sent a request, and how, as far as the peer is believed. */
+export interface ClientFacts {
+  readonly ip: string
+  /** `undefined` when a trusted proxy named the client: its header carries no port. */
+  readonly port: number | undefined
+  readonly scheme: 'http' | 'https'
+  /** The host that a trusted proxy was asked for; it still has to pass `parseTarget` in the place of `Host`. */
+  readonly host: string | undefined
+  /** Whether the peer is believed. */
+  readonly trusted: boolean
+}
+
+/**
+ * Compiles CIDR ranges (`10.0.0.0/8`, `2001:db8::/32`) and single addresses.
+ *
+ * @throws TypeError on a range that is none
+ */
+export function compileTrust(cidrs: readonly string[]): Trust {
+  if (cidrs.length === 0) return { has: () => false }
+  const list = new BlockList()
+  for (const cidr of cidrs) addRange(list, cidr)
+  return {
+    has(text) {
+      const ip = normalizeIp(text)
+      const version = isIP(ip)
+      return version !== 0 && list.check(ip, version === 4 ? 'ipv4' : 'ipv6')
+    },
+  }
+}
+
+/**
+ * The client behind a peer. Of an untrusted peer nothing is believed. With a trusted one X-Forwarded-For is walked from
+ * the right past trusted addresses to the first that is not, or to the leftmost; an entry that is no address ends the
+ * walk, since nothing left of it can be told. Of X-Forwarded-Proto and -Host the last value counts, the peer's own.
+ */
+export function clientOf(trust: Trust, peer: Peer, fields: Fields): ClientFacts {
+  const peerIp = normalizeIp(peer.ip)
+  if (!trust.has(peerIp)) {
+    return { ip: peerIp, port: peer.port, scheme: peer.scheme, host: undefined, trusted: false }
+  }
+  const list = fields.get('x-forwarded-for')
+  const ip = list === undefined ? undefined : walk(trust, list)
+  return {
+    ip: ip ?? peerIp,
+    port: ip === undefined ? peer.port : undefined,
+    scheme: schemes.get(lastOf(fields.get('x-forwarded-proto')).toLowerCase()) ?? peer.scheme,
+    host: lastOf(fields.get('x-forwarded-host')) || undefined,
+    trusted: true,
+  }
+}
+
+/**
+ * The one spelling of an address: IPv4-mapped IPv6 as IPv4, other IPv6 lower-case and compressed, without a zone. Text
+ * that is no address comes back as it was.
+ */
+export function normalizeIp(text: string): string {
+  if (text.indexOf(':') === -1) return text
+  if (text.startsWith('::ffff:') && isIPv4(text.slice(7))) return text.slice(7)
+  const zone = text.indexOf('%')
+  const address = zone === -1 ? text : text.slice(0, zone)
+  if (isIP(address) !== 6) return text
+  const compressed = new URL(`http://[${address}]`).hostname.slice(1, -1)
+  return compressed.startsWith('::ffff:') ? mappedToV4(compressed) : compressed
+}
+
+/** Proxies that name the scheme of a WebSocket mean the transport below it. */
+const schemes: ReadonlyMap<string, 'http' | 'https'> = new Map([
+  ['http', 'http'],
+  ['https', 'https'],
+  ['ws', 'http'],
+  ['wss', 'https'],
+])
+
+function walk(trust: Trust, list: string): string | undefined {
+  let good: string | undefined
+  for (let to = list.length; to >= 0; ) {
+    const comma = to === 0 ? -1 : list.lastIndexOf(',', to - 1)
+    const ip = addressOf(list.slice(comma + 1, to).trim())
+    if (ip === undefined) return good
+    good = ip
+    if (!trust.has(ip)) return good
+    to = comma
+  }
+  return good
+}
+
+/** `1.2.3.4`, `1.2.3.4:5`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:5`: what proxies are known to write. */
+function addressOf(entry: string): string | undefined {
+  if (isIP(entry) !== 0) return normalizeIp(entry)
+  const withPort = /^(?:\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/.exec(entry)
+  if (withPort === null) return undefined
+  const address = withPort[1] ?? withPort[2]!
+  return isIP(address) === (withPort[1] === undefined ? 4 : 6) ? normalizeIp(address) : undefined
+}
+
+function lastOf(list: string | undefined): string {
+  return list === undefined ? '' : list.slice(list.lastIndexOf(',') + 1).trim()
+}
+
+function mappedToV4(ip: string): string {
+  const [high, low] = ip.slice('::ffff:'.length).split(':')
+  if (high === undefined || low === undefined) return ip
+  const value = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
+  return value.map((part) => `${part >> 8}.${part & 0xff}`).join('.')
+}
+
+function addRange(list: BlockList, cidr: string): void {
+  const slash = cidr.indexOf('/')
+  const text = slash === -1 ? cidr : cidr.slice(0, slash)
+  const ip = normalizeIp(text)
+  const version = isIP(ip)
+  const longest = version === 4 ? 32 : 128
+  const bits = slash === -1 ? longest : prefixBits(cidr.slice(slash + 1), text !== ip && version === 4 ? 96 : 0)
+  if (version === 0 || text.includes('%') || bits === undefined || bits > longest) {
+    throw new TypeError(`"${cidr}" is not an address or CIDR range; write one like 10.0.0.0/8 or 2001:db8::/32`)
+  }
+  list.addSubnet(ip, bits, version === 4 ? 'ipv4' : 'ipv6')
+}
+
+/** A range of IPv4-mapped addresses counts its bits from the start of the IPv6 address. */
+function prefixBits(text: string, mapped: number): number | undefined {
+  const bits = /^\d{1,3}$/.test(text) ? Number(text) - mapped : -1
+  return bits < 0 ? undefined : bits
+}

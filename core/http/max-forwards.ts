@@ -1,0 +1,39 @@
+import type { Reply } from '../../sdk/reply.ts'
+import { PosternError } from '../errors.ts'
+import type { Fields } from './fields.ts'
+import { methods, withHead } from './methods.ts'
+
+/** The most that is sent on: more hops than any chain has. */
+const most = 0x7fff_ffff
+
+/**
+ * Counts a hop of OPTIONS and TRACE (RFC 9110 §7.6.2): at 0 the request is answered here, else it goes on with one less.
+ * `Max-Forwards` is never added, and on other methods it is a field like any other.
+ *
+ * To OPTIONS the answer names what the route takes. TRACE is not echoed: policies may have put credentials into the
+ * request that are meant for the backend.
+ *
+ * @param taken methods of the route; `undefined`: any
+ * @returns the answer; `undefined` when the request goes on
+ */
+export function countHop(
+  method: string,
+  fields: Fields,
+  taken: readonly string[] | undefined,
+): Reply | PosternError | undefined {
+  if (method !== 'OPTIONS' && method !== 'TRACE') return undefined
+  const left = fields.get('max-forwards')
+  if (left === undefined) return undefined
+  if (!/^\d+$/.test(left)) return new PosternError('DPE', 'Max-Forwards is not one decimal number')
+  const hops = Number(left)
+  if (hops > 0) fields.set('max-forwards', `${Math.min(hops - 1, most)}`)
+  else return reply(method === 'OPTIONS' ? 200 : 405, taken)
+  return undefined
+}
+
+function reply(status: number, taken: readonly string[] | undefined): Reply {
+  const allowed = [...(taken === undefined ? methods : withHead(taken))].filter(
+    (method) => method !== 'CONNECT' && method !== 'TRACE',
+  )
+  return { reply: true, status, body: '', reason: '', headers: [['allow', allowed.join(', ')]] }
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Fields } from './fields.ts'
+
+/** What a listener is bound to. */
+interface Bound {
+  readonly protocol: string
+  readonly address: string
+  readonly port: number
+}
+
+/** How a gateway names itself in `Via` (RFC 9110 §7.6.3). */
+export interface Via {
+  /** The same in all workers of a gateway and after each start, another one in every other gateway. */
+  readonly pseudonym: string
+  /** What it adds to a request, by the version in which that came. */
+  readonly entry: Readonly<Record<'1.0' | '1.1', string>>
+}
+
+/**
+ * How often a request may pass the same gateway. More than once is no loop yet: an application behind it may call another
+ * one through it and take its fields along; nor does a chain of two gateways that are named alike by mistake look like one.
+ */
+export const mostPasses = 3
+
+/**
+ * `postern-` and eight digits made of the machine's name and of what the listeners are bound to: two gateways on one
+ * machine differ in that, and the machine's name stays at home.
+ *
+ * @param machine its name; by default what the system says
+ */
+export function viaOf(listeners: Readonly<Record<string, Bound>>, machine: string = hostname()): Via {
+  const pseudonym = `postern-${digest([machine, ...Object.values(listeners).map(({ protocol, address, port }) => [protocol, address, port])])}`
+  return { pseudonym, entry: { '1.0': `1.0 ${pseudonym}`, '1.1': `1.1 ${pseudonym}` } }
+}
+
+/** Whether a request has passed this gateway so often that it must be going round. */
+export function isLoop(fields: Fields, { pseudonym }: Via): boolean {
+  const value = fields.get('via')
+  if (value === undefined || !value.includes(pseudonym)) return false
+  const passes = value.split(',').filter((entry) => entry.trim().split(/[ \t]+/)[1] === pseudonym)
+  return passes.length >= mostPasses
+}
+
+function digest(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8)
+}

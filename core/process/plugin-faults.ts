@@ -1,0 +1,120 @@
+import { deathWindow, type FaultKind, faultWindow, isDeath, limit, points } from './fault.ts'
+
+/** `closed`: its calls run · `open`: none does · `probe`: one at a time does, to see whether it works again. */
+export type QuarantineState = 'closed' | 'open' | 'probe'
+
+/** What is known of one plugin. Plain data. */
+export interface QuarantineEntry {
+  readonly hash: string
+  readonly plugin: string
+  readonly state: QuarantineState
+  /** When this state began, ms since the epoch. */
+  readonly since: number
+  /** When an open one is probed, ms since the epoch; without it only another hash or a person ends it. */
+  readonly until?: number
+  /** Why it is in this state, in words; empty when it never left `closed`. */
+  readonly why: string
+  /** It crosses alone, because a process died while it ran. */
+  readonly suspect: boolean
+  /** All of its faults. */
+  readonly faults: Readonly<Record<FaultKind, number>>
+}
+
+interface Recent {
+  readonly kind: FaultKind
+  readonly at: number
+}
+
+/** How long a quarantine lasts before it is tried again, ms; twice as long each time, up to the longest. */
+const shortest = 30_000
+const longest = 600_000
+
+/** The file that is kept on one plugin. */
+export class PluginFaults {
+  readonly hash: string
+  readonly plugin: string
+  readonly faults: Record<FaultKind, number> = { threw: 0, timeout: 0, memory: 0, kill: 0, crash: 0 }
+  state: QuarantineState = 'closed'
+  since: number
+  until: number | undefined
+  why = ''
+  /** Since when no configuration names it. */
+  unnamed: number | undefined
+  /** Never more than it takes to reach the limit. */
+  #recent: Recent[] = []
+  /** How often in a row it was opened. */
+  #openings = 0
+
+  constructor(hash: string, plugin: string, now: number) {
+    this.hash = hash
+    this.plugin = plugin
+    this.since = now
+  }
+
+  add(kind: FaultKind, now: number): void {
+    this.faults[kind]++
+    // What was under way when it was opened may still fail; only the end of a process says something new.
+    if (this.state === 'open' && (!isDeath(kind) || this.until === undefined)) return
+    this.#recent = this.#recent.filter((fault) => now - fault.at < windowOf(fault.kind))
+    this.#recent.push({ kind, at: now })
+    // Two ended processes by themselves, or one in spite of a quarantine, are not to be tried out on live traffic.
+    const deaths = this.#recent.filter((fault) => isDeath(fault.kind))
+    const fatal = pointsOf(deaths) >= limit || (isDeath(kind) && this.state !== 'closed')
+    if (this.state !== 'closed' || pointsOf(this.#recent) >= limit) this.#open(fatal, now)
+  }
+
+  /** The one call that was let through has ended. */
+  probed(ok: boolean, now: number): void {
+    if (ok) this.#enter('closed', 'it works again', now)
+    else this.#open(false, now)
+  }
+
+  probe(now: number): void {
+    this.#enter('probe', this.why, now)
+  }
+
+  /** A person lets it run again. */
+  clear(now: number): void {
+    this.#recent = []
+    this.#openings = 0
+    this.#enter('closed', 'cleared', now)
+  }
+
+  #open(fatal: boolean, now: number): void {
+    // It has been well for so long that the last time is forgotten.
+    if (this.state === 'closed' && now - this.since >= longest) this.#openings = 0
+    this.#enter('open', this.#recent.length > 0 ? reason(this.#recent) : 'it failed again', now)
+    if (!fatal) this.until = now + Math.min(longest, shortest * 2 ** this.#openings++)
+    this.#recent = this.#recent.filter(({ kind }) => isDeath(kind))
+  }
+
+  #enter(state: QuarantineState, why: string, now: number): void {
+    this.state = state
+    this.why = why
+    this.since = now
+    this.until = undefined
+  }
+}
+
+function pointsOf(faults: readonly Recent[]): number {
+  return faults.reduce((sum, { kind }) => sum + points[kind], 0)
+}
+
+function windowOf(kind: FaultKind): number {
+  return isDeath(kind) ? deathWindow : faultWindow
+}
+
+const words: Readonly<Record<FaultKind, string>> = {
+  threw: 'threw',
+  timeout: 'ran out of time',
+  memory: 'ran out of memory',
+  kill: 'had to be killed with its process',
+  crash: 'crashed its process',
+}
+
+function reason(recent: readonly Recent[]): string {
+  const counts = new Map<FaultKind, number>()
+  for (const { kind } of recent) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  const parts = [...counts].map(([kind, count]) => `${words[kind]} ${count === 1 ? 'once' : `${count} times`}`)
+  return `it ${parts.join(', ')}`
+}

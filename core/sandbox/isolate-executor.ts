@@ -1,0 +1,145 @@
+import { bounds } from './bounds.ts'
+import type { Answer, Crossing, Emit, Executor, Step } from './executor.ts'
+import { frame, unfinished } from './frame.ts'
+import type { CrossingGuard } from './guard.ts'
+import {
+  createIsolate,
+  failureOf,
+  type HostPort,
+  heapOf,
+  type Inside,
+  type Isolate,
+  openDispatcher,
+  openRealm,
+} from './isolate.ts'
+import type { PluginLayout } from './layout.ts'
+import { readThrown } from './records.ts'
+import { StartError } from './start-error.ts'
+import { locateThrown } from './trace.ts'
+import { RECORD } from './wire.ts'
+
+export interface IsolateCellOptions {
+  readonly plugins: readonly PluginLayout[]
+  /** Heap limit, MB. */
+  readonly memory: number
+  readonly emit: Emit
+  /** Default: nothing is answered before a crossing is over. */
+  readonly answer?: Answer
+  readonly guard?: CrossingGuard | undefined
+  /** Plugins that are not to be started. Default: none. */
+  readonly without?: ReadonlySet<number>
+}
+
+/**
+ * One isolate for the plugins of a group: a context each, and one for the dispatcher that chains them.
+ *
+ * @throws {StartError} when a plugin does not start.
+ */
+export function openIsolateExecutor({ plugins, memory, emit, answer, guard, without }: IsolateCellOptions): Executor {
+  const isolate = createIsolate(memory)
+  try {
+    const enters = plugins.map((plugin, index) =>
+      without?.has(index) === true
+        ? undefined
+        : guarded(guard, plugin, () => startPlugin(isolate, plugin, index, emit)),
+    )
+    const port = answer === undefined ? undefined : new CellPort(answer)
+    const dispatcher = openDispatcher(isolate, enters, guard?.progress, port)
+    return new IsolateExecutor(isolate, port, dispatcher('dispatch'), dispatcher('last'))
+  } catch (error) {
+    if (!isolate.isDisposed) isolate.dispose()
+    throw error
+  }
+}
+
+/** The start of a plugin runs its code too. */
+function guarded<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, run: () => T): T {
+  if (guard === undefined) return run()
+  guard.enter([{ hash: code.hash, plugin: code.name, policy: '', hook: 'start', flow: '' }], bounds.start)
+  const progress = new Int32Array(guard.progress)
+  Atomics.store(progress, 1, 0)
+  try {
+    return run()
+  } finally {
+    Atomics.store(progress, 1, -1)
+    guard.leave()
+  }
+}
+
+function startPlugin(isolate: Isolate, { code, bindings }: PluginLayout, index: number, emit: Emit): Inside {
+  try {
+    const realm = openRealm(isolate, code.script, (id, record) => {
+      if (typeof id === 'number' && typeof record === 'string') emit(index, id, record)
+    })
+    const problem = realm('problem').call([], bounds.start) || realm('bind').call([bindings], bounds.start)
+    if (problem !== '') throw new StartError(index, locateThrown(readThrown(problem), code))
+    return realm('enter')
+  } catch (error) {
+    if (error instanceof StartError) throw error
+    const { kind, message } = failureOf(isolate, error)
+    const what = { time: 'took too long', memory: 'took too much memory', thrown: `failed: ${message}` }[kind]
+    throw new StartError(index, `plugin "${code.name}": its start ${what}`)
+  }
+}
+
+/** What the dispatcher says and asks while a crossing runs. */
+class CellPort implements HostPort {
+  /** Of a crossing whose hooks waited. */
+  output: string | undefined = undefined
+  readonly answer: (asked: unknown) => string
+
+  constructor(answer: Answer) {
+    this.answer = (asked) => {
+      const pieces = String(asked).split(RECORD)
+      let answers = ''
+      for (let i = 0; i + 1 < pieces.length; i += 2) answers += answer(Number(pieces[i]), pieces[i + 1]!) + RECORD
+      return answers
+    }
+  }
+
+  readonly finish = (output: unknown): void => {
+    this.output = String(output)
+  }
+}
+
+class IsolateExecutor implements Executor {
+  readonly #isolate: Isolate
+  readonly #port: CellPort | undefined
+  readonly #dispatch: Inside
+  readonly #last: Inside
+
+  constructor(isolate: Isolate, port: CellPort | undefined, dispatch: Inside, last: Inside) {
+    this.#isolate = isolate
+    this.#port = port
+    this.#dispatch = dispatch
+    this.#last = last
+  }
+
+  cross(steps: readonly Step[], timeout: number): Crossing {
+    if (this.#port !== undefined) this.#port.output = undefined
+    try {
+      const returned = this.#dispatch.call([frame(steps)], timeout)
+      const output = this.#port?.output ?? returned
+      if (output === unfinished) return { kind: 'thrown', message: 'the crossing has not come to its end' }
+      return { kind: 'done', output }
+    } catch (error) {
+      const failure = failureOf(this.#isolate, error)
+      if (failure.kind !== 'thrown') return failure
+      // A promise that nobody handles makes the crossing throw when its work is done, and only then.
+      try {
+        const output = this.#last.call([], timeout)
+        return output === unfinished ? failure : { kind: 'done', output, rejection: failure.message }
+      } catch (again) {
+        return failureOf(this.#isolate, again)
+      }
+    }
+  }
+
+  heap(): number {
+    return heapOf(this.#isolate)
+  }
+
+  dispose(): void {
+    if (!this.#isolate.isDisposed) this.#isolate.dispose()
+  }
+}

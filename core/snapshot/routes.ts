@@ -1,0 +1,110 @@
+import type { Config, RouteConfig } from '../config/types.ts'
+import type { Chain } from '../hooks/chain.ts'
+import type { PolicySet } from '../hooks/policy-set.ts'
+import type { Steps } from '../in-slices.ts'
+import type { MatchConfig } from '../route/match.ts'
+import { type RouteTable, routeTable } from '../route/table.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { Route } from './snapshot.ts'
+
+/** The routes of one listener. */
+export interface ListenerRoutes {
+  readonly list: readonly Route[]
+  readonly table: RouteTable<Route>
+}
+
+/** What routes are compiled from, and what came of it. */
+export interface RouteParts {
+  readonly config: Config
+  readonly policies: PolicySet
+  readonly upstreams: ReadonlyMap<string, Upstream>
+}
+
+/** All of a configuration's routes. */
+export interface CompiledRoutes {
+  readonly byName: ReadonlyMap<string, Route>
+  /** Every listener is in it. */
+  readonly byListener: ReadonlyMap<string, ListenerRoutes>
+}
+
+/** What of the configuration before is the same object in this one keeps what was compiled from it: routes, and whole tables. */
+export function* compileRoutes(
+  { config, policies, upstreams }: RouteParts,
+  before: (RouteParts & { readonly routes: CompiledRoutes }) | undefined,
+): Steps<CompiledRoutes> {
+  const sameLists = before !== undefined && hasSameLists(config, before.config)
+  const known = sameLists && policies === before.policies ? before.routes : undefined
+  // A reload that changes something else walks no 10,000 routes.
+  if (known !== undefined && config.routes === before?.config.routes && upstreams === before.upstreams) return known
+  const byName = new Map<string, Route>()
+  const lists = new Map<string, Route[]>(Object.keys(config.listeners).map((name) => [name, []]))
+  for (const name of Object.keys(config.routes)) {
+    const own = config.routes[name]!
+    const listener = config.listeners[own.listener]!
+    const upstream = own.upstream === undefined ? undefined : upstreams.get(own.upstream)
+    const kept = known?.byName.get(name)
+    const isSame = kept?.config === own && kept.upstream === upstream
+    const route = isSame ? kept : new CompiledRoute(name, own, listener.policies, upstream, policies)
+    byName.set(name, route)
+    lists.get(own.listener)!.push(route)
+    yield
+  }
+  const byListener = new Map<string, ListenerRoutes>()
+  for (const [name, list] of lists) {
+    const kept = before?.routes.byListener.get(name)
+    byListener.set(name, isSameList(list, kept?.list) ? kept! : { list, table: yield* routeTable(list) })
+    yield
+  }
+  return { byName, byListener }
+}
+
+/** Whether both have the same listeners, with the same policies each. */
+function hasSameLists({ listeners: a }: Config, { listeners: b }: Config): boolean {
+  const names = Object.keys(a)
+  return (
+    names.length === Object.keys(b).length && names.every((name) => isSameList(a[name]!.policies, b[name]?.policies))
+  )
+}
+
+function isSameList<T>(a: readonly T[], b: readonly T[] | undefined): boolean {
+  return a === b || (a.length === b?.length && a.every((item, index) => item === b[index]))
+}
+
+/** A route as snapshots hold it; those that follow each other share it as long as nothing it was made of changes. */
+class CompiledRoute implements Route {
+  readonly name: string
+  readonly match: MatchConfig
+  readonly config: RouteConfig
+  readonly upstream: Upstream | undefined
+  readonly base: Chain
+  /** Through its own upstream. */
+  readonly #whole: Chain
+  /** The listener's policies, then its own. */
+  readonly #names: readonly string[]
+  readonly #policies: PolicySet
+
+  constructor(
+    name: string,
+    config: RouteConfig,
+    listener: readonly string[],
+    upstream: Upstream | undefined,
+    policies: PolicySet,
+  ) {
+    this.name = name
+    this.match = config.match
+    this.config = config
+    this.upstream = upstream
+    this.#policies = policies
+    this.#names = config.policies.length === 0 ? listener : [...listener, ...config.policies]
+    this.base = policies.chain(this.#names)
+    this.#whole = upstream === undefined ? this.base : this.#chainTo(upstream)
+  }
+
+  through(upstream: Upstream): Chain {
+    return upstream === this.upstream ? this.#whole : this.#chainTo(upstream)
+  }
+
+  #chainTo({ config: { policies } }: Upstream): Chain {
+    return policies.length === 0 ? this.base : this.#policies.chain([...this.#names, ...policies])
+  }
+}

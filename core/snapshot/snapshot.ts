@@ -1,0 +1,122 @@
+import type { Config, ListenerConfig, RouteConfig } from '../config/types.ts'
+import type { Chain } from '../hooks/chain.ts'
+import type { PolicySet } from '../hooks/policy-set.ts'
+import { compileTrust, type Trust } from '../http/client-address.ts'
+import { type Via, viaOf } from '../http/via.ts'
+import type { Steps } from '../in-slices.ts'
+import type { MatchConfig } from '../route/match.ts'
+import type { RouteTable } from '../route/table.ts'
+import type { Sandbox } from '../sandbox/plugin.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { type CompiledRoutes, compileRoutes, type RouteParts } from './routes.ts'
+
+/** A route, compiled. */
+export interface Route {
+  readonly name: string
+  readonly match: MatchConfig
+  readonly config: RouteConfig
+  /** Where requests go unless a policy chooses another; `undefined` when the route replies by itself. */
+  readonly upstream: Upstream | undefined
+  /** The listener's policies, then the route's. */
+  readonly base: Chain
+  /** The same, then those of the upstream that was chosen. */
+  through(upstream: Upstream): Chain
+}
+
+interface Plan {
+  readonly name: string
+  readonly config: ListenerConfig
+  readonly snapshot: Snapshot
+}
+
+/** What an HTTP listener does, as compiled from one configuration. */
+export interface HttpPlan extends Plan {
+  readonly layer: 'L7'
+  readonly trust: Trust
+  /** The listener's policies alone: all that `onConnect` runs for on L7. */
+  readonly admission: Chain
+  readonly routes: RouteTable<Route>
+}
+
+/** What a TCP listener does. */
+export interface TcpPlan extends Plan {
+  readonly layer: 'L4'
+  /** `undefined` when the configuration gives it none: connections are closed. */
+  readonly route: Route | undefined
+  readonly admission: Chain
+}
+
+/** What a snapshot is made of. */
+interface Parts extends RouteParts {
+  readonly sandbox: Sandbox
+}
+
+/** A checked configuration, compiled and frozen; swapped whole. It lives until its last flow has ended. */
+export class Snapshot implements Parts {
+  readonly config: Config
+  readonly via: Via
+  readonly policies: PolicySet
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly sandbox: Sandbox
+  readonly routes: CompiledRoutes
+  readonly listeners: ReadonlyMap<string, HttpPlan | TcpPlan>
+  /** By upstream: its own policies, where one of them has a `checkHealth`. */
+  readonly examiners: ReadonlyMap<string, Chain>
+  #users = 0
+  #onIdle: (() => void) | undefined
+
+  private constructor(parts: Parts, routes: CompiledRoutes, examiners: ReadonlyMap<string, Chain>) {
+    this.config = parts.config
+    this.via = viaOf(parts.config.listeners)
+    this.policies = parts.policies
+    this.upstreams = parts.upstreams
+    this.sandbox = parts.sandbox
+    this.routes = routes
+    this.examiners = examiners
+    this.listeners = new Map(
+      Object.entries(this.config.listeners).map(([name, config]) => [name, planOf(this, name, config)]),
+    )
+  }
+
+  /** @param before what is in force: what is the same in both is not compiled again. */
+  static *compile(parts: Parts, before?: Snapshot): Steps<Snapshot> {
+    const routes = yield* compileRoutes(parts, before)
+    const { upstreams, policies } = parts
+    const isSame = upstreams === before?.upstreams && policies === before.policies
+    const examiners = isSame ? before.examiners : yield* compileExaminers(parts)
+    return new Snapshot(parts, routes, examiners)
+  }
+
+  retain(): void {
+    this.#users++
+  }
+
+  release(): void {
+    this.#users--
+    if (this.#users === 0) this.#onIdle?.()
+  }
+
+  /** It takes no new flows; `onIdle` is called when the last one has ended, at once if there is none. */
+  retire(onIdle: () => void): void {
+    if (this.#users === 0) onIdle()
+    else this.#onIdle = onIdle
+  }
+}
+
+function* compileExaminers({ upstreams, policies }: Parts): Steps<ReadonlyMap<string, Chain>> {
+  const examiners = new Map<string, Chain>()
+  for (const [name, { config }] of upstreams) {
+    const chain = policies.chain(config.policies)
+    if (chain.steps.checkHealth.length > 0) examiners.set(name, chain)
+    yield
+  }
+  return examiners
+}
+
+function planOf(snapshot: Snapshot, name: string, config: ListenerConfig): HttpPlan | TcpPlan {
+  const { list, table } = snapshot.routes.byListener.get(name)!
+  const plan = { name, config, snapshot, admission: snapshot.policies.chain(config.policies) }
+  return config.protocol === 'http'
+    ? { ...plan, layer: 'L7', trust: compileTrust(config.trustedProxies), routes: table }
+    : { ...plan, layer: 'L4', route: list[0] }
+}

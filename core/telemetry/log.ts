@@ -1,0 +1,176 @@
+import { type Logger, pino } from 'pino'
+import type { HookName } from '../../sdk/points.ts'
+import type { LogConfig } from '../config/types.ts'
+import type { PosternError } from '../errors.ts'
+import type { PluginLine } from '../grants/plugin-log.ts'
+import type { Policy } from '../hooks/policy.ts'
+import type { FlowFacts } from '../hooks/scopes.ts'
+import type { Exchange } from '../http/exchange.ts'
+import type { Target } from '../route/target.ts'
+import { connectionLine, requestLine } from './access-line.ts'
+import { LineBatch } from './line-batch.ts'
+import type { Phases } from './phases.ts'
+
+/** What the flows tell of themselves. */
+export interface FlowLog {
+  /** The access record of a request. */
+  request(flow: FlowFacts, exchange: Exchange, target: Target, phases: Phases, error: PosternError | undefined): void
+  /** The access record of an L4 connection. */
+  connection(
+    flow: FlowFacts & { readonly id: string },
+    bytes: { in: number; out: number },
+    phases: Phases,
+    error: PosternError | undefined,
+  ): void
+  /** The access record of bytes that never became a request. */
+  malformed(listener: string, client: string, error: PosternError): void
+  policyFailed(flow: FlowFacts, policy: Policy, hook: HookName, error: PosternError): void
+}
+
+/** Where everything that the gateway has to tell goes: one JSON object per line, on standard output by default. */
+export class Log implements FlowLog {
+  readonly #pino: Logger
+  readonly #destination: LineStream
+  /** Whether access records are written. */
+  #records = true
+  #secrets: readonly string[] = []
+
+  constructor(stream?: LineStream) {
+    this.#destination = stream ?? new LineBatch(1)
+    this.#pino = pino({ base: null, timestamp, formatters: { level } }, this.#destination)
+  }
+
+  /** Takes over what a new configuration says of logging. */
+  configure(config: LogConfig, secrets: readonly string[]): void {
+    this.#pino.level = config.level
+    this.#records = config.access && this.#pino.isLevelEnabled('info')
+    this.#secrets = secrets
+  }
+
+  /** Writes out what is batched; gives up when the reader does not take it, so that nobody waits for it for ever. */
+  flush(): Promise<void> {
+    const stream = this.#destination as Partial<Flushable>
+    if (stream.flush === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, flushLimit)
+      stream.flush?.(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  /** A line that a plugin wrote. */
+  plugin(line: PluginLine): void {
+    const { level: how, message, fields, ...who } = line
+    const safe = Object.fromEntries(
+      Object.entries(fields ?? {}).map(([key, value]) => [
+        key,
+        typeof value === 'string' ? this.#redact(value) : value,
+      ]),
+    )
+    this.#pino[how]({ ...who, fields: fields && safe }, this.#redact(message))
+  }
+
+  info(event: string, facts: Record<string, unknown> = {}): void {
+    this.#pino.info(this.#redacted(facts), event)
+  }
+
+  warn(event: string, facts: Record<string, unknown> = {}): void {
+    this.#pino.warn(this.#redacted(facts), event)
+  }
+
+  error(event: string, facts: Record<string, unknown> = {}): void {
+    this.#pino.error(this.#redacted(facts), event)
+  }
+
+  request(flow: FlowFacts, exchange: Exchange, target: Target, phases: Phases, error: PosternError | undefined): void {
+    if (!this.#records) return
+    this.#destination.write(requestLine(recordStart(), flow, exchange, target, phases, this.#cause(error)))
+  }
+
+  connection(
+    flow: FlowFacts & { readonly id: string },
+    bytes: { in: number; out: number },
+    phases: Phases,
+    error: PosternError | undefined,
+  ): void {
+    if (!this.#records) return
+    this.#destination.write(connectionLine(recordStart(), flow, bytes, phases, this.#cause(error)))
+  }
+
+  malformed(listener: string, client: string, error: PosternError): void {
+    if (!this.#records) return
+    const record = { listener, client, status: error.status, outcome: error.outcome, cause: this.#cause(error) }
+    this.#pino.info(record, 'request')
+  }
+
+  policyFailed(flow: FlowFacts, policy: Policy, hook: HookName, error: PosternError): void {
+    const facts = {
+      policy: policy.name,
+      plugin: policy.plugin,
+      hook,
+      outcome: error.outcome,
+      onFailure: policy.onFailure,
+      request: flow.request?.id,
+      route: flow.routeName,
+      cause: error.message,
+    }
+    this.#pino.warn(this.#redacted(facts), 'policy failed')
+  }
+
+  #cause(error: PosternError | undefined): string | undefined {
+    return error === undefined ? undefined : this.#redact(error.message)
+  }
+
+  #redacted(facts: Record<string, unknown>): Record<string, unknown> {
+    const entries = Object.entries(facts)
+    return Object.fromEntries(
+      entries.map(([key, value]) => [key, typeof value === 'string' ? this.#redact(value) : value]),
+    )
+  }
+
+  /** A plugin's message may hold one of its options, and an option may be a secret. */
+  #redact(text: string): string {
+    let safe = text
+    for (const secret of this.#secrets) safe = safe.replaceAll(secret, '[redacted]')
+    return safe
+  }
+}
+
+/** Where lines go. */
+export interface LineStream {
+  /** One line with its end, or several. */
+  write(lines: string): void
+}
+
+interface Flushable {
+  flush(done: (error?: Error | null) => void): void
+}
+
+const flushLimit = 1000
+
+let lastTime = 0
+let lastStamp = ''
+let lastStart = ''
+
+/** Written once a millisecond: measured, a new date for each record was 4 % of the CPU time of a request. */
+function timestamp(): string {
+  const now = Date.now()
+  if (now !== lastTime) {
+    lastTime = now
+    lastStamp = `,"time":"${new Date(now).toISOString()}"`
+    lastStart = `{"level":"info"${lastStamp}`
+  }
+  return lastStamp
+}
+
+/** How an access record begins. */
+function recordStart(): string {
+  timestamp()
+  return lastStart
+}
+
+function level(label: string): { level: string } {
+  return { level: label }
+}

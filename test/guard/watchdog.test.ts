@@ -1,0 +1,117 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { readReport } from '../../core/guard/guard-report.ts'
+import { type Look, StallDetector, suspectsOf } from '../../core/guard/stall-detector.ts'
+import type { GuardedCall } from '../../core/sandbox/guard.ts'
+import { guarded } from '../helpers/guarded.ts'
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+const second: GuardedCall = {
+  hash: 'hash-waf',
+  plugin: 'waf',
+  policy: 'waf-policy',
+  hook: 'onRequest',
+  flow: 'flow-1',
+}
+
+describe('ends the process, and names the call', () => {
+  test.concurrent.for<[string, string, number]>([
+    ['a builtin that no time limit interrupts', 'bigint', 250],
+    ['a loop', 'loop', 1_000],
+    ['a loop after a while without crossings', 'late', 250],
+  ])('%s', async ([, scenario, hard], context) => {
+    const { signal, report } = await guarded(context, scenario, { hard }).exited
+    expect(signal).toBe('SIGKILL')
+    const { calls, polls } = readReport(report)!
+    expect(calls).toEqual([second])
+    // One each 25 ms; four times as many when the machine is so busy that the loop gets no processor.
+    expect(polls).toBeGreaterThanOrEqual(hard / 25)
+    expect(polls).toBeLessThanOrEqual((hard / 25 + 1) * 4)
+  })
+
+  test.concurrent('one call of each policy when the dispatcher is in no place', async (context) => {
+    const { signal, report } = await guarded(context, 'nowhere', { hard: 250 }).exited
+    expect(signal).toBe('SIGKILL')
+    expect(readReport(report)!.calls.map(({ plugin }) => plugin)).toEqual(['auth', 'waf', 'limit'])
+  })
+})
+
+describe('does not end the process', () => {
+  test.concurrent.for<[string, string]>([
+    ['that ends by itself, and is not kept by its watchdog', 'idle'],
+    ['whose crossing has a time limit that is not over', 'allowed'],
+    ['whose crossing goes from call to call', 'stepwise'],
+    ['that crosses all the time', 'many'],
+    ['whose own code does not return', 'own'],
+    ['whose thread gets no processor', 'starved'],
+    ['whose guard is closed', 'closed'],
+  ])('%s', async ([, scenario], context) => {
+    expect(await guarded(context, scenario, { hard: 400 }).exited).toMatchObject({
+      code: 0,
+      stdout: 'ready\ndone\n',
+      report: '',
+    })
+  })
+
+  test.concurrent('that is stopped for three seconds', async (context) => {
+    const { child, ready, exited } = guarded(context, 'long')
+    await ready
+    child.kill('SIGSTOP')
+    await pause(3_000)
+    child.kill('SIGCONT')
+    expect(await exited).toMatchObject({ code: 0, stdout: 'ready\ndone\n', report: '' })
+  })
+
+  test.concurrent('that runs for moments only', async (context) => {
+    const { child, ready, exited } = guarded(context, 'long')
+    await ready
+    for (let moment = 0; moment < 12; moment++) {
+      child.kill('SIGSTOP')
+      await pause(250)
+      child.kill('SIGCONT')
+      await pause(10)
+    }
+    expect(await exited).toMatchObject({ code: 0, stdout: 'ready\ndone\n', report: '' })
+  })
+})
+
+describe('patience', () => {
+  const look = fc.record({ number: fc.integer({ min: 0, max: 2 }), place: fc.integer({ min: -1, max: 1 }) })
+
+  test('is over exactly when the last looks all saw the same call run', () => {
+    fc.assert(
+      fc.property(fc.array(look, { maxLength: 60 }), fc.integer({ min: 1, max: 5 }), (looks, limit) => {
+        const patience = new StallDetector(25)
+        looks.forEach((now, index) => {
+          // A look that sees a call for the first time is none without progress: hence one more.
+          const last = looks.slice(Math.max(0, index - limit), index + 1)
+          const same = last.every(({ number, place }) => number === now.number && place === now.place)
+          const stuck = last.length === limit + 1 && same && now.number !== 0
+          expect(patience.isOver({ ...now, cpu: index * 25 }, limit)).toBe(stuck)
+        })
+      }),
+    )
+  })
+
+  test('lasts four times as long when the processor was elsewhere', () => {
+    const patience = new StallDetector(25)
+    const here: Look = { number: 7, place: 0, cpu: 100 }
+    const looks = Array.from({ length: 162 }, () => patience.isOver(here, 40))
+    expect(looks.indexOf(true)).toBe(160)
+  })
+})
+
+test('a place that names nobody makes a suspect of each policy and hook', () => {
+  const other = { ...second, policy: 'other' }
+  const calls = [second, { ...second, flow: 'flow-2' }, undefined, other]
+  expect(suspectsOf(calls, 1)).toEqual([{ ...second, flow: 'flow-2' }])
+  for (const place of [-1, 2, 4]) expect(suspectsOf(calls, place)).toEqual([second, other])
+})
+
+test('a report is read past whatever else was written, and half a report is none', () => {
+  const report = { type: 'stuck', calls: [second], polls: 40 }
+  expect(readReport(`null\n{"type":"st\n${JSON.stringify(report)}\n`)).toEqual(report)
+  for (const text of ['', 'null', '{"type":"stuck"}', '{"type":"stuck","calls":['])
+    expect(readReport(text)).toBe(undefined)
+})

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest'
+import { Fields } from '../../core/http/fields.ts'
+import { forwardingLines, type Hop, takeForwarding } from '../../core/http/forwarding.ts'
+
+const hop = {
+  peerIp: '203.0.113.9',
+  clientIp: '203.0.113.9',
+  scheme: 'https',
+  authority: 'example.com',
+  localPort: 8443,
+  trusted: false,
+} as const
+
+/** What is left of the client's fields, and then what the gateway says. */
+function forwarded(fields: Fields, one: Hop): string[] {
+  const lines = forwardingLines(one, takeForwarding(fields, one.trusted))
+  const added = lines.split('\r\n').slice(0, -1)
+  return [...fields.list, ...added.flatMap((line) => line.split(/: (.*)/s).slice(0, 2))]
+}
+
+const own = [
+  ...['x-forwarded-for', '203.0.113.9', 'x-forwarded-proto', 'https', 'x-forwarded-host', 'example.com'],
+  ...['x-forwarded-port', '8443', 'x-real-ip', '203.0.113.9'],
+  ...['forwarded', 'for=203.0.113.9;host=example.com;proto=https'],
+]
+
+test('nothing of an untrusted peer is left', () => {
+  const fields = new Fields([
+    ...['a', '1', 'x-forwarded-for', '6.6.6.6', 'x_forwarded_for', '6.6.6.6', 'x-forwarded_for', '6.6.6.6'],
+    ...[
+      'x-forwarded-proto',
+      'http',
+      'x-forwarded-host',
+      'evil.org',
+      'x-forwarded-port',
+      '1',
+      'forwarded',
+      'for=6.6.6.6',
+    ],
+    ...['x-real-ip', '6.6.6.6', 'x_real_ip', '6.6.6.6', 'x-forwarded-for', '7.7.7.7', 'x-other', '2', 'a', '3'],
+  ])
+  expect(forwarded(fields, hop)).toEqual(['a', '1', 'x-other', '2', 'a', '3', ...own])
+})
+
+test('the lists of a trusted peer go on', () => {
+  const fields = new Fields([
+    ...[
+      'x-forwarded-for',
+      '1.2.3.4',
+      'x-forwarded-for',
+      '10.0.0.2',
+      'x-forwarded-port',
+      '443',
+      'x_forwarded_for',
+      '6.6.6.6',
+    ],
+    ...['forwarded', 'for=1.2.3.4', 'x-real-ip', '6.6.6.6', 'x-forwarded-host', 'evil.org'],
+  ])
+  expect(forwarded(fields, { ...hop, peerIp: '10.0.0.1', clientIp: '1.2.3.4', trusted: true })).toEqual([
+    ...[
+      'x-forwarded-for',
+      '1.2.3.4, 10.0.0.2, 10.0.0.1',
+      'x-forwarded-proto',
+      'https',
+      'x-forwarded-host',
+      'example.com',
+    ],
+    ...['x-forwarded-port', '443', 'x-real-ip', '1.2.3.4'],
+    ...['forwarded', 'for=1.2.3.4, for=10.0.0.1;host=example.com;proto=https'],
+  ])
+})
+
+test('a trusted peer that says nothing', () => {
+  const fields = new Fields(['x-forwarded-for', '', 'x-forwarded-port', '443x'])
+  expect(forwarded(fields, { ...hop, trusted: true })).toEqual(own)
+})
+
+test('IPv6 and ports are quoted in Forwarded', () => {
+  const one = { ...hop, peerIp: '2001:db8::1', authority: '[2001:db8::2]:8443' }
+  const fields = new Fields(forwarded(new Fields(), one))
+  expect(fields.get('x-forwarded-for')).toBe('2001:db8::1')
+  expect(fields.get('forwarded')).toBe('for="[2001:db8::1]";host="[2001:db8::2]:8443";proto=https')
+})
+
+test('a host that a trusted peer handed on cannot break out of its quotes', () => {
+  const one = { ...hop, authority: 'a";for=6.6.6.6;x="\\', trusted: true }
+  const fields = new Fields(forwarded(new Fields(), one))
+  expect(fields.get('forwarded')).toBe('for=203.0.113.9;host="a\\";for=6.6.6.6;x=\\"\\\\";proto=https')
+})

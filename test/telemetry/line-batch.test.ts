@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { LineBatch } from '../../core/telemetry/line-batch.ts'
+
+function flushed(batch: LineBatch): Promise<void> {
+  return new Promise((resolve) => batch.flush(resolve))
+}
+
+test('every line arrives whole and in order, whatever its length and characters', async () => {
+  const line = fc.oneof(
+    fc.string({ unit: 'grapheme', maxLength: 300 }),
+    fc.integer({ min: 0, max: 100_000 }).map((length) => 'ä'.repeat(length)),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(line, { maxLength: 60 }), async (lines) => {
+      const file = join(mkdtempSync(join(tmpdir(), 'postern-log-')), 'log')
+      const descriptor = openSync(file, 'w')
+      const batch = new LineBatch(descriptor)
+      const texts = lines.map((text) => JSON.stringify({ text }))
+      for (const text of texts) batch.write(`${text}\n`)
+      await flushed(batch)
+      closeSync(descriptor)
+      const written = readFileSync(file, 'utf8')
+      expect(written).toBe(texts.map((text) => `${text}\n`).join(''))
+    }),
+    { numRuns: 30 },
+  )
+})
+
+test('lines of several processes never mix in a pipe', async () => {
+  const source = `
+    const { LineBatch } = await import(process.argv[1])
+    const batch = new LineBatch(1)
+    for (let i = 0; i < 4000; i++) batch.write(JSON.stringify({ by: process.argv[2], i, text: 'x'.repeat(i % 700) }) + '\\n')
+    batch.flush(() => process.exit())
+  `
+  const module = new URL('../../core/telemetry/line-batch.ts', import.meta.url).href
+  // One pipe that both write to, as workers do.
+  const writers = ['a', 'b'].map((name) => `"${process.execPath}" --input-type=module -e "$SOURCE" "${module}" ${name}`)
+  const shell = spawn('sh', ['-c', `${writers.join(' & ')}; wait`], { env: { ...process.env, SOURCE: source } })
+  let text = ''
+  shell.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  await new Promise((resolve) => shell.on('close', resolve))
+  const next = { a: 0, b: 0 }
+  for (const line of text.trimEnd().split('\n')) {
+    const { by, i } = JSON.parse(line) as { by: 'a' | 'b'; i: number }
+    expect(i).toBe(next[by]++)
+  }
+  expect(next).toEqual({ a: 4000, b: 4000 })
+})
