@@ -12,6 +12,7 @@ import type { Instance, QuarantineState, Sandbox } from './sandbox/plugin.ts'
 import { createSandbox } from './sandbox/sandbox.ts'
 import { type HttpPlan, Snapshot, type TcpPlan } from './snapshot/snapshot.ts'
 import type { Log } from './telemetry/log.ts'
+import { type FlowObserver, Tap } from './telemetry/tap.ts'
 import type { Backend } from './upstream/backend.ts'
 import { UpstreamRegistry } from './upstream/registry.ts'
 
@@ -22,6 +23,8 @@ export interface GatewayOptions {
   readonly guard?: CrossingGuard
   /** Told when the probes of this process change a backend's health or weight. */
   readonly onHealth?: (backend: Backend) => void
+  /** Hear what the log hears of flows. Default: none. */
+  readonly observers?: readonly FlowObserver[]
   /** Told what befalls plugins. */
   readonly onEvent?: (event: SandboxEvent) => void
 }
@@ -43,6 +46,7 @@ export interface PreparedGateway {
 export class Gateway {
   readonly upstreams: UpstreamRegistry
   readonly #options: GatewayOptions
+  readonly #tap: Tap
   readonly #listeners = new Map<string, Listener>()
   /** How many snapshots run their policies in it. */
   readonly #sandboxes = new Map<Sandbox, number>()
@@ -53,6 +57,7 @@ export class Gateway {
 
   constructor(options: GatewayOptions) {
     this.#options = options
+    this.#tap = new Tap([options.log, ...(options.observers ?? [])])
     this.upstreams = new UpstreamRegistry({
       onHealth: (backend, healthy, why) => {
         const facts = { upstream: backend.upstream, backend: backend.address, why }
@@ -65,7 +70,7 @@ export class Gateway {
       examine: (backend, timeout, done) => {
         const snapshot = this.#snapshot
         const chain = snapshot?.examiners.get(backend.upstream)
-        return chain && new HealthFlow(backend, snapshot!, chain, timeout, options.log, done)
+        return chain && new HealthFlow(backend, snapshot!, chain, timeout, this.#tap, done)
       },
     })
   }
@@ -96,7 +101,7 @@ export class Gateway {
         const key = listenerKey(plan.name, plan.config)
         if (this.#listeners.has(key)) continue
         this.#refuseIfEnding()
-        const listener = createListener(plan, this.#options.log)
+        const listener = createListener(plan, this.#tap)
         opened.push(listener)
         await listener.open(sockets.get(key))
       }
@@ -222,8 +227,8 @@ export class Gateway {
   }
 }
 
-function createListener(plan: HttpPlan | TcpPlan, log: Log): Listener {
-  return plan.layer === 'L7' ? new HttpListener(plan, log) : new TcpListener(plan, log)
+function createListener(plan: HttpPlan | TcpPlan, tap: Tap): Listener {
+  return plan.layer === 'L7' ? new HttpListener(plan, tap) : new TcpListener(plan, tap)
 }
 
 /** The same code with the same options and limits is the same sandbox. */

@@ -1,13 +1,12 @@
-import type { HookName } from '../../sdk/points.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import type { PosternError } from '../errors.ts'
-import { ask, type HookFlow, tell } from '../hooks/chain.ts'
+import { ask, type HookFlow, type HookResult, tell } from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
-import type { BackendFacts } from '../hooks/scopes.ts'
 import type { HttpConnection } from '../http/exchange.ts'
 import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
-import type { FlowLog } from '../telemetry/log.ts'
+import type { Tap } from '../telemetry/tap.ts'
+import { ConnectionFacts } from './connection-facts.ts'
 import { flowId } from './flow-id.ts'
 
 /**
@@ -15,57 +14,37 @@ import { flowId } from './flow-id.ts'
  * refusal answers the first of them and ends the connection.
  */
 export class Admission implements HookFlow {
-  readonly layer = 'L7'
-  readonly id: string = flowId()
-  readonly clientIp: string
-  readonly clientPort: number
-  readonly peerIp: string
-  readonly localPort: number
-  readonly listenerName: string
-  readonly routeName = undefined
-  readonly upstreamName = undefined
-  readonly request = undefined
-  readonly response = undefined
-  readonly backend = undefined
-  readonly candidates: readonly BackendFacts[] = []
-  readonly requestFields = undefined
-  readonly responseFields = undefined
-  readonly outcome = ''
-  readonly states: (string | undefined)[] = []
+  readonly facts: ConnectionFacts
   readonly sandbox: Sandbox
   ended = false
-  consumer: string | undefined
   reached = 0
-  pending: HookCall | undefined
+  awaited: HookCall | undefined
   /** Why no request of this connection is served. */
   refusal: { result: Reply | PosternError; policy: Policy | undefined } | undefined
   readonly #plan: HttpPlan
-  readonly #log: FlowLog
+  readonly #tap: Tap
   #decided = false
   #released = false
   #waiting: (() => void)[] = []
 
-  constructor(connection: HttpConnection, plan: HttpPlan, log: FlowLog) {
-    this.clientIp = connection.peerIp
-    this.clientPort = connection.peerPort
-    this.peerIp = connection.peerIp
-    this.localPort = connection.localPort
-    this.listenerName = plan.name
+  constructor({ peer }: HttpConnection, plan: HttpPlan, tap: Tap) {
+    const problem = (): string => 'on L7 the upstream is chosen in onRequest'
+    this.facts = new ConnectionFacts('L7', flowId(), peer, plan.name, problem)
     this.sandbox = plan.snapshot.sandbox
     this.#plan = plan
-    this.#log = log
+    this.#tap = tap
     plan.snapshot.retain()
     ask(this, 'onConnect', plan.admission, 0, (result, policy) => {
       if (result !== undefined) this.refusal = { result, policy }
       this.#decided = true
-      // Nobody wants to know of the end: a new configuration need not wait for it.
+      // No policy is told of the end: a new configuration need not wait for it.
       if (plan.admission.steps.onDisconnect.length === 0) this.#release()
       for (const start of this.#waiting) start()
       this.#waiting = []
     })
   }
 
-  /** Calls at once when the decision is there. */
+  /** Calls now if the decision has been made, else when it has. */
   whenDecided(start: () => void): void {
     if (this.#decided) start()
     else this.#waiting.push(start)
@@ -75,8 +54,8 @@ export class Admission implements HookFlow {
   end(): void {
     if (this.ended) return
     this.ended = true
-    if (this.pending !== undefined) this.sandbox.cancel(this.pending)
-    this.pending = undefined
+    if (this.awaited !== undefined) this.sandbox.cancel(this.awaited)
+    this.awaited = undefined
     tell(this, this.#plan.admission, () => this.#release(), 'onDisconnect')
   }
 
@@ -86,15 +65,9 @@ export class Admission implements HookFlow {
     this.#plan.snapshot.release()
   }
 
-  upstreamProblem(): string {
-    return 'on L7 the upstream is chosen in onRequest'
-  }
-
-  useUpstream(): void {}
-
   replaceResponse(): void {}
 
-  onHook(policy: Policy, hook: HookName, _duration: number, error: PosternError | undefined): void {
-    if (error !== undefined) this.#log.policyFailed(this, policy, hook, error)
+  onHook(result: HookResult): void {
+    this.#tap.tell({ kind: 'hook', flow: this.facts, result })
   }
 }

@@ -1,4 +1,4 @@
-import { FREE, type Freed } from '../http/exchange.ts'
+import { CONSUMED, type Consumed } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 
 /** Where a body comes from. */
@@ -47,11 +47,11 @@ export class BodyPath {
   }
 
   /** A chunk has come. It stays here, or on its way, unless this says that it is free. */
-  take(chunk: Uint8Array): Freed | undefined {
-    if (this.#over || this.#replaced) return FREE
+  take(chunk: Uint8Array): Consumed | undefined {
+    if (this.#over || this.#replaced) return CONSUMED
     if (this.#sink !== undefined && this.#change === undefined && this.#chunks.length === 0) {
       if (!this.#sink.write(chunk)) this.#source.pause()
-      return this.#sink.isFlushed ? FREE : undefined
+      return this.#sink.isFlushed ? CONSUMED : undefined
     }
     this.#chunks.push(chunk)
     this.#size += chunk.length
@@ -128,9 +128,9 @@ export class BodyPath {
         return
       }
       if (this.#change === undefined) {
-        const isFree = chunk === undefined || chunk.length === 0 || sink.write(chunk)
+        const isTaken = chunk === undefined || chunk.length === 0 || sink.write(chunk)
         if (last) return this.#finish()
-        if (!isFree) return this.#source.pause()
+        if (!isTaken) return this.#source.pause()
       } else this.#alter(this.#change, chunk ?? nothing, last)
     }
   }
@@ -141,9 +141,9 @@ export class BodyPath {
     change(chunk, last, (changed) => {
       this.#changing = false
       if (this.#over) return
-      const isFree = changed.length === 0 || this.#sink!.write(changed)
+      const isTaken = changed.length === 0 || this.#sink!.write(changed)
       if (last) this.#finish()
-      else if (isFree) this.#move()
+      else if (isTaken) this.#move()
     })
   }
 

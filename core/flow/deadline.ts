@@ -2,38 +2,70 @@ import { type OutcomeCode, PosternError } from '../errors.ts'
 import { type Expiring, WheelTimer } from '../net/timer-wheel.ts'
 
 /** What an error ends. */
-export interface Crashing {
-  crash(error: PosternError): void
+export interface Failing {
+  fail(error: PosternError): void
 }
 
-/** The one time limit that a flow is under at the moment, with the outcome that missing it means. Up to 200 ms late. */
+/** The time limits of a request: the one of whoever has to act next, up to 200 ms late, and the route's for all of it. */
 export class Deadline implements Expiring {
-  readonly #flow: Crashing
+  readonly #flow: Failing
   readonly #timer = new WheelTimer(this)
+  #total: NodeJS.Timeout | undefined
   #after = 0
   #code: OutcomeCode = 'UT'
   #message = ''
   #status: number | undefined
 
-  constructor(flow: Crashing) {
+  constructor(flow: Failing) {
     this.#flow = flow
   }
 
-  /** Starts anew; `after` in milliseconds. */
-  set(after: number, code: OutcomeCode, message: string, status?: number): void {
+  /** The request has this long in all, ms. */
+  limitAll(ms: number): void {
+    const late = new PosternError('UT', `the route allows ${ms} ms in all`)
+    this.#total = setTimeout(() => this.#flow.fail(late), ms)
+  }
+
+  /** No limit for all of it any more: it has become a tunnel. */
+  unlimitAll(): void {
+    clearTimeout(this.#total)
+  }
+
+  /** The client is to send more of the body. */
+  awaitClient(ms: number): void {
+    this.#set(ms, 'DPE', 'the client stopped sending the body', 408)
+  }
+
+  /** The backend is to send the head of its response. */
+  awaitHead(ms: number): void {
+    this.#set(ms, 'UT', 'no response head from the backend', undefined)
+  }
+
+  /** The backend is to send more of its response, or the client to take more of it. */
+  awaitData(ms: number): void {
+    this.#set(ms, 'SI', 'no response data', undefined)
+  }
+
+  /** Nothing is due. */
+  pause(): void {
+    this.#timer.disarm()
+  }
+
+  end(): void {
+    this.#timer.disarm()
+    clearTimeout(this.#total)
+  }
+
+  onTimeout(): void {
+    const status = this.#status === undefined ? {} : { status: this.#status }
+    this.#flow.fail(new PosternError(this.#code, `${this.#message} for ${this.#after} ms`, status))
+  }
+
+  #set(after: number, code: OutcomeCode, message: string, status: number | undefined): void {
     this.#after = after
     this.#code = code
     this.#message = message
     this.#status = status
     this.#timer.arm(after)
-  }
-
-  clear(): void {
-    this.#timer.disarm()
-  }
-
-  onTimeout(): void {
-    const text = `${this.#message} for ${this.#after} ms`
-    this.#flow.crash(new PosternError(this.#code, text, this.#status === undefined ? {} : { status: this.#status }))
   }
 }

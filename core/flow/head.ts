@@ -1,60 +1,65 @@
 import { PosternError } from '../errors.ts'
 import type { Chain } from '../hooks/chain.ts'
-import type { Exchange } from '../http/exchange.ts'
+import type { Exchange, HttpConnection, HttpVersion, OwnFields } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
-import { forwardingLines, type Hop, takeForwarding } from '../http/forwarding.ts'
-import { dropAliases, screenUnderscores } from '../http/underscores.ts'
+import { dropForwarding, forwardingFields, type Hop, takeForwarding } from '../http/forwarding.ts'
+import { screenUnderscores } from '../http/underscores.ts'
 import { isLoop } from '../http/via.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
+import type { RequestFacts } from './request-facts.ts'
 
-/** What the head of a request is refused for, wherever it may be going; aliases of trusted headers are dropped from it. */
-export function screen(fields: Fields, { config, snapshot }: HttpPlan): PosternError | undefined {
-  const problem = screenUnderscores(fields, config.underscores)
+/**
+ * Cleans the head of a request when it arrives, before routes and policies see it: aliases with underscores, the fields that
+ * say which way a request came, and the client's own `X-Request-Id`. So a policy never sees what the backend will not.
+ *
+ * @returns why the request is refused, wherever it may be going
+ */
+export function cleanHead(fields: Fields, facts: RequestFacts, plan: HttpPlan): PosternError | undefined {
+  const { config, snapshot } = plan
+  const problem = screenUnderscores(fields, config.underscores, plan.isWritten)
   if (problem !== undefined) return new PosternError('DPE', problem)
-  if (!isLoop(fields, snapshot.via)) return undefined
-  return new PosternError('LD', `the request has passed this gateway already, as "${snapshot.via.pseudonym}"`)
+  if (isLoop(fields, snapshot.via)) {
+    return new PosternError('LD', `the request has passed this gateway already, as "${snapshot.via.pseudonym}"`)
+  }
+  fields.delete('x-request-id')
+  facts.earlier = takeForwarding(fields, facts.client)
+  return undefined
 }
 
 /**
- * Says in a request what only the gateway may say, once the policies are done with it: by which way it came, for which
- * host, under which identifier.
- *
- * @param authority host and port as routing read them
- * @param id of the request, as in its access record
- * @param chain of the policies that had their turn
+ * Adds to a request, when it leaves, what only the gateway may say: which way it came, for which host, under which
+ * identifier. What policies wrote of that is replaced.
  */
-export function setOwnFields(
-  exchange: Exchange,
-  { config, snapshot }: HttpPlan,
-  hop: Hop,
-  authority: string,
-  id: string,
-  chain: Chain,
+export function addOwnFields(
+  { connection, version, fields }: Exchange,
+  facts: RequestFacts,
+  { snapshot }: HttpPlan,
 ): void {
-  const { fields, version } = exchange
-  const earlier = takeForwarding(fields, hop.trusted)
-  fields.put('host', authority)
-  fields.delete('x-request-id')
-  const way = earlier === undefined ? usualLines(exchange, hop) : forwardingLines(hop, earlier)
-  // A line of its own is the list of Via continued (RFC 9110 §5.2).
-  fields.tail = way + 'x-request-id: ' + id + '\r\nvia: ' + snapshot.via.entry[version] + '\r\n'
-  if (config.underscores === 'pass')
-    dropAliases(fields, (name) => chain.steps.onRequest.some(({ policy }) => policy.writes.header(name)))
+  const { hop, earlier, target, id } = facts
+  const isAsked = facts.chain!.steps.onRequest.length > 0
+  if (isAsked) fields.delete('x-request-id')
+  if (isAsked || earlier !== undefined) dropForwarding(fields)
+  fields.put('host', target.authority)
+  fields.list.push('x-request-id', id)
+  // A line of its own continues the list of Via (RFC 9110 §5.2).
+  const via = snapshot.via.entry[version]
+  if (earlier !== undefined) fields.shared = [...forwardingFields(hop, earlier), 'via', via]
+  else fields.shared = usualFields(connection, hop, version, via).list
 }
 
 /** Of a peer that says nothing of hops before it, the same for one request after the other. */
-function usualLines({ connection }: Exchange, hop: Hop): string {
+function usualFields(connection: HttpConnection, hop: Hop, version: HttpVersion, via: string): OwnFields {
   const { own } = connection
-  if (own?.authority === hop.authority) return own.lines
-  const lines = forwardingLines(hop, undefined)
-  connection.own = { authority: hop.authority, lines }
-  return lines
+  if (own?.authority === hop.authority && own.version === version) return own
+  const made = { authority: hop.authority, version, list: [...forwardingFields(hop, undefined), 'via', via] }
+  connection.own = made
+  return made
 }
 
 /**
- * The trailers of a message that may go on. What a policy of the chain may write in the head, a trailer must not say over
- * its head: a recipient that merges the two would believe the trailer. Names with an underscore go from requests for the
- * same reason, as some backends cannot tell them from dashes. What no trailer may say, the codec drops.
+ * The trailers of a message that may be passed on. What a policy of the chain may write in the head, a trailer must not say
+ * after it: a recipient that merges the two would believe the trailer. Names with an underscore are removed from requests
+ * for the same reason, as some backends cannot tell them from dashes. What no trailer may say, the codec drops.
  *
  * Trailers go to every client, whether it sent `TE: trailers` or not. That field has reached the backend, which has
  * decided; every recipient of HTTP/1.1 can read a trailer section (RFC 9112 §7.1.2), and HAProxy and Envoy do the same.

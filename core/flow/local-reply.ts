@@ -2,10 +2,11 @@ import type { Reply } from '../../sdk/reply.ts'
 import type { ReplyConfig } from '../config/types.ts'
 import { outcomes, PosternError } from '../errors.ts'
 import type { Policy } from '../hooks/policy.ts'
+import type { Exchange } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
 import type { Target } from '../route/target.ts'
 import { BodyPath, type BodySource } from './body-path.ts'
-import type { FinalResponse } from './request-facts.ts'
+import type { FinalResponse, RequestFacts } from './request-facts.ts'
 
 /** The outcome code of an answer that a policy made: empty when it is no refusal. */
 export function outcomeOfReply(reply: Reply, policy: Policy): string {
@@ -33,16 +34,28 @@ export function asPosternError(error: unknown): PosternError {
 /** A body that was made here has no source. */
 export const noSource: BodySource = { pause: (): void => {}, resume: (): void => {} }
 
+/** The final response of a request becomes one made here: the outcome says so, the connection ends where it has to. */
+export function respondHere(
+  by: Reply | PosternError,
+  policy: Policy | undefined,
+  facts: RequestFacts,
+  exchange: Exchange,
+): void {
+  const failed = by instanceof PosternError
+  // What follows on the connection cannot be told from the rest of a malformed request.
+  if (failed && by.code === 'DPE') exchange.makeLast()
+  facts.outcome = failed ? by.outcome : policy === undefined ? '' : outcomeOfReply(by, policy)
+  facts.response = madeResponse(by, facts.id)
+}
+
 /** A reply or an error as the client gets it, its whole body included. */
-export function madeResponse(result: Reply | PosternError, requestId: string): FinalResponse {
+function madeResponse(result: Reply | PosternError, requestId: string): FinalResponse {
   const { status, headers, body: text } = result instanceof PosternError ? problemOf(result, requestId) : result
   const bytes = Buffer.from(text)
   const body = new BodyPath(noSource)
   body.replace(bytes)
   const fields = new Fields(headers.flat())
   if (status !== 204 && status !== 304) fields.set('content-length', `${bytes.length}`)
-  // What follows on the connection cannot be told from the rest of a malformed request.
-  if (result instanceof PosternError && result.code === 'DPE') fields.set('connection', 'close')
   return { status, reason: '', fields, body }
 }
 

@@ -1,30 +1,23 @@
+import type { HookName } from '../../sdk/points.ts'
+import { layerOf } from '../config/protocols.ts'
 import type { Chain } from '../hooks/chain.ts'
-import type { BackendFacts, BodyFacts, FlowFacts, RequestFacts } from '../hooks/scopes.ts'
+import type { WritableFacts } from '../hooks/operations.ts'
+import type { BackendFacts, FlowFacts, RequestView } from '../hooks/scopes.ts'
 import { type ClientFacts, clientOf } from '../http/client-address.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
-import type { Hop } from '../http/forwarding.ts'
+import type { EarlierHops, Hop } from '../http/forwarding.ts'
 import { parseAuthority } from '../route/authority.ts'
 import type { Target } from '../route/target.ts'
 import type { HttpPlan, Route } from '../snapshot/snapshot.ts'
 import type { Backend } from '../upstream/backend.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import type { Bodies } from './bodies.ts'
 import type { BodyPath } from './body-path.ts'
 import { flowId } from './flow-id.ts'
 
-/** Longest silence of a client that is sent an answer made here, ms. */
-const ownIdle = 30_000
-
-const unread: Target = {
-  authority: '',
-  host: '',
-  port: undefined,
-  path: '',
-  query: '',
-  full: '',
-  hasQuery: false,
-  asterisk: false,
-}
+/** The target of a request whose target has not been read. */
+const unread: Target = { authority: '', host: '', path: '', query: '', full: '', hasQuery: false }
 
 /** The final response: of a backend, or made here, with its whole body. */
 export interface FinalResponse {
@@ -34,31 +27,32 @@ export interface FinalResponse {
   readonly body: BodyPath
 }
 
-/** What a request knows of itself: its flow moves it along, its policies read from it and write to it. */
-export abstract class RequestState implements FlowFacts, RequestFacts {
+/** What is known of a request: its flow fills it in, its policies read from it and write to it. */
+export class RequestFacts implements FlowFacts, RequestView, WritableFacts {
   readonly layer = 'L7'
   readonly id: string = flowId()
+  readonly client: ClientFacts
+  readonly states: (string | undefined)[] = []
   outcome = ''
   consumer: string | undefined
   candidates: readonly BackendFacts[] = []
-  abstract readonly body: BodyFacts
   backend: Backend | undefined
+  target: Target = unread
+  route: Route | undefined
+  chain: Chain | undefined
+  upstream: Upstream | undefined
   response: FinalResponse | undefined
+  /** What a trusted peer said of the hops before it. */
+  earlier: EarlierHops | undefined
+  readonly #exchange: Exchange
+  readonly #plan: HttpPlan
+  readonly #bodies: Bodies
 
-  protected readonly exchange: Exchange
-  protected readonly plan: HttpPlan
-  protected readonly client: ClientFacts
-  protected target: Target = unread
-  protected route: Route | undefined
-  protected chain: Chain | undefined
-  protected upstream: Upstream | undefined
-
-  constructor(exchange: Exchange, plan: HttpPlan) {
-    this.exchange = exchange
-    this.plan = plan
-    const { connection } = exchange
-    const peer = { ip: connection.peerIp, port: connection.peerPort, scheme: connection.scheme }
-    this.client = clientOf(plan.trust, peer, exchange.fields)
+  constructor(exchange: Exchange, plan: HttpPlan, bodies: Bodies) {
+    this.#exchange = exchange
+    this.#plan = plan
+    this.#bodies = bodies
+    this.client = clientOf(plan.trust, exchange.connection.peer, exchange.fields)
   }
 
   get clientIp(): string {
@@ -68,13 +62,13 @@ export abstract class RequestState implements FlowFacts, RequestFacts {
     return this.client.port
   }
   get peerIp(): string {
-    return this.exchange.connection.peerIp
+    return this.#exchange.connection.peer.address
   }
   get localPort(): number {
-    return this.exchange.connection.localPort
+    return this.#exchange.connection.peer.localPort
   }
   get listenerName(): string {
-    return this.plan.name
+    return this.#plan.name
   }
   get routeName(): string | undefined {
     return this.route?.name
@@ -82,11 +76,11 @@ export abstract class RequestState implements FlowFacts, RequestFacts {
   get upstreamName(): string | undefined {
     return this.upstream?.name
   }
-  get request(): RequestFacts {
+  get request(): RequestView {
     return this
   }
   get method(): string {
-    return this.exchange.method
+    return this.#exchange.method
   }
   get scheme(): string {
     return this.client.scheme
@@ -104,41 +98,48 @@ export abstract class RequestState implements FlowFacts, RequestFacts {
     return this.target.query
   }
   get fields(): Fields {
-    return this.exchange.fields
+    return this.#exchange.fields
   }
   get requestFields(): Fields {
-    return this.exchange.fields
+    return this.#exchange.fields
   }
   get responseFields(): Fields | undefined {
     return this.response?.fields
   }
-
-  /** Host and port that the client used, as far as a trusted proxy's word for it is well-formed. */
-  protected get publicAuthority(): string {
-    const told = this.client.host === undefined ? undefined : parseAuthority(this.client.host)
-    return told === undefined || 'problem' in told ? this.target.authority : told.authority
+  get body(): BodyPath {
+    return this.#bodies.request
+  }
+  get chunk(): Bodies['chunk'] {
+    return this.#bodies.chunk
   }
 
   /** How the request came here. */
-  protected get hop(): Hop {
-    const { peerIp, localPort } = this.exchange.connection
-    const { ip, scheme, trusted } = this.client
-    return { peerIp, clientIp: ip, scheme, authority: this.publicAuthority, localPort, trusted }
+  get hop(): Hop {
+    const { address: peerIp, localPort } = this.#exchange.connection.peer
+    const { ip, scheme } = this.client
+    return { peerIp, clientIp: ip, scheme, authority: this.#publicAuthority, localPort }
   }
 
-  /** Longest silence while bytes are due, ms. */
-  protected get idle(): number {
-    return this.upstream?.config.timeouts.idle ?? ownIdle
+  /** Host and port that the client used, as far as what a trusted proxy says of them is well-formed. */
+  get #publicAuthority(): string {
+    const named = this.client.host === undefined ? undefined : parseAuthority(this.client.host)
+    return named === undefined || 'problem' in named ? this.target.authority : named.authority
+  }
+
+  replaceBody(hook: HookName, bytes: Uint8Array): void {
+    this.#bodies.replace(hook, bytes)
   }
 
   upstreamProblem(name: string): string | undefined {
-    const upstream = this.plan.snapshot.upstreams.get(name)
+    const upstream = this.#plan.snapshot.upstreams.get(name)
     if (upstream === undefined) return `there is no upstream "${name}"`
-    if (upstream.config.protocol !== 'http') return `upstream "${name}" speaks tcp, not http`
-    return this.chain === this.route?.base ? undefined : `a policy of an upstream cannot choose another upstream`
+    const { protocol } = upstream.config
+    if (layerOf(protocol) !== 'L7')
+      return `upstream "${name}" has the protocol ${protocol}; this listener forwards requests`
+    return this.chain === this.route?.base ? undefined : 'a policy of an upstream cannot choose another upstream'
   }
 
   useUpstream(name: string): void {
-    this.upstream = this.plan.snapshot.upstreams.get(name)
+    this.upstream = this.#plan.snapshot.upstreams.get(name)
   }
 }

@@ -1,22 +1,22 @@
-import type { Socket } from 'node:net'
 import type { PosternError } from '../errors.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
+import type { ByteStream } from '../net/reset.ts'
 import { type Pipe, pipe } from '../upstream/pipe.ts'
 
 /**
- * What a request becomes when its backend agrees to an upgrade. The backend's socket waits until the policies have had
- * their say about the 101; then bytes go both ways, and nobody looks at them any more.
+ * What a request becomes when its backend agrees to an upgrade. The backend's stream waits until the policies have seen the
+ * 101; then bytes go both ways, unseen by policies.
  */
 export class Tunnel {
-  readonly #backend: Socket
+  readonly #backend: ByteStream
   #pipe: Pipe | undefined
 
-  /** Takes the socket as `UpstreamOwner.onUpgrade` is given it. */
-  constructor(backend: Socket) {
+  /** @param backend as `UpstreamOwner.onUpgrade` is given it. */
+  constructor(backend: ByteStream) {
     this.#backend = backend
-    // An error that nobody listens for would end the process; the pipe finds the broken socket.
-    backend.on('error', pipeTells)
+    // An error without a listener would end the process; the pipe finds the broken stream.
+    backend.stream.on('error', ignore)
   }
 
   get isOpen(): boolean {
@@ -40,17 +40,17 @@ export class Tunnel {
         onEnd(error)
       },
     })
-    this.#backend.off('error', pipeTells)
+    this.#backend.stream.off('error', ignore)
   }
 
   /** Ends it: both sides when it is open (`SD`), else the backend's connection. */
   close(): void {
-    if (this.#pipe === undefined) this.#backend.destroy()
+    if (this.#pipe === undefined) this.#backend.stream.destroy()
     else this.#pipe.close()
   }
 }
 
-function pipeTells(): void {}
+function ignore(): void {}
 
 /** A tunnel of these carries requests, in the clear or not, that no route and no policy would see. */
 const unseen = new Set(['h2c', 'h2', 'http', 'tls'])

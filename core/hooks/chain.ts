@@ -7,33 +7,44 @@ import { PosternError } from '../errors.ts'
 import { ABSENT } from '../grants/operation.ts'
 import type { HookCall, HookStep, Sandbox, Verdict } from '../sandbox/plugin.ts'
 import { encodeField, UNIT } from '../sandbox/wire.ts'
-import { applyOperations, type WritableFlow } from './operations.ts'
+import { applyOperations, type WritableFacts } from './operations.ts'
 import type { Policy } from './policy.ts'
 import type { BackendFacts, BodyNeed, FieldReader, FlowFacts } from './scopes.ts'
 import { findSegments } from './segments.ts'
 
-/** What the engine needs of a flow: facts to read, places to write, and where its plugins run. */
-export interface HookFlow extends FlowFacts, WritableFlow {
-  /** Identifier of the request or connection, as the access log carries it. */
-  readonly id: string
+/** What the engine needs of a flow: facts to read and write, where its plugins run, and whom to tell. */
+export interface HookFlow {
+  readonly facts: FlowFacts & WritableFacts
   readonly sandbox: Sandbox
-  /** After the end no hook runs but those that are told of it. */
+  /** After the end only hooks of kind *observe* run. */
   readonly ended: boolean
-  /** What the policies of the chain left for their later hooks, by place in the chain. */
-  readonly states: (string | undefined)[]
   /** How many policies of the chain have had their turn. */
   reached: number
-  /** A hook settled: for times and logs. `error` is what its `onFailure` judges. */
-  onHook(policy: Policy, hook: HookName, duration: number, error: PosternError | undefined): void
-  /** The call that the flow is waiting for. */
-  pending: HookCall | undefined
-  /** Holds a body until as much of it is there as a policy has asked for; an error when it is too large. */
+  /** The call whose result the flow is waiting for. */
+  awaited: HookCall | undefined
+  /** A policy has had its turn in a hook, or was passed over. */
+  onHook(result: HookResult): void
+  /** Holds a body until as much of it has arrived as a policy asked for; an error when it is too large. */
   hold?(need: BodyNeed, done: (error: PosternError | undefined) => void): void
   /** The response is replaced while it walks back up. */
   replaceResponse(by: Reply | PosternError, policy: Policy): void
 }
 
-/** What one policy's turn came to: a reply, the index of a backend, its health, an error that rejects, or nothing: go on. */
+/** One policy's turn in one hook. */
+export interface HookResult {
+  readonly policy: Policy
+  readonly hook: HookName
+  /** Whether its code ran; else its trigger (`when`) did not match, and the rest is empty. */
+  readonly ran: boolean
+  /** Milliseconds, waiting for its turn in the sandbox and for grants included. */
+  readonly duration: number
+  /** What it asked for, applied unless there is an error: each a list of strings, the first one a code of `wire.op`. */
+  readonly operations: readonly (readonly string[])[]
+  /** Why it failed, or what it asked for was refused; `onFailure` of the policy decides what follows. */
+  readonly error: PosternError | undefined
+}
+
+/** What one policy decided: a reply, the index of a backend, its health, an error that rejects, or nothing: go on. */
 type Turn = Reply | PosternError | Health | number | undefined
 
 interface Step {
@@ -114,7 +125,7 @@ export function choose(
   new Walk(flow, 'selectBackend', chain, (index) => index < flow.reached, {
     onTurn: (turn) => {
       if (turn === undefined) return true
-      done(typeof turn === 'number' ? flow.candidates[turn] : (turn as PosternError))
+      done(typeof turn === 'number' ? flow.facts.candidates[turn] : (turn as PosternError))
       return false
     },
     onEnd: () => done(undefined),
@@ -212,7 +223,7 @@ class Walk {
     for (let place = this.#position; place < this.#steps.length; place++) {
       const { index, policy, joins } = this.#steps[place]!
       if (segment.length > 0 && !joins) break
-      if (this.#takesPart(index) && policy.when?.matches(flow) !== false) segment.push(place)
+      if (this.#takesPart(index) && policy.when?.matches(flow.facts) !== false) segment.push(place)
     }
     this.#arrive(segment[0] ?? this.#steps.length)
     if (segment.length === 0) return this.#handler.onEnd()
@@ -233,7 +244,7 @@ class Walk {
       steps.push({ instance: step.policy.instance, input: inputOf(flow, step) })
     }
     const call = new Call(this, segment, steps)
-    flow.pending = call
+    flow.awaited = call
     flow.sandbox.call(call)
   }
 
@@ -241,11 +252,12 @@ class Walk {
   settled(call: Call, number: number, verdict: Verdict, duration: number): boolean {
     const { flow, hook } = this
     if (flow.ended && points[hook].kind !== 'observe') return false
-    flow.pending = undefined
+    flow.awaited = undefined
     const step = this.#steps[call.segment[number]!]!
     const turn = this.#judge(call, step, verdict)
     const error = turn instanceof PosternError ? turn : undefined
-    flow.onHook(step.policy, hook, duration, error)
+    const operations = verdict.kind === 'done' ? verdict.operations : none
+    flow.onHook({ policy: step.policy, hook, ran: true, duration, operations, error })
     const weighty = error !== undefined && step.policy.onFailure === 'continue' ? undefined : turn
     if (!this.#handler.onTurn(weighty, step.policy)) return false
     const following = call.segment[number + 1]
@@ -255,7 +267,7 @@ class Walk {
       this.next()
       return false
     }
-    flow.pending = call
+    flow.awaited = call
     this.#arrive(following)
     return true
   }
@@ -265,7 +277,9 @@ class Walk {
     const { flow } = this
     for (; this.#position < place; this.#position++) {
       const { index, policy } = this.#steps[this.#position]!
-      if (this.#takesPart(index)) flow.sandbox.skipped(policy.instance)
+      if (!this.#takesPart(index)) continue
+      flow.sandbox.skipped(policy.instance)
+      flow.onHook({ policy, hook: this.hook, ran: false, duration: 0, operations: none, error: undefined })
     }
     const step = this.#steps[place]
     if (step === undefined) return
@@ -276,7 +290,7 @@ class Walk {
   #judge(call: Call, { policy, index }: Step, verdict: Verdict): Turn {
     const { flow, hook } = this
     if (verdict.kind === 'failed') return new PosternError(verdict.code, verdict.message, { plugin: policy.plugin })
-    const turn = applyOperations(flow, hook, policy, index, verdict.operations)
+    const turn = applyOperations(flow.facts, hook, policy, index, verdict.operations)
     if (turn instanceof PosternError) flow.sandbox.refused(call, turn.message)
     return turn
   }
@@ -297,7 +311,7 @@ class Call implements HookCall {
     this.#walk = walk
     this.segment = segment
     this.hook = walk.hook
-    this.flow = walk.flow.id
+    this.flow = walk.flow.facts.id
     this.steps = steps
   }
 
@@ -309,11 +323,13 @@ class Call implements HookCall {
   }
 }
 
+const none: readonly (readonly string[])[] = []
+
 const stateless = { L4: `L4${UNIT}${ABSENT}`, L7: `L7${UNIT}${ABSENT}` } as const
 
-function inputOf(flow: HookFlow, { index, readers }: Step): string {
-  const state = flow.states[index]
-  let input = state === undefined ? stateless[flow.layer] : flow.layer + UNIT + encodeField(state)
-  for (const read of readers) input += UNIT + read(flow)
+function inputOf({ facts }: HookFlow, { index, readers }: Step): string {
+  const state = facts.states[index]
+  let input = state === undefined ? stateless[facts.layer] : facts.layer + UNIT + encodeField(state)
+  for (const read of readers) input += UNIT + read(facts)
   return input
 }

@@ -10,7 +10,7 @@ import type { Policy } from './policy.ts'
 import type { BackendFacts } from './scopes.ts'
 
 /** Where the operations of a hook take effect. */
-export interface WritableFlow {
+export interface WritableFacts {
   readonly states: (string | undefined)[]
   readonly candidates: readonly BackendFacts[]
   /** What goes upstream; `undefined` on L4. */
@@ -33,7 +33,7 @@ type Operation = readonly string[]
  * error.
  */
 export function applyOperations(
-  flow: WritableFlow,
+  flow: WritableFacts,
   hook: HookName,
   policy: Policy,
   index: number,
@@ -66,7 +66,7 @@ export function applyOperations(
 }
 
 function refuseAny(
-  flow: WritableFlow,
+  flow: WritableFacts,
   hook: HookName,
   policy: Policy,
   operations: readonly Operation[],
@@ -83,7 +83,7 @@ function refuseAny(
 }
 
 /** Why an operation cannot be, in words for the plugin's author; `undefined` when it can. */
-function refuse(flow: WritableFlow, hook: HookName, policy: Policy, operation: Operation): string | undefined {
+function refuse(flow: WritableFacts, hook: HookName, policy: Policy, operation: Operation): string | undefined {
   const first = operation[1] ?? ''
   const second = operation[2] ?? ''
   switch (operation[0]) {

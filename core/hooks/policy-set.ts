@@ -34,6 +34,17 @@ export class PolicySet {
     return before !== undefined && before.#key === key ? before : new PolicySet(checked, key)
   }
 
+  /** Which request headers these policies may write, one or another of them. */
+  written(names: Iterable<string>): (header: string) => boolean {
+    const writes = [...names].map((name) => this.#policies.get(name)!.writes)
+    return (header) => writes.some((one) => one.header(header))
+  }
+
+  /** Whether one of these policies may choose the upstream. */
+  chooseUpstream(names: Iterable<string>): boolean {
+    return [...names].some((name) => this.#policies.get(name)!.writes.upstream)
+  }
+
   /** The chain of these policies, in this order. */
   chain(names: readonly string[]): Chain {
     const key = names.join('\n')

@@ -16,6 +16,8 @@ export interface BackendFacts {
 /** What a flow knows of itself; the declared fields of a policy are read from it, nothing else leaves it. */
 export interface FlowFacts {
   readonly layer: Layer
+  /** Identifier of the request or connection, as the access log carries it. */
+  readonly id: string
   readonly clientIp: string
   readonly clientPort: number | undefined
   readonly peerIp: string
@@ -24,8 +26,8 @@ export interface FlowFacts {
   readonly routeName: string | undefined
   readonly upstreamName: string | undefined
   /** `undefined` on L4 and before a request has arrived. */
-  readonly request: RequestFacts | undefined
-  readonly response: ResponseFacts | undefined
+  readonly request: RequestView | undefined
+  readonly response: ResponseView | undefined
   /** The backend used last. */
   readonly backend: BackendFacts | undefined
   /** Those `selectBackend` may choose from. */
@@ -36,14 +38,14 @@ export interface FlowFacts {
 }
 
 /** What is there of a body that was held for a policy. */
-export interface BodyFacts {
+export interface BodyView {
   /** The first `most` bytes. */
   peek(most: number): Uint8Array
   /** Whether everything is there that there is. */
   readonly isComplete: boolean
 }
 
-export interface RequestFacts {
+export interface RequestView {
   readonly id: string
   readonly method: string
   readonly scheme: string
@@ -54,13 +56,13 @@ export interface RequestFacts {
   readonly query: string
   readonly fields: Fields
   readonly consumer: string | undefined
-  readonly body?: BodyFacts | undefined
+  readonly body?: BodyView | undefined
 }
 
-export interface ResponseFacts {
+export interface ResponseView {
   readonly status: number
   readonly fields: Fields
-  readonly body?: BodyFacts | undefined
+  readonly body?: BodyView | undefined
 }
 
 /** Gives a field of the flow as it crosses into the sandbox. */
@@ -136,7 +138,7 @@ const named: Readonly<Record<string, (name: string) => FieldKind>> = {
 }
 
 /** Body of a message, held until a policy has seen it: read in one hook, because later it is on its way. */
-const held: Readonly<Record<string, { hook: HookName; body: (flow: FlowFacts) => BodyFacts | undefined }>> = {
+const held: Readonly<Record<string, { hook: HookName; body: (flow: FlowFacts) => BodyView | undefined }>> = {
   body: { hook: 'onRequest', body: (flow) => flow.request?.body },
   'response.body': { hook: 'onResponse', body: (flow) => flow.response?.body },
 }
@@ -244,7 +246,7 @@ function encodeBackends(backends: readonly BackendFacts[]): string {
   return encodeItems(items)
 }
 
-function encodeBody(body: BodyFacts | undefined, most: number): string {
+function encodeBody(body: BodyView | undefined, most: number): string {
   if (body === undefined) return encodeBytes(new Uint8Array(0), true)
   const bytes = body.peek(most)
   return encodeBytes(bytes, body.isComplete && body.peek(most + 1).length === bytes.length)

@@ -1,18 +1,11 @@
-import { BlockList, isIP, isIPv4 } from 'node:net'
+import { BlockList, isIP } from 'node:net'
+import { normalizeIp, type Peer } from '../net/peer.ts'
 import type { Fields } from './fields.ts'
 
 /** The addresses whose forwarding headers are believed. */
 export interface Trust {
   /** Whether an address is among them; IPv4-mapped IPv6 counts as IPv4. What is not an address never is. */
   has(ip: string): boolean
-}
-
-/** The other end of the connection. */
-export interface Peer {
-  readonly ip: string
-  readonly port: number
-  /** `https` when the connection itself is TLS. */
-  readonly scheme: 'http' | 'https'
 }
 
 /** Who sent a request, and how, as far as the peer is believed. */
@@ -51,33 +44,18 @@ export function compileTrust(cidrs: readonly string[]): Trust {
  * walk, since nothing left of it can be told. Of X-Forwarded-Proto and -Host the last value counts, the peer's own.
  */
 export function clientOf(trust: Trust, peer: Peer, fields: Fields): ClientFacts {
-  const peerIp = normalizeIp(peer.ip)
-  if (!trust.has(peerIp)) {
-    return { ip: peerIp, port: peer.port, scheme: peer.scheme, host: undefined, trusted: false }
-  }
+  const { address, port } = peer
+  const scheme = peer.tls ? 'https' : 'http'
+  if (!trust.has(address)) return { ip: address, port, scheme, host: undefined, trusted: false }
   const list = fields.get('x-forwarded-for')
   const ip = list === undefined ? undefined : walk(trust, list)
   return {
-    ip: ip ?? peerIp,
-    port: ip === undefined ? peer.port : undefined,
-    scheme: schemes.get(lastOf(fields.get('x-forwarded-proto')).toLowerCase()) ?? peer.scheme,
+    ip: ip ?? address,
+    port: ip === undefined ? port : undefined,
+    scheme: schemes.get(lastOf(fields.get('x-forwarded-proto')).toLowerCase()) ?? scheme,
     host: lastOf(fields.get('x-forwarded-host')) || undefined,
     trusted: true,
   }
-}
-
-/**
- * The one spelling of an address: IPv4-mapped IPv6 as IPv4, other IPv6 lower-case and compressed, without a zone. Text
- * that is no address comes back as it was.
- */
-export function normalizeIp(text: string): string {
-  if (text.indexOf(':') === -1) return text
-  if (text.startsWith('::ffff:') && isIPv4(text.slice(7))) return text.slice(7)
-  const zone = text.indexOf('%')
-  const address = zone === -1 ? text : text.slice(0, zone)
-  if (isIP(address) !== 6) return text
-  const compressed = new URL(`http://[${address}]`).hostname.slice(1, -1)
-  return compressed.startsWith('::ffff:') ? mappedToV4(compressed) : compressed
 }
 
 /** Proxies that name the scheme of a WebSocket mean the transport below it. */
@@ -112,13 +90,6 @@ function addressOf(entry: string): string | undefined {
 
 function lastOf(list: string | undefined): string {
   return list === undefined ? '' : list.slice(list.lastIndexOf(',') + 1).trim()
-}
-
-function mappedToV4(ip: string): string {
-  const [high, low] = ip.slice('::ffff:'.length).split(':')
-  if (high === undefined || low === undefined) return ip
-  const value = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
-  return value.map((part) => `${part >> 8}.${part & 0xff}`).join('.')
 }
 
 function addRange(list: BlockList, cidr: string): void {

@@ -1,46 +1,38 @@
-import { kinds, VALUE } from './characters.ts'
+import { kinds, TOKEN, VALUE } from './characters.ts'
+import { NO_PLUGIN, treatmentOf } from './header-names.ts'
 
-/** Fields that decide where a message ends, where it goes, or belong to one connection: no plugin writes them. */
-const guarded = new Set([
-  'connection',
-  'content-length',
-  'host',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
+/** Whether a text is a token (RFC 9110 §5.6.2): what a field name, a method or a cookie name is made of. */
+export function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if ((kinds[text.charCodeAt(i)]! & TOKEN) === 0) return false
+  return text !== ''
+}
+
+/** Whether a text can be a field value (RFC 9110 §5.5), one byte a character. A character above 0xFF cannot. */
+export function isFieldValue(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if ((kinds[text.charCodeAt(i)]! & VALUE) === 0) return false
+  return true
+}
 
 /**
- * How much one hook may write, bytes: more than that of one header, or of all together, no server at the other end takes.
- * A name and a value count, lines that are replaced again too.
+ * How much one hook may write, bytes: servers accept no larger header, nor more of all headers together. Names and values
+ * count, and so do lines that are replaced later.
  */
 export const writeBounds = { value: 8_192, headers: 65_536 } as const
 
-const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
-/** Names that were found sound. There are few, what policies declare, but a plugin with `header:*` makes up any number. */
-const sound = new Set<string>()
-const most = 1_000
+/** Names that were found writable. There are few, those that policies declare, but `header:*` allows any number. */
+const writable = new Set<string>()
+const maxWritable = 1_000
 
-/** Why a field cannot be written by a plugin; `undefined` when it can. `name` is in lower case. */
-export function fieldProblem(name: string, text: string): string | undefined {
-  if (!sound.has(name)) {
-    if (!token.test(name)) return `${JSON.stringify(name.slice(0, 80))} is not a header name`
-    if (guarded.has(name)) return `the header "${name}" belongs to the gateway`
-    if (sound.size < most) sound.add(name)
+/** Why a plugin cannot write a field; `undefined` when it can. @param name in lower case. */
+export function fieldProblem(name: string, value: string): string | undefined {
+  if (!writable.has(name)) {
+    if (!isToken(name) || name !== name.toLowerCase())
+      return `${JSON.stringify(name.slice(0, 80))} is not a header name`
+    if ((treatmentOf(name) & NO_PLUGIN) !== 0) return `the header "${name}" belongs to the gateway`
+    if (writable.size < maxWritable) writable.add(name)
   }
-  // Characters are bytes here: the next line lets no other through.
-  if (text.length > writeBounds.value) {
-    return `the value of "${name}" has ${text.length} bytes, and a header may have ${writeBounds.value}`
+  if (value.length > writeBounds.value) {
+    return `the value of "${name}" has ${value.length} bytes; a header may have ${writeBounds.value}`
   }
-  for (let i = 0; i < text.length; i++) {
-    if ((kinds[text.charCodeAt(i)]! & VALUE) === 0) {
-      return `the value of "${name}" holds characters that a header cannot carry`
-    }
-  }
-  return undefined
+  return isFieldValue(value) ? undefined : `the value of "${name}" has characters that a header cannot carry`
 }

@@ -1,4 +1,4 @@
-import { kinds, TOKEN, VALUE } from './characters.ts'
+import { isFieldValue, isToken } from './field-problem.ts'
 
 /**
  * Header fields in the order of arrival: a flat list of lower-case name, value, name, value. Lines of the same name stay
@@ -10,8 +10,11 @@ import { kinds, TOKEN, VALUE } from './characters.ts'
  */
 export class Fields {
   readonly list: string[]
-  /** Lines, each with its CRLF, that go on the wire after the others as they are. Nobody looks anything up in them. */
-  tail = ''
+  /**
+   * Names and values that go on the wire after the others and are found by no look-up. Many messages share one list, so that
+   * a codec may keep what it has encoded of it; sound like the others, and never altered.
+   */
+  shared: readonly string[] = nothing
 
   /**
    * @param list becomes its own
@@ -102,6 +105,8 @@ export class Fields {
   }
 }
 
+const nothing: readonly string[] = []
+
 function cleanAll(list: string[]): void {
   let kept = 0
   for (let i = 0; i < list.length; i += 2) {
@@ -113,15 +118,7 @@ function cleanAll(list: string[]): void {
   list.length = kept
 }
 
-function isToken(name: string): boolean {
-  for (let i = 0; i < name.length; i++) if ((kinds[name.charCodeAt(i)]! & TOKEN) === 0) return false
-  return name !== ''
-}
-
 /** A character above 0xFF is cleaned too: written as latin1 it would become another one, U+010A a line feed. */
 function cleanValue(value: string): string {
-  for (let i = 0; i < value.length; i++) {
-    if ((kinds[value.charCodeAt(i)]! & VALUE) === 0) return value.replace(/[^\t\x20-\x7e\x80-\xff]/g, ' ')
-  }
-  return value
+  return isFieldValue(value) ? value : value.replace(/[^\t\x20-\x7e\x80-\xff]/g, ' ')
 }

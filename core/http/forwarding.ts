@@ -1,4 +1,6 @@
+import type { ClientFacts } from './client-address.ts'
 import type { Fields } from './fields.ts'
+import { FORWARDING, treatmentOfAlias } from './header-names.ts'
 
 /** What this gateway knows of the hop that a request came by. */
 export interface Hop {
@@ -11,8 +13,6 @@ export interface Hop {
   /** Host and port that the client asked for. */
   readonly authority: string
   readonly localPort: number
-  /** Whether the peer is a trusted proxy. */
-  readonly trusted: boolean
 }
 
 /** What a trusted peer said of the hops before it. */
@@ -23,12 +23,16 @@ export interface EarlierHops {
 }
 
 /**
- * Takes X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded out of a request. Spellings with underscores go
- * too, since some backends cannot tell them from dashes.
+ * Takes X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded out of a request when it arrives, so that routes and
+ * policies see nothing that the backend will not see. Spellings with underscores go too, since some backends cannot tell
+ * them from dashes.
  *
- * @returns what there was to be believed; `undefined` when there was none of these fields
+ * Of a trusted peer the fields come back cleaned: what `clientOf` believed, without lines that are empty or malformed, and
+ * without X-Real-IP, which this gateway sets itself.
+ *
+ * @returns what a trusted peer said; `undefined` when there was nothing to believe
  */
-export function takeForwarding(fields: Fields, trusted: boolean): EarlierHops | undefined {
+export function takeForwarding(fields: Fields, { trusted, scheme, host }: ClientFacts): EarlierHops | undefined {
   const { list } = fields
   let i = 0
   while (i < list.length && !isForwarding(list[i]!)) i += 2
@@ -36,6 +40,7 @@ export function takeForwarding(fields: Fields, trusted: boolean): EarlierHops | 
   const forwardedFor: string[] = []
   const forwarded: string[] = []
   let port: string | undefined
+  let hasScheme = false
   let kept = i
   for (; i < list.length; i += 2) {
     const name = list[i]!
@@ -47,31 +52,48 @@ export function takeForwarding(fields: Fields, trusted: boolean): EarlierHops | 
     } else if (trusted && value !== '') {
       if (name === 'x-forwarded-for') forwardedFor.push(value)
       else if (name === 'forwarded') forwarded.push(value)
+      else if (name === 'x-forwarded-proto') hasScheme = true
       else if (name === 'x-forwarded-port' && /^[1-9]\d{0,4}$/.test(value)) port = value
     }
   }
   list.length = kept
+  if (!trusted) return undefined
+  if (forwardedFor.length > 0) list.push('x-forwarded-for', forwardedFor.join(', '))
+  if (hasScheme) list.push('x-forwarded-proto', scheme)
+  if (host !== undefined) list.push('x-forwarded-host', host)
+  if (port !== undefined) list.push('x-forwarded-port', port)
+  if (forwarded.length > 0) list.push('forwarded', forwarded.join(', '))
   return { forwardedFor, forwarded, port }
 }
 
-/**
- * Says in the request that goes upstream who sent it, as field lines for the wire: X-Forwarded-For, -Proto, -Host, -Port,
- * X-Real-IP and Forwarded. The lists of a trusted peer are continued, and its X-Forwarded-Port kept.
- */
-export function forwardingLines(hop: Hop, earlier: EarlierHops | undefined): string {
-  const { peerIp, clientIp, scheme, authority, localPort } = hop
-  return lines([
-    ['x-forwarded-for', [...(earlier?.forwardedFor ?? []), peerIp].join(', ')],
-    ['x-forwarded-proto', scheme],
-    ['x-forwarded-host', authority],
-    ['x-forwarded-port', earlier?.port ?? String(localPort)],
-    ['x-real-ip', clientIp],
-    ['forwarded', [...(earlier?.forwarded ?? []), element(hop)].join(', ')],
-  ])
+/** Removes what `takeForwarding` left, and what a policy wrote: the gateway's own fields follow. */
+export function dropForwarding({ list }: Fields): void {
+  let kept = 0
+  for (let i = 0; i < list.length; i += 2) {
+    if (isForwarding(list[i]!)) continue
+    list[kept] = list[i]!
+    list[kept + 1] = list[i + 1]!
+    kept += 2
+  }
+  if (kept < list.length) list.length = kept
 }
 
-function lines(fields: readonly (readonly [string, string])[]): string {
-  return fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+/**
+ * Says in the request that goes upstream who sent it: X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded. The
+ * lists of a trusted peer are continued, and its X-Forwarded-Port kept.
+ *
+ * @returns name, value, name, value
+ */
+export function forwardingFields(hop: Hop, earlier: EarlierHops | undefined): string[] {
+  const { peerIp, clientIp, scheme, authority, localPort } = hop
+  return [
+    ...['x-forwarded-for', [...(earlier?.forwardedFor ?? []), peerIp].join(', ')],
+    ...['x-forwarded-proto', scheme],
+    ...['x-forwarded-host', authority],
+    ...['x-forwarded-port', earlier?.port ?? String(localPort)],
+    ...['x-real-ip', clientIp],
+    ...['forwarded', [...(earlier?.forwarded ?? []), element(hop)].join(', ')],
+  ]
 }
 
 /** RFC 7239 §4, §6: what is not a token is quoted, IPv6 is in brackets as well. */
@@ -85,17 +107,8 @@ function quoted(text: string): string {
   return `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`
 }
 
-const names: ReadonlySet<string> = new Set([
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-real-ip',
-  'forwarded',
-])
-
 function isForwarding(name: string): boolean {
   const first = name.charCodeAt(0)
-  if (first !== 0x78 && first !== 0x66) return false
-  return names.has(name.indexOf('_') === -1 ? name : name.replaceAll('_', '-'))
+  // Most names are ruled out by their first letter, `x` or `f`.
+  return (first === 0x78 || first === 0x66) && (treatmentOfAlias(name) & FORWARDING) !== 0
 }

@@ -1,4 +1,5 @@
 import type { Fields } from './fields.ts'
+import { HOP_BY_HOP, treatmentOf } from './header-names.ts'
 
 /**
  * Removes what is meant for one connection only (RFC 9110 §7.6.1): every field that `Connection` names, `Connection`
@@ -17,29 +18,13 @@ export function removeHopByHop(fields: Fields): void {
   for (let i = 0; i < list.length; i += 2) {
     const name = list[i]!
     if (name === 'te') trailers ||= acceptsTrailers(list[i + 1]!)
-    if (isHopByHop(name) || named?.has(name)) continue
+    if ((treatmentOf(name) & HOP_BY_HOP) !== 0 || named?.has(name)) continue
     list[kept] = name
     list[kept + 1] = list[i + 1]!
     kept += 2
   }
   if (kept < list.length) list.length = kept
   if (trailers) list.push('te', 'trailers')
-}
-
-function isHopByHop(name: string): boolean {
-  switch (name) {
-    case 'connection':
-    case 'keep-alive':
-    case 'proxy-connection':
-    case 'te':
-    case 'transfer-encoding':
-    case 'upgrade':
-    case 'proxy-authenticate':
-    case 'proxy-authorization':
-      return true
-    default:
-      return false
-  }
 }
 
 /** `undefined` in the common case that it names no field. */

@@ -13,3 +13,6 @@ export const methods: ReadonlySet<string> = new Set([
 export function withHead(methods: readonly string[]): readonly string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods
 }
+
+/** Methods that may be sent again when a kept-alive connection turns out to be dead (RFC 9110 §9.2.2). */
+export const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])

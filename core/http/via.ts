@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { HttpVersion } from './exchange.ts'
 import type { Fields } from './fields.ts'
 
 /** What a listener is bound to. */
@@ -13,8 +14,8 @@ interface Bound {
 export interface Via {
   /** The same in all workers of a gateway and after each start, another one in every other gateway. */
   readonly pseudonym: string
-  /** What it adds to a request, by the version in which that came. */
-  readonly entry: Readonly<Record<'1.0' | '1.1', string>>
+  /** What it adds to a message, by the version in which that arrived. */
+  readonly entry: Readonly<Record<HttpVersion, string>>
 }
 
 /**
@@ -31,7 +32,7 @@ export const mostPasses = 3
  */
 export function viaOf(listeners: Readonly<Record<string, Bound>>, machine: string = hostname()): Via {
   const pseudonym = `postern-${digest([machine, ...Object.values(listeners).map(({ protocol, address, port }) => [protocol, address, port])])}`
-  return { pseudonym, entry: { '1.0': `1.0 ${pseudonym}`, '1.1': `1.1 ${pseudonym}` } }
+  return { pseudonym, entry: { '1.0': `1.0 ${pseudonym}`, '1.1': `1.1 ${pseudonym}`, '2': `2 ${pseudonym}` } }
 }
 
 /** Whether a request has passed this gateway so often that it must be going round. */

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { type OutcomeCode, PosternError } from '../errors.ts'
-import { FREE } from '../http/exchange.ts'
+import { CONSUMED } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
+import { type ByteStream, byteStream } from '../net/reset.ts'
 import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import type { ClientExchange } from './client-exchange.ts'
@@ -166,7 +167,7 @@ export class ClientConnection implements ByteTaker {
     if (input.length === 0) return this.#ended && this.#takeEnd()
     const piece = body.read(input)
     if (body.problem !== undefined) return this.#malformed(body.problem)
-    if (piece !== undefined && exchange.owner.onData(piece) === FREE) input.giveBack()
+    if (piece !== undefined && exchange.owner.onData(piece) === CONSUMED) input.giveBack()
     return true
   }
 
@@ -232,7 +233,7 @@ export class ClientConnection implements ByteTaker {
     return false
   }
 
-  #release(): Socket {
+  #release(): ByteStream {
     const socket = this.#socket
     const { input } = this.#reader
     this.#timer.disarm()
@@ -244,7 +245,7 @@ export class ClientConnection implements ByteTaker {
     this.#released = true
     if (input.length > 0) socket.unshift(input.take(input.length))
     input.release()
-    return socket
+    return byteStream(socket)
   }
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────

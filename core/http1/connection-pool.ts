@@ -1,4 +1,4 @@
-import type { UpstreamOwner, UpstreamRequest } from '../http/upstream-exchange.ts'
+import type { UpstreamOwner, UpstreamPool, UpstreamRequest } from '../http/upstream-exchange.ts'
 import { connectTo } from '../net/connect.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { ClientExchange } from './client-exchange.ts'
@@ -17,7 +17,7 @@ export interface PoolBackend {
  * The connections to one backend that wait for the next request. The last one used is the first one used again: it is the
  * least likely to be closed by the other side, and the ones not needed any more grow old and go.
  */
-export class ConnectionPool {
+export class ConnectionPool implements UpstreamPool {
   readonly backend: PoolBackend
   readonly connectTo: typeof connectTo
   readonly #idle: ClientConnection[] = []
@@ -34,12 +34,7 @@ export class ConnectionPool {
     return this.#idle.length
   }
 
-  /**
-   * Sends the request on an idle connection or a new one. Calls back later, never before it returns.
-   *
-   * @param connectTimeout until a new connection stands, ms
-   */
-  forward(request: UpstreamRequest, connectTimeout: number, owner: UpstreamOwner): ClientExchange {
+  send(request: UpstreamRequest, connectTimeout: number, owner: UpstreamOwner): ClientExchange {
     const exchange = new ClientExchange(request, owner, this, connectTimeout)
     for (;;) {
       const connection = this.#idle.pop()

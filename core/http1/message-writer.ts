@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer'
 import type { Socket } from 'node:net'
-import type { Fields } from '../http/fields.ts'
+import { Fields } from '../http/fields.ts'
+import { NO_TRAILER, treatmentOfAlias } from '../http/header-names.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
+import { encodeFields } from './encode-fields.ts'
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from './framing.ts'
-import { encodeLastChunk } from './trailers.ts'
 
 /** Up to this size a piece of a body is copied so as to leave in one write with what is waiting, bytes. */
 const together = 8 * 1024
@@ -112,4 +113,15 @@ export class MessageWriter implements Deferred {
 function latin1(chunk: Uint8Array): string {
   const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
   return bytes.toString('latin1')
+}
+
+/** The end of a chunked body: the last chunk, and those trailers that may be passed on (RFC 9110 §6.5.1). */
+function encodeLastChunk(trailers: Fields | undefined): string {
+  if (trailers === undefined) return '0\r\n\r\n'
+  const { list } = trailers
+  const kept: string[] = []
+  for (let i = 0; i < list.length; i += 2) {
+    if ((treatmentOfAlias(list[i]!) & NO_TRAILER) === 0) kept.push(list[i]!, list[i + 1]!)
+  }
+  return `0\r\n${encodeFields(new Fields(kept, true))}\r\n`
 }

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import { FREE, type HttpConnection } from '../http/exchange.ts'
+import { CONSUMED, type HttpConnection, type HttpSession, type ServerHandler } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
-import { resetSocket } from '../net/reset.ts'
+import { type ByteStream, byteStream, resetSocket } from '../net/reset.ts'
 import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import { encodeResponseHead, encodeSwitchHead } from './encode-head.ts'
@@ -10,7 +10,6 @@ import { MessageWriter } from './message-writer.ts'
 import type { RequestHead } from './parse-head.ts'
 import { RequestReader } from './request-reader.ts'
 import { ServerExchange } from './server-exchange.ts'
-import type { ServerHandler } from './server-handler.ts'
 
 /** What is read ahead of an exchange that does not want it yet; beyond it the client has to wait, bytes. */
 const maxAhead = 64 * 1024
@@ -37,9 +36,9 @@ const RELEASED = 3
  * A client's HTTP/1.1 connection: takes requests off it one at a time, in order, and after each keeps it, ends it or hands
  * it over. The client's FIN in the middle of an exchange counts as leaving: that is how browsers and proxies leave.
  */
-export class ServerConnection implements ByteTaker {
+export class ServerConnection implements ByteTaker, HttpSession {
   readonly socket: Socket
-  readonly facts: HttpConnection
+  readonly connection: HttpConnection
   readonly writer: MessageWriter
   /** The exchange under way. */
   exchange: ServerExchange | undefined
@@ -55,9 +54,9 @@ export class ServerConnection implements ByteTaker {
   #discarded = 0
 
   /** Takes a connected socket, plain or TLS, that allows half-open and has no listeners of others. */
-  constructor(socket: Socket, facts: HttpConnection, handler: ServerHandler) {
+  constructor(socket: Socket, connection: HttpConnection, handler: ServerHandler) {
     this.socket = socket
-    this.facts = facts
+    this.connection = connection
     this.writer = new MessageWriter(socket)
     this.#handler = handler
     socket.on('drain', this.#onDrain)
@@ -80,10 +79,10 @@ export class ServerConnection implements ByteTaker {
   }
 
   /** Answers what was malformed, and closes once the client has had time to read the answer. */
-  refuse(status: number, reason: string, fields: Fields, body: Uint8Array): void {
+  refuse(status: number, fields: Fields, body: Uint8Array): void {
     if (this.#state >= CLOSING) return
     const { length } = body
-    this.writer.begin(encodeResponseHead(status, reason, fields, length, length, 'close'), length)
+    this.writer.begin(encodeResponseHead(status, '', fields, length, length, 'close'), length)
     this.writer.write(body)
     this.writer.end(undefined)
     this.#close()
@@ -118,7 +117,7 @@ export class ServerConnection implements ByteTaker {
     else this.socket.write('', (error) => void (error ?? this.#over(exchange)))
   }
 
-  release(protocol: string, fields: Fields): Socket {
+  release(protocol: string, fields: Fields): ByteStream {
     const { socket } = this
     const { input } = this.#reader
     this.writer.interim(encodeSwitchHead(protocol, fields))
@@ -130,7 +129,7 @@ export class ServerConnection implements ByteTaker {
     leaveBytes(socket)
     if (input.length > 0) socket.unshift(input.take(input.length))
     input.release()
-    return socket
+    return byteStream(socket)
   }
 
   #over(exchange: ServerExchange): void {
@@ -231,7 +230,7 @@ export class ServerConnection implements ByteTaker {
     if (body.problem !== undefined) return this.#broken(exchange, body.problem)
     if (piece !== undefined) {
       exchange.bytesIn += piece.length
-      if (exchange.owner.onBody(piece) === FREE) input.giveBack()
+      if (exchange.owner.onBody(piece) === CONSUMED) input.giveBack()
     }
     if (body.done && this.exchange === exchange) {
       exchange.trailers = body.trailers

@@ -1,7 +1,7 @@
-import type { Socket } from 'node:net'
 import type { Exchange, ExchangeOwner, HttpConnection } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
-import { CLOSE, connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
+import type { ByteStream } from '../net/reset.ts'
+import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
 import { encodeInterimHead, encodeResponseHead } from './encode-head.ts'
 import { CHUNKED, hasNoBody, NO_BODY, parseLength, UNTIL_CLOSE } from './framing.ts'
 import type { RequestHead } from './parse-head.ts'
@@ -40,7 +40,7 @@ export class ServerExchange implements Exchange {
     const { version, method, fields } = head
     const options = connectionOptions(fields)
     this.#carrier = carrier
-    this.connection = carrier.facts
+    this.connection = carrier.connection
     this.version = version
     this.method = method
     this.rawTarget = head.target
@@ -65,7 +65,6 @@ export class ServerExchange implements Exchange {
     this.#carrier.receive(this)
   }
 
-  /** The connection carries no other exchange after this one; the response says so, unless it has begun. */
   makeLast(): void {
     if (this.#current) this.#carrier.last = true
   }
@@ -82,7 +81,6 @@ export class ServerExchange implements Exchange {
     this.#carrier.pump()
   }
 
-  /** Writes an interim response (100, 102, 103), where the client knows them and the final one has not begun. */
   inform(status: number, fields?: Fields): void {
     if (!this.#current || this.responded || this.version === '1.0') return
     if (status === 100) this.awaitsContinue = false
@@ -104,8 +102,7 @@ export class ServerExchange implements Exchange {
       framing === UNTIL_CLOSE ||
       // Without a 100 nobody knows whether the body comes after all.
       this.awaitsContinue ||
-      carrier.bodyTooMuch ||
-      (connectionOptions(fields) & CLOSE) !== 0
+      carrier.bodyTooMuch
     carrier.last = close
     const connection = close ? 'close' : this.version === '1.0' ? 'keep-alive' : undefined
     carrier.writer.begin(encodeResponseHead(status, reason, fields, framing, length, connection), framing)
@@ -121,7 +118,6 @@ export class ServerExchange implements Exchange {
     return this.#carrier.writer.isFlushed
   }
 
-  /** The response is complete; trailers go out when it is chunked. May call `onSent` before it returns. */
   end(trailers?: Fields): void {
     if (!this.#current || !this.responded || this.ended) return
     this.ended = true
@@ -134,11 +130,7 @@ export class ServerExchange implements Exchange {
     if (this.#current) this.#carrier.abort()
   }
 
-  /**
-   * Answers 101 and lets go of the connection: the socket comes paused, without listeners of the codec, and with what the
-   * client sent ahead as its first data. `end` then says that the tunnel is over; closing the socket is its holder's.
-   */
-  switchProtocols(protocol: string, fields: Fields): Socket | undefined {
+  switchProtocols(protocol: string, fields: Fields): ByteStream | undefined {
     if (!this.#current || this.responded || this.upgrade === undefined) return undefined
     this.responded = true
     this.released = true

@@ -3,32 +3,30 @@ import { PosternError } from '../errors.ts'
 import { Admission } from '../flow/admission.ts'
 import { asPosternError, problemOf } from '../flow/local-reply.ts'
 import { RequestFlow } from '../flow/request.ts'
-import { normalizeIp } from '../http/client-address.ts'
-import type { HttpConnection } from '../http/exchange.ts'
+import type { Exchange, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
 import type { Malformed } from '../http/malformed.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
-import type { ServerExchange } from '../http1/server-exchange.ts'
-import type { ServerHandler } from '../http1/server-handler.ts'
 import { acceptWithReaders } from '../net/accept.ts'
+import { peerOf } from '../net/peer.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
-import type { FlowLog } from '../telemetry/log.ts'
+import type { Tap } from '../telemetry/tap.ts'
 import { bind } from './bind.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 
-/** Accepts HTTP/1.1 connections and gives each request to a flow under the plan of the moment. */
+/** Accepts HTTP connections and gives each request to a flow under the plan of the moment. */
 export class HttpListener implements Listener, ServerHandler {
   plan: HttpPlan
   active = 0
-  readonly #log: FlowLog
+  readonly #tap: Tap
   readonly #server: Server
-  readonly #connections = new Set<ServerConnection>()
+  readonly #sessions = new Set<HttpSession>()
   #draining = false
   #onEmpty: (() => void) | undefined
 
-  constructor(plan: HttpPlan, log: FlowLog) {
+  constructor(plan: HttpPlan, tap: Tap) {
     this.plan = plan
-    this.#log = log
+    this.#tap = tap
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
   }
 
@@ -37,41 +35,34 @@ export class HttpListener implements Listener, ServerHandler {
   }
 
   #accept(socket: Socket): void {
-    const facts: Connection = {
-      peerIp: normalizeIp(socket.remoteAddress ?? ''),
-      peerPort: socket.remotePort ?? 0,
-      localPort: socket.localPort ?? 0,
-      scheme: 'http',
-      admission: undefined,
-    }
-    const connection = new ServerConnection(socket, facts, this)
-    this.#connections.add(connection)
+    const connection: Connection = { peer: peerOf(socket), admission: undefined }
+    this.#sessions.add(new ServerConnection(socket, connection, this))
     const { steps } = this.plan.admission
     if (steps.onConnect.length + steps.onDisconnect.length > 0)
-      facts.admission = new Admission(facts, this.plan, this.#log)
+      connection.admission = new Admission(connection, this.plan, this.#tap)
   }
 
   replan(plan: HttpPlan): void {
     this.plan = plan
   }
 
-  onRequest(exchange: ServerExchange): void {
+  onRequest(exchange: Exchange): void {
     const { admission } = exchange.connection as Connection
     this.active++
-    const flow = new RequestFlow(exchange, this.plan, this.#log)
+    const flow = new RequestFlow(exchange, this.plan, this.#tap)
     exchange.owner = flow
     if (admission === undefined) this.#start(exchange, flow, undefined)
     else admission.whenDecided(() => this.#start(exchange, flow, admission))
   }
 
-  #start(exchange: ServerExchange, flow: RequestFlow, admission: Admission | undefined): void {
+  #start(exchange: Exchange, flow: RequestFlow, admission: Admission | undefined): void {
     try {
       const refusal = admission?.refusal
       if (refusal === undefined) return flow.start()
       exchange.makeLast()
-      flow.refuse(refusal.result, refusal.policy)
+      flow.answer(refusal.result, refusal.policy)
     } catch (error) {
-      flow.crash(asPosternError(error))
+      flow.fail(asPosternError(error))
     }
   }
 
@@ -80,24 +71,25 @@ export class HttpListener implements Listener, ServerHandler {
     if (this.#draining && this.active === 0) this.#onEmpty?.()
   }
 
-  onCrash(exchange: ServerExchange, error: unknown): void {
-    ;(exchange.owner as RequestFlow).crash(asPosternError(error))
+  onCrash(exchange: Exchange, error: unknown): void {
+    ;(exchange.owner as RequestFlow).fail(asPosternError(error))
   }
 
-  onMalformed(connection: ServerConnection, { problem, status }: Malformed): void {
+  onMalformed(session: HttpSession, { problem, status }: Malformed): void {
     const error = new PosternError('DPE', problem, { status })
     const reply = problemOf(error, '')
-    connection.refuse(reply.status, '', new Fields(reply.headers.flat()), Buffer.from(reply.body))
-    this.#log.malformed(this.plan.name, connection.facts.peerIp, error)
+    session.refuse(reply.status, new Fields(reply.headers.flat()), Buffer.from(reply.body))
+    const client = session.connection.peer.address
+    this.#tap.tell({ kind: 'malformed', listener: this.plan.name, client, error })
   }
 
-  onClose(connection: ServerConnection): void {
-    this.#connections.delete(connection)
-    this.#leave(connection)
+  onClose(session: HttpSession): void {
+    this.#sessions.delete(session)
+    this.#leave(session)
   }
 
-  #leave({ facts }: ServerConnection): void {
-    ;(facts as Connection).admission?.end()
+  #leave({ connection }: HttpSession): void {
+    ;(connection as Connection).admission?.end()
   }
 
   async open(socket?: BoundHandle): Promise<void> {
@@ -113,7 +105,7 @@ export class HttpListener implements Listener, ServerHandler {
   drain(): Promise<void> {
     this.#draining = true
     this.#server.close()
-    for (const connection of this.#connections) connection.drain()
+    for (const session of this.#sessions) session.drain()
     return new Promise((resolve) => {
       if (this.active === 0) resolve()
       else this.#onEmpty = resolve
@@ -123,10 +115,10 @@ export class HttpListener implements Listener, ServerHandler {
   close(): void {
     this.#draining = true
     this.#server.close()
-    for (const connection of this.#connections) {
-      connection.abort()
-      // The socket tells of it later, when the sandbox takes no calls any more.
-      this.#leave(connection)
+    for (const session of this.#sessions) {
+      session.abort()
+      // `onClose` comes later, when the sandbox takes no calls any more.
+      this.#leave(session)
     }
   }
 }

@@ -1,34 +1,36 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { ConnectionFlow } from '../flow/connection.ts'
-import { acceptInto } from '../net/accept.ts'
-import { ReadBuffer } from '../net/read-buffer.ts'
+import { acceptWithReaders } from '../net/accept.ts'
+import { peerOf } from '../net/peer.ts'
 import type { TcpPlan } from '../snapshot/snapshot.ts'
-import type { FlowLog } from '../telemetry/log.ts'
+import type { Tap } from '../telemetry/tap.ts'
 import { bind } from './bind.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 
 /** Accepts connections and gives each to a flow under the plan of the moment. */
 export class TcpListener implements Listener {
   plan: TcpPlan
-  readonly #log: FlowLog
+  readonly #tap: Tap
   readonly #server: Server
   readonly #flows = new Set<ConnectionFlow>()
   #onEmpty: (() => void) | undefined
 
-  constructor(plan: TcpPlan, log: FlowLog) {
+  constructor(plan: TcpPlan, tap: Tap) {
     this.plan = plan
-    this.#log = log
+    this.#tap = tap
     const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true }
     this.#server = createServer(options, (socket) => this.#accept(socket))
   }
 
-  #accept(socket: Socket, buffer?: ReadBuffer): void {
+  #accept(socket: Socket): void {
     const { plan } = this
-    if (plan.route === undefined || socket.remoteAddress === undefined) {
+    const route = plan.routes.find({ serverName: undefined })
+    // Without an address it has been reset already.
+    if (route === undefined || socket.remoteAddress === undefined) {
       socket.destroy()
       return
     }
-    const flow = new ConnectionFlow({ socket, buffer }, plan, plan.route, this.#log, (ended) => {
+    const flow = new ConnectionFlow(socket, peerOf(socket), plan, route, this.#tap, (ended) => {
       this.#flows.delete(ended)
       if (this.#flows.size === 0) this.#onEmpty?.()
     })
@@ -47,8 +49,7 @@ export class TcpListener implements Listener {
 
   async open(socket?: BoundHandle): Promise<void> {
     await bind(this.#server, this.plan, socket)
-    const make = (): ReadBuffer => new ReadBuffer()
-    acceptInto(this.#server, { make, paused: true }, (accepted, buffer) => this.#accept(accepted, buffer))
+    acceptWithReaders(this.#server, (accepted) => this.#accept(accepted), true)
   }
 
   get port(): number {

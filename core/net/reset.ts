@@ -1,11 +1,26 @@
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
-/** Breaks a connection so that the other side cannot take what it got for complete. */
+/** A connection as a stream of bytes, and the way to break it. */
+export interface ByteStream {
+  /** Allows half-open. */
+  readonly stream: Duplex
+  /** Breaks the connection so that the other side cannot take what it received for complete. */
+  reset(): void
+}
+
+export function byteStream(socket: Socket): ByteStream {
+  return { stream: socket, reset: () => resetSocket(socket) }
+}
+
+/** Breaks a connection, plain or TLS, so that the other side cannot take what it received for complete. */
 export function resetSocket(socket: Socket): void {
   if (socket.destroyed) return
-  // While a FIN is on its way the system refuses a reset, and node then never closes the socket. Under TLS a close without
-  // close_notify says the same as a reset.
-  if (socket instanceof TLSSocket || socket.writableEnded) socket.destroy()
+  // While a FIN is on its way the system refuses a reset, and node then never closes the socket. Everything has been
+  // handed to the kernel by then, so closing the socket truncates nothing.
+  const ending = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0
+  // Node refuses to reset a TLS socket. A close without close_notify tells the other side the same.
+  if (ending || socket instanceof TLSSocket) socket.destroy()
   else socket.resetAndDestroy()
 }

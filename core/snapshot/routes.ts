@@ -1,17 +1,18 @@
+import { layerOf } from '../config/protocols.ts'
 import type { Config, RouteConfig } from '../config/types.ts'
 import type { Chain } from '../hooks/chain.ts'
 import type { PolicySet } from '../hooks/policy-set.ts'
 import type { Steps } from '../in-slices.ts'
+import { type ConnectionTable, connectionTable } from '../route/connection-table.ts'
 import type { MatchConfig } from '../route/match.ts'
 import { type RouteTable, routeTable } from '../route/table.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Route } from './snapshot.ts'
 
-/** The routes of one listener. */
-export interface ListenerRoutes {
-  readonly list: readonly Route[]
-  readonly table: RouteTable<Route>
-}
+/** The routes of one listener: found by request on L7, by connection on L4. */
+export type ListenerRoutes =
+  | { readonly layer: 'L7'; readonly list: readonly Route[]; readonly table: RouteTable<Route> }
+  | { readonly layer: 'L4'; readonly list: readonly Route[]; readonly table: ConnectionTable<Route> }
 
 /** What routes are compiled from, and what came of it. */
 export interface RouteParts {
@@ -52,7 +53,10 @@ export function* compileRoutes(
   const byListener = new Map<string, ListenerRoutes>()
   for (const [name, list] of lists) {
     const kept = before?.routes.byListener.get(name)
-    byListener.set(name, isSameList(list, kept?.list) ? kept! : { list, table: yield* routeTable(list) })
+    const layer = layerOf(config.listeners[name]!.protocol)
+    if (kept?.layer === layer && isSameList(list, kept.list)) byListener.set(name, kept)
+    else if (layer === 'L7') byListener.set(name, { layer, list, table: yield* routeTable(list) })
+    else byListener.set(name, { layer, list, table: yield* connectionTable(list) })
     yield
   }
   return { byName, byListener }

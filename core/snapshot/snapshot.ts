@@ -4,6 +4,7 @@ import type { PolicySet } from '../hooks/policy-set.ts'
 import { compileTrust, type Trust } from '../http/client-address.ts'
 import { type Via, viaOf } from '../http/via.ts'
 import type { Steps } from '../in-slices.ts'
+import type { ConnectionTable } from '../route/connection-table.ts'
 import type { MatchConfig } from '../route/match.ts'
 import type { RouteTable } from '../route/table.ts'
 import type { Sandbox } from '../sandbox/plugin.ts'
@@ -33,6 +34,8 @@ interface Plan {
 export interface HttpPlan extends Plan {
   readonly layer: 'L7'
   readonly trust: Trust
+  /** Whether a policy that a request of this listener can meet may write the header of that name (in lower case). */
+  isWritten(name: string): boolean
   /** The listener's policies alone: all that `onConnect` runs for on L7. */
   readonly admission: Chain
   readonly routes: RouteTable<Route>
@@ -41,9 +44,8 @@ export interface HttpPlan extends Plan {
 /** What a TCP listener does. */
 export interface TcpPlan extends Plan {
   readonly layer: 'L4'
-  /** `undefined` when the configuration gives it none: connections are closed. */
-  readonly route: Route | undefined
-  readonly admission: Chain
+  /** A connection without a route is closed. */
+  readonly routes: ConnectionTable<Route>
 }
 
 /** What a snapshot is made of. */
@@ -114,9 +116,26 @@ function* compileExaminers({ upstreams, policies }: Parts): Steps<ReadonlyMap<st
 }
 
 function planOf(snapshot: Snapshot, name: string, config: ListenerConfig): HttpPlan | TcpPlan {
-  const { list, table } = snapshot.routes.byListener.get(name)!
-  const plan = { name, config, snapshot, admission: snapshot.policies.chain(config.policies) }
-  return config.protocol === 'http'
-    ? { ...plan, layer: 'L7', trust: compileTrust(config.trustedProxies), routes: table }
-    : { ...plan, layer: 'L4', route: list[0] }
+  const routes = snapshot.routes.byListener.get(name)!
+  const plan = { name, config, snapshot }
+  if (routes.layer === 'L4') return { ...plan, layer: 'L4', routes: routes.table }
+  const { policies } = snapshot
+  return {
+    ...plan,
+    layer: 'L7',
+    admission: policies.chain(config.policies),
+    trust: compileTrust(config.trustedProxies),
+    // Only where aliases of headers may pass.
+    isWritten: config.underscores === 'pass' ? policies.written(reachable(snapshot, config, routes.list)) : () => true,
+    routes: routes.table,
+  }
+}
+
+/** The policies that a request of a listener can meet. */
+function reachable({ policies, upstreams }: Snapshot, config: ListenerConfig, routes: readonly Route[]): Set<string> {
+  const names = new Set(config.policies)
+  for (const route of routes) for (const name of route.config.policies) names.add(name)
+  const chosen = policies.chooseUpstream(names) ? upstreams.values() : routes.map(({ upstream }) => upstream)
+  for (const upstream of chosen) for (const name of upstream?.config.policies ?? []) names.add(name)
+  return names
 }

@@ -1,76 +1,45 @@
 import type { FlowFacts } from '../hooks/scopes.ts'
-import type { Exchange } from '../http/exchange.ts'
-import type { Target } from '../route/target.ts'
 import type { Phases } from './phases.ts'
+import type { FlowEnd } from './tap.ts'
 
-// Put together by hand: the form of these lines is fixed, there is one for each request, and a logger took a sixth of the
-// CPU time of the request for it. Names of the configuration, addresses and hosts have been judged before and need no escaping; an outcome may carry
-// the name that a plugin gives itself.
+// Concatenated by hand: the form of these lines is fixed, there is one for each request, and a logger took a sixth of the
+// CPU time of the request for it. Names of the configuration, addresses, methods and hosts have been checked before and need
+// no escaping; an outcome may carry the name that a plugin gives itself.
 
 /**
- * The access record of a request.
+ * The access record of a request or of an L4 connection.
  *
  * @param start of the object: level and time
  * @param cause of its outcome, free of secrets
  */
-export function requestLine(
-  start: string,
-  flow: FlowFacts,
-  exchange: Exchange,
-  target: Target,
-  phases: Phases,
-  cause: string | undefined,
-): string {
-  const { request, outcome } = flow
-  const status = outcome === 'DC' ? 0 : (flow.response?.status ?? 0)
-  let text = whose(start, flow, request?.id)
+export function accessLine(start: string, end: FlowEnd, cause: string | undefined): string {
+  return end.flow.layer === 'L7' ? requestLine(start, end, cause) : connectionLine(start, end, cause)
+}
+
+function requestLine(start: string, end: FlowEnd, cause: string | undefined): string {
+  const { request, response, outcome } = end.flow
+  const status = outcome === 'DC' ? 0 : (response?.status ?? 0)
+  let text = placeOf(start, end.flow)
   if (request?.consumer !== undefined) text += ',"consumer":' + quote(request.consumer)
   // Queries carry tokens and personal data; paths are what routes are made of.
-  text += ',"method":"' + exchange.method + '","host":"' + target.host + '","path":' + quote(target.path)
-  text += ',"status":' + status
-  return text + result(outcome, cause, exchange.bytesIn, exchange.bytesOut, phases) + ',"msg":"request"}\n'
+  text += ',"method":"' + request?.method + '","host":"' + request?.host + '","path":' + quote(request?.path ?? '')
+  return text + ',"status":' + status + resultOf(end, cause) + ',"msg":"request"}\n'
 }
 
-/** The access record of an L4 connection; parameters as for a request. */
-export function connectionLine(
-  start: string,
-  flow: FlowFacts & { readonly id: string },
-  bytes: { readonly in: number; readonly out: number },
-  phases: Phases,
-  cause: string | undefined,
-): string {
-  const text = whose(start, flow, flow.id) + ',"port":' + flow.clientPort
-  return text + result(flow.outcome, cause, bytes.in, bytes.out, phases) + ',"msg":"connection"}\n'
+function connectionLine(start: string, end: FlowEnd, cause: string | undefined): string {
+  return placeOf(start, end.flow) + ',"port":' + end.flow.clientPort + resultOf(end, cause) + ',"msg":"connection"}\n'
 }
 
-function whose(start: string, flow: FlowFacts, id: string | undefined): string {
-  return start + ',"id":"' + id + where(flow) + ',"client":"' + flow.clientIp + '"'
-}
-
-let last = { listener: '', route: undefined as string | undefined, upstream: undefined as string | undefined }
-let lastBackend: FlowFacts['backend']
-let lastWhere = ''
-
-/** Neighbours in the log mostly went the same way. */
-function where({ listenerName, routeName, upstreamName, backend }: FlowFacts): string {
-  const isSame =
-    backend === lastBackend &&
-    routeName === last.route &&
-    upstreamName === last.upstream &&
-    listenerName === last.listener
-  if (isSame) return lastWhere
-  let text = '","listener":"' + listenerName + '"'
+function placeOf(start: string, { id, listenerName, routeName, upstreamName, backend, clientIp }: FlowFacts): string {
+  let text = start + ',"id":"' + id + '","listener":"' + listenerName + '"'
   if (routeName !== undefined) text += ',"route":"' + routeName + '"'
   if (upstreamName !== undefined) text += ',"upstream":"' + upstreamName + '"'
   if (backend !== undefined) text += ',"backend":"' + backend.address + '"'
-  last = { listener: listenerName, route: routeName, upstream: upstreamName }
-  lastBackend = backend
-  lastWhere = text
-  return text
+  return text + ',"client":"' + clientIp + '"'
 }
 
-function result(outcome: string, cause: string | undefined, bytesIn: number, bytesOut: number, phases: Phases): string {
-  let text = ',"outcome":' + quote(outcome)
+function resultOf({ flow, bytesIn, bytesOut, phases }: FlowEnd, cause: string | undefined): string {
+  let text = ',"outcome":' + quote(flow.outcome)
   if (cause !== undefined) text += ',"cause":' + quote(cause)
   text += ',"bytesIn":' + bytesIn + ',"bytesOut":' + bytesOut + ',"ms":' + thousandths(phases.total)
   return text + ',"phases":{' + phasesOf(phases) + '}' + hooksOf(phases)

@@ -1,34 +1,15 @@
 import { type Logger, pino } from 'pino'
-import type { HookName } from '../../sdk/points.ts'
 import type { LogConfig } from '../config/types.ts'
 import type { PosternError } from '../errors.ts'
 import type { PluginLine } from '../grants/plugin-log.ts'
-import type { Policy } from '../hooks/policy.ts'
+import type { HookResult } from '../hooks/chain.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
-import type { Exchange } from '../http/exchange.ts'
-import type { Target } from '../route/target.ts'
-import { connectionLine, requestLine } from './access-line.ts'
+import { accessLine } from './access-line.ts'
 import { LineBatch } from './line-batch.ts'
-import type { Phases } from './phases.ts'
-
-/** What the flows tell of themselves. */
-export interface FlowLog {
-  /** The access record of a request. */
-  request(flow: FlowFacts, exchange: Exchange, target: Target, phases: Phases, error: PosternError | undefined): void
-  /** The access record of an L4 connection. */
-  connection(
-    flow: FlowFacts & { readonly id: string },
-    bytes: { in: number; out: number },
-    phases: Phases,
-    error: PosternError | undefined,
-  ): void
-  /** The access record of bytes that never became a request. */
-  malformed(listener: string, client: string, error: PosternError): void
-  policyFailed(flow: FlowFacts, policy: Policy, hook: HookName, error: PosternError): void
-}
+import type { FlowEnd, FlowEvent, FlowObserver, MalformedEvent } from './tap.ts'
 
 /** Where everything that the gateway has to tell goes: one JSON object per line, on standard output by default. */
-export class Log implements FlowLog {
+export class Log implements FlowObserver {
   readonly #pino: Logger
   readonly #destination: LineStream
   /** Whether access records are written. */
@@ -84,28 +65,23 @@ export class Log implements FlowLog {
     this.#pino.error(this.#redacted(facts), event)
   }
 
-  request(flow: FlowFacts, exchange: Exchange, target: Target, phases: Phases, error: PosternError | undefined): void {
-    if (!this.#records) return
-    this.#destination.write(requestLine(recordStart(), flow, exchange, target, phases, this.#cause(error)))
+  observe(event: FlowEvent): void {
+    if (event.kind === 'end') this.#end(event)
+    else if (event.kind === 'malformed') this.#malformed(event)
+    else if (event.result.error !== undefined) this.#policyFailed(event.flow, event.result, event.result.error)
   }
 
-  connection(
-    flow: FlowFacts & { readonly id: string },
-    bytes: { in: number; out: number },
-    phases: Phases,
-    error: PosternError | undefined,
-  ): void {
-    if (!this.#records) return
-    this.#destination.write(connectionLine(recordStart(), flow, bytes, phases, this.#cause(error)))
+  #end(end: FlowEnd): void {
+    if (this.#records) this.#destination.write(accessLine(recordStart(), end, this.#cause(end.error)))
   }
 
-  malformed(listener: string, client: string, error: PosternError): void {
+  #malformed({ listener, client, error }: MalformedEvent): void {
     if (!this.#records) return
     const record = { listener, client, status: error.status, outcome: error.outcome, cause: this.#cause(error) }
     this.#pino.info(record, 'request')
   }
 
-  policyFailed(flow: FlowFacts, policy: Policy, hook: HookName, error: PosternError): void {
+  #policyFailed(flow: FlowFacts, { policy, hook }: HookResult, error: PosternError): void {
     const facts = {
       policy: policy.name,
       plugin: policy.plugin,

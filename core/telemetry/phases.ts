@@ -4,8 +4,8 @@ import type { HookName } from '../../sdk/points.ts'
 export type Phase = 'route' | 'policies' | 'queue' | 'connect' | 'head' | 'body'
 
 /**
- * Where the time of a flow went, in milliseconds; -1 for a phase that did not take place. A field each, so that marking one
- * never changes the shape of an object.
+ * Where the time of a flow went, in milliseconds; -1 for a phase that did not take place. One phase runs at any time, so that
+ * an early exit counts as what it interrupted. A field each, so that entering a phase never changes the shape of an object.
  */
 export class Phases {
   route = -1
@@ -14,21 +14,45 @@ export class Phases {
   connect = -1
   head = -1
   body = -1
-  /** Time of each hook call, under `policy.hook`, waiting for its turn and for grants included. */
+  /** Time of the calls of each hook, added up, under `policy.hook`; waiting for its turn and for grants included. */
   hooks: Record<string, number> | undefined
-  /** When the phase that runs began. */
-  #last = performance.now()
-  readonly #started = this.#last
+  /** Milliseconds from the start to `end`. */
+  total = 0
+  #running: Phase = 'route'
+  /** When the running phase began. */
+  #since = performance.now()
+  readonly #started = this.#since
 
   /**
-   * The phase ends now; it began when the one before it ended. One that took place twice (a second attempt) is added up.
-   * Reading the clock is 0.1 µs: phases in which nobody could wait are not marked and count with the next one.
+   * Ends the running phase and begins the next one. One that takes place twice (a second attempt) is added up.
+   *
+   * @param hasRun false: nothing could wait in the running phase, so that its time counts as the next one's. Reading the
+   *   clock takes 0.1 µs.
    */
-  mark(phase: Phase): void {
+  enter(phase: Phase, hasRun: boolean = true): void {
+    if (hasRun) {
+      const now = performance.now()
+      this.#add(now - this.#since)
+      this.#since = now
+    }
+    this.#running = phase
+  }
+
+  /** The flow is over. */
+  end(): void {
     const now = performance.now()
-    const took = now - this.#last
-    this.#last = now
-    switch (phase) {
+    this.#add(now - this.#since)
+    this.total = now - this.#started
+  }
+
+  hook(policy: string, hook: HookName, duration: number): void {
+    this.hooks ??= {}
+    const name = `${policy}.${hook}`
+    this.hooks[name] = (this.hooks[name] ?? 0) + duration
+  }
+
+  #add(took: number): void {
+    switch (this.#running) {
       case 'route':
         this.route = sum(this.route, took)
         break
@@ -47,16 +71,6 @@ export class Phases {
       default:
         this.body = sum(this.body, took)
     }
-  }
-
-  hook(policy: string, hook: HookName, duration: number): void {
-    this.hooks ??= {}
-    this.hooks[`${policy}.${hook}`] = duration
-  }
-
-  /** Until now, or until the body had gone. */
-  get total(): number {
-    return (this.body < 0 ? performance.now() : this.#last) - this.#started
   }
 }
 

@@ -1,5 +1,5 @@
 import type { HookName, Layer } from '../../sdk/points.ts'
-import type { BackendFacts, BodyFacts, FlowFacts } from '../hooks/scopes.ts'
+import type { BackendFacts, BodyView, FlowFacts } from '../hooks/scopes.ts'
 import { Fields } from '../http/fields.ts'
 import type { TestBackend, TestFlow } from './test-flow.ts'
 
@@ -11,6 +11,7 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
   const backend = flow.backend ?? (hook === 'checkHealth' ? { id: 'backend' } : undefined)
   return {
     layer,
+    id: request.id ?? '0123456789abcdef',
     clientIp,
     clientPort: 'port' in client ? client.port : 50_000,
     peerIp: flow.peer?.ip ?? clientIp,
@@ -45,7 +46,7 @@ function fieldsFrom(headers: Readonly<Record<string, string>> = {}): Fields {
   return Fields.fromRaw(Object.entries(headers).flat())
 }
 
-function bodyFrom(body: string | Uint8Array | undefined): BodyFacts {
+function bodyFrom(body: string | Uint8Array | undefined): BodyView {
   const bytes = bytesFrom(body)
   return { peek: (most) => bytes.subarray(0, most), isComplete: true }
 }

@@ -1,6 +1,6 @@
 import type { HookName } from '../../sdk/points.ts'
 import { ABSENT } from '../grants/operation.ts'
-import { applyOperations, type WritableFlow } from '../hooks/operations.ts'
+import { applyOperations, type WritableFacts } from '../hooks/operations.ts'
 import type { Policy } from '../hooks/policy.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import { Fields } from '../http/fields.ts'
@@ -53,7 +53,7 @@ function assign(result: TestResult, key: 'consumer' | 'state', value: string): v
 }
 
 /** Takes every write, so that only the engine's own checks decide. */
-function writableFlow(facts: FlowFacts): WritableFlow {
+function writableFlow(facts: FlowFacts): WritableFacts {
   return {
     states: [undefined],
     candidates: facts.candidates,

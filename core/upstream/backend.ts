@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { BackendConfig } from '../config/types.ts'
 import type { BackendFacts } from '../hooks/scopes.ts'
+import type { UpstreamPool } from '../http/upstream-exchange.ts'
+import { ConnectionPool } from '../http1/connection-pool.ts'
 
 /** One member of an upstream. It outlives reloads that keep its upstream's name, its address and its protocol. */
 export class Backend implements BackendFacts {
@@ -20,8 +22,6 @@ export class Backend implements BackendFacts {
   credit = 0
   /** The same: when it was picked last, by the count of all picks; 0: never. */
   picked = 0
-  /** Where the L7 forwarder keeps the idle connections to it; closed once the backend is retired and idle. */
-  pool: { close(): void } | undefined
   #configuredWeight: number
   #measuredWeight: number | undefined
   #weight: number
@@ -29,6 +29,7 @@ export class Backend implements BackendFacts {
   #healthy = true
   #active = 0
   #retired = false
+  #pool: UpstreamPool | undefined
 
   constructor(upstream: string, config: BackendConfig) {
     const { address } = config
@@ -40,7 +41,6 @@ export class Backend implements BackendFacts {
     this.port = Number(address.slice(colon + 1))
     this.#configuredWeight = config.weight
     this.#weight = config.weight
-    this.pool = undefined
     this.#state = config.state
   }
 
@@ -108,6 +108,21 @@ export class Backend implements BackendFacts {
     this.#closeIfIdle()
   }
 
+  /**
+   * Sends HTTP requests to it. Made when first used: on L4 there is none. A retired backend that is idle has closed its pool;
+   * a request of an old snapshot that still arrives makes another one.
+   */
+  get pool(): UpstreamPool {
+    this.#pool ??= new ConnectionPool(this)
+    return this.#pool
+  }
+
+  /** Another way to it, instead of connections of its own. */
+  set pool(pool: UpstreamPool) {
+    this.#pool?.close()
+    this.#pool = pool
+  }
+
   /** Another balance begins without memory. */
   forgetPicks(): void {
     this.credit = 0
@@ -129,7 +144,7 @@ export class Backend implements BackendFacts {
 
   #closeIfIdle(): void {
     if (!this.#retired || this.#active > 0) return
-    this.pool?.close()
-    this.pool = undefined
+    this.#pool?.close()
+    this.#pool = undefined
   }
 }

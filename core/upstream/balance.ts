@@ -1,10 +1,15 @@
 import type { UpstreamConfig } from '../config/types.ts'
+import type { FlowFacts } from '../hooks/scopes.ts'
 import { Backend } from './backend.ts'
 
 /** Chooses among the backends that may be used. What it remembers survives reloads and changing candidates. */
 export interface Balance {
-  /** One of the candidates, a list that is never altered afterwards; `undefined` if there are none. */
-  pick(candidates: readonly Backend[]): Backend | undefined
+  /**
+   * One of the candidates, a list that is never altered afterwards; `undefined` if there are none.
+   *
+   * @param flow that the backend is for: a balance may read a key from it
+   */
+  pick(candidates: readonly Backend[], flow: FlowFacts): Backend | undefined
 }
 
 export function createBalance(kind: UpstreamConfig['balance']): Balance {

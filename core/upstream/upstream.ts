@@ -1,4 +1,5 @@
 import type { UpstreamConfig } from '../config/types.ts'
+import type { FlowFacts } from '../hooks/scopes.ts'
 import { Backend } from './backend.ts'
 import type { Balance } from './balance.ts'
 
@@ -30,13 +31,8 @@ export class Upstream {
     return tried.length === 0 ? this.#available : this.#available.filter((backend) => !tried.includes(backend))
   }
 
-  /** What the balance chooses; `undefined` if there are no candidates (outcome UH). */
-  pick(candidates: readonly Backend[]): Backend | undefined {
-    return this.#balance.pick(candidates)
-  }
-
-  /** Retires the backends: flows on them may end, pools close when idle. */
-  close(): void {
-    for (const backend of this.backends) backend.retire()
+  /** What the balance chooses for a flow; `undefined` if there are no candidates (outcome UH). */
+  pick(candidates: readonly Backend[], flow: FlowFacts): Backend | undefined {
+    return this.#balance.pick(candidates, flow)
   }
 }

@@ -5,7 +5,7 @@ import { routeTable } from '../../core/route/table.ts'
 import { createBalance } from '../../core/upstream/balance.ts'
 import { atOnce } from '../helpers/at-once.ts'
 import { openHarness } from '../sandbox/harness.ts'
-import { backendsOf } from '../upstream/configs.ts'
+import { anyFlow, backendsOf } from '../upstream/configs.ts'
 import { median, minimum } from './statistics.ts'
 
 /** Rounds of each measurement; the first ones, which warm up, count too: the minimum forgets them. */
@@ -60,7 +60,7 @@ for (const kind of ['round-robin', 'least-connections'] as const) {
     const backends = backendsOf(Array.from({ length: count }, (_, index) => 1 + (index % 3)))
     const balance = createBalance(kind)
     await report(`pick, ${kind}, ${count} backends`, steps / 10, () => {
-      for (let i = 0; i < steps / 10; i++) if (balance.pick(backends) !== undefined) found++
+      for (let i = 0; i < steps / 10; i++) if (balance.pick(backends, anyFlow) !== undefined) found++
     })
   }
 }

@@ -134,7 +134,7 @@ const reports: (Case & { id: string })[] = [
       head('HTTP/1.1 204 No Content'),
     ],
     seen: [get('/'), get('/2')],
-    got: head('HTTP/1.1 204 No Content', 'via: 1.1 postern', 'date: {date}').repeat(2),
+    got: head('HTTP/1.1 204 No Content', 'via: 1.1 {gateway}', 'date: {date}').repeat(2),
   },
   {
     id: '__proto__',

@@ -8,7 +8,7 @@ export function head(...lines: string[]): string {
 
 /** The lines that the gateway adds to a request, whose client asked for this host. */
 export function own(host: string, via = '1.1 {gateway}'): string[] {
-  return [...forwarding(host), 'x-request-id: {id}', `via: ${via}`]
+  return ['x-request-id: {id}', ...forwarding(host), `via: ${via}`]
 }
 
 export function forwarding(host: string): string[] {
@@ -29,7 +29,7 @@ export function get(path: string, ...lines: string[]): string {
 
 /** The answer of a backend that has nothing to say, and what the client gets of it. */
 export const empty: string = head('HTTP/1.1 200 OK', 'content-length: 0')
-export const emptied: string = head('HTTP/1.1 200 OK', 'via: 1.1 postern', 'content-length: 0', 'date: {date}')
+export const emptied: string = head('HTTP/1.1 200 OK', 'via: 1.1 {gateway}', 'content-length: 0', 'date: {date}')
 
 /** What the client gets when a request is refused; `id` is empty when the bytes never became a request. */
 export function refusal(code: OutcomeCode, options: { status?: number; id?: string; close?: boolean } = {}): string {

@@ -238,7 +238,7 @@ describe('checkHealth', () => {
           },
           plugins,
         )
-      const why = how === 'wait' ? 'it has no verdict within 30 ms' : 'no idea'
+      const why = how === 'wait' ? 'no verdict within 30 ms' : 'no idea'
       const rejecting = await start('reject')
       expect((await rejecting.record(({ msg }) => msg === 'backend down')).why).toContain(why)
       const failed = await rejecting.record(({ msg }) => msg === 'policy failed')

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PosternError } from '../../core/errors.ts'
 import { ABSENT } from '../../core/grants/operation.ts'
-import { applyOperations, type WritableFlow } from '../../core/hooks/operations.ts'
+import { applyOperations, type WritableFacts } from '../../core/hooks/operations.ts'
 import type { Policy } from '../../core/hooks/policy.ts'
 import { compileWrites } from '../../core/hooks/writes.ts'
 import { writeBounds } from '../../core/http/field-problem.ts'
@@ -10,7 +10,7 @@ import { Fields } from '../../core/http/fields.ts'
 import { op } from '../../core/sandbox/wire.ts'
 import type { HookName } from '../../sdk/points.ts'
 
-interface Flow extends WritableFlow {
+interface Flow extends WritableFacts {
   readonly requestFields: Fields
   readonly responseFields: Fields
   upstream: string | undefined
@@ -118,7 +118,7 @@ describe('fields that belong to the gateway are refused, declared or not', () =>
 describe('values that would end the header are refused', () => {
   test.each(control)('%s', (_, character) => {
     const value = `a${character}b`
-    const expected = 'the value of "x-a" holds characters that a header cannot carry'
+    const expected = 'the value of "x-a" has characters that a header cannot carry'
     expect(refusal('onRequest', all, [op.setHeader, 'x-a', value])).toBe(expected)
     expect(refusal('onResponse', all, [op.setResponseHeader, 'x-a', value])).toBe(expected)
     expect(refusal('onResponse', all, [op.appendResponseHeader, 'x-a', value])).toBe(expected)
@@ -164,7 +164,7 @@ describe('more than a server would take is refused', () => {
 
   test('one value', () => {
     expect(apply(flow(), 'onRequest', all, [op.setHeader, 'x-a', largest])).toBeUndefined()
-    const expected = 'the value of "x-a" has 8193 bytes, and a header may have 8192'
+    const expected = 'the value of "x-a" has 8193 bytes; a header may have 8192'
     expect(refusal('onRequest', all, [op.setHeader, 'x-a', `${largest}v`])).toBe(expected)
     expect(refusal('onResponse', all, [op.appendResponseHeader, 'x-a', `${largest}v`])).toBe(expected)
     expect(refusal('onRequest', all, [op.reply, '200', '', '', 'x-a', `${largest}v`])).toBe(expected)

@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { clientOf, compileTrust, normalizeIp } from '../../core/http/client-address.ts'
+import { clientOf, compileTrust } from '../../core/http/client-address.ts'
 import { Fields } from '../../core/http/fields.ts'
+import { normalizeIp, type Peer } from '../../core/net/peer.ts'
 
 const trust = compileTrust(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32', '::ffff:172.16.0.0/108'])
-const inside = { ip: '10.0.0.1', port: 4000, scheme: 'http' } as const
-const outside = { ip: '203.0.113.9', port: 4000, scheme: 'http' } as const
+const inside: Peer = { address: '10.0.0.1', port: 4000, localPort: 80, tls: false, via: 'socket' }
+const outside: Peer = { ...inside, address: '203.0.113.9' }
 
 test.each([
   ['10.1.2.3', true],
@@ -60,13 +61,22 @@ describe('the client', () => {
       ...['x-forwarded-for', '1.2.3.4', 'x-forwarded-proto', 'https', 'x-forwarded-host', 'evil.org'],
       ...['forwarded', 'for=1.2.3.4', 'x-real-ip', '1.2.3.4'],
     ])
-    expect(clientOf(trust, outside, fields)).toEqual({ ...outside, host: undefined, trusted: false })
-    expect(clientOf(compileTrust([]), inside, fields)).toEqual({ ...inside, host: undefined, trusted: false })
+    expect(clientOf(trust, outside, fields)).toEqual({
+      ip: '203.0.113.9',
+      port: 4000,
+      scheme: 'http',
+      host: undefined,
+      trusted: false,
+    })
+    expect(clientOf(compileTrust([]), { ...inside, tls: true }, fields)).toEqual({
+      ...{ ip: '10.0.0.1', port: 4000, scheme: 'https', host: undefined, trusted: false },
+    })
   })
 
   test('a trusted peer that says nothing is the client', () => {
-    const mapped = { ...inside, ip: '::ffff:10.0.0.1' }
-    expect(clientOf(trust, mapped, new Fields())).toEqual({ ...inside, host: undefined, trusted: true })
+    expect(clientOf(trust, inside, new Fields())).toEqual({
+      ...{ ip: '10.0.0.1', port: 4000, scheme: 'http', host: undefined, trusted: true },
+    })
   })
 
   test.each([

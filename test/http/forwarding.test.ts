@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import type { ClientFacts } from '../../core/http/client-address.ts'
 import { Fields } from '../../core/http/fields.ts'
-import { forwardingLines, type Hop, takeForwarding } from '../../core/http/forwarding.ts'
+import { dropForwarding, forwardingFields, type Hop, takeForwarding } from '../../core/http/forwarding.ts'
 
 const hop = {
   peerIp: '203.0.113.9',
@@ -8,14 +9,17 @@ const hop = {
   scheme: 'https',
   authority: 'example.com',
   localPort: 8443,
-  trusted: false,
 } as const
 
-/** What is left of the client's fields, and then what the gateway says. */
-function forwarded(fields: Fields, one: Hop): string[] {
-  const lines = forwardingLines(one, takeForwarding(fields, one.trusted))
-  const added = lines.split('\r\n').slice(0, -1)
-  return [...fields.list, ...added.flatMap((line) => line.split(/: (.*)/s).slice(0, 2))]
+/** What is left of the client's fields when the request leaves, and then what the gateway says. */
+function forwarded(fields: Fields, one: Hop, trusted: boolean = false): string[] {
+  const earlier = takeForwarding(fields, clientOf(one, trusted))
+  dropForwarding(fields)
+  return [...fields.list, ...forwardingFields(one, earlier)]
+}
+
+function clientOf({ clientIp, scheme }: Hop, trusted: boolean, host?: string): ClientFacts {
+  return { ip: clientIp, port: undefined, scheme, host, trusted }
 }
 
 const own = [
@@ -56,7 +60,7 @@ test('the lists of a trusted peer go on', () => {
     ],
     ...['forwarded', 'for=1.2.3.4', 'x-real-ip', '6.6.6.6', 'x-forwarded-host', 'evil.org'],
   ])
-  expect(forwarded(fields, { ...hop, peerIp: '10.0.0.1', clientIp: '1.2.3.4', trusted: true })).toEqual([
+  expect(forwarded(fields, { ...hop, peerIp: '10.0.0.1', clientIp: '1.2.3.4' }, true)).toEqual([
     ...[
       'x-forwarded-for',
       '1.2.3.4, 10.0.0.2, 10.0.0.1',
@@ -70,9 +74,26 @@ test('the lists of a trusted peer go on', () => {
   ])
 })
 
+test('routes and policies see nothing of an untrusted peer, and of a trusted one what was believed', () => {
+  const sent = [
+    ...['x-forwarded-for', '1.2.3.4', 'x-forwarded-for', '', 'a', '1', 'x-forwarded-proto', 'gopher'],
+    ...['x-forwarded-host', 'evil.org, example.com', 'x-forwarded-port', '443x', 'forwarded', 'for=1.2.3.4'],
+    ...['x-real-ip', '6.6.6.6', 'x_forwarded_for', '6.6.6.6', 'x-forwarded-for', '10.0.0.2'],
+  ]
+  const untrusted = new Fields([...sent])
+  expect(takeForwarding(untrusted, clientOf(hop, false))).toBeUndefined()
+  expect(untrusted.list).toEqual(['a', '1'])
+  const trusted = new Fields([...sent])
+  expect(takeForwarding(trusted, clientOf(hop, true, 'example.com'))).toBeDefined()
+  expect(trusted.list).toEqual([
+    ...['a', '1', 'x-forwarded-for', '1.2.3.4, 10.0.0.2', 'x-forwarded-proto', 'https'],
+    ...['x-forwarded-host', 'example.com', 'forwarded', 'for=1.2.3.4'],
+  ])
+})
+
 test('a trusted peer that says nothing', () => {
   const fields = new Fields(['x-forwarded-for', '', 'x-forwarded-port', '443x'])
-  expect(forwarded(fields, { ...hop, trusted: true })).toEqual(own)
+  expect(forwarded(fields, hop, true)).toEqual(own)
 })
 
 test('IPv6 and ports are quoted in Forwarded', () => {
@@ -83,7 +104,7 @@ test('IPv6 and ports are quoted in Forwarded', () => {
 })
 
 test('a host that a trusted peer handed on cannot break out of its quotes', () => {
-  const one = { ...hop, authority: 'a";for=6.6.6.6;x="\\', trusted: true }
+  const one = { ...hop, authority: 'a";for=6.6.6.6;x="\\' }
   const fields = new Fields(forwarded(new Fields(), one))
   expect(fields.get('forwarded')).toBe('for=203.0.113.9;host="a\\";for=6.6.6.6;x=\\"\\\\";proto=https')
 })

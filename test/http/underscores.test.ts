@@ -5,9 +5,11 @@ import { echoBackend } from '../helpers/backend.ts'
 import { send } from '../helpers/client.ts'
 import { httpConfig, startInProcess } from '../helpers/gateway.ts'
 
+const none = (): boolean => false
+
 test('without underscores nothing happens', () => {
   const fields = new Fields(['a', '1', 'x-b', '2', 'a', '3'])
-  expect(screenUnderscores(fields, 'drop')).toBeUndefined()
+  expect(screenUnderscores(fields, 'drop', none)).toBeUndefined()
   expect(fields.list).toEqual(['a', '1', 'x-b', '2', 'a', '3'])
 })
 
@@ -17,7 +19,7 @@ test.each([
   ['pass', ['a', '1', 'b_c', '2']],
 ] as const)('%s', (what, left) => {
   const fields = new Fields(['x_real_ip', '6', 'a', '1', 'b_c', '2', 'x-real_ip', '6'])
-  const problem = screenUnderscores(fields, what)
+  const problem = screenUnderscores(fields, what, none)
   expect(fields.list).toEqual(left)
   if (what === 'refuse') expect(problem).toMatch(/"b_c".*"underscores" of the listener/)
   else expect(problem).toBeUndefined()
@@ -50,5 +52,6 @@ test('what a policy may write cannot be said by a client with underscores', asyn
     return Object.keys(seen.headers).filter((name) => /^x[-_](user|admin|other)/.test(name))
   }
   expect(await names('/')).toEqual(['x_other'])
-  expect((await names('/free')).sort()).toEqual(['x-admin', 'x_other', 'x_user'])
+  // Of all the policies that a request of the listener can meet: one that routes by a header could change the chain.
+  expect((await names('/free')).sort()).toEqual(['x-admin', 'x_other'])
 })

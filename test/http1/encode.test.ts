@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Fields } from '../../core/http/fields.ts'
@@ -10,8 +11,8 @@ import {
   encodeSwitchHead,
 } from '../../core/http1/encode-head.ts'
 import { CHUNKED, NO_BODY } from '../../core/http1/framing.ts'
+import { MessageWriter } from '../../core/http1/message-writer.ts'
 import { parseRequestHead, parseResponseHead } from '../../core/http1/parse-head.ts'
-import { encodeLastChunk } from '../../core/http1/trailers.ts'
 
 const anything = fc.string({ unit: fc.integer({ min: 0, max: 0x2ff }).map((code) => String.fromCharCode(code)) })
 const fields = fc
@@ -37,6 +38,13 @@ describe('fields', () => {
       'a: 1\r\nb: 2\r\n',
     )
   })
+})
+
+test('fields that many messages share come after the others', () => {
+  const fields = new Fields(['a', '1'])
+  fields.shared = ['x-b', '2', 'via', '1.1 gateway', 'connection', 'close']
+  const expected = 'a: 1\r\nx-b: 2\r\nvia: 1.1 gateway\r\n'
+  for (const _ of [1, 2]) expect(encodeFields(fields)).toBe(expected)
 })
 
 describe('heads', () => {
@@ -98,6 +106,18 @@ describe('heads', () => {
 
 test('trailers that would change the message are not sent on', () => {
   const list = ['x-sum', '1', 'content-length', '5', 'host', 'b', 'set-cookie', 'c', 'x-forwarded-for', '1.1.1.1']
-  expect(encodeLastChunk(new Fields(list))).toBe('0\r\nx-sum: 1\r\n\r\n')
-  expect(encodeLastChunk(undefined)).toBe('0\r\n\r\n')
+  for (const [trailers, end] of [
+    [new Fields(list), '0\r\nx-sum: 1\r\n\r\n'],
+    [undefined, '0\r\n\r\n'],
+  ] as const) {
+    let written = ''
+    const write = (text: string): void => {
+      written += text
+    }
+    const socket = { write } as unknown as Socket
+    const writer = new MessageWriter(socket)
+    writer.begin('', CHUNKED)
+    writer.end(trailers)
+    expect(written).toBe(end)
+  }
 })

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Exchange } from '../../core/http/exchange.ts'
 import { Fields } from '../../core/http/fields.ts'
-import type { ServerExchange } from '../../core/http1/server-exchange.ts'
 import { open } from '../helpers/client.ts'
 import { until } from '../helpers/until.ts'
 import { idleOwner } from './idle-owner.ts'
@@ -15,7 +15,7 @@ const empty = (): Fields => new Fields(['content-length', '0'])
 describe('an owner', () => {
   test('that acts after the end of its exchange reaches nobody', async () => {
     const relay = await startRelay(1)
-    const exchanges: ServerExchange[] = []
+    const exchanges: Exchange[] = []
     relay.answer = (exchange) => {
       exchanges.push(exchange)
       return idleOwner()

@@ -1,16 +1,15 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { PosternError } from '../../core/errors.ts'
-import type { ExchangeOwner } from '../../core/http/exchange.ts'
+import type { Exchange, ExchangeOwner, ServerHandler } from '../../core/http/exchange.ts'
 import { Fields } from '../../core/http/fields.ts'
 import { removeHopByHop } from '../../core/http/hop-by-hop.ts'
 import type { Malformed } from '../../core/http/malformed.ts'
-import type { UpstreamOwner } from '../../core/http/upstream-exchange.ts'
-import type { ClientExchange } from '../../core/http1/client-exchange.ts'
+import type { UpstreamExchange, UpstreamOwner } from '../../core/http/upstream-exchange.ts'
 import { ConnectionPool } from '../../core/http1/connection-pool.ts'
 import { ServerConnection } from '../../core/http1/server-connection.ts'
-import type { ServerExchange } from '../../core/http1/server-exchange.ts'
-import type { ServerHandler } from '../../core/http1/server-handler.ts'
+import { peerOf } from '../../core/net/peer.ts'
+import type { ByteStream } from '../../core/net/reset.ts'
 import { pipe } from '../../core/upstream/pipe.ts'
 import { carrier } from './transport.ts'
 
@@ -24,7 +23,7 @@ export interface Relay {
   /** What was refused as malformed. */
   readonly refused: Malformed[]
   /** What to do instead of relaying. */
-  answer: ((exchange: ServerExchange) => ExchangeOwner) | undefined
+  answer: ((exchange: Exchange) => ExchangeOwner) | undefined
 }
 
 /** Both codecs back to back with as little as possible between them, in front of a backend; closed with the test. */
@@ -50,24 +49,18 @@ export async function startRelay(backendPort: number): Promise<Relay> {
       else exchange.owner = state.answer(exchange)
     },
     onOver() {},
-    onMalformed(connection, malformed) {
+    onMalformed(session, malformed) {
       state.refused.push(malformed)
-      connection.refuse(malformed.status, '', new Fields(), Buffer.from(malformed.problem))
+      session.refuse(malformed.status, new Fields(), Buffer.from(malformed.problem))
     },
     onCrash(exchange, error) {
       state.ends.push(`crash ${(error as Error).message}`)
       exchange.abort()
     },
-    onClose: (connection) => void connections.delete(connection),
+    onClose: (session) => void connections.delete(session as ServerConnection),
   }
   const accept = (socket: Socket): void => {
-    const facts = {
-      peerIp: '127.0.0.1',
-      peerPort: socket.remotePort ?? 0,
-      localPort: state.port,
-      scheme: 'http' as const,
-    }
-    connections.add(new ServerConnection(socket, facts, handler))
+    connections.add(new ServerConnection(socket, { peer: peerOf(socket) }, handler))
   }
   const server = carrier().createServer({ allowHalfOpen: true, noDelay: true }, accept)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -83,14 +76,14 @@ export async function startRelay(backendPort: number): Promise<Relay> {
 
 /** What a flow does, without policies: one request there, one response back. */
 class RelayFlow implements ExchangeOwner, UpstreamOwner {
-  readonly #exchange: ServerExchange
+  readonly #exchange: Exchange
   readonly #pool: ConnectionPool
   readonly #ends: string[]
-  #forwarding!: ClientExchange
+  #forwarding!: UpstreamExchange
   #received = false
   #responded = false
 
-  constructor(exchange: ServerExchange, pool: ConnectionPool, ends: string[]) {
+  constructor(exchange: Exchange, pool: ConnectionPool, ends: string[]) {
     this.#exchange = exchange
     this.#pool = pool
     this.#ends = ends
@@ -100,7 +93,7 @@ class RelayFlow implements ExchangeOwner, UpstreamOwner {
   start(): void {
     const { method, rawTarget, fields, hasBody, upgrade } = this.#exchange
     removeHopByHop(fields)
-    this.#forwarding = this.#pool.forward({ method, target: rawTarget, fields, hasBody, upgrade }, 5000, this)
+    this.#forwarding = this.#pool.send({ method, target: rawTarget, fields, hasBody, upgrade }, 5000, this)
   }
 
   onConnected(): void {}
@@ -118,7 +111,7 @@ class RelayFlow implements ExchangeOwner, UpstreamOwner {
   onInterim(status: number, fields: Fields): void {
     if (status !== 100) this.#exchange.inform(status, fields)
   }
-  onUpgrade(fields: Fields, backend: Socket): void {
+  onUpgrade(fields: Fields, backend: ByteStream): void {
     removeHopByHop(fields)
     const client = this.#exchange.switchProtocols(this.#exchange.upgrade!, fields)!
     pipe(client, backend, { idle: 10_000, onEnd: () => this.#exchange.end() })

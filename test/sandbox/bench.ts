@@ -57,8 +57,8 @@ function request(sandbox: Sandbox): HookFlow {
     fields,
     consumer: undefined,
   }
-  return {
-    layer: 'L7',
+  const known = {
+    layer: 'L7' as const,
     id: 'r',
     clientIp: '192.0.2.1',
     clientPort: 1,
@@ -76,12 +76,15 @@ function request(sandbox: Sandbox): HookFlow {
     responseFields: undefined,
     consumer: undefined,
     states: [],
+    upstreamProblem: () => undefined,
+    useUpstream: () => {},
+  }
+  return {
+    facts: known,
     sandbox,
     ended: false,
     reached: 0,
-    pending: undefined,
-    upstreamProblem: () => undefined,
-    useUpstream: () => {},
+    awaited: undefined,
     onHook: () => {},
     replaceResponse: () => {},
   }

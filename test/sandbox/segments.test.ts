@@ -106,11 +106,12 @@ async function traceOf(side: typeof together, places: readonly number[]): Promis
   const flow = createFlow(sandbox, trace)
   const chain = compileChain(places.map((place) => side.policies[place]!))
   const result = await new Promise<Reply | PosternError | undefined>((done) => ask(flow, 'onRequest', chain, 0, done))
-  trace.push(wordsOf(result), flow.reached, flow.consumer, flow.requestFields!.list, [...flow.states])
+  const { facts } = flow
+  trace.push(wordsOf(result), flow.reached, facts.consumer, facts.requestFields!.list, [...facts.states])
   await new Promise<void>((done) => pass(flow, chain, done))
-  trace.push(flow.responseFields!.list)
+  trace.push(facts.responseFields!.list)
   await new Promise<void>((done) => tell(flow, chain, done))
-  trace.push(flow.pending)
+  trace.push(flow.awaited)
   return { trace, calls }
 }
 
@@ -126,7 +127,7 @@ function createFlow(sandbox: Sandbox, trace: unknown[]): HookFlow {
     consumer: undefined as string | undefined,
   }
   let response = { status: 200, fields: new Fields(['x-a', 'b']) }
-  const flow: HookFlow = {
+  const facts: HookFlow['facts'] = {
     layer: 'L7',
     id: 'r',
     clientIp: '192.0.2.1',
@@ -154,19 +155,21 @@ function createFlow(sandbox: Sandbox, trace: unknown[]): HookFlow {
       request.consumer = name
     },
     states: [],
+    upstreamProblem: () => undefined,
+    useUpstream: () => {},
+  }
+  return {
+    facts,
     sandbox,
     ended: false,
     reached: 0,
-    pending: undefined,
-    upstreamProblem: () => undefined,
-    useUpstream: () => {},
-    onHook: ({ name }, hook, _duration, error) => trace.push([name, hook, wordsOf(error)]),
+    awaited: undefined,
+    onHook: ({ policy, hook, ran, error }) => ran && trace.push([policy.name, hook, wordsOf(error)]),
     replaceResponse: (by, { name }) => {
       trace.push(['replaced', name, wordsOf(by)])
       response = { status: 500, fields: new Fields(['x-new', name]) }
     },
   }
-  return flow
 }
 
 /** A trace of the stack may differ, what is told may not. */

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../../core/upstream/backend.ts'
 import { createBalance } from '../../core/upstream/balance.ts'
-import { backendsOf } from './configs.ts'
+import { anyFlow, backendsOf } from './configs.ts'
 
 const kinds = ['round-robin', 'least-connections'] as const
 const weights = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 8 })
@@ -10,7 +10,7 @@ const weights = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLen
 function picks(kind: (typeof kinds)[number], weights: number[], count: number): string {
   const backends = backendsOf(weights)
   const balance = createBalance(kind)
-  return Array.from({ length: count }, () => 'abcdefgh'[backends.indexOf(balance.pick(backends)!)]).join('')
+  return Array.from({ length: count }, () => 'abcdefgh'[backends.indexOf(balance.pick(backends, anyFlow)!)]).join('')
 }
 
 describe.each(kinds)('%s', (kind) => {
@@ -33,7 +33,7 @@ describe.each(kinds)('%s', (kind) => {
         const balance = createBalance(kind)
         for (const mask of masks) {
           const candidates = backends.filter((_, i) => mask & (1 << i))
-          const picked = balance.pick(candidates)
+          const picked = balance.pick(candidates, anyFlow)
           if (candidates.length === 0) expect(picked).toBeUndefined()
           else expect(candidates).toContain(picked)
           picked?.acquire()
@@ -52,11 +52,15 @@ test('round-robin stays within reach of the shares after any changes of the cand
     fc.property(weights, fc.array(fc.nat({ max: 255 }), { maxLength: 200 }), (weights, masks) => {
       const backends = backendsOf(weights)
       const balance = createBalance('round-robin')
-      for (const mask of masks) balance.pick(backends.filter((_, i) => mask & (1 << i)))
+      for (const mask of masks)
+        balance.pick(
+          backends.filter((_, i) => mask & (1 << i)),
+          anyFlow,
+        )
       const counts = new Map<Backend, number>(backends.map((backend) => [backend, 0]))
       const round = weights.reduce((sum, weight) => sum + weight)
       for (let i = 0; i < round * 10; i++) {
-        const picked = balance.pick(backends)!
+        const picked = balance.pick(backends, anyFlow)!
         counts.set(picked, counts.get(picked)! + 1)
       }
       for (const [backend, count] of counts) expect(Math.abs(count - backend.weight * 10)).toBeLessThan(backends.length)
@@ -67,8 +71,8 @@ test('round-robin stays within reach of the shares after any changes of the cand
 test('a backend that was away gets no burst when it is back', () => {
   const [a, b] = backendsOf([1, 1]) as [Backend, Backend]
   const balance = createBalance('round-robin')
-  for (let i = 0; i < 100; i++) balance.pick([a])
-  const after = Array.from({ length: 6 }, () => balance.pick([a, b]))
+  for (let i = 0; i < 100; i++) balance.pick([a], anyFlow)
+  const after = Array.from({ length: 6 }, () => balance.pick([a, b], anyFlow))
   expect(after.filter((backend) => backend === b)).toHaveLength(3)
 })
 
@@ -80,9 +84,13 @@ test('with one that always refuses, the others share its part alike', () => {
       const balance = createBalance('round-robin')
       const counts = new Map<Backend, number>()
       for (let i = 0; i < count * 40; i++) {
-        let picked = balance.pick(backends)!
+        let picked = balance.pick(backends, anyFlow)!
         // As a flow does: the next attempt is without it.
-        if (picked === bad) picked = balance.pick(backends.filter((backend) => backend !== bad))!
+        if (picked === bad)
+          picked = balance.pick(
+            backends.filter((backend) => backend !== bad),
+            anyFlow,
+          )!
         counts.set(picked, (counts.get(picked) ?? 0) + 1)
       }
       const shares = [...counts.values()]
@@ -95,12 +103,12 @@ test('with one that always refuses, the others share its part alike', () => {
 test('a weight that changes counts from the next pick on', () => {
   const backends = backendsOf([1, 1, 1])
   const balance = createBalance('round-robin')
-  for (let i = 0; i < 4; i++) balance.pick(backends)
+  for (let i = 0; i < 4; i++) balance.pick(backends, anyFlow)
   backends[0]!.measuredWeight = 4
-  const picked = Array.from({ length: 60 }, () => backends.indexOf(balance.pick(backends)!))
+  const picked = Array.from({ length: 60 }, () => backends.indexOf(balance.pick(backends, anyFlow)!))
   expect(picked.filter((index) => index === 0)).toHaveLength(40)
   backends[0]!.measuredWeight = undefined
-  const after = Array.from({ length: 30 }, () => backends.indexOf(balance.pick(backends)!))
+  const after = Array.from({ length: 30 }, () => backends.indexOf(balance.pick(backends, anyFlow)!))
   expect(after.filter((index) => index === 0)).toHaveLength(10)
 })
 
@@ -115,7 +123,7 @@ test('least-connections never picks one that has strictly more active for its we
       loads.forEach((load, i) => {
         for (let n = 0; n < load.active; n++) backends[i]!.acquire()
       })
-      const picked = createBalance('least-connections').pick(backends)!
+      const picked = createBalance('least-connections').pick(backends, anyFlow)!
       for (const other of backends)
         expect(picked.active * other.weight).toBeLessThanOrEqual(other.active * picked.weight)
     }),
@@ -126,6 +134,6 @@ test('least-connections goes round among those that tie', () => {
   const backends = backendsOf([1, 1, 1])
   const balance = createBalance('least-connections')
   backends[1]!.acquire()
-  const picked = Array.from({ length: 4 }, () => backends.indexOf(balance.pick(backends)!))
+  const picked = Array.from({ length: 4 }, () => backends.indexOf(balance.pick(backends, anyFlow)!))
   expect(picked).toEqual([0, 2, 0, 2])
 })

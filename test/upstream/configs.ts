@@ -1,4 +1,5 @@
 import type { BackendConfig, HealthConfig, UpstreamConfig } from '../../core/config/types.ts'
+import type { FlowFacts } from '../../core/hooks/scopes.ts'
 import { Backend } from '../../core/upstream/backend.ts'
 
 export function backendConfig(address: string, changes: Partial<BackendConfig> = {}): BackendConfig {
@@ -26,3 +27,6 @@ export function upstreamConfig(backends: BackendConfig[], changes: Partial<Upstr
 export function backendsOf(weights: readonly number[]): Backend[] {
   return weights.map((weight, index) => new Backend('app', backendConfig(`127.0.0.1:${1_000 + index}`, { weight })))
 }
+
+/** A flow that no balance of these tests looks at. */
+export const anyFlow: FlowFacts = {} as FlowFacts

@@ -2,7 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { ReadBuffer } from '../../core/net/read-buffer.ts'
+import { byteStream } from '../../core/net/reset.ts'
+import { SocketReader } from '../../core/net/socket-reader.ts'
 import { type Pipe, type PipeResult, pipe } from '../../core/upstream/pipe.ts'
 import { errorOf, pair, readAll, until } from './sockets.ts'
 
@@ -17,7 +18,7 @@ interface Relay {
 }
 
 /** How the gateway's sockets are read. */
-type Reading = 'events' | 'buffers'
+type Reading = 'events' | 'readers'
 
 interface Settings {
   reading?: Reading
@@ -27,16 +28,13 @@ interface Settings {
 
 /** A client and a backend with a pipe between them. */
 async function relay(settings: Settings = {}): Promise<Relay> {
-  const [clientBuffer, backendBuffer] =
-    settings.reading === 'buffers' ? [new ReadBuffer(), new ReadBuffer()] : [undefined, undefined]
-  const [clientSide, client] = await pair(clientBuffer)
-  const [backendSide, backend] = await pair(backendBuffer)
+  const reader = (): SocketReader | undefined => (settings.reading === 'readers' ? new SocketReader() : undefined)
+  const [clientSide, client] = await pair(reader())
+  const [backendSide, backend] = await pair(reader())
   await settings.before?.(client, clientSide)
   const results: PipeResult[] = []
-  const made = pipe(clientSide, backendSide, {
+  const made = pipe(byteStream(clientSide), byteStream(backendSide), {
     idle: settings.idle ?? 10_000,
-    clientBuffer,
-    backendBuffer,
     onEnd: (result) => results.push(result),
   })
   return { client, backend, inner: [clientSide, backendSide], pipe: made, results }
@@ -63,7 +61,7 @@ const freshCounts = pair().then((sockets) => {
   return own.map((name) => sockets[0].listenerCount(name))
 })
 
-describe.each(['events', 'buffers'] as const)('with sockets read by %s', (reading) => {
+describe.each(['events', 'readers'] as const)('with sockets read by %s', (reading) => {
   test('forwards the end of one direction and keeps the other: an echo that answers after the FIN', async () => {
     const flow = await relay({ reading })
     const { client, backend } = flow
@@ -211,17 +209,21 @@ describe.each(['events', 'buffers'] as const)('with sockets read by %s', (readin
   })
 })
 
-test('loses nothing that came before the pipe, not even the end', async () => {
-  const flow = await relay({
-    async before(client, inner) {
-      client.end('world')
-      inner.unshift('hello ')
-    },
-  })
-  expect(await readAll(flow.backend)).toBe('hello world')
-  flow.backend.end()
-  expect(await resultOf(flow)).toMatchObject({ bytesIn: 11, outcome: undefined })
-})
+test.each(['events', 'readers'] as const)(
+  'loses nothing that came before the pipe, not even the end: %s',
+  async (reading) => {
+    const flow = await relay({
+      reading,
+      async before(client, inner) {
+        client.end('world')
+        inner.unshift('hello ')
+      },
+    })
+    expect(await readAll(flow.backend)).toBe('hello world')
+    flow.backend.end()
+    expect(await resultOf(flow)).toMatchObject({ bytesIn: 11, outcome: undefined })
+  },
+)
 
 test('a side that was reset before the pipe resets the other', async () => {
   const flow = await relay({

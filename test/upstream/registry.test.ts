@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { UpstreamConfig } from '../../core/config/types.ts'
+import type { UpstreamPool } from '../../core/http/upstream-exchange.ts'
 import { UpstreamRegistry } from '../../core/upstream/registry.ts'
 import type { Upstream } from '../../core/upstream/upstream.ts'
 import { atOnce } from '../helpers/at-once.ts'
-import { backendConfig, healthConfig, upstreamConfig } from './configs.ts'
+import { anyFlow, backendConfig, healthConfig, upstreamConfig } from './configs.ts'
 import { listen, until } from './sockets.ts'
 
 const a = backendConfig('127.0.0.1:1001')
@@ -70,17 +71,22 @@ test('backends of equal address in different upstreams are different', () => {
   expect(upstreams.get('app')!.backends[0]).not.toBe(upstreams.get('other')!.backends[0])
 })
 
+function poolThat(close: () => void): UpstreamPool {
+  return { close, send: () => expect.unreachable() }
+}
+
 test('nothing changes before commit, nor without it', async () => {
   const { registry, use } = setUp()
   const { address, count } = await probed()
   const upstream = use(upstreamConfig([a]))
-  const pool = { close: () => expect.fail('closed') }
+  let closed = 0
+  const pool = poolThat(() => closed++)
   upstream.backends[0]!.pool = pool
   atOnce(registry.prepare({ app: upstreamConfig([backendConfig(address)], { health: healthConfig() }) }))
   atOnce(registry.prepare({ app: upstreamConfig([{ ...a, weight: 9, state: 'down' }]) }))
   expect(upstream.backends[0]).toMatchObject({ weight: 1, state: 'up', pool })
   expect(await count()).toBe(0)
-  upstream.backends[0]!.pool = undefined
+  expect(closed).toBe(0)
 })
 
 test('refuses to commit what was prepared against a state that is gone', () => {
@@ -96,11 +102,9 @@ test('retires a backend that is gone: its probes stop, its pool closes when its 
   const old = use(upstreamConfig([backendConfig(address)], { health: healthConfig() }))
   const backend = old.backends[0]!
   let closed = false
-  backend.pool = {
-    close() {
-      closed = true
-    },
-  }
+  backend.pool = poolThat(() => {
+    closed = true
+  })
   backend.acquire()
   await until(() => sockets.length >= 2)
 
@@ -111,7 +115,7 @@ test('retires a backend that is gone: its probes stop, its pool closes when its 
   await until(() => other.sockets.length >= 8)
   expect(sockets.length).toBe(before)
   // The old snapshot still works for the flows that hold it.
-  expect(old.pick(old.candidates([]))).toBe(backend)
+  expect(old.pick(old.candidates([]), anyFlow)).toBe(backend)
   expect(closed).toBe(false)
   backend.release()
   expect(closed).toBe(true)
@@ -145,7 +149,7 @@ test('without its check a backend is taken for healthy again', async () => {
 test('the balance keeps its place over a reload, unless its kind changes', () => {
   const { use } = setUp()
   const ports = (upstream: Upstream, count: number) =>
-    Array.from({ length: count }, () => upstream.pick(upstream.candidates([]))!.port)
+    Array.from({ length: count }, () => upstream.pick(upstream.candidates([]), anyFlow)!.port)
   expect(ports(use(upstreamConfig([a, b])), 1)).toEqual([1001])
   expect(ports(use(upstreamConfig([a, b])), 2)).toEqual([1002, 1001])
   expect(ports(use(upstreamConfig([a, b], { balance: 'least-connections' })), 1)).toEqual([1001])
@@ -215,7 +219,7 @@ test('close ends probes and pools', async () => {
   const { address, sockets } = await probed()
   const upstream = use(upstreamConfig([backendConfig(address)], { health: healthConfig() }))
   let closed = 0
-  upstream.backends[0]!.pool = { close: () => closed++ }
+  upstream.backends[0]!.pool = poolThat(() => closed++)
   await until(() => sockets.length >= 2)
   const { commit } = atOnce(registry.prepare({}))
   registry.close()

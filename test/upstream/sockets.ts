@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type OnReadOpts, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import type { SocketReader } from '../../core/net/socket-reader.ts'
 
 /** Listens on a free loopback port. */
 export async function listen(server: Server): Promise<number> {
@@ -8,12 +9,13 @@ export async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** Two ends of one TCP connection, both paused and allowing half-open; the near one reads into what is given. */
-export async function pair(memory?: { readonly onread: OnReadOpts }): Promise<[near: Socket, far: Socket]> {
+/** Two ends of one TCP connection, both paused and allowing half-open; the near one reads with the reader given. */
+export async function pair(reader?: SocketReader): Promise<[near: Socket, far: Socket]> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
   const port = await listen(server)
   const options = { port, host: '127.0.0.1', allowHalfOpen: true }
-  const near = connect(memory === undefined ? options : { ...options, onread: memory.onread })
+  const near = connect(reader === undefined ? options : { ...options, onread: reader.onread })
+  reader?.bind(near)
   near.pause()
   const [[far]] = (await Promise.all([once(server, 'connection'), once(near, 'connect')])) as [[Socket], unknown]
   server.close()

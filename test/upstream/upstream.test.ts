@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createBalance } from '../../core/upstream/balance.ts'
 import { Upstream } from '../../core/upstream/upstream.ts'
-import { backendsOf, upstreamConfig } from './configs.ts'
+import { anyFlow, backendsOf, upstreamConfig } from './configs.ts'
 
 function upstreamOf(count: number): Upstream {
   const backends = backendsOf(Array(count).fill(1))
@@ -16,7 +16,7 @@ test('offers what is available and was not tried', () => {
   expect(upstream.candidates([])).toEqual([a, d])
   expect(upstream.candidates([a])).toEqual([d])
   expect(upstream.candidates([a, d])).toEqual([])
-  expect(upstream.pick(upstream.candidates([a, d]))).toBeUndefined()
+  expect(upstream.pick(upstream.candidates([a, d]), anyFlow)).toBeUndefined()
   Object.assign(b, { healthy: true })
   expect(upstream.candidates([])).toEqual([a, b, d])
 })

@@ -1,7 +1,7 @@
 import type { Case, Duty } from '../case.ts'
 import { emptied, empty, get, head, malformed, own, refusal } from '../text.ts'
 
-const via = 'via: 1.1 postern'
+const via = 'via: 1.1 {gateway}'
 const ask = head('GET / HTTP/1.1', 'Host: a')
 const upgrade = ['Connection: Upgrade', 'Upgrade: websocket']
 const closing = emptied.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n')
@@ -216,7 +216,7 @@ export const exchanges: readonly Duty[] = [
         later: [{ after: 'ok', send: head('GET /2 HTTP/1.1', 'Host: a') }],
         backend: [`${head('HTTP/1.0 200 OK', 'Content-Length: 2')}ok`, empty],
         seen: [get('/'), get('/2')],
-        got: `${head('HTTP/1.1 200 OK', 'via: 1.0 postern', 'content-length: 2', 'date: {date}')}ok${emptied}`,
+        got: `${head('HTTP/1.1 200 OK', 'via: 1.0 {gateway}', 'content-length: 2', 'date: {date}')}ok${emptied}`,
       },
       {
         rfc: '9112 §9.6',

@@ -1,7 +1,7 @@
 import type { Case, Duty } from '../case.ts'
 import { emptied, get, head, malformed, own, refusal } from '../text.ts'
 
-const via = 'via: 1.1 postern'
+const via = 'via: 1.1 {gateway}'
 const ask = head('GET / HTTP/1.1', 'Host: a')
 
 /** A request that the codec refuses, whatever the reason; nothing of it is seen. */

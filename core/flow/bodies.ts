@@ -1,0 +1,160 @@
+import type { HookName } from '../../sdk/points.ts'
+import { PosternError } from '../errors.ts'
+import { type Chain, change, type HookFlow } from '../hooks/chain.ts'
+import type { BodyNeed } from '../hooks/scopes.ts'
+import type { Exchange } from '../http/exchange.ts'
+import type { Fields } from '../http/fields.ts'
+import { type BodyChange, BodyPath, type BodySink, type BodySource } from './body-path.ts'
+import type { Failing } from './deadline.ts'
+import type { FinalResponse, RequestFacts } from './request-facts.ts'
+
+/** What the bodies need of their flow. */
+export interface BodiesFlow extends HookFlow, Failing {
+  readonly facts: RequestFacts
+  /** The client's turn has begun: more of the request's body is wanted. */
+  awaitNext(): void
+  /** The response's body is replaced by another: the backend is not needed any more. False when there is no such body. */
+  leaveBackend(): boolean
+}
+
+type BodyHook = 'onRequestBody' | 'onResponseBody'
+
+/**
+ * The bodies of a request and of its response on their way through the policies: held until a policy has seen them, changed
+ * chunk by chunk, replaced. Both may move at the same time; their chunks take turns, since a flow asks its policies one
+ * thing at a time.
+ */
+export class Bodies {
+  /** The client as the source of the request's body. */
+  readonly client: ClientBody
+  /** Way of the request's body; what was held of it goes upstream first. */
+  readonly request: BodyPath
+  /** Whether a part of the request's body may have gone to a backend. */
+  moved = false
+  /** The chunk that the policies are asked about. */
+  chunk: { readonly bytes: Uint8Array; readonly last: boolean } | undefined
+  readonly #exchange: Exchange
+  readonly #flow: BodiesFlow
+  readonly #queue: (() => void)[] = []
+  #busy = false
+  /** Counts up with each `drop`: what was asked before is out of date. */
+  #generation = 0
+
+  constructor(exchange: Exchange, flow: BodiesFlow) {
+    this.#exchange = exchange
+    this.#flow = flow
+    this.client = new ClientBody(exchange, flow)
+    this.request = new BodyPath(this.client)
+    if (!exchange.hasBody) this.request.end()
+  }
+
+  /** Whether a body goes upstream. */
+  get goesUpstream(): boolean {
+    const { replacedLength } = this.request
+    return replacedLength === undefined ? this.#exchange.hasBody : replacedLength > 0
+  }
+
+  /** The backend takes (more of) the request's body. */
+  toBackend(backend: BodySink | undefined, chain: Chain | undefined): void {
+    if (this.moved || backend === undefined) return this.request.onWritable()
+    this.moved = true
+    this.request.flow(backend, this.#changesOf('onRequestBody', chain))
+  }
+
+  /** Writes the head of the response, and lets its body follow. */
+  toClient({ status, reason, fields, body }: FinalResponse, chain: Chain | undefined): void {
+    const exchange = this.#exchange
+    const changes = exchange.method === 'HEAD' ? undefined : this.#changesOf('onResponseBody', chain)
+    const mayChange = chain !== undefined && chain.steps.onResponseBody.length > 0
+    if (status !== 204 && status !== 304) setBodyLength(fields, body, mayChange)
+    exchange.respond(status, reason, fields)
+    const nowhere = { write: () => true, isFlushed: true, end: () => exchange.end() }
+    body.flow(exchange.method === 'HEAD' ? nowhere : exchange, changes)
+  }
+
+  /** Holds a body until as much of it has arrived as a policy asked for. */
+  hold(need: BodyNeed, done: (error: PosternError | undefined) => void): void {
+    const isRequest = need.hook === 'onRequest'
+    const body = isRequest ? this.request : this.#flow.facts.response!.body
+    const generation = this.#generation
+    body.hold(need.bytes, need.whole, (held) => {
+      if (generation !== this.#generation || this.#flow.ended) return
+      if (held !== 'too large') return done(undefined)
+      const what = `the body of the ${isRequest ? 'request' : 'response'} is larger than the ${need.bytes} bytes that a policy takes`
+      done(new PosternError('BL', what, { status: isRequest ? 413 : 502 }))
+    })
+  }
+
+  /** A policy puts a body, or a chunk of one, in the place of the one that it was given. */
+  replace(hook: HookName, bytes: Uint8Array): void {
+    if (hook === 'onRequest') this.request.replace(bytes)
+    else if (hook === 'onResponse') {
+      if (this.#flow.leaveBackend()) this.#flow.facts.response?.body.replace(bytes)
+    } else if (this.chunk !== undefined) this.chunk = { bytes, last: this.chunk.last }
+  }
+
+  /** What the policies were asked last is not answered any more, so that nothing may wait for it. */
+  drop(): void {
+    this.#generation++
+    this.#busy = false
+    this.#queue.length = 0
+  }
+
+  /** What the policies of this chain do to each chunk; `undefined` when none of them sees it. */
+  #changesOf(hook: BodyHook, chain: Chain | undefined): BodyChange | undefined {
+    if (chain === undefined || chain.steps[hook].length === 0) return undefined
+    return (bytes, last, done) => {
+      const run = (): void => {
+        this.#busy = true
+        this.chunk = { bytes, last }
+        change(this.#flow, hook, chain, (error) => {
+          const changed = this.chunk?.bytes ?? bytes
+          this.#busy = false
+          if (error !== undefined) this.#flow.fail(error)
+          else done(changed)
+          if (!this.#busy) this.#queue.shift()?.()
+        })
+      }
+      if (this.#busy) this.#queue.push(run)
+      else run()
+    }
+  }
+}
+
+/** The client as the source of its request's body. */
+export class ClientBody implements BodySource {
+  /** Whether it is the client's turn: more of the body is wanted, and has not arrived. */
+  due = false
+  readonly #exchange: Exchange
+  readonly #flow: { awaitNext(): void }
+  #receiving = false
+
+  constructor(exchange: Exchange, flow: { awaitNext(): void }) {
+    this.#exchange = exchange
+    this.#flow = flow
+  }
+
+  pause(): void {
+    this.due = false
+    this.#exchange.pause()
+  }
+
+  resume(): void {
+    const isFirst = !this.#receiving
+    this.#receiving = true
+    this.due = true
+    if (isFirst) this.#exchange.receive()
+    else this.#exchange.resume()
+    this.#flow.awaitNext()
+  }
+}
+
+/**
+ * The length of a body that replaced another one is known, and it has no trailers; the length of one that may change on its
+ * way is not known.
+ */
+export function setBodyLength(fields: Fields, body: BodyPath, mayChange: boolean): void {
+  if (body.replacedLength !== undefined) fields.delete('trailer')
+  if (mayChange) fields.delete('content-length')
+  else if (body.replacedLength !== undefined) fields.set('content-length', `${body.replacedLength}`)
+}

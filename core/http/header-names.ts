@@ -1,0 +1,66 @@
+// Every list of field names that the gateway treats in a way of its own, as one table with a column for each treatment.
+
+/** Meant for one connection only (RFC 9110 §7.6.1): removed from every message that is passed on. */
+export const HOP_BY_HOP = 1
+/** Says how one message is framed and how long its connection lives: the codec writes it, and nobody else. */
+export const CODEC = 2
+/** Says which way a request came: replaced by what the gateway knows. */
+export const FORWARDING = 4
+/** A backend believes it because the gateway sets it, or frames messages by it: its spelling with underscores is dropped. */
+export const NO_ALIAS = 8
+/** Decides where a message ends or where it goes, or belongs to one connection: no plugin writes it. */
+export const NO_PLUGIN = 16
+/** Would tell a recipient that merges trailers into the head another framing, route, credential or content (§6.5.1). */
+export const NO_TRAILER = 32
+
+const table: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    connection: HOP_BY_HOP | CODEC | NO_PLUGIN,
+    'content-length': CODEC | NO_ALIAS | NO_PLUGIN | NO_TRAILER,
+    'keep-alive': HOP_BY_HOP | CODEC | NO_ALIAS | NO_PLUGIN,
+    'proxy-connection': HOP_BY_HOP | CODEC | NO_ALIAS | NO_PLUGIN,
+    'transfer-encoding': HOP_BY_HOP | CODEC | NO_ALIAS | NO_PLUGIN,
+    upgrade: HOP_BY_HOP | CODEC | NO_PLUGIN,
+    te: HOP_BY_HOP | NO_PLUGIN | NO_TRAILER,
+    trailer: NO_PLUGIN | NO_TRAILER,
+    host: NO_PLUGIN | NO_TRAILER,
+    'proxy-authenticate': HOP_BY_HOP | NO_PLUGIN | NO_TRAILER,
+    'proxy-authorization': HOP_BY_HOP | NO_ALIAS | NO_PLUGIN | NO_TRAILER,
+    'x-forwarded-for': FORWARDING | NO_ALIAS | NO_TRAILER,
+    'x-forwarded-proto': FORWARDING | NO_ALIAS | NO_TRAILER,
+    'x-forwarded-host': FORWARDING | NO_ALIAS | NO_TRAILER,
+    'x-forwarded-port': FORWARDING | NO_ALIAS | NO_TRAILER,
+    'x-real-ip': FORWARDING | NO_ALIAS | NO_TRAILER,
+    forwarded: FORWARDING | NO_TRAILER,
+    'x-request-id': NO_ALIAS | NO_TRAILER,
+    'max-forwards': NO_ALIAS | NO_TRAILER,
+    age: NO_TRAILER,
+    authorization: NO_TRAILER,
+    'cache-control': NO_TRAILER,
+    'content-encoding': NO_TRAILER,
+    'content-range': NO_TRAILER,
+    'content-type': NO_TRAILER,
+    cookie: NO_TRAILER,
+    date: NO_TRAILER,
+    expect: NO_TRAILER,
+    expires: NO_TRAILER,
+    location: NO_TRAILER,
+    pragma: NO_TRAILER,
+    range: NO_TRAILER,
+    'retry-after': NO_TRAILER,
+    'set-cookie': NO_TRAILER,
+    vary: NO_TRAILER,
+    via: NO_TRAILER,
+    'www-authenticate': NO_TRAILER,
+  }),
+)
+
+/** The treatments of a field, as bits. @param name in lower case. */
+export function treatmentOf(name: string): number {
+  return table.get(name) ?? 0
+}
+
+/** The treatments of a field whose name may be spelt with underscores: some backends cannot tell them from dashes. */
+export function treatmentOfAlias(name: string): number {
+  return treatmentOf(name.indexOf('_') === -1 ? name : name.replaceAll('_', '-'))
+}

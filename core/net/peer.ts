@@ -1,0 +1,45 @@
+import { isIP, isIPv4, type Socket } from 'node:net'
+
+/** The other end of a client's connection, read once when the connection is accepted. */
+export interface Peer {
+  /** In the one spelling of `normalizeIp`. */
+  readonly address: string
+  readonly port: number
+  /** Port of the gateway that it connected to. */
+  readonly localPort: number
+  /** Whether the connection itself is TLS. */
+  readonly tls: boolean
+  /** What named the address: the socket, or a PROXY protocol header in front of the client's bytes. */
+  readonly via: 'socket' | 'proxy-protocol'
+}
+
+export function peerOf(socket: Socket, tls: boolean = false): Peer {
+  return {
+    address: normalizeIp(socket.remoteAddress ?? ''),
+    port: socket.remotePort ?? 0,
+    localPort: socket.localPort ?? 0,
+    tls,
+    via: 'socket',
+  }
+}
+
+/**
+ * The one spelling of an address: IPv4-mapped IPv6 as IPv4, other IPv6 in lower case and compressed, without a zone. Text
+ * that is not an address is returned unchanged.
+ */
+export function normalizeIp(text: string): string {
+  if (text.indexOf(':') === -1) return text
+  if (text.startsWith('::ffff:') && isIPv4(text.slice(7))) return text.slice(7)
+  const zone = text.indexOf('%')
+  const address = zone === -1 ? text : text.slice(0, zone)
+  if (isIP(address) !== 6) return text
+  const compressed = new URL(`http://[${address}]`).hostname.slice(1, -1)
+  return compressed.startsWith('::ffff:') ? mappedToV4(compressed) : compressed
+}
+
+function mappedToV4(ip: string): string {
+  const [high, low] = ip.slice('::ffff:'.length).split(':')
+  if (high === undefined || low === undefined) return ip
+  const value = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
+  return value.map((part) => `${part >> 8}.${part & 0xff}`).join('.')
+}

@@ -1,0 +1,102 @@
+import { PosternError } from '../errors.ts'
+import { type Chain, choose, type HookFlow } from '../hooks/chain.ts'
+import type { BackendFacts } from '../hooks/scopes.ts'
+import type { Backend } from './backend.ts'
+import type { Upstream } from './upstream.ts'
+
+/** What the attempts of a flow need of it: both layers offer the same. */
+export interface AttemptFlow extends HookFlow {
+  readonly facts: HookFlow['facts'] & {
+    /** Those that `selectBackend` chooses from. */
+    candidates: readonly BackendFacts[]
+    backend: Backend | undefined
+  }
+}
+
+/**
+ * The attempts of one flow at the backends of its upstream, one at a time: `begin` chooses a backend and counts the flow in
+ * on it, `end` counts it out and remembers how it went. Every `begin` that gave a backend is paired with one `end`.
+ */
+export class Attempts {
+  readonly #flow: AttemptFlow
+  /** Backends that could not be reached; each is tried once. */
+  readonly #unreachable: Backend[] = []
+  /** Why the attempt before this one failed. */
+  #error: PosternError | undefined
+  /** The backend that the flow is counted in on. */
+  #busy: Backend | undefined
+  #sentAgain = false
+
+  constructor(flow: AttemptFlow) {
+    this.#flow = flow
+  }
+
+  /**
+   * Chooses a backend: the policies (`selectBackend`), else the balance. Calls back now, or when the policies have answered;
+   * not at all when the flow ends before that.
+   *
+   * @param done gets the error of the last attempt, or `UH`, when no backend is left.
+   */
+  begin(upstream: Upstream, chain: Chain, done: (result: Backend | PosternError) => void): void {
+    const { facts } = this.#flow
+    const candidates = upstream.candidates(this.#unreachable)
+    if (candidates.length === 0) {
+      return done(this.#error ?? new PosternError('UH', `upstream "${upstream.name}" has no healthy backend`))
+    }
+    if (chain.steps.selectBackend.length === 0) return this.#take(upstream.pick(candidates, facts)!, done)
+    facts.candidates = candidates
+    choose(this.#flow, chain, (result) => {
+      if (result instanceof PosternError) return done(result)
+      // Health may have changed while the policies ran: an ejected backend is never used.
+      const chosen = candidates.find((backend) => backend === result && backend.available)
+      const backend =
+        chosen ??
+        upstream.pick(
+          candidates.filter(({ available }) => available),
+          facts,
+        )
+      if (backend === undefined) this.begin(upstream, chain, done)
+      else this.#take(backend, done)
+    })
+  }
+
+  /** The backend has been reached: errors of attempts before this one do not count any more. */
+  connected(): void {
+    this.#error = undefined
+  }
+
+  /**
+   * Whether the request of a failed attempt may go out once more, before anything of its body has: to another backend when
+   * this one was not reached, and once when a kept-alive connection turned out to be dead (RFC 9110 §9.2.2).
+   *
+   * @param repeatable whether the request means the same twice, and has no body
+   */
+  mayRepeat({ code }: PosternError, repeatable: boolean): boolean {
+    if (code === 'UF') return true
+    if ((code !== 'UC' && code !== 'UR') || !repeatable || this.#sentAgain) return false
+    this.#sentAgain = true
+    return true
+  }
+
+  /**
+   * The attempt is over; does nothing when none is under way.
+   *
+   * @param error why it failed; with `UF` the backend is not tried again.
+   */
+  end(error?: PosternError): void {
+    const backend = this.#busy
+    if (backend === undefined) return
+    this.#busy = undefined
+    backend.release()
+    if (error?.code !== 'UF') return
+    this.#unreachable.push(backend)
+    this.#error = error
+  }
+
+  #take(backend: Backend, done: (result: Backend) => void): void {
+    this.#busy = backend
+    this.#flow.facts.backend = backend
+    backend.acquire()
+    done(backend)
+  }
+}
