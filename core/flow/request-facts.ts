@@ -18,12 +18,10 @@ const ownIdle = 30_000
 const unread: Target = {
   authority: '',
   host: '',
-  port: undefined,
   path: '',
   query: '',
   full: '',
   hasQuery: false,
-  asterisk: false,
 }
 
 /** The final response: of a backend, or made here, with its whole body. */
