@@ -1,6 +1,6 @@
 /*
- * Measures what starting a worker takes: CPU and wall time of loading it, and the time from the SIGKILL of a worker to its
- * successor serving, with and without a spare. Run by hand, on an idle machine:
+ * What starting a worker takes: CPU and wall time of loading it, and the time from the SIGKILL of a worker to its successor
+ * serving, with and without a spare. Run by hand, on an idle Linux machine:
  *
  *   node_modules/.bin/node test/process/replacement.ts [root of another checkout]
  */
@@ -12,74 +12,63 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, '../..'))
 const folder = mkdtempSync(join(tmpdir(), 'postern-replacement-'))
-const { NODE_COMPILE_CACHE: _, ...env } = process.env
+const env = { ...process.env, NODE_COMPILE_CACHE: undefined }
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 
 function median(values: readonly number[]): string {
-  const sorted = values.toSorted((a, b) => a - b)
-  const show = (at: number): string => sorted[at]!.toFixed(0)
-  return `${show(sorted.length >> 1)} ms (${show(0)} to ${show(sorted.length - 1)}, ${sorted.length} runs)`
+  const sorted = values.toSorted((a, b) => a - b).map(Math.round)
+  return `${sorted[sorted.length >> 1]} ms (${sorted[0]} to ${sorted.at(-1)}, ${sorted.length} runs)`
 }
 
-function load(what: string, cache: string | undefined): void {
-  const code = `await import(${JSON.stringify(join(root, 'core/process/worker.ts'))})
-    const { userCPUTime, systemCPUTime } = process.resourceUsage()
-    process.stdout.write(String((userCPUTime + systemCPUTime) / 1000))
-    (await import('node:module')).flushCompileCache()
-    process.exit(0)`
-  const run = (): { cpu: number; wall: number } => {
-    const began = performance.now()
-    const options = { encoding: 'utf8', env: { ...env, NODE_COMPILE_CACHE: cache } } as const
-    const { stdout } = spawnSync(
-      process.execPath,
-      ['--no-node-snapshot', '--input-type=module', '-e', code.replace(/\n\s*\(/, ';(')],
-      options,
-    )
-    return { cpu: Number(stdout), wall: performance.now() - began }
-  }
-  if (cache !== undefined) run()
-  const runs = Array.from({ length: 9 }, run)
-  console.log(`${what}: CPU ${median(runs.map(({ cpu }) => cpu))}, wall ${median(runs.map(({ wall }) => wall))}`)
+const code = `await import(${JSON.stringify(join(root, 'core/process/worker.ts'))})
+const { userCPUTime, systemCPUTime } = process.resourceUsage()
+process.stdout.write(String((userCPUTime + systemCPUTime) / 1_000))
+process.getBuiltinModule('node:module').flushCompileCache()
+process.exit(0)`
+
+function load(cache: string | undefined): { cpu: number; wall: number } {
+  const began = performance.now()
+  const args = ['--no-node-snapshot', '--input-type=module', '-e', code]
+  const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', env: { ...env, NODE_COMPILE_CACHE: cache } })
+  return { cpu: Number(stdout), wall: performance.now() - began }
 }
 
-load('load, nothing compiled', undefined)
-load('load, compiled before', join(folder, 'cache'))
+load(join(folder, 'cache'))
+for (const cache of [undefined, join(folder, 'cache')]) {
+  const runs = Array.from({ length: 9 }, () => load(cache))
+  const [cpu, wall] = [median(runs.map(({ cpu }) => cpu)), median(runs.map(({ wall }) => wall))]
+  console.log(`loading a worker, ${cache ? 'compiled before' : 'nothing compiled'}: CPU ${cpu}, wall ${wall}`)
+}
 
 const config = join(folder, 'gateway.json')
 const listeners = { web: { address: '127.0.0.1', port: 0 } }
 const routes = { all: { listener: 'web', reply: { status: 204 } } }
 writeFileSync(config, JSON.stringify({ workers: 4, listeners, routes }))
-const stdio = ['ignore', 'pipe', 'ignore'] as const
-const child = spawn(process.execPath, ['--no-node-snapshot', join(root, 'core/main.ts'), 'run', '-c', config], {
-  stdio: [...stdio],
-  env,
-})
+const args = ['--no-node-snapshot', join(root, 'core/main.ts'), 'run', '-c', config]
+const gateway = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'], env })
 const workers = new Map<number, { pid: number; at: number }>()
-child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+gateway.stdout.setEncoding('utf8').on('data', (text: string) => {
   for (const line of text.split('\n').filter((one) => one.includes('"worker started"'))) {
     const { slot, pid } = JSON.parse(line) as { slot: number; pid: number }
     workers.set(slot, { pid, at: performance.now() })
   }
 })
 while (workers.size < 4) await sleep(50)
-for (const [what, keepsSpare] of [
-  ['with a spare', true],
-  ['without a spare', false],
-] as const) {
-  const took: number[] = []
+for (const hasSpare of [true, false]) {
+  const times: number[] = []
+  // Two deaths of each slot: after five within a minute a slot waits before it starts again.
   for (let run = 0; run < 8; run++) {
     await sleep(3_000)
-    const known = [...workers.values()].map(({ pid }) => pid)
-    const all = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').map(Number)
-    if (!keepsSpare) for (const pid of all) if (!known.includes(pid)) process.kill(pid, 'SIGKILL')
-    if (!keepsSpare) await sleep(500)
-    const slot = run % 4
-    const { pid } = workers.get(slot)!
+    const serving = new Set([...workers.values()].map(({ pid }) => pid))
+    const children = readFileSync(`/proc/${gateway.pid}/task/${gateway.pid}/children`, 'utf8').trim().split(' ')
+    if (!hasSpare) for (const pid of children.map(Number)) if (!serving.has(pid)) process.kill(pid, 'SIGKILL')
+    if (!hasSpare) await sleep(500)
+    const { pid } = workers.get(run % 4)!
     const began = performance.now()
     process.kill(pid, 'SIGKILL')
-    while (workers.get(slot)!.pid === pid) await sleep(5)
-    took.push(workers.get(slot)!.at - began)
+    while (workers.get(run % 4)!.pid === pid) await sleep(5)
+    times.push(workers.get(run % 4)!.at - began)
   }
-  console.log(`SIGKILL to the successor serving, ${what}: ${median(took)}`)
+  console.log(`from SIGKILL to the successor serving, ${hasSpare ? 'with' : 'without'} a spare: ${median(times)}`)
 }
-child.kill('SIGKILL')
+gateway.kill('SIGKILL')
