@@ -1,18 +1,14 @@
-import { CounterAuthority, type CounterWorker } from './counter/authority.ts'
 import { createCounter } from './counter/counter.ts'
-import { LeasedCounters } from './counter/leased-counters.ts'
-import type { CounterBounds } from './counter/limit-table.ts'
 import type { CounterStore } from './counter/store.ts'
 import { createDigest } from './digest.ts'
 import { createFetch } from './fetch.ts'
 import { createFetcher, type Fetcher } from './fetcher.ts'
+import { lazyJwt, lazyMemoryCounters, lazyOutbound } from './first-use.ts'
 import { GrantError } from './grant-error.ts'
-import { createJwt } from './jwt.ts'
 import { createKv } from './kv.ts'
 import { createMetric } from './metric.ts'
 import { type MetricFamily, MetricRegistry } from './metric-registry.ts'
 import type { GrantCall, Operation } from './operation.ts'
-import { createOutbound } from './outbound.ts'
 import { createPluginLog, type PluginLine } from './plugin-log.ts'
 
 /** What the sandbox needs of the host. */
@@ -61,13 +57,13 @@ const immediate: ReadonlySet<string> = new Set([
 
 /** Made once per process, so that counters, keys and what plugins keep outlive a reload of the configuration. */
 export function createGrantHost(options: GrantHostOptions = {}): GrantService {
-  const { counters = createMemoryCounters(), fetch = createFetcher(createOutbound()), onLog } = options
+  const { counters = lazyMemoryCounters(), fetch = createFetcher(lazyOutbound()), onLog } = options
   const registry = new MetricRegistry()
   const grants: Record<string, Record<string, Operation>> = {
     counter: createCounter(counters),
     digest: createDigest(),
     fetch: createFetch(fetch),
-    jwt: createJwt(fetch),
+    jwt: lazyJwt(fetch),
     kv: createKv(),
     log: createPluginLog(onLog),
     metric: createMetric(registry),
@@ -100,11 +96,4 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
 /** What went wrong inside the host is nothing that a plugin should read. */
 function fail(error: unknown): never {
   throw error instanceof GrantError ? error : new GrantError('the host could not do it', { cause: error })
-}
-
-/** Counters in the memory of this process, for one that shares them with no other. */
-export function createMemoryCounters(bounds: CounterBounds = {}): CounterStore {
-  const counters = new LeasedCounters({ ...bounds, sole: true, send: (orders) => worker.hear(orders) })
-  const worker: CounterWorker = new CounterAuthority({ ...bounds, sole: true }).join((news) => counters.hear(news))
-  return counters
 }

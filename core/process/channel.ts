@@ -1,6 +1,7 @@
 import type { LeaseNews, LeaseOrders } from '../grants/counter/lease-messages.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
+import type { PluginStats } from '../sandbox/stats.ts'
 import type { ConfigChanges } from './config-changes.ts'
 import type { QuarantineState } from './plugin-faults.ts'
 
@@ -13,17 +14,46 @@ export interface HealthReport {
   readonly weight?: number | undefined
 }
 
-/** What the supervisor tells a worker. A `socket` comes with the handle of a bound socket. */
-export type ToWorker =
-  | { readonly type: 'socket'; readonly listener: string }
-  | {
-      readonly type: 'prepare'
+/** What a worker reports of itself. */
+export interface WorkerStatus {
+  /** Number of the configuration in force; `undefined`: none yet. */
+  readonly generation: number | undefined
+  /** Requests and connections under way. */
+  readonly active: number
+  /** Counts of each plugin in the sandbox of the configuration in force. */
+  readonly plugins: readonly PluginStats[]
+}
+
+/** Every kind of question that the supervisor can ask a worker: what it carries, and what is answered. */
+interface Questions {
+  /** Make a configuration ready; the sockets that it needs are sent before. `problem`: why it cannot be put in force. */
+  readonly prepare: {
+    readonly question: {
       readonly generation: number
-      /** To the configuration that it has in force. */
+      /** Relative to the configuration that the worker has in force. */
       readonly changes: ConfigChanges
       readonly runtime: Runtime
     }
-  | { readonly type: 'commit'; readonly generation: number }
+    readonly answer: { readonly problem: string | undefined }
+  }
+  /** Put a prepared configuration in force. */
+  readonly commit: { readonly question: { readonly generation: number }; readonly answer: undefined }
+  readonly status: { readonly question: object; readonly answer: WorkerStatus }
+}
+
+export type QuestionKind = keyof Questions
+
+export type Question<K extends QuestionKind = QuestionKind> = {
+  readonly [Kind in K]: { readonly kind: Kind } & Questions[Kind]['question']
+}[K]
+
+export type Answer<K extends QuestionKind = QuestionKind> = Questions[K]['answer']
+
+/** What the supervisor tells a worker. A `socket` is sent with the handle of a bound socket. */
+export type ToWorker =
+  | { readonly type: 'socket'; readonly listener: string }
+  /** Answered with the same `id`. */
+  | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   | { readonly type: 'abort'; readonly generation: number }
   | { readonly type: 'lead'; readonly on: boolean }
   | { readonly type: 'health'; readonly reports: readonly HealthReport[] }
@@ -34,8 +64,7 @@ export type ToWorker =
 
 /** What a worker tells the supervisor. */
 export type ToSupervisor =
-  | { readonly type: 'prepared'; readonly generation: number; readonly problem: string | undefined }
-  | { readonly type: 'committed'; readonly generation: number }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: Answer }
   | { readonly type: 'health'; readonly reports: readonly HealthReport[] }
   | { readonly type: 'events'; readonly events: readonly SandboxEvent[] }
   | { readonly type: 'counters'; readonly orders: LeaseOrders }

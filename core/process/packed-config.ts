@@ -15,6 +15,8 @@ export interface PackedConfig {
   readonly upstreams: PackedSection
   /** How many routes each listener has. */
   readonly routeCounts: ReadonlyMap<string, number>
+  /** Addresses of the backends of each upstream: the supervisor needs them and must not parse upstreams for it. */
+  readonly addresses: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 /** Routes and upstreams are JSON data: what is undefined in them is absent. */
@@ -28,6 +30,9 @@ export function packConfig(checked: CheckedConfig): PackedConfig {
     routes: pack(routes),
     upstreams: pack(upstreams),
     routeCounts,
+    addresses: new Map(
+      Object.entries(upstreams).map(([name, { backends }]) => [name, new Set(backends.map(({ address }) => address))]),
+    ),
   }
 }
 

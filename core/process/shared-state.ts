@@ -1,4 +1,3 @@
-import type { UpstreamConfig } from '../config/types.ts'
 import { CounterAuthority } from '../grants/counter/authority.ts'
 import { readReport } from '../guard/guard-report.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
@@ -50,12 +49,10 @@ export class SharedState {
   }
 
   /** A configuration is in force: what it does not name any more is forgotten. */
-  adopt({ rest, upstreams }: PackedConfig): void {
+  adopt({ rest, addresses }: PackedConfig): void {
     this.#quarantine.adopt([...rest.policies.values()].map(({ plugin }) => plugin.hash))
     for (const [key, { upstream, address }] of this.#health) {
-      const text = upstreams.get(upstream)
-      const backends = text === undefined ? [] : (JSON.parse(text) as UpstreamConfig).backends
-      if (!backends.some((backend) => backend.address === address)) this.#health.delete(key)
+      if (addresses.get(upstream)?.has(address) !== true) this.#health.delete(key)
     }
   }
 

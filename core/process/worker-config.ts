@@ -11,9 +11,15 @@ export class WorkerConfig {
   readonly #prepared = new Map<number, { readonly checked: CheckedConfig; readonly gateway: PreparedGateway }>()
   /** What changes are changes to. */
   #inForce: CheckedConfig | undefined
+  #generation: number | undefined
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway
+  }
+
+  /** Of the configuration in force; `undefined`: there is none yet. */
+  get generation(): number | undefined {
+    return this.#generation
   }
 
   /** Resolves with why it cannot be put in force; `undefined` when it can. */
@@ -37,6 +43,7 @@ export class WorkerConfig {
     this.#prepared.delete(generation)
     ready.gateway.commit()
     this.#inForce = ready.checked
+    this.#generation = generation
   }
 
   abort(generation: number): void {

@@ -2,8 +2,9 @@ import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import type { BoundHandle } from '../listen/listener.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
-import type { ToSupervisor, ToWorker } from './channel.ts'
+import type { Answer, Question, QuestionKind, ToSupervisor, ToWorker } from './channel.ts'
 import { changesBetween } from './config-changes.ts'
+import { OpenQuestions } from './open-questions.ts'
 import type { PackedConfig } from './packed-config.ts'
 import { spawnModule } from './spawn.ts'
 
@@ -19,13 +20,12 @@ export interface WorkerDeath {
   readonly report: string
 }
 
-const ended = 'the worker ended before it was ready'
+const notReady = 'the worker exited before it was ready'
 
 /** The supervisor's end of one worker process. */
 export class WorkerProcess {
   readonly #child: ChildProcess
-  readonly #prepared = new Map<number, (problem: string | undefined) => void>()
-  readonly #committed = new Map<number, () => void>()
+  readonly #questions = new OpenQuestions((id, question) => this.send({ type: 'ask', id, question }))
   /** Where the worker notes what runs in it, for after a crash. */
   readonly slotFile: string
   /** What it was told to prepare, by generation, and what it has in force: it is sent what is different from that. */
@@ -45,16 +45,14 @@ export class WorkerProcess {
       report += chunk.toString()
     })
     this.#child.on('message', (message: ToSupervisor) => {
-      if (message.type === 'prepared') this.#prepared.get(message.generation)?.(message.problem)
-      else if (message.type === 'committed') this.#committed.get(message.generation)?.()
+      if (message.type === 'answer') this.#questions.answer(message.id, message.answer)
       else this.#events?.onMessage(message)
     })
     // A channel that breaks is told by `close`, which waits for the last bytes of the report.
     this.#child.on('error', () => {})
     this.#child.on('close', (code, signal) => {
       this.#death = { code, signal, report }
-      for (const settle of this.#prepared.values()) settle(ended)
-      for (const settle of this.#committed.values()) settle()
+      this.#questions.fail(new Error('the worker exited before it answered'))
       this.#events?.onExit(this.#death)
     })
   }
@@ -80,37 +78,34 @@ export class WorkerProcess {
     this.#child.send(message, handle as never, { keepOpen: true }, () => {})
   }
 
+  /** Rejects when the worker exits before it has answered, or has exited already. */
+  ask<K extends QuestionKind>(question: Question<K>): Promise<Answer<K>> {
+    return this.#questions.ask(question)
+  }
+
   /** Resolves with why it cannot run this configuration, or nothing when it can. */
-  prepare(
+  async prepare(
     generation: number,
     packed: PackedConfig,
     runtime: Runtime,
     sockets: ReadonlyMap<string, BoundHandle>,
   ): Promise<string | undefined> {
-    if (this.#death !== undefined) return Promise.resolve(ended)
-    return new Promise((resolve) => {
-      this.#prepared.set(generation, (problem) => {
-        this.#prepared.delete(generation)
-        if (problem !== undefined) this.#sent.delete(generation)
-        resolve(problem)
-      })
-      this.#sent.set(generation, packed)
-      for (const [listener, handle] of sockets) this.send({ type: 'socket', listener }, handle)
-      this.send({ type: 'prepare', generation, changes: changesBetween(this.#inForce, packed), runtime })
-    })
+    for (const [listener, handle] of sockets) this.send({ type: 'socket', listener }, handle)
+    const changes = changesBetween(this.#inForce, packed)
+    this.#sent.set(generation, packed)
+    const { problem } = await this.ask({ kind: 'prepare', generation, changes, runtime }).catch(() => ({
+      problem: notReady,
+    }))
+    if (problem !== undefined) this.#sent.delete(generation)
+    return problem
   }
 
-  commit(generation: number): Promise<void> {
-    if (this.#death !== undefined) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#committed.set(generation, () => {
-        this.#committed.delete(generation)
-        resolve()
-      })
-      this.send({ type: 'commit', generation })
-      this.#inForce = this.#sent.get(generation)
-      this.#sent.clear()
-    })
+  /** Resolves when the configuration is in force, or the worker has exited. */
+  async commit(generation: number): Promise<void> {
+    const committed = this.ask({ kind: 'commit', generation })
+    this.#inForce = this.#sent.get(generation)
+    this.#sent.clear()
+    await committed.catch(() => {})
   }
 
   kill(signal: NodeJS.Signals): void {

@@ -9,7 +9,7 @@ import type { BoundHandle } from '../listen/listener.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import { adoptRuntime } from '../sandbox/runtime.ts'
 import { Log } from '../telemetry/log.ts'
-import type { HealthReport, ToSupervisor, ToWorker } from './channel.ts'
+import type { Answer, HealthReport, Question, ToSupervisor, ToWorker } from './channel.ts'
 import { reportDescriptor } from './spawn.ts'
 import { WorkerConfig } from './worker-config.ts'
 
@@ -37,19 +37,8 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
     case 'socket':
       sockets.set(message.listener, handle as BoundHandle)
       return
-    case 'prepare': {
-      const { generation } = message
-      adoptRuntime(message.runtime)
-      const problem = await config.prepare(generation, message.changes, sockets)
-      sockets.clear()
-      tell({ type: 'prepared', generation, problem })
-      return
-    }
-    case 'commit':
-      config.commit(message.generation)
-      tell({ type: 'committed', generation: message.generation })
-      // What was compiled to get here spares the next worker the time.
-      setImmediate(flushCompileCache)
+    case 'ask':
+      tell({ type: 'answer', id: message.id, answer: await answerTo(message.question) })
       return
     case 'abort':
       config.abort(message.generation)
@@ -71,6 +60,27 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
       return
     case 'drain':
       await drain()
+  }
+}
+
+async function answerTo(question: Question): Promise<Answer> {
+  switch (question.kind) {
+    case 'prepare': {
+      adoptRuntime(question.runtime)
+      const problem = await config.prepare(question.generation, question.changes, sockets)
+      sockets.clear()
+      return { problem }
+    }
+    case 'commit':
+      config.commit(question.generation)
+      // What was compiled to get here spares the next worker the time.
+      setImmediate(flushCompileCache)
+      return undefined
+    case 'status': {
+      const { generation } = config
+      const plugins = generation === undefined ? [] : gateway.snapshot.sandbox.stats()
+      return { generation, active: gateway.active, plugins }
+    }
   }
 }
 
@@ -108,11 +118,15 @@ async function end(code: number): Promise<void> {
   process.exit(code)
 }
 
-/** Wait for each other: sockets are there when the configuration that wants them is prepared, and that takes many turns. */
-const inTurn = new Set<ToWorker['type']>(['socket', 'prepare', 'commit', 'abort'])
+/** These are taken one after the other: preparing needs its sockets and takes many turns of the event loop. */
+function isInTurn(message: ToWorker): boolean {
+  if (message.type === 'ask') return message.question.kind !== 'status'
+  return message.type === 'socket' || message.type === 'abort'
+}
+
 let turn: Promise<void> = Promise.resolve()
 process.on('message', (message: ToWorker, handle: unknown) => {
-  if (inTurn.has(message.type)) turn = turn.then(() => take(message, handle))
+  if (isInTurn(message)) turn = turn.then(() => take(message, handle))
   else void take(message, handle)
 })
 // Ctrl-C reaches every process of the terminal, and so does its end: the supervisor decides what follows from it.

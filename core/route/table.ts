@@ -1,7 +1,8 @@
 import type { Steps } from '../in-slices.ts'
 import { type Conditions, compareConditions, compileConditions, meets, type RouteRequest } from './conditions.ts'
+import { findByHost, Layer } from './layers.ts'
 import type { MatchConfig } from './match.ts'
-import { hostPattern, type Pattern, pathKey, pathPattern } from './pattern.ts'
+import { hostPattern, pathKey, pathPattern } from './pattern.ts'
 
 /** The least a route must have to be found. */
 export interface Matchable {
@@ -38,7 +39,12 @@ export function* routeTable<R extends Matchable>(routes: readonly R[]): Steps<Ro
       yield
     }
   }
-  return { find: (request) => findByHost(hosts, request) }
+  return {
+    find: (request) => {
+      const path = pathKey(request.path)
+      return findByHost(hosts, request.host, (paths) => findByPath(paths, path, request))
+    },
+  }
 }
 
 interface Candidate<R extends Matchable> {
@@ -46,56 +52,13 @@ interface Candidate<R extends Matchable> {
   readonly conditions: Conditions
 }
 
-/** What hangs on exact texts, on affixes and on any. Only affix lengths that exist are tried, the longest first. */
-class Layer<T> {
-  readonly exact = new Map<string, T>()
-  readonly affix = new Map<string, T>()
-  lengths: readonly number[] = []
-  readonly #lengths = new Set<number>()
-  any: T | undefined
-
-  at({ kind, text }: Pattern, create: () => T): T {
-    const map = kind === 'any' ? undefined : this[kind]
-    const entry = map === undefined ? this.any : map.get(text)
-    if (entry !== undefined) return entry
-    const created = create()
-    if (map === undefined) this.any = created
-    else map.set(text, created)
-    if (kind === 'affix') this.#lengths.add(text.length)
-    return created
-  }
-
-  *seal(): Generator<T> {
-    this.lengths = [...this.#lengths].sort((a, b) => b - a)
-    yield* this.exact.values()
-    yield* this.affix.values()
-    if (this.any !== undefined) yield this.any
-  }
-}
-
-const DOT = 0x2e
 const SLASH = 0x2f
 
-function findByHost<R extends Matchable>(hosts: Layer<Layer<Candidate<R>[]>>, request: RouteRequest): R | undefined {
-  const { host } = request
-  const path = pathKey(request.path)
-  const found = findByPath(hosts.exact.get(host), path, request)
-  if (found !== undefined) return found
-  for (const length of hosts.lengths) {
-    const from = host.length - length
-    if (from <= 0 || host.charCodeAt(from) !== DOT) continue
-    const found = findByPath(hosts.affix.get(host.slice(from)), path, request)
-    if (found !== undefined) return found
-  }
-  return findByPath(hosts.any, path, request)
-}
-
 function findByPath<R extends Matchable>(
-  paths: Layer<Candidate<R>[]> | undefined,
+  paths: Layer<Candidate<R>[]>,
   path: string,
   request: RouteRequest,
 ): R | undefined {
-  if (paths === undefined) return undefined
   const found = firstThatMeets(paths.exact.get(path), request)
   if (found !== undefined) return found
   for (const length of paths.lengths) {

@@ -1,4 +1,4 @@
-import { parseAuthority } from './authority.ts'
+import { type Authority, parseAuthority } from './authority.ts'
 import { codeOf, scanPath } from './path.ts'
 
 /**
@@ -10,7 +10,6 @@ export interface Target {
   readonly authority: string
   /** Lower case, no port, no trailing dot; IPv6 in brackets. */
   readonly host: string
-  readonly port: number | undefined
   /** Begins with `/`, percent-encoding kept; `*` for `OPTIONS *`. */
   readonly path: string
   /** Without the `?`; empty when there is none. */
@@ -19,8 +18,6 @@ export interface Target {
   readonly hasQuery: boolean
   /** Path and query exactly as they go upstream. */
   readonly full: string
-  /** `OPTIONS *`: about the host and not about a path. */
-  readonly asterisk: boolean
   /** Of a path that is ambiguous and was taken all the same: everything that a backend may read in it, as it is looked up. */
   readonly interpretations?: readonly string[]
 }
@@ -51,9 +48,8 @@ export function parseTarget(
   if (hosts.length !== 1) return malformed(hosts.length === 0 ? 'there is no Host' : 'there is more than one Host')
   const authority = parseAuthority(hosts[0]!)
   if ('problem' in authority) return authority
-  const { host, port } = authority
-  if (raw.charCodeAt(0) === 0x2f) return readPath(raw, authority.authority, host, port, allowed)
-  if (raw === '*' && method === 'OPTIONS') return asterisk(authority.authority, host, port)
+  if (raw.charCodeAt(0) === 0x2f) return readPath(raw, authority, allowed)
+  if (raw === '*' && method === 'OPTIONS') return asterisk(authority)
   return readAbsolute(method, raw, scheme, allowed)
 }
 
@@ -66,36 +62,27 @@ function readAbsolute(method: string, raw: string, scheme: 'http' | 'https', all
   while (to < raw.length && raw[to] !== '/' && raw[to] !== '?') to++
   const authority = parseAuthority(raw.slice(from, to))
   if ('problem' in authority) return authority
-  const { host, port } = authority
   // RFC 9112 §3.2.4: this is how OPTIONS * looks to a proxy.
-  if (to === raw.length && method === 'OPTIONS') return asterisk(authority.authority, host, port)
+  if (to === raw.length && method === 'OPTIONS') return asterisk(authority)
   const full = raw[to] === '/' ? raw.slice(to) : `/${raw.slice(to)}`
-  return readPath(full, authority.authority, host, port, allowed)
+  return readPath(full, authority, allowed)
 }
 
-function readPath(
-  full: string,
-  authority: string,
-  host: string,
-  port: number | undefined,
-  allowed: number,
-): Target | TargetProblem {
+function readPath(full: string, { authority, host }: Authority, allowed: number): Target | TargetProblem {
   const end = scanPath(full, 0, allowed)
   if (typeof end !== 'number') return end
-  if (end === full.length) {
-    return { authority, host, port, path: full, query: '', hasQuery: false, full, asterisk: false }
-  }
+  if (end === full.length) return { authority, host, path: full, query: '', hasQuery: false, full }
   for (let i = end + 1; i < full.length; i++) {
     const code = full.charCodeAt(i)
     if (code <= 0x20 || code >= 0x7f || code === 0x23)
       return malformed(`the query has the character ${codeOf(full, i)}`)
   }
   const path = full.slice(0, end)
-  return { authority, host, port, path, query: full.slice(end + 1), hasQuery: true, full, asterisk: false }
+  return { authority, host, path, query: full.slice(end + 1), hasQuery: true, full }
 }
 
-function asterisk(authority: string, host: string, port: number | undefined): Target {
-  return { authority, host, port, path: '*', query: '', hasQuery: false, full: '*', asterisk: true }
+function asterisk({ authority, host }: Authority): Target {
+  return { authority, host, path: '*', query: '', hasQuery: false, full: '*' }
 }
 
 function malformed(problem: string): TargetProblem {

@@ -1,4 +1,4 @@
-import { type ClientRequest, get } from 'node:http'
+import type { ClientRequest } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { HealthConfig } from '../config/types.ts'
 import { connectTo } from '../net/connect.ts'
@@ -123,7 +123,8 @@ function probeHttp(backend: Backend, { path, status, timeout }: HealthConfig, do
   let request: ClientRequest
   const headers = { host: address, 'user-agent': 'postern-health', accept: '*/*', connection: 'close' }
   try {
-    request = get({ host, port, path, headers, agent: false })
+    // Not imported: see `encode-head.ts`.
+    request = process.getBuiltinModule('node:http').get({ host, port, path, headers, agent: false })
   } catch (error) {
     // Node refuses to send such a path; the check of the configuration should have.
     const timer = setTimeout(done, 0, { healthy: false, why: `${address}: ${(error as Error).message}` })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createCounter } from '../../core/grants/counter/counter.ts'
-import { createMemoryCounters } from '../../core/grants/grant-host.ts'
+import { createMemoryCounters } from '../../core/grants/counter/memory-counters.ts'
 import { grantCall } from './call.ts'
 
 type Take = (

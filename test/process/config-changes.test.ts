@@ -18,7 +18,11 @@ const section = fc.uniqueArray(fc.tuple(names, entries), { selector: ([name]) =>
   return all
 })
 /** What packing looks at, and something that it must hand on. */
-const configs = fc.tuple(section, section, fc.nat()).map(([routes, upstreams, drain]) => {
+const upstreamSection = section.map((all) => {
+  for (const [name, entry] of Object.entries(all)) all[name] = { ...(entry as object), backends: [{ address: 'a:1' }] }
+  return all
+})
+const configs = fc.tuple(section, upstreamSection, fc.nat()).map(([routes, upstreams, drain]) => {
   return { ok: true, config: { routes, upstreams, drain }, secrets: ['s'] } as unknown as CheckedConfig
 })
 

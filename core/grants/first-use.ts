@@ -1,0 +1,68 @@
+import type { CounterStore } from './counter/store.ts'
+import type { Fetcher } from './fetcher.ts'
+import type { Operation } from './operation.ts'
+import type { Outbound } from './outbound.ts'
+
+/*
+ * Parts that stand on a large package (undici, jose, rate-limiter-flexible). Loading them takes more CPU time than the rest
+ * of a worker's start, and many workers never use them, so each is loaded when it is first used.
+ */
+
+type Load<T> = () => Promise<T>
+
+/** Outgoing HTTP over the network. A request's signal also ends the wait for the load. */
+export function lazyOutbound(
+  load: Load<Outbound> = async () => (await import('./outbound.ts')).createOutbound(),
+): Outbound {
+  const loaded = once(load)
+  return async (request) => {
+    const outbound = await untilAborted(loaded(), request.signal)
+    return outbound(request)
+  }
+}
+
+/** Host side of `Jwt`. */
+export function lazyJwt(
+  fetcher: Fetcher,
+  load: Load<{ verify: Operation }> = async () => (await import('./jwt.ts')).createJwt(fetcher),
+): { verify: Operation } {
+  const loaded = once(load)
+  return { verify: async (args, call) => (await loaded()).verify(args, call) }
+}
+
+/** Counters in the memory of this process. Workers never load them: theirs are leased from the supervisor. */
+export function lazyMemoryCounters(): CounterStore {
+  const loaded = once(async () => (await import('./counter/memory-counters.ts')).createMemoryCounters())
+  let store: CounterStore | undefined
+  return {
+    take: (...take) => {
+      if (store !== undefined) return store.take(...take)
+      return loaded().then((counters) => {
+        store = counters
+        return counters.take(...take)
+      })
+    },
+  }
+}
+
+/** The result of `load`. A load that fails is tried again by the next call. */
+function once<T>(load: Load<T>): Load<T> {
+  let loading: Promise<T> | undefined
+  return () => {
+    loading ??= load().catch((error: unknown) => {
+      loading = undefined
+      throw error
+    })
+    return loading
+  }
+}
+
+/** Rejects with the signal's reason when that is aborted first. */
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort)
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
