@@ -1,5 +1,6 @@
 import { type HookName, hookNames, type Layer, points } from '../../sdk/points.ts'
 import type { Path } from '../config/problem.ts'
+import { isProtocol, layerOf, type Protocol } from '../config/protocols.ts'
 import { asList, asObject, asText, member } from '../config/untyped.ts'
 
 /** One mention of a policy: who attaches it, and where the mention stands. */
@@ -8,7 +9,8 @@ export interface Attachment {
   readonly place: 'listener' | 'route' | 'upstream'
   /** Name of the listener, route or upstream. */
   readonly name: string
-  /** `undefined` when the configuration does not tell, because something else in it is wrong. */
+  /** `undefined` when another mistake in the configuration hides it, as is `layer`. */
+  readonly protocol: Protocol | undefined
   readonly layer: Layer | undefined
   /** An upstream whose `health` is not `false`. */
   readonly probed: boolean
@@ -24,21 +26,16 @@ export function findAttachments(data: Readonly<Record<string, unknown>>): Attach
     for (const [name, value] of Object.entries(asObject(data[section]))) {
       const owner = asObject(value)
       const speaker = place === 'route' ? asObject(member(listeners, asText(owner.listener) ?? '')) : owner
-      const layer = layerOf(speaker.protocol)
+      const protocol = isProtocol(speaker.protocol) ? speaker.protocol : undefined
+      const layer = layerOf(protocol)
       for (const [index, policy] of asList(owner.policies).entries()) {
         if (typeof policy !== 'string') continue
         const probed = place === 'upstream' && owner.health !== false
-        attachments.push({ policy, place, name, layer, probed, path: [section, name, 'policies', index] })
+        attachments.push({ policy, place, name, protocol, layer, probed, path: [section, name, 'policies', index] })
       }
     }
   }
   return attachments
-}
-
-/** `undefined` when the protocol is none. */
-export function layerOf(protocol: unknown): Layer | undefined {
-  if (protocol === 'http') return 'L7'
-  return protocol === 'tcp' ? 'L4' : undefined
 }
 
 /** The hooks that run for a policy attached there, where flows are of that layer. */

@@ -1,7 +1,7 @@
 import type { Layer } from '../../sdk/points.ts'
 import type { Path } from '../config/problem.ts'
+import { layerOf } from '../config/protocols.ts'
 import type { Config } from '../config/types.ts'
-import { layerOf } from './attachments.ts'
 import type { PolicyFacts } from './plugins.ts'
 
 /** One policy in its place in a chain. */
@@ -41,7 +41,7 @@ export function findPairs(config: Config, facts: ReadonlyMap<string, PolicyFacts
     })
   const upstreams = new Map<string, { layer: Layer; attached: readonly AttachedPolicy[] }>()
   for (const [name, { protocol, policies }] of Object.entries(config.upstreams)) {
-    upstreams.set(name, { layer: layerOf(protocol)!, attached: attachedTo('upstream', 'upstreams', name, policies) })
+    upstreams.set(name, { layer: layerOf(protocol), attached: attachedTo('upstream', 'upstreams', name, policies) })
   }
   // Many upstreams have few different lists of policies, and most have none.
   const guarded = new Map<string, { layer: Layer; attached: readonly AttachedPolicy[] }>()
@@ -69,7 +69,7 @@ export function findPairs(config: Config, facts: ReadonlyMap<string, PolicyFacts
     const key = JSON.stringify([route.listener, route.policies, own?.attached.map(({ policy }) => policy)])
     if (seen.has(key)) continue
     seen.add(key)
-    const layer = layerOf(listener.protocol)!
+    const layer = layerOf(listener.protocol)
     const base = [
       ...attachedTo('listener', 'listeners', route.listener, listener.policies),
       ...attachedTo('route', 'routes', name, route.policies),

@@ -1,3 +1,4 @@
+import { layerOf } from '../config/protocols.ts'
 import { didYouMean, suggest } from '../config/suggest.ts'
 import { asList, asObject, asText, member } from '../config/untyped.ts'
 import { findConflicts } from '../route/conflicts.ts'
@@ -131,8 +132,8 @@ function checkConflicts({ source, data, problems }: Draft): void {
   const listeners = asObject(data.listeners)
   for (const [name, value] of Object.entries(asObject(data.routes))) {
     const { listener, match } = asObject(value)
-    // Routes of a tcp listener are judged by the layers: one is all it may have.
-    if (typeof listener !== 'string' || asObject(member(listeners, listener)).protocol !== 'http') continue
+    // An L4 listener has at most one route; checkLayers refuses a second.
+    if (typeof listener !== 'string' || layerOf(asObject(member(listeners, listener)).protocol) !== 'L7') continue
     if (typeof match !== 'object' || problems.touches(source, ['routes', name, 'match'])) continue
     const route = { name, match: normalizeMatch(match as MatchConfig) }
     const routes = byListener.get(listener)

@@ -1,3 +1,4 @@
+import { protocols } from '../config/protocols.ts'
 import type {
   Config,
   HealthConfig,
@@ -135,7 +136,7 @@ function upstreamOf({ protocol, backends, balance, health, timeouts, policies }:
     timeouts: {
       connect: ms(timeouts.connect),
       response: ms(timeouts.response),
-      idle: ms(timeouts.idle ?? (protocol === 'tcp' ? '10m' : '30s')),
+      idle: timeouts.idle === undefined ? protocols[protocol].idle : ms(timeouts.idle),
       tunnel: ms(timeouts.tunnel),
     },
     policies: [...policies],

@@ -1,6 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { Path, Problem } from '../config/problem.ts'
 import { Problems } from '../config/problems.ts'
+import { protocols } from '../config/protocols.ts'
 import type { Secrets } from '../config/secrets.ts'
 import type { Config } from '../config/types.ts'
 import type { Attachment } from './attachments.ts'
@@ -23,8 +24,7 @@ export function findWarnings(
 
   for (const [name, { protocol }] of Object.entries(config.listeners)) {
     if (routes.some((route) => route.listener === name)) continue
-    const effect = protocol === 'http' ? 'every request gets 404' : 'every connection is closed'
-    warn(['listeners', name], `no route has this listener, so ${effect}`)
+    warn(['listeners', name], `no route uses this listener, so ${protocols[protocol].unrouted}`)
   }
 
   const chosen = new Set([

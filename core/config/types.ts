@@ -4,6 +4,7 @@ import type { MatchConfig } from '../route/match.ts'
 import type { PathException } from '../route/path-exceptions.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
+import type { Protocol } from './protocols.ts'
 
 /**
  * The configuration as a user writes it, after references, schema defaults and checks: durations in milliseconds, sizes in
@@ -24,7 +25,7 @@ export interface Config {
 }
 
 export interface ListenerConfig {
-  readonly protocol: 'http' | 'tcp'
+  readonly protocol: Protocol
   /** Address to bind; `::` takes IPv4 too. */
   readonly address: string
   /** 0 takes a free port. */
@@ -59,7 +60,7 @@ export interface ReplyConfig {
 }
 
 export interface UpstreamConfig {
-  readonly protocol: 'http' | 'tcp'
+  readonly protocol: Protocol
   readonly backends: readonly BackendConfig[]
   readonly balance: 'round-robin' | 'least-connections'
   readonly health: HealthConfig

@@ -6,6 +6,7 @@ import { afterAll, expect, test, vi } from 'vitest'
 import { readSchema } from '../../core/check/gateway-schema.ts'
 import { check } from '../../core/cli/check.ts'
 import { schema } from '../../core/cli/schema.ts'
+import { protocols } from '../../core/config/protocols.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-schema-'))
 const file = join(folder, 'gateway.json')
@@ -26,6 +27,15 @@ test('every field of the published schemas is described, and optional ones say t
       expect(said || named, `${path} says its default`).toBe(true)
     }
   }
+})
+
+test('the schema knows the protocols of the table, for listeners and upstreams', () => {
+  const { definitions } = readSchema('gateway') as {
+    definitions: Record<'listener' | 'upstream', { properties: { protocol: { enum: string[] } } }>
+  }
+  const names = Object.keys(protocols)
+  expect(definitions.listener.properties.protocol.enum).toEqual(names)
+  expect(definitions.upstream.properties.protocol.enum).toEqual(names)
 })
 
 test('a policy is the same inline and in a file of its own', () => {

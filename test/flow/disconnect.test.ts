@@ -192,7 +192,7 @@ describe('onDisconnect', () => {
     }
     expect(await problems({ listeners: { web: { policies: ['o'] } } })).toEqual([])
     expect(await problems({ routes: { all: { policies: ['o'] } } })).toEqual([
-      'policy "o" (plugin only) would never run here: it has only onDisconnect, and a connection ends without a route; attach it to the listener',
+      'policy "o" (plugin only) never runs here: it has only onDisconnect, and a connection ends without a route; attach it to the listener',
     ])
   })
 })

@@ -320,10 +320,10 @@ describe('checkHealth', () => {
     const upstream = { policies: ['p'] }
     expect(await problems(httpConfig([1], { upstreams: { app: { ...upstream, health: {} } }, policies }))).toEqual([])
     expect(await problems(httpConfig([1], { upstreams: { app: upstream }, policies }))).toEqual([
-      'policy "p" (plugin only) would never run here: it has only checkHealth, and "health" of upstream "app" is false, so nobody asks; remove that, or the policy',
+      'policy "p" (plugin only) never runs here: it has only checkHealth, and "health" of upstream "app" is false, so there are no health checks; remove that setting or the policy',
     ])
     expect(await problems(httpConfig([1], { routes: { all: { policies: ['p'] } }, policies }))).toEqual([
-      'policy "p" (plugin only) would never run here: it has only checkHealth, and only an upstream has backends to check; attach it to the upstream',
+      'policy "p" (plugin only) never runs here: it has only checkHealth, and only an upstream has backends to check; attach it to the upstream',
     ])
   })
 })
