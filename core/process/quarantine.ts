@@ -91,7 +91,7 @@ export class Quarantine {
   /** A call that was let through as a probe has ended. Of several the first one decides. */
   probed(hash: string, ok: boolean): void {
     const pluginFaults = this.#pluginFaults.get(hash)
-    if (pluginFaults?.state !== 'probe') return
+    if (pluginFaults?.state !== 'half-open') return
     this.#change(pluginFaults, () => pluginFaults.probed(ok, this.#now()))
     this.#arm()
   }

@@ -3,12 +3,11 @@ import { points } from '../../sdk/points.ts'
 import type { GrantHost } from '../grants/grant-host.ts'
 import { Batch, type Task } from './batch.ts'
 import { bounds } from './bounds.ts'
-import { Door } from './door.ts'
+import { Breaker, Supervision } from './breaker.ts'
 import type { SandboxEvent } from './event.ts'
 import type { Answer, Crossing, Emit, OpenExecutor } from './executor.ts'
 import { ExecutorPair } from './executor-pair.ts'
 import { holdsSome, readOutput } from './frame.ts'
-import { Gate } from './gate.ts'
 import type { CrossingGuard } from './guard.ts'
 import { HookRun } from './hook-run.ts'
 import type { Place } from './layout.ts'
@@ -27,8 +26,8 @@ export interface GroupOptions {
   /** Heap limit of its isolate, MB. */
   readonly memory: number
   readonly grants: GrantHost
-  /** What is known of its plugins. Default: nothing bad. */
-  readonly gate?: Gate
+  /** Which plugins are restricted. Default: none. */
+  readonly supervision?: Supervision
   readonly guard?: CrossingGuard | undefined
   readonly onEvent?: ((event: SandboxEvent) => void) | undefined
 }
@@ -52,10 +51,9 @@ export class Group {
   /** Heap of its isolate when it was last looked at, MB; 0 for one that was not yet. */
   heap = 0
   readonly #options: GroupOptions
-  readonly #gate: Gate
   readonly #runs: Runs
   readonly #stock: ExecutorPair
-  readonly #door: Door
+  readonly #breaker: Breaker
   /**
    * Steps of a crossing at most. The dispatcher's slice bounds what hooks do before they first wait, not what they do
    * after: that runs when all steps are done. So a crossing that took long makes the next ones narrow.
@@ -80,12 +78,11 @@ export class Group {
   constructor(options: GroupOptions) {
     this.name = options.name
     this.#options = options
-    this.#gate = options.gate ?? new Gate()
-    this.#door = new Door(this.#gate)
+    this.#breaker = new Breaker(options.supervision ?? new Supervision())
     this.#runs = new Runs({
       group: options.name,
       grants: options.grants,
-      gate: this.#gate,
+      breaker: this.#breaker,
       onEvent: options.onEvent,
       begin: (pending) => this.#push(pending),
       tell: (run, number, text) => {
@@ -107,7 +104,7 @@ export class Group {
       (without) => options.open(emit, without, answer),
       ({ plugin, message }) => {
         const own = ({ instance, plugin: index }: Place): boolean => instance.group === this.name && index === plugin
-        this.#door.lost(plugin, 'PE', this.#lastCall)
+        this.#breaker.lost(plugin, 'PE', this.#lastCall)
         this.#runs.pluginEvent('threw', options.places.find(own)!.instance.plugin, message)
       },
     )
@@ -128,14 +125,14 @@ export class Group {
   close(): void {
     if (this.#closing) return
     this.#closing = true
-    this.#door.close(this.#lastCall)
+    this.#breaker.close(this.#lastCall)
     this.#rest()
   }
 
   // ── collect ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #push(task: Task): void {
-    const isAlone = task.pending.alone || (task.kind === 'word' && !this.#gate.isFree(task.run.hash))
+    const isAlone = task.pending.alone || (task.kind === 'word' && this.#breaker.isSupervised(task.run.hash))
     if (isAlone) this.#alone.push(task)
     else this.#ready.push(task)
     this.#schedule()
@@ -178,7 +175,7 @@ export class Group {
 
   /** How the step whose turn it is may cross; one that may not at all is settled here. */
   #passage(run: HookRun): 'together' | 'alone' | 'none' {
-    const passage = this.#door.passage(run)
+    const passage = this.#breaker.passage(run)
     if (typeof passage === 'object') this.#runs.deny(run, passage.code, passage.message)
     else if (this.#stock.lacks(run.place.plugin)) {
       this.#runs.deny(run, 'PE', 'its plugin did not start in the new isolate')
@@ -196,7 +193,7 @@ export class Group {
     batch.start(first)
     for (let index = pending.position + 1; index < steps.length; index++) {
       const run = this.#newRun(pending, index)
-      if (!this.#door.isOpen(run) || this.#stock.lacks(run.place.plugin)) return
+      if (!this.#breaker.isUnrestricted(run) || this.#stock.lacks(run.place.plugin)) return
       batch.follow(run, chained)
     }
   }
@@ -248,7 +245,7 @@ export class Group {
       run.attempts++
       return this.#lose(batch, crossing)
     }
-    const rest = this.#door.lost(run.place.plugin, codes[crossing.kind], this.#lastCall)
+    const rest = this.#breaker.lost(run.place.plugin, codes[crossing.kind], this.#lastCall)
     const words = { time: `it took more than ${time} ms`, memory: `it took more than ${memory} MB` }
     this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : words[crossing.kind])
     this.#lose(batch, crossing, rest === 0 ? '' : `; plugin "${run.plugin}" is not called for ${rest / 1_000} s`)

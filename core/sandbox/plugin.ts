@@ -101,10 +101,10 @@ export interface HookCall {
 }
 
 /**
- * How a plugin stands: `closed` is as usual, `open` lets no call through, `probe` one at a time, in a crossing of its own.
- * The words are those of a circuit breaker.
+ * State of a plugin's circuit breaker: `closed` lets all calls through, `open` none, `half-open` one at a time, in a crossing
+ * of its own.
  */
-export type QuarantineState = 'open' | 'probe' | 'closed'
+export type QuarantineState = 'open' | 'half-open' | 'closed'
 
 /** Where hook calls go. The only way to run a plugin's code for a flow. */
 export interface Sandbox {

@@ -1,9 +1,9 @@
 import { points } from '../../sdk/points.ts'
 import type { GrantHost } from '../grants/grant-host.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
+import type { Breaker } from './breaker.ts'
 import type { SandboxEvent } from './event.ts'
 import { ended as atItsEnd, holdsAll, holdsSome, leftOut } from './frame.ts'
-import type { Gate } from './gate.ts'
 import { GrantRequest } from './grant-request.ts'
 import type { GrantUse } from './grant-use.ts'
 import { type HookRun, noNames, noNotes, none } from './hook-run.ts'
@@ -17,7 +17,7 @@ export interface RunsOptions {
   /** Name of the group, for events that no plugin is to blame for. */
   readonly group: string
   readonly grants: GrantHost
-  readonly gate: Gate
+  readonly breaker: Breaker
   readonly onEvent: ((event: SandboxEvent) => void) | undefined
   /** The step whose turn it is is to cross. */
   begin(pending: PendingCall): void
@@ -83,7 +83,7 @@ export class Runs {
       run.abort()
       this.end(run, false)
       if (run.tried) run.place.counts.calls++
-      this.#options.gate.endProbe(run.hash, run)
+      this.#options.breaker.endProbe(run)
     }
     this.#end(pending)
   }
@@ -320,7 +320,7 @@ export class Runs {
   }
 
   #endProbe(run: HookRun, verdict: Verdict): void {
-    if (!this.#options.gate.endProbe(run.hash, run)) return
+    if (!this.#options.breaker.endProbe(run)) return
     const isOk = verdict.kind === 'done' && !run.refused
     this.event(isOk ? 'ok-probe' : 'failed-probe', run, verdict.kind === 'failed' ? verdict.message : '')
   }

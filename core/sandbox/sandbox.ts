@@ -1,6 +1,6 @@
 import type { GrantHost } from '../grants/grant-host.ts'
+import { Supervision } from './breaker.ts'
 import type { SandboxEvent } from './event.ts'
-import { Gate } from './gate.ts'
 import { Group } from './group.ts'
 import type { CrossingGuard } from './guard.ts'
 import { openIsolateExecutor } from './isolate-executor.ts'
@@ -23,7 +23,7 @@ export interface SandboxOptions {
  * @throws {PluginBuildError} when a plugin does not start.
  */
 export function createSandbox({ instances, grants, guard, onEvent }: SandboxOptions): Sandbox {
-  const gate = new Gate()
+  const supervision = new Supervision()
   const layouts = [...Map.groupBy(instances, ({ group }) => group)].map(([name, own]) => {
     return { name, own, layout: layOut(own) }
   })
@@ -40,7 +40,7 @@ export function createSandbox({ instances, grants, guard, onEvent }: SandboxOpti
       time,
       memory,
       grants,
-      gate,
+      supervision,
       guard,
       onEvent,
     })
@@ -60,10 +60,12 @@ export function createSandbox({ instances, grants, guard, onEvent }: SandboxOpti
     skipped: (instance) => {
       places[instance]!.counts.skipped++
     },
-    suspect: (hashes, on) => gate.suspect(hashes, on),
-    quarantine: (hash, state) => gate.quarantine(hash, state),
+    suspect: (hashes, on) => supervision.suspect(hashes, on),
+    quarantine: (hash, state) => supervision.quarantine(hash, state),
     stats: () =>
-      layouts.flatMap(({ name, layout }) => statsOf(layout.places, groups.get(name)!, (hash) => gate.stateOf(hash))),
+      layouts.flatMap(({ name, layout }) =>
+        statsOf(layout.places, groups.get(name)!, (hash) => supervision.stateOf(hash)),
+      ),
     close: () => {
       for (const group of groups.values()) group.close()
     },

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { BackOff } from '../../core/sandbox/back-off.ts'
+import { Pause } from '../../core/sandbox/breaker.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
 import type { Crossing, Executor, OpenExecutor } from '../../core/sandbox/executor.ts'
 import { Group } from '../../core/sandbox/group.ts'
@@ -23,33 +23,33 @@ test('32 honest slow calls beside one hog: the hog fails, the others do not', as
   expect(blamed).toMatchObject([{ type: 'timeout', plugin: 'hostile', alone: true }])
 })
 
-describe('back-off', () => {
-  test('three losses are free, then each costs twice the rest of the one before, a minute at most', () => {
+describe('a pause', () => {
+  test('three losses are free, then each pauses twice as long as the one before, a minute at most', () => {
     let now = 0
-    const backOff = new BackOff(() => now)
-    const rests: number[] = []
+    const pause = new Pause(() => now)
+    const pauses: number[] = []
     for (let i = 0; i < 12; i++) {
-      rests.push(backOff.lost('PT', i))
-      now += rests.at(-1)!
+      pauses.push(pause.lost('PT', i))
+      now += pauses.at(-1)!
     }
-    expect(rests).toEqual([0, 0, 0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000])
-    expect(backOff.failure(100)).toBeUndefined()
+    expect(pauses).toEqual([0, 0, 0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000])
+    expect(pause.failure(100)).toBeUndefined()
     now += 10_000
-    expect(backOff.lost('PT', 200)).toBe(0)
+    expect(pause.lost('PT', 200)).toBe(0)
   })
 
   test('while it lasts new calls fail with the last code, and what was under way goes on', () => {
     let now = 0
-    const backOff = new BackOff(() => now)
-    for (let i = 0; i < 3; i++) backOff.lost('PT', 7)
-    expect(backOff.failure(8)).toBeUndefined()
-    backOff.lost('PM', 7)
-    expect([backOff.failure(7), backOff.failure(8)]).toEqual([undefined, 'PM'])
+    const pause = new Pause(() => now)
+    for (let i = 0; i < 3; i++) pause.lost('PT', 7)
+    expect(pause.failure(8)).toBeUndefined()
+    pause.lost('PM', 7)
+    expect([pause.failure(7), pause.failure(8)]).toEqual([undefined, 'PM'])
     now = 1_000
-    expect(backOff.failure(8)).toBeUndefined()
+    expect(pause.failure(8)).toBeUndefined()
   })
 
-  test('the rest of its group goes on without a plugin that rests', async () => {
+  test('the rest of its group goes on without a plugin that is paused', async () => {
     harness = await openHarness([{ plugin: 'hostile', limits: { time: 5 } }, { plugin: 'wrong' }])
     for (let i = 0; i < 4; i++) expect(await harness.run(0, '/loop')).toMatchObject({ code: 'PT' })
     const isolates = harness.sandbox.stats()[0]!.restarts

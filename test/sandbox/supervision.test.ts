@@ -160,7 +160,7 @@ describe('quarantine', () => {
     const guard = createWitness()
     harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'wrong' }], { guard })
     const { hash } = harness.instances[1]!.plugin
-    harness.sandbox.quarantine(hash, 'probe')
+    harness.sandbox.quarantine(hash, 'half-open')
     const round = async (path: string): Promise<string[]> => {
       const calls = [harness.run(0, '/a'), harness.run(1, path), harness.run(1, path), harness.run(1, path)]
       return (await Promise.all(calls)).map((verdict) => (verdict.kind === 'done' ? 'done' : verdict.code))
@@ -180,7 +180,7 @@ describe('quarantine', () => {
   test('a probe whose writes are refused has failed', async () => {
     harness = await openHarness([{ plugin: 'hostile' }])
     const { hash } = harness.instances[0]!.plugin
-    harness.sandbox.quarantine(hash, 'probe')
+    harness.sandbox.quarantine(hash, 'half-open')
     await new Promise<void>((resolve) => {
       const call: HookCall = {
         hook: 'onRequest',
@@ -205,7 +205,7 @@ describe('quarantine', () => {
     harness = await openHarness([{ plugin: 'budget', fields: ['path', 'client.ip'] }, { plugin: 'hostile' }], {
       grants,
     })
-    harness.sandbox.quarantine(harness.instances[0]!.plugin.hash, 'probe')
+    harness.sandbox.quarantine(harness.instances[0]!.plugin.hash, 'half-open')
     const waiting = harness.start(0, () => {}, '/a', 'a')
     expect(await harness.run(0, '/b', 'b')).toMatchObject({ code: 'PQ' })
     harness.sandbox.cancel(waiting)
