@@ -1,4 +1,4 @@
-import type { GuardedCall } from '../sandbox/guard.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 
 interface Layout {
   /** Bytes of the record; enough for 6,000 calls with identifiers of usual length. What does not fit is not named. */

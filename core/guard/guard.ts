@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import type { CrossingGuard } from '../sandbox/guard.ts'
+import type { CrossingGuard } from '../sandbox/crossing-guard.ts'
 import { CrashSlot } from './crash-slot.ts'
 import { CrossingBoard } from './crossing-board.ts'
 import { Watchdog } from './watchdog.ts'

@@ -1,4 +1,4 @@
-import type { GuardedCall } from '../sandbox/guard.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 import { layout } from './crossing-board.ts'
 
 /**

@@ -1,11 +1,11 @@
-import type { GuardedCall } from '../sandbox/guard.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 
 /** What one look at a crossing shows. */
 export interface Look {
   /** Number of the crossing that runs; 0 when none does. */
   readonly number: number
-  /** Place in it of the call whose code runs. */
-  readonly place: number
+  /** Index in it of the call whose code runs. */
+  readonly index: number
   /** CPU time that the process has used so far, ms. */
   readonly cpu: number
 }
@@ -19,7 +19,7 @@ export class StallDetector {
   /** Looks without progress so far. */
   polls = 0
   #number = 0
-  #place = 0
+  #index = 0
   #cpu = 0
 
   /** @param period between two looks when all goes well, ms. */
@@ -28,10 +28,10 @@ export class StallDetector {
   }
 
   /** @param limit how many looks without progress are too many. */
-  isOver({ number, place, cpu }: Look, limit: number): boolean {
-    if (number === 0 || number !== this.#number || place !== this.#place) {
+  isOver({ number, index, cpu }: Look, limit: number): boolean {
+    if (number === 0 || number !== this.#number || index !== this.#index) {
       this.#number = number
-      this.#place = place
+      this.#index = index
       this.#cpu = cpu
       this.polls = 0
       return false
@@ -45,11 +45,11 @@ export class StallDetector {
 }
 
 /**
- * Who may be to blame for a crossing that did not end: the call in this place, or, when the place names none, one call of
+ * Who may be to blame for a crossing that did not end: the call at this index, or, when the index names none, one call of
  * each policy and hook.
  */
-export function suspectsOf(calls: readonly (GuardedCall | undefined)[], place: number): GuardedCall[] {
-  const culprit = calls[place]
+export function suspectsOf(calls: readonly (GuardedCall | undefined)[], index: number): GuardedCall[] {
+  const culprit = calls[index]
   if (culprit !== undefined) return [culprit]
   const suspects = new Map<string, GuardedCall>()
   for (const call of calls) {

@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
-import type { StuckReport } from './guard-report.ts'
 import { readBoard } from './read-board.ts'
 import { StallDetector, suspectsOf } from './stall-detector.ts'
+import type { StuckReport } from './stuck-report.ts'
 import { control, period, type WatchdogData } from './watchdog-memory.ts'
 
 /**
@@ -26,9 +26,9 @@ for (;;) {
     idle = 0
     continue
   }
-  const place = Atomics.load(progress, 1)
+  const index = Atomics.load(progress, 1)
   const cpu = number === 0 ? 0 : cpuTime()
-  if (stall.isOver({ number, place, cpu }, Atomics.load(controls, control.limit))) end(place)
+  if (stall.isOver({ number, index, cpu }, Atomics.load(controls, control.limit))) end(index)
 }
 
 function sleep(): void {
@@ -43,10 +43,10 @@ function cpuTime(): number {
   return (user + system) / 1_000
 }
 
-function end(place: number): void {
+function end(index: number): void {
   const report: StuckReport = {
     type: 'stuck',
-    calls: suspectsOf(readBoard(new Uint8Array(data.board)), place),
+    calls: suspectsOf(readBoard(new Uint8Array(data.board)), index),
     polls: stall.polls,
   }
   try {

@@ -1,6 +1,6 @@
-import type { StuckReport } from '../guard/guard-report.ts'
+import type { StuckReport } from '../guard/stuck-report.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
-import type { GuardedCall } from '../sandbox/guard.ts'
 import { type Fault, isDeath } from './fault.ts'
 import { PluginFaults, type QuarantineEntry, type QuarantineState } from './plugin-faults.ts'
 import { Suspects } from './suspects.ts'

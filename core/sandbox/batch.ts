@@ -2,25 +2,25 @@ import type { Step } from './executor.ts'
 import type { HookRun } from './hook-run.ts'
 import type { PendingCall } from './pending-call.ts'
 
-/** Something that is to cross: the next steps of a call, or a word to a hook that has begun. */
-export type Task = PendingCall | Word
+/** What has to cross: the next steps of a call, or a message to a hook that has begun. */
+export type Task = PendingCall | Resume
 
-/** A word to a hook that has begun. */
-export interface Word {
-  readonly kind: 'word'
+/** A message to a hook that has begun. */
+export interface Resume {
+  readonly kind: 'resume'
   readonly pending: PendingCall
   readonly run: HookRun
   /** One of `wire.entry`. */
   readonly entry: number
   readonly text: string
-  /** The isolate that it is meant for. */
+  /** The isolate that it is meant for, by number. */
   readonly generation: number
 }
 
 /** What one task has in a crossing: adjacent steps. */
 interface Part {
   readonly task: Task
-  /** Places of its first step in the crossing, and of the first one behind it. */
+  /** Indexes in the crossing: of its first step, and of the first step behind it. */
   readonly from: number
   to: number
 }
@@ -52,7 +52,7 @@ export class Batch {
 
   /** The run with this id, if it begins here. */
   beginner(id: number): HookRun | undefined {
-    // Those that begin have consecutive ids, and words that stand among them only move them back.
+    // Those that begin have consecutive ids; resumes among them only move them back.
     for (let i = Math.max(0, id - this.#firstId); i < this.runs.length; i++) {
       const run = this.runs[i]!
       if (run.id === id && this.steps[i]!.entry >= 0) return run
@@ -76,21 +76,21 @@ export class Batch {
     this.parts[this.parts.length - 1]!.to = this.size
   }
 
-  word(task: Word): void {
+  resume(task: Resume): void {
     this.parts.push({ task, from: this.size, to: this.size + 1 })
     this.#add(task.run, task.entry, task.text, false)
   }
 
   #start(run: HookRun, chained: boolean): void {
-    const { place, pending } = run
+    const { binding, pending } = run
     const { hook, steps } = pending.call
     run.id = this.#nextId++
-    this.#add(run, place.entries[hook]!, steps[run.index]!.input, chained)
+    this.#add(run, binding.entries[hook]!, steps[run.index]!.input, chained)
   }
 
   #add(run: HookRun, entry: number, text: string, chained: boolean): void {
     this.runs.push(run)
     this.length += text.length
-    this.steps.push({ plugin: run.place.plugin, call: run.id, entry, text, chained })
+    this.steps.push({ plugin: run.binding.plugin, call: run.id, entry, text, chained })
   }
 }

@@ -31,21 +31,21 @@ export class Breaker {
 
   /** How the step may cross. In state `half-open` this makes it the probe if the plugin has none under way. */
   passage(run: HookRun): Passage {
-    const { place, pending, hook, plugin } = run
+    const { binding, pending, hook, plugin } = run
     if (pending.number > this.#lastCall) return { code: 'PE', message: 'the sandbox is closed' }
-    if (place.entries[hook] === undefined) return { code: 'PE', message: `plugin "${plugin}" has no ${hook}` }
+    if (binding.entries[hook] === undefined) return { code: 'PE', message: `plugin "${plugin}" has no ${hook}` }
     const passage = this.#supervision.passage(run.hash, run)
     if (typeof passage === 'object') return passage
     // A pause applies neither to a probe, which has to show how the plugin fares, nor to a step that has begun before.
     const isNew = passage === 'together' && !run.tried
-    const code = isNew ? this.#pauses.get(place.plugin)?.failure(pending.number) : undefined
+    const code = isNew ? this.#pauses.get(binding.plugin)?.failure(pending.number) : undefined
     if (code !== undefined) return { code, message: 'its plugin lost its isolate too often and rests' }
     return pending.alone ? 'alone' : passage
   }
 
   /** Nothing is known against the step's plugin, so the step may cross together with the one before it. */
-  isUnrestricted({ place, hook, hash }: HookRun): boolean {
-    return !this.isSupervised(hash) && !this.#pauses.has(place.plugin) && place.entries[hook] !== undefined
+  isUnrestricted({ binding, hook, hash }: HookRun): boolean {
+    return !this.isSupervised(hash) && !this.#pauses.has(binding.plugin) && binding.entries[hook] !== undefined
   }
 
   /** The supervisor has restricted the plugin with this hash: it is suspect, `open` or `half-open`. */

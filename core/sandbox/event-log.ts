@@ -16,14 +16,14 @@ const titles: { readonly [type in SandboxEvent['type']]?: string } = {
  * that hears them all keeps the log.
  */
 export function createEventLog(log: Log): (event: SandboxEvent) => void {
-  const told = new Set<string>()
+  const logged = new Set<string>()
   return ({ type, plugin, hash, policy, hook, message }) => {
     const title = titles[type]
     if (title === undefined) return
     if (type === 'undeclared') {
       const key = `${hash} ${message}`
-      if (told.has(key) || told.size >= most) return
-      told.add(key)
+      if (logged.has(key) || logged.size >= most) return
+      logged.add(key)
     }
     log.warn(title, { plugin, policy, hook, message })
   }

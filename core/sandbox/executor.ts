@@ -1,6 +1,6 @@
 /** One step of a crossing: what one plugin's realm is to do for one call. */
 export interface Step {
-  /** Place of the plugin in its group. */
+  /** Index of the plugin in its group. */
   readonly plugin: number
   readonly call: number
   /** Entry to start, or one of `wire.entry`. */
@@ -17,7 +17,7 @@ export type Crossing =
   /** The isolate is gone, nothing of what the crossing did counts. */
   | { readonly kind: 'time' | 'memory' | 'thrown'; readonly message: string }
 
-/** A place where the plugins of one group run: one isolate, or, for tests of plugins, this process. */
+/** Runs the plugins of one group: one isolate, or, for tests of plugins, this process. */
 export interface Executor {
   /** Takes as long as the code does, `timeout` ms at most. */
   cross(steps: readonly Step[], timeout: number): Crossing
@@ -37,7 +37,7 @@ export type Emit = (plugin: number, call: number, record: string) => void
 export type Answer = (call: number, record: string) => string
 
 /**
- * Opens a executor.
+ * Opens an executor.
  *
  * @param without plugins that are not to be started; their calls fail.
  * @throws {StartError} when a plugin does not start.

@@ -6,7 +6,7 @@ import { entry, RECORD, UNIT } from './wire.ts'
  * behind a RECORD. A step is one piece of text, for every piece that the dispatcher has to cut out costs 50 ns:
  *
  *     start   kind · plugin, two digits · entry, three digits · input; the starts of a crossing have consecutive ids
- *     word    kind · plugin, two digits · id · UNIT · text: to a hook that has begun
+ *     resume  kind · plugin, two digits · id · UNIT · text: to a hook that has begun
  *
  * Out: nothing when every step was done and no hook had anything to say, or the records of the steps that were done, in
  * their order, each with a RECORD behind it.
@@ -42,7 +42,7 @@ export function frame(steps: readonly Step[]): string {
   let first: number | undefined
   let text = ''
   for (const step of steps) {
-    if (step.entry < 0) text += wordHead(step) + step.text
+    if (step.entry < 0) text += resumeHead(step) + step.text
     else {
       first ??= step.call
       text += (step.chained ? `${RECORD}${kinds.chained}` : `${RECORD}${kinds.start}`) + startHead(step) + step.text
@@ -57,7 +57,7 @@ function startHead({ plugin, entry }: Step): string {
   return heads[plugin][entry]
 }
 
-function wordHead({ plugin, entry: number, call }: Step): string {
+function resumeHead({ plugin, entry: number, call }: Step): string {
   return RECORD + (number === entry.resume ? kinds.resume : kinds.drop) + digits(plugin, 2) + call + UNIT
 }
 

@@ -21,10 +21,10 @@ export class GrantRequest implements GrantCall {
     return this.#run.policy
   }
   get plugin(): PluginCode {
-    return this.#run.place.instance.plugin
+    return this.#run.binding.instance.plugin
   }
   get origins(): readonly Origin[] {
-    return this.#run.place.instance.fetch ?? nowhere
+    return this.#run.binding.instance.fetch ?? nowhere
   }
   get request(): string {
     return this.#run.flow

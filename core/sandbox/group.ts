@@ -4,13 +4,13 @@ import type { GrantHost } from '../grants/grant-host.ts'
 import { Batch, type Task } from './batch.ts'
 import { bounds } from './bounds.ts'
 import { Breaker, Supervision } from './breaker.ts'
+import type { CrossingGuard } from './crossing-guard.ts'
 import type { SandboxEvent } from './event.ts'
 import type { Answer, Crossing, Emit, OpenExecutor } from './executor.ts'
 import { ExecutorPair } from './executor-pair.ts'
 import { holdsSome, readOutput } from './frame.ts'
-import type { CrossingGuard } from './guard.ts'
 import { HookRun } from './hook-run.ts'
-import type { Place } from './layout.ts'
+import type { Binding } from './layout.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { HookCall } from './plugin.ts'
 import { codes, Runs } from './runs.ts'
@@ -19,7 +19,7 @@ import { entry } from './wire.ts'
 export interface GroupOptions {
   readonly name: string
   /** By `HookStep.instance`; those of other groups may be among them. */
-  readonly places: readonly Place[]
+  readonly bindings: readonly Binding[]
   readonly open: OpenExecutor
   /** The largest `time` of its policies, ms. */
   readonly time: number
@@ -52,7 +52,7 @@ export class Group {
   heap = 0
   readonly #options: GroupOptions
   readonly #runs: Runs
-  readonly #stock: ExecutorPair
+  readonly #executors: ExecutorPair
   readonly #breaker: Breaker
   /**
    * Steps of a crossing at most. The dispatcher's slice bounds what hooks do before they first wait, not what they do
@@ -85,8 +85,8 @@ export class Group {
       breaker: this.#breaker,
       onEvent: options.onEvent,
       begin: (pending) => this.#push(pending),
-      tell: (run, number, text) => {
-        this.#push({ kind: 'word', pending: run.pending, run, entry: number, text, generation: this.#generation })
+      send: (run, number, text) => {
+        this.#push({ kind: 'resume', pending: run.pending, run, entry: number, text, generation: this.#generation })
       },
       onIdle: () => {
         if (this.#closing) this.#schedule()
@@ -100,12 +100,12 @@ export class Group {
       const run = this.#batch?.beginner(id) ?? this.#runs.waiting(id)
       return run === undefined || this.#batch === undefined ? holdsSome : this.#runs.answer(run, record)
     }
-    this.#stock = new ExecutorPair(
+    this.#executors = new ExecutorPair(
       (without) => options.open(emit, without, answer),
       ({ plugin, message }) => {
-        const own = ({ instance, plugin: index }: Place): boolean => instance.group === this.name && index === plugin
+        const own = ({ instance, plugin: index }: Binding): boolean => instance.group === this.name && index === plugin
         this.#breaker.lost(plugin, 'PE', this.#lastCall)
-        this.#runs.pluginEvent('threw', options.places.find(own)!.instance.plugin, message)
+        this.#runs.pluginEvent('threw', options.bindings.find(own)!.instance.plugin, message)
       },
     )
   }
@@ -132,7 +132,7 @@ export class Group {
   // ── collect ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #push(task: Task): void {
-    const isAlone = task.pending.alone || (task.kind === 'word' && this.#breaker.isSupervised(task.run.hash))
+    const isAlone = task.pending.alone || (task.kind === 'resume' && this.#breaker.isSupervised(task.run.hash))
     if (isAlone) this.#alone.push(task)
     else this.#ready.push(task)
     this.#schedule()
@@ -169,15 +169,15 @@ export class Group {
   }
 
   #newRun(pending: PendingCall, index: number): HookRun {
-    const place = this.#options.places[pending.call.steps[index]!.instance]!
-    return pending.kept(index) ?? new HookRun(pending, index, place)
+    const binding = this.#options.bindings[pending.call.steps[index]!.instance]!
+    return pending.kept(index) ?? new HookRun(pending, index, binding)
   }
 
   /** How the step whose turn it is may cross; one that may not at all is settled here. */
   #passage(run: HookRun): 'together' | 'alone' | 'none' {
     const passage = this.#breaker.passage(run)
     if (typeof passage === 'object') this.#runs.deny(run, passage.code, passage.message)
-    else if (this.#stock.lacks(run.place.plugin)) {
+    else if (this.#executors.lacks(run.binding.plugin)) {
       this.#runs.deny(run, 'PE', 'its plugin did not start in the new isolate')
       this.#replace('another try to start all plugins')
     } else return passage
@@ -193,7 +193,7 @@ export class Group {
     batch.start(first)
     for (let index = pending.position + 1; index < steps.length; index++) {
       const run = this.#newRun(pending, index)
-      if (!this.#breaker.isUnrestricted(run) || this.#stock.lacks(run.place.plugin)) return
+      if (!this.#breaker.isUnrestricted(run) || this.#executors.lacks(run.binding.plugin)) return
       batch.follow(run, chained)
     }
   }
@@ -205,8 +205,8 @@ export class Group {
     while (this.#ready.length > 0 && batch.size < this.#width && batch.length < bounds.crossing) {
       const task = this.#ready.shift()!
       if (!this.#isLive(task)) continue
-      if (task.kind === 'word') {
-        batch.word(task)
+      if (task.kind === 'resume') {
+        batch.resume(task)
         continue
       }
       const run = this.#runOf(task)
@@ -226,28 +226,28 @@ export class Group {
 
   #crossAlone(task: Task): void {
     if (!this.#isLive(task)) return
-    const run = task.kind === 'word' ? task.run : this.#runOf(task)
+    const run = task.kind === 'resume' ? task.run : this.#runOf(task)
     if (task.kind === 'start' && this.#passage(run) === 'none') return
     const batch = new Batch(this.#lastRun)
-    if (task.kind === 'word') batch.word(task)
+    if (task.kind === 'resume') batch.resume(task)
     else batch.start(run)
-    const { time, memory } = run.place.instance.limits
+    const { time, memory } = run.binding.instance.limits
     const before = process.threadCpuUsage()
     const began = performance.now()
     const crossing = this.#cross(batch, Math.ceil(time) * 2 ** run.attempts)
     const spent = performance.now() - began
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     const { user, system } = process.threadCpuUsage(before)
-    run.place.counts.time += spent
+    run.binding.counts.time += spent
     run.pending.alone = true
     // The limit is wall time: on a busy machine it runs out while the plugin did not even run.
     if (crossing.kind === 'time' && (user + system) / 1_000 < time * 0.8 && run.attempts < 2) {
       run.attempts++
       return this.#lose(batch, crossing)
     }
-    const rest = this.#breaker.lost(run.place.plugin, codes[crossing.kind], this.#lastCall)
-    const words = { time: `it took more than ${time} ms`, memory: `it took more than ${memory} MB` }
-    this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : words[crossing.kind])
+    const rest = this.#breaker.lost(run.binding.plugin, codes[crossing.kind], this.#lastCall)
+    const messages = { time: `it took more than ${time} ms`, memory: `it took more than ${memory} MB` }
+    this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : messages[crossing.kind])
     this.#lose(batch, crossing, rest === 0 ? '' : `; plugin "${run.plugin}" is not called for ${rest / 1_000} s`)
   }
 
@@ -260,7 +260,7 @@ export class Group {
       if (task.kind === 'start') for (let i = from; i < to; i++) begin(batch.runs[i]!)
     }
     try {
-      const executor = this.#stock.active
+      const executor = this.#executors.active
       guard?.enter(batch.runs, timeout)
       this.#batch = batch
       try {
@@ -288,17 +288,17 @@ export class Group {
       if (from >= done) {
         left.push(task)
         if (task.kind === 'start') for (let i = from; i < to; i++) batch.runs[i]!.started = false
-      } else if (task.kind === 'word') {
+      } else if (task.kind === 'resume') {
         came.push(task.run)
         this.#runs.goOn(task.run, records?.[from] ?? '')
       } else this.#runs.takeIn(batch.runs, from, to, done, records, came)
     }
     if (left.length > 0) this.#ready.unshift(...left)
     const share = spent / came.length
-    for (const { place } of came) {
-      place.counts.time += share
-      if (place.crossing !== this.#crossings) place.counts.batches++
-      place.crossing = this.#crossings
+    for (const { binding } of came) {
+      binding.counts.time += share
+      if (binding.crossing !== this.#crossings) binding.counts.batches++
+      binding.crossing = this.#crossings
     }
     for (const record of emitted) this.#runs.receive(...record)
     this.#lookAtHeap()
@@ -308,7 +308,7 @@ export class Group {
     const text = message.slice(0, bounds.thrown.message)
     const [first] = runs
     const isOne = runs.every(({ hash }) => hash === first?.hash)
-    if (first !== undefined && isOne) this.#runs.pluginEvent('rejection', first.place.instance.plugin, text)
+    if (first !== undefined && isOne) this.#runs.pluginEvent('rejection', first.binding.instance.plugin, text)
     else this.#runs.event('rejection', undefined, text)
   }
 
@@ -330,7 +330,7 @@ export class Group {
     this.restarts++
     this.#heapLooked = Number.NEGATIVE_INFINITY
     this.heap = 0
-    this.#stock.replace()
+    this.#executors.replace()
     this.#runs.event('replaced', undefined, `isolate of "${this.name}": ${why}`)
     this.#runs.restart(lost)
   }
@@ -341,7 +341,7 @@ export class Group {
     if (now - this.#heapLooked < heapInterval) return
     const wasOver = this.heap > this.#options.memory
     this.#heapLooked = now
-    this.heap = this.#stock.active.heap()
+    this.heap = this.#executors.active.heap()
     if (wasOver && this.heap > this.#options.memory) {
       this.#replace(`its heap stays above ${this.#options.memory} MB`)
     }
@@ -350,7 +350,7 @@ export class Group {
   /** Closes when asked to and nothing is left to do. */
   #rest(): void {
     if (!this.#closing || this.#runs.size > 0) return
-    this.#stock.close()
+    this.#executors.close()
     this.#ready = []
     this.#alone = []
   }

@@ -1,9 +1,9 @@
 import { type HookName, points } from '../../sdk/points.ts'
 import type { WheelTimer } from '../net/timer-wheel.ts'
 import { bounds } from './bounds.ts'
+import type { GuardedCall } from './crossing-guard.ts'
 import { GrantUse } from './grant-use.ts'
-import type { GuardedCall } from './guard.ts'
-import type { Place } from './layout.ts'
+import type { Binding } from './layout.ts'
 import type { PendingCall } from './pending-call.ts'
 import { readRecord } from './records.ts'
 import { describeThrown } from './trace.ts'
@@ -25,9 +25,9 @@ export class HookRun implements GuardedCall {
   /** Names it on the wire; a new one each time its code begins. */
   id = 0
   readonly pending: PendingCall
-  /** Its place among the steps of its call. */
+  /** Index of its step in the call. */
   readonly index: number
-  readonly place: Place
+  readonly binding: Binding
   /** Its code has begun to run in the present isolate. */
   started = false
   /** Its code has begun to run in some isolate. */
@@ -62,20 +62,20 @@ export class HookRun implements GuardedCall {
   #count = 0
   #size = 0
 
-  constructor(pending: PendingCall, index: number, place: Place) {
+  constructor(pending: PendingCall, index: number, binding: Binding) {
     this.pending = pending
     this.index = index
-    this.place = place
+    this.binding = binding
   }
 
   get hash(): string {
-    return this.place.instance.plugin.hash
+    return this.binding.instance.plugin.hash
   }
   get plugin(): string {
-    return this.place.instance.plugin.name
+    return this.binding.instance.plugin.name
   }
   get policy(): string {
-    return this.place.instance.policy
+    return this.binding.instance.policy
   }
   get hook(): HookName {
     return this.pending.call.hook
@@ -104,7 +104,7 @@ export class HookRun implements GuardedCall {
     const operations = readRecord(record)
     if (operations === undefined) return 'it sent what cannot be read'
     this.#count += operations.length
-    this.place.counts.operations += operations.length
+    this.binding.counts.operations += operations.length
     if (this.#count > bounds.operations && this.#count > this.#most) {
       return `it asked for more than ${bounds.operations} things`
     }
@@ -163,7 +163,7 @@ export class HookRun implements GuardedCall {
   /** Operations in all its records: beside what the hook asks for, each grant may bring a wait, each record its notes. */
   get #most(): number {
     const { fields } = bounds.undeclared
-    return bounds.operations + bounds.notes + fields + this.place.instance.limits.operations * 2
+    return bounds.operations + bounds.notes + fields + this.binding.instance.limits.operations * 2
   }
 
   /** A second run writes nothing down twice; what it says then may differ (a time), its place is what counts. */
@@ -176,7 +176,7 @@ export class HookRun implements GuardedCall {
   }
 
   #granted(operation: string): boolean {
-    const { needs } = this.place.instance.plugin.manifest
+    const { needs } = this.binding.instance.plugin.manifest
     return needs.includes(operation.slice(0, operation.indexOf('.')))
   }
 
@@ -191,7 +191,7 @@ export class HookRun implements GuardedCall {
       if (former.result !== undefined) this.known = [...this.known, former]
       return undefined
     }
-    const { operations } = this.place.instance.limits
+    const { operations } = this.binding.instance.limits
     if (this.#uses.size >= operations) return `it used more than ${operations} grant operations`
     const grant = new GrantUse(number, operation, args)
     this.#uses.set(number, grant)
@@ -200,7 +200,7 @@ export class HookRun implements GuardedCall {
   }
 
   #thrown([, kind = '', message = '', stack = '']: readonly string[]): string {
-    const { plugin } = this.place.instance
+    const { plugin } = this.binding.instance
     return describeThrown({ kind, message, stack }, plugin.name, plugin)
   }
 }

@@ -30,10 +30,10 @@ export function openInspector(script: string, origin?: Origin): Inspector {
   const where = origin === undefined ? '' : `${relative(process.cwd(), origin.file)}:1:1: `
   const isolate = createIsolate(64)
   try {
-    const realm = guarded(isolate, where, 'start', () => openRealm(isolate, script, () => {}))
+    const realm = runInside(isolate, where, 'start', () => openRealm(isolate, script, () => {}))
     const ask = (name: 'problem' | 'describe' | 'scopes', values: string[]): string => {
       const limit = name === 'scopes' ? bounds.scopes : bounds.start
-      return guarded(isolate, where, name, () => realm(name).call(values, limit))
+      return runInside(isolate, where, name, () => realm(name).call(values, limit))
     }
     const problem = ask('problem', [])
     if (problem !== '') throw broken(readThrown(problem), origin)
@@ -64,7 +64,7 @@ const activities = {
 }
 
 /** What ends a plugin's code from outside, in words. */
-function guarded<T>(isolate: Isolate, where: string, activity: keyof typeof activities, run: () => T): T {
+function runInside<T>(isolate: Isolate, where: string, activity: keyof typeof activities, run: () => T): T {
   if (isolate.isDisposed) throw new PluginBuildError([`${where}${activities[activity]} is not possible any more`])
   try {
     return run()

@@ -1,7 +1,7 @@
 import { bounds } from './bounds.ts'
+import type { CrossingGuard } from './crossing-guard.ts'
 import type { Answer, Crossing, Emit, Executor, Step } from './executor.ts'
 import { frame, unfinished } from './frame.ts'
-import type { CrossingGuard } from './guard.ts'
 import {
   createIsolate,
   failureOf,
@@ -18,7 +18,7 @@ import { StartError } from './start-error.ts'
 import { locateThrown } from './trace.ts'
 import { RECORD } from './wire.ts'
 
-export interface IsolateCellOptions {
+export interface IsolateExecutorOptions {
   readonly plugins: readonly PluginLayout[]
   /** Heap limit, MB. */
   readonly memory: number
@@ -35,15 +35,22 @@ export interface IsolateCellOptions {
  *
  * @throws {StartError} when a plugin does not start.
  */
-export function openIsolateExecutor({ plugins, memory, emit, answer, guard, without }: IsolateCellOptions): Executor {
+export function openIsolateExecutor({
+  plugins,
+  memory,
+  emit,
+  answer,
+  guard,
+  without,
+}: IsolateExecutorOptions): Executor {
   const isolate = createIsolate(memory)
   try {
     const enters = plugins.map((plugin, index) =>
       without?.has(index) === true
         ? undefined
-        : guarded(guard, plugin, () => startPlugin(isolate, plugin, index, emit)),
+        : underGuard(guard, plugin, () => startPlugin(isolate, plugin, index, emit)),
     )
-    const port = answer === undefined ? undefined : new CellPort(answer)
+    const port = answer === undefined ? undefined : new ExecutorPort(answer)
     const dispatcher = openDispatcher(isolate, enters, guard?.progress, port)
     return new IsolateExecutor(isolate, port, dispatcher('dispatch'), dispatcher('last'))
   } catch (error) {
@@ -53,7 +60,7 @@ export function openIsolateExecutor({ plugins, memory, emit, answer, guard, with
 }
 
 /** The start of a plugin runs its code too. */
-function guarded<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, run: () => T): T {
+function underGuard<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, run: () => T): T {
   if (guard === undefined) return run()
   guard.enter([{ hash: code.hash, plugin: code.name, policy: '', hook: 'start', flow: '' }], bounds.start)
   const progress = new Int32Array(guard.progress)
@@ -66,12 +73,12 @@ function guarded<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, ru
   }
 }
 
-function startPlugin(isolate: Isolate, { code, bindings }: PluginLayout, index: number, emit: Emit): Inside {
+function startPlugin(isolate: Isolate, { code, setup }: PluginLayout, index: number, emit: Emit): Inside {
   try {
     const realm = openRealm(isolate, code.script, (id, record) => {
       if (typeof id === 'number' && typeof record === 'string') emit(index, id, record)
     })
-    const problem = realm('problem').call([], bounds.start) || realm('bind').call([bindings], bounds.start)
+    const problem = realm('problem').call([], bounds.start) || realm('setUp').call([setup], bounds.start)
     if (problem !== '') throw new StartError(index, locateThrown(readThrown(problem), code))
     return realm('enter')
   } catch (error) {
@@ -83,7 +90,7 @@ function startPlugin(isolate: Isolate, { code, bindings }: PluginLayout, index: 
 }
 
 /** What the dispatcher says and asks while a crossing runs. */
-class CellPort implements HostPort {
+class ExecutorPort implements HostPort {
   /** Of a crossing whose hooks waited. */
   output: string | undefined = undefined
   readonly answer: (asked: unknown) => string
@@ -104,11 +111,11 @@ class CellPort implements HostPort {
 
 class IsolateExecutor implements Executor {
   readonly #isolate: Isolate
-  readonly #port: CellPort | undefined
+  readonly #port: ExecutorPort | undefined
   readonly #dispatch: Inside
   readonly #last: Inside
 
-  constructor(isolate: Isolate, port: CellPort | undefined, dispatch: Inside, last: Inside) {
+  constructor(isolate: Isolate, port: ExecutorPort | undefined, dispatch: Inside, last: Inside) {
     this.#isolate = isolate
     this.#port = port
     this.#dispatch = dispatch

@@ -19,7 +19,7 @@ export class PendingCall {
   /** What its steps did in one crossing is being taken in: the next step is not begun before that is through. */
   applying = false
 
-  /** Runs whose turn has not come yet, though grants have worked for them already, by their place. */
+  /** Runs whose turn has not come yet, though grants have worked for them already, by step index. */
   #kept: Map<number, HookRun> | undefined = undefined
 
   constructor(number: number, call: HookCall) {

@@ -78,7 +78,7 @@ export type Verdict =
 
 /** One policy's turn. */
 export interface HookStep {
-  /** Place among the sandbox's instances. */
+  /** Index among the sandbox's instances. */
   readonly instance: number
   /** `layer UNIT state UNIT field …`, see `wire.ts`. */
   readonly input: string

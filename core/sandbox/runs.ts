@@ -21,8 +21,8 @@ export interface RunsOptions {
   readonly onEvent: ((event: SandboxEvent) => void) | undefined
   /** The step whose turn it is is to cross. */
   begin(pending: PendingCall): void
-  /** A hook that has begun is to get a word. */
-  tell(run: HookRun, entry: number, text: string): void
+  /** Sends a message to a hook that has begun; `entry` is one of `wire.entry`. */
+  send(run: HookRun, entry: number, text: string): void
   /** No call is under way any more. */
   onIdle(): void
 }
@@ -82,7 +82,7 @@ export class Runs {
     if (run !== undefined) {
       run.abort()
       this.end(run, false)
-      if (run.tried) run.place.counts.calls++
+      if (run.tried) run.binding.counts.calls++
       this.#options.breaker.endProbe(run)
     }
     this.#end(pending)
@@ -93,7 +93,7 @@ export class Runs {
     const run = pendingOf(call)?.run
     if (run === undefined) return
     run.refused = true
-    run.place.counts.refused++
+    run.binding.counts.refused++
     this.event('refused', run, message)
   }
 
@@ -164,7 +164,7 @@ export class Runs {
   }
 
   /**
-   * What a hook that waited has come to in the crossing that brought it a word.
+   * What a hook that waited has come to in the crossing that resumed it.
    *
    * @param record empty: nothing new.
    */
@@ -177,7 +177,7 @@ export class Runs {
   receive(plugin: number, id: number, text: string): void {
     const run = this.#waiting.get(id)
     // Calls of other plugins are none of its business.
-    this.absorb(run?.place.plugin === plugin ? run : undefined, text)
+    this.absorb(run?.binding.plugin === plugin ? run : undefined, text)
   }
 
   absorb(run: HookRun | undefined, text: string): void {
@@ -187,7 +187,7 @@ export class Runs {
     }
     const problem = run.problem ?? run.absorb(text)
     if (run.notes.length > 0) this.#note(run)
-    if (run.undeclared.length > 0) this.#tell(run)
+    if (run.undeclared.length > 0) this.#reportUndeclared(run)
     // A record that does not say that its hook waits is its last.
     if (problem !== undefined) return this.fail(run, 'thrown', problem, !waits(text))
     if (run.waits) this.#waiting.set(run.id, run)
@@ -203,7 +203,7 @@ export class Runs {
   /** @param returned its code has come to its end. */
   fail(run: HookRun, kind: FailureKind, message: string, returned = false): void {
     if (run.over) return
-    run.place.counts[counters[kind]]++
+    run.binding.counts[counters[kind]]++
     this.event(types[kind], run, message)
     this.#settle(run, failure(run, codes[kind], message), returned)
   }
@@ -211,7 +211,7 @@ export class Runs {
   /** It fails without having run. */
   deny(run: HookRun, code: FailureCode, message: string): void {
     if (run.over) return
-    run.place.counts.denied++
+    run.binding.counts.denied++
     this.#settle(run, failure(run, code, message), true)
   }
 
@@ -223,7 +223,7 @@ export class Runs {
       this.#waiting.delete(run.id)
     }
     // The guest still holds it, unless it has come to its end there.
-    if (run.started && !returned) this.#options.tell(run, entry.drop, '')
+    if (run.started && !returned) this.#options.send(run, entry.drop, '')
   }
 
   event(type: SandboxEvent['type'], run: HookRun | undefined, message: string): void {
@@ -270,38 +270,38 @@ export class Runs {
     run.notes = noNotes
   }
 
-  #tell(run: HookRun): void {
+  #reportUndeclared(run: HookRun): void {
     for (const field of run.undeclared) {
-      const message = this.#undeclared.tell(run.place.instance, field)
+      const message = this.#undeclared.message(run.binding.instance, field)
       if (message !== undefined) this.event('undeclared', run, message)
     }
     run.undeclared = noNames
   }
 
   #resume(run: HookRun, use: GrantUse): void {
-    this.#options.tell(run, entry.resume, use.result!)
+    this.#options.send(run, entry.resume, use.result!)
   }
 
   #limitWait(run: HookRun): void {
     if (run.deadline !== undefined) return
     run.deadline = new WheelTimer({ onTimeout: () => this.#waitedTooLong(run) })
-    run.deadline.arm(run.place.instance.limits.wait)
+    run.deadline.arm(run.binding.instance.limits.wait)
   }
 
   #waitedTooLong(run: HookRun): void {
     if (run.over) return
-    run.place.counts.timeouts++
+    run.binding.counts.timeouts++
     // Whoever waits uses nothing up, so to those who count it weighs no more than an error.
-    const message = `it waited longer than ${run.place.instance.limits.wait} ms`
+    const message = `it waited longer than ${run.binding.instance.limits.wait} ms`
     this.event('threw', run, message)
     this.#settle(run, failure(run, 'PT', message), false)
   }
 
   #settle(run: HookRun, verdict: Verdict, returned: boolean): void {
-    const { pending, index, place } = run
+    const { pending, index, binding } = run
     if (verdict.kind === 'failed') run.abort()
     this.end(run, returned)
-    if (run.tried) place.counts.calls++
+    if (run.tried) binding.counts.calls++
     let goesOn = false
     try {
       goesOn = pending.call.settle(index, verdict)
@@ -332,8 +332,8 @@ export class Runs {
   }
 }
 
-function failure({ place, hook }: HookRun, code: FailureCode, message: string): Verdict {
-  const { policy, plugin } = place.instance
+function failure({ binding, hook }: HookRun, code: FailureCode, message: string): Verdict {
+  const { policy, plugin } = binding.instance
   const text = `policy "${policy}" (plugin "${plugin.name}"), ${hook}, ${code}: ${message}`
   return { kind: 'failed', code, message: text }
 }

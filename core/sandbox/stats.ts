@@ -1,4 +1,4 @@
-import type { Place } from './layout.ts'
+import type { Binding } from './layout.ts'
 import type { QuarantineState } from './plugin.ts'
 
 /** What a policy, or all policies of a plugin, have done and cost since the sandbox was made. */
@@ -61,11 +61,11 @@ export function noCounts(): Counts {
 
 /** What the plugins of one group have come to. */
 export function statsOf(
-  places: readonly Place[],
+  bindings: readonly Binding[],
   group: { readonly name: string; readonly restarts: number; readonly heap: number },
   quarantine: (hash: string) => QuarantineState,
 ): PluginStats[] {
-  return [...Map.groupBy(places, ({ plugin }) => plugin).values()].map((own) => {
+  return [...Map.groupBy(bindings, ({ plugin }) => plugin).values()].map((own) => {
     const { name: plugin, hash } = own[0]!.instance.plugin
     const policies = own.map(({ instance, counts }) => ({ policy: instance.policy, ...counts }))
     const sums = noCounts()

@@ -25,9 +25,9 @@ export function describeThrown(thrown: Thrown, name: string, origin: Origin): st
   let text = headline(thrown)
   for (const line of thrown.stack.split('\n')) {
     const found = frame.exec(line)
-    const place = found && locate(origin, Number(found[1]), Number(found[2]))
-    if (found && place)
-      text += `\n${line.replace(found[0], `plugin://${name}/${place.source}:${place.line}:${place.column}`)}`
+    const position = found && locate(origin, Number(found[1]), Number(found[2]))
+    if (found && position)
+      text += `\n${line.replace(found[0], `plugin://${name}/${position.source}:${position.line}:${position.column}`)}`
   }
   return text
 }
@@ -36,10 +36,10 @@ export function describeThrown(thrown: Thrown, name: string, origin: Origin): st
 export function locateThrown(thrown: Thrown, origin: Origin): string {
   for (const line of thrown.stack.split('\n')) {
     const found = frame.exec(line)
-    const place = found && locate(origin, Number(found[1]), Number(found[2]))
-    if (!place) continue
-    const file = relative(process.cwd(), join(dirname(origin.file), place.source))
-    return `${file}:${place.line}:${place.column}: ${headline(thrown)}`
+    const position = found && locate(origin, Number(found[1]), Number(found[2]))
+    if (!position) continue
+    const file = relative(process.cwd(), join(dirname(origin.file), position.source))
+    return `${file}:${position.line}:${position.column}: ${headline(thrown)}`
   }
   return `${relative(process.cwd(), origin.file)}:1:1: ${headline(thrown)}`
 }

@@ -5,7 +5,7 @@ import type { Instance } from './plugin.ts'
  * once for each plugin and field. In production it is silent: `POSTERN_ENV`, or else `NODE_ENV`, is `production`.
  */
 export class UndeclaredReads {
-  readonly #told = new Set<string>()
+  readonly #reported = new Set<string>()
   readonly #silent: boolean
 
   constructor(env: NodeJS.ProcessEnv = process.env) {
@@ -13,12 +13,12 @@ export class UndeclaredReads {
   }
 
   /** What the log is to say; `undefined` when it is known, or another hook of the policy may read it: then it is absent here. */
-  tell({ plugin, fields }: Instance, field: string): string | undefined {
-    if (this.#silent || this.#told.size >= most) return undefined
+  message({ plugin, fields }: Instance, field: string): string | undefined {
+    if (this.#silent || this.#reported.size >= most) return undefined
     if (Object.values(fields).some((declared) => declared?.includes(field))) return undefined
     const key = `${plugin.hash} ${field}`
-    if (this.#told.has(key)) return undefined
-    this.#told.add(key)
+    if (this.#reported.has(key)) return undefined
+    this.#reported.add(key)
     return `it reads ${field}, which it does not declare, and gets undefined; add '${field}' to reads`
   }
 }

@@ -79,15 +79,15 @@ export async function testPlugin(
   const fields: { [hook in HookName]?: readonly string[] } = {}
   for (const hook of code.manifest.hooks) fields[hook] = fieldsOf(hook, scopes.reads)
   const instance: Instance = { policy: code.name, plugin: code, options: filled, fields, limits, group: code.publisher }
-  const { plugins, places } = layOut([instance])
+  const { plugins, bindings } = layOut([instance])
   const group = new Group({
     name: code.publisher,
-    places,
+    bindings,
     memory: limits.memory,
     open:
       object === undefined
         ? (emit, _without, answer) => openIsolateExecutor({ plugins, memory: limits.memory, emit, answer })
-        : processExecutor(object, plugins[0]!.bindings),
+        : processExecutor(object, plugins[0]!.setup),
     time: limits.time,
     grants: createGrantHost(settings.fetch === undefined ? {} : { fetch: stubFetch(settings.fetch) }),
   })

@@ -66,9 +66,9 @@ function pathOf(file: string | URL): string {
 }
 
 /** Runs a plugin in this process, where a debugger and coverage see it; without limits of time and memory. */
-export function processExecutor(plugin: object, bindings: string): OpenExecutor {
+export function processExecutor(plugin: object, setup: string): OpenExecutor {
   return (emit): Executor => {
-    const guest = new Guest(plugin, bindings, (id, record) => emit(0, id, record))
+    const guest = new Guest(plugin, setup, (id, record) => emit(0, id, record))
     const dispatcher = createDispatcher([guest.enter])
     return {
       cross: (steps) => ({ kind: 'done', output: dispatcher.dispatch(frame(steps)) }),

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { CrashSlot, readCrashSlot } from '../../core/guard/crash-slot.ts'
 import { CrossingBoard, layout } from '../../core/guard/crossing-board.ts'
 import { readBoard } from '../../core/guard/read-board.ts'
-import type { GuardedCall } from '../../core/sandbox/guard.ts'
+import type { GuardedCall } from '../../core/sandbox/crossing-guard.ts'
 import { guarded, slotFolder } from '../helpers/guarded.ts'
 
 const crossing = ['auth', 'waf', 'limit'].map((name, number) => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readReport } from '../../core/guard/guard-report.ts'
 import { type Look, StallDetector, suspectsOf } from '../../core/guard/stall-detector.ts'
-import type { GuardedCall } from '../../core/sandbox/guard.ts'
+import { readReport } from '../../core/guard/stuck-report.ts'
+import type { GuardedCall } from '../../core/sandbox/crossing-guard.ts'
 import { guarded } from '../helpers/guarded.ts'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
@@ -30,7 +30,7 @@ describe('ends the process, and names the call', () => {
     expect(polls).toBeLessThanOrEqual((hard / 25 + 1) * 4)
   })
 
-  test.concurrent('one call of each policy when the dispatcher is in no place', async (context) => {
+  test.concurrent('one call of each policy when the dispatcher is between two calls', async (context) => {
     const { signal, report } = await guarded(context, 'nowhere', { hard: 250 }).exited
     expect(signal).toBe('SIGKILL')
     expect(readReport(report)!.calls.map(({ plugin }) => plugin)).toEqual(['auth', 'waf', 'limit'])
@@ -77,7 +77,7 @@ describe('does not end the process', () => {
 })
 
 describe('patience', () => {
-  const look = fc.record({ number: fc.integer({ min: 0, max: 2 }), place: fc.integer({ min: -1, max: 1 }) })
+  const look = fc.record({ number: fc.integer({ min: 0, max: 2 }), index: fc.integer({ min: -1, max: 1 }) })
 
   test('is over exactly when the last looks all saw the same call run', () => {
     fc.assert(
@@ -86,7 +86,7 @@ describe('patience', () => {
         looks.forEach((now, index) => {
           // A look that sees a call for the first time is none without progress: hence one more.
           const last = looks.slice(Math.max(0, index - limit), index + 1)
-          const same = last.every(({ number, place }) => number === now.number && place === now.place)
+          const same = last.every(({ number, index }) => number === now.number && index === now.index)
           const stuck = last.length === limit + 1 && same && now.number !== 0
           expect(patience.isOver({ ...now, cpu: index * 25 }, limit)).toBe(stuck)
         })
@@ -96,17 +96,17 @@ describe('patience', () => {
 
   test('lasts four times as long when the processor was elsewhere', () => {
     const patience = new StallDetector(25)
-    const here: Look = { number: 7, place: 0, cpu: 100 }
+    const here: Look = { number: 7, index: 0, cpu: 100 }
     const looks = Array.from({ length: 162 }, () => patience.isOver(here, 40))
     expect(looks.indexOf(true)).toBe(160)
   })
 })
 
-test('a place that names nobody makes a suspect of each policy and hook', () => {
+test('an index that names no call makes a suspect of each policy and hook', () => {
   const other = { ...second, policy: 'other' }
   const calls = [second, { ...second, flow: 'flow-2' }, undefined, other]
   expect(suspectsOf(calls, 1)).toEqual([{ ...second, flow: 'flow-2' }])
-  for (const place of [-1, 2, 4]) expect(suspectsOf(calls, place)).toEqual([second, other])
+  for (const index of [-1, 2, 4]) expect(suspectsOf(calls, index)).toEqual([second, other])
 })
 
 test('a report is read past whatever else was written, and half a report is none', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createGrantHost, type GrantHost } from '../../core/grants/grant-host.ts'
 import type { GrantCall } from '../../core/grants/operation.ts'
-import type { CrossingGuard } from '../../core/sandbox/guard.ts'
+import type { CrossingGuard } from '../../core/sandbox/crossing-guard.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
 import { callOf, type Harness, headerOf, inputOf, openHarness } from './harness.ts'
 

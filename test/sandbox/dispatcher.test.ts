@@ -130,7 +130,7 @@ describe('the dispatcher', () => {
       seen.push(marks.at(-1)!)
       return ''
     }
-    const dispatcher = createDispatcher([plugin], (place) => marks.push(place))
+    const dispatcher = createDispatcher([plugin], (index) => marks.push(index))
     const steps = [0, 1, 2].map((call): Step => ({ plugin: 0, call, entry: 0, text: '', chained: false }))
     const done = readOutput(dispatcher.dispatch(frame(steps)))?.length ?? 3
     expect(seen).toEqual([0, 1, 2].slice(0, done))

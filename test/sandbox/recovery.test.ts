@@ -66,18 +66,18 @@ describe('a pause', () => {
 
 /** A group whose executors are made by hand. */
 async function handMade(open: OpenExecutor, memory = 64): Promise<{ group: Group; events: SandboxEvent[] }> {
-  const { places } = layOut([await instanceOf('p', { plugin: 'hostile' }), await instanceOf('q', { plugin: 'slow' })])
+  const { bindings } = layOut([await instanceOf('p', { plugin: 'hostile' }), await instanceOf('q', { plugin: 'slow' })])
   const events: SandboxEvent[] = []
   const grants = { perform: async () => [], metrics: () => [] }
   const onEvent = (event: SandboxEvent): unknown => events.push(event)
-  return { group: new Group({ name: 'local', places, open, time: 20, memory, grants, onEvent }), events }
+  return { group: new Group({ name: 'local', bindings, open, time: 20, memory, grants, onEvent }), events }
 }
 
 function run(group: Group, instance = 0): Promise<Verdict> {
   return new Promise((settle) => group.call(callOf(instance, ['/x'], settle)))
 }
 
-class FakeCell implements Executor {
+class FakeExecutor implements Executor {
   disposed = false
   size = 0
   fate: Crossing = { kind: 'done', output: '' }
@@ -92,11 +92,11 @@ class FakeCell implements Executor {
   }
 }
 
-describe('the stock of executors', () => {
+describe('the pair of executors', () => {
   test('a spare is built when the turn is over, takes the place of a lost executor, and is built anew', async () => {
-    const executors: FakeCell[] = []
+    const executors: FakeExecutor[] = []
     const { group } = await handMade(() => {
-      const executor = new FakeCell()
+      const executor = new FakeExecutor()
       executors.push(executor)
       return executor
     })
@@ -113,10 +113,10 @@ describe('the stock of executors', () => {
 
   test('a plugin that does not start again costs only its own calls', async () => {
     let broken = false
-    const executors: { executor: FakeCell; without: ReadonlySet<number> }[] = []
+    const executors: { executor: FakeExecutor; without: ReadonlySet<number> }[] = []
     const { group, events } = await handMade((_emit, without) => {
       if (broken && !without.has(0)) throw new StartError(0, 'plugin "hostile": its start took too long')
-      const executor = new FakeCell()
+      const executor = new FakeExecutor()
       executors.push({ executor, without: new Set(without) })
       return executor
     })
@@ -143,9 +143,9 @@ describe('the stock of executors', () => {
   })
 
   test('a heap that stays above the limit retires the isolate between crossings, and nobody fails', async () => {
-    const executors: FakeCell[] = []
+    const executors: FakeExecutor[] = []
     const { group, events } = await handMade(() => {
-      const executor = new FakeCell()
+      const executor = new FakeExecutor()
       executor.size = executors.length === 0 ? 80 : 1
       executors.push(executor)
       return executor

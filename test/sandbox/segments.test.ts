@@ -93,7 +93,10 @@ afterAll(() => {
 })
 
 /** What a whole flow through these policies comes to, and how many calls it took. */
-async function traceOf(side: typeof together, places: readonly number[]): Promise<{ trace: unknown[]; calls: number }> {
+async function traceOf(
+  side: typeof together,
+  indexes: readonly number[],
+): Promise<{ trace: unknown[]; calls: number }> {
   const trace: unknown[] = []
   let calls = 0
   const sandbox: Sandbox = {
@@ -104,7 +107,7 @@ async function traceOf(side: typeof together, places: readonly number[]): Promis
     },
   }
   const flow = createFlow(sandbox, trace)
-  const chain = compileChain(places.map((place) => side.policies[place]!))
+  const chain = compileChain(indexes.map((index) => side.policies[index]!))
   const result = await new Promise<Reply | PosternError | undefined>((done) => ask(flow, 'onRequest', chain, 0, done))
   trace.push(wordsOf(result), flow.reached, flow.consumer, flow.requestFields!.list, [...flow.states])
   await new Promise<void>((done) => pass(flow, chain, done))
@@ -178,8 +181,8 @@ test('a chain comes to the same whether its policies cross together or each by i
   let saved = 0
   const chain = fc.array(fc.nat(marks.length - 1), { minLength: 1, maxLength: 8 })
   await fc.assert(
-    fc.asyncProperty(chain, async (places) => {
-      const [one, other] = [await traceOf(together, places), await traceOf(apart, places)]
+    fc.asyncProperty(chain, async (indexes) => {
+      const [one, other] = [await traceOf(together, indexes), await traceOf(apart, indexes)]
       expect(one.trace).toEqual(other.trace)
       expect(one.calls).toBeLessThanOrEqual(other.calls)
       saved += other.calls - one.calls

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import type { CrossingGuard, GuardedCall } from '../../core/sandbox/guard.ts'
+import type { CrossingGuard, GuardedCall } from '../../core/sandbox/crossing-guard.ts'
 import { openIsolateExecutor } from '../../core/sandbox/isolate-executor.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { HookCall, Verdict } from '../../core/sandbox/plugin.ts'
@@ -55,7 +55,7 @@ describe('the guard', () => {
   test('is told whose turn it was when a crossing did not return', async () => {
     const guard = createWitness()
     const { plugins } = layOut([await instanceOf('p', { plugin: 'hostile' })])
-    const place = (): number => new Int32Array(guard.progress)[1]!
+    const running = (): number => new Int32Array(guard.progress)[1]!
     const once = (paths: readonly string[]): string => {
       const executor = openIsolateExecutor({ plugins, memory: 64, emit: () => {}, guard })
       const steps = paths.map((path, call) => {
@@ -72,14 +72,14 @@ describe('the guard', () => {
       return kind
     }
     expect(cross('/a', '/b', '/loop', '/c')).toBe('time')
-    expect(place()).toBe(2)
+    expect(running()).toBe(2)
     expect(cross('/a', '/b')).toBe('done')
-    expect(place()).toBe(-1)
+    expect(running()).toBe(-1)
     // What steps leave running behind them is nobody's in a crowd, but a lone step's own.
     expect(cross('/a', '/b', '/microtasks')).toBe('time')
-    expect(place()).toBe(-1)
+    expect(running()).toBe(-1)
     expect(cross('/microtasks')).toBe('time')
-    expect(place()).toBe(0)
+    expect(running()).toBe(0)
   })
 })
 

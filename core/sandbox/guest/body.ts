@@ -29,7 +29,7 @@ export class BodyView implements Body {
 
 /** The body that was held for this hook, of the request (`body`) or the response (`response.body`). */
 export function readBody(call: GuestCall, family: 'body' | 'response.body'): BodyView | undefined {
-  for (const field of call.binding.places.keys()) {
+  for (const field of call.entry.fields.keys()) {
     if (!field.startsWith(`${family}:`)) continue
     const [base64 = '', complete] = call.items(field) ?? []
     return new BodyView(base64, complete === '1')

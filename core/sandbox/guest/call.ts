@@ -4,12 +4,12 @@ import { bounds } from '../bounds.ts'
 import { decodeField, decodeItems, encodeField, escapeText, OPERATION, op, UNIT } from '../wire.ts'
 import { GrantFailure } from './grant-failure.ts'
 
-/** One hook of one policy, as bound when the plugin was loaded. */
-export interface Binding {
+/** One hook of one policy, as set up when the plugin was loaded. */
+export interface HookEntry {
   readonly hook: HookName
   readonly mayAwait: boolean
-  /** Field → its place in the input, behind layer and state. */
-  readonly places: ReadonlyMap<string, number>
+  /** Field → its index in the input, behind layer and state. */
+  readonly fields: ReadonlyMap<string, number>
   /** The same for declared headers, by name alone: joining a name to its family takes longer than looking it up. */
   readonly headers: ReadonlyMap<string, number>
   readonly responseHeaders: ReadonlyMap<string, number>
@@ -30,7 +30,7 @@ interface Waiting {
 /** One call of a hook: its input, still encoded, and what it has asked for so far. */
 export class GuestCall {
   readonly id: number
-  readonly binding: Binding
+  readonly entry: HookEntry
   ended = false
   /** Where to send what is asked for after the first return; `undefined` while it is collected. */
   emit: ((id: number, record: string) => void) | undefined = undefined
@@ -48,9 +48,9 @@ export class GuestCall {
   #grants = 0
   #hasBody = false
 
-  constructor(id: number, binding: Binding, input: string) {
+  constructor(id: number, entry: HookEntry, input: string) {
     this.id = id
-    this.binding = binding
+    this.entry = entry
     this.#parts = input.split(UNIT)
   }
 
@@ -63,20 +63,20 @@ export class GuestCall {
   }
 
   declares(field: string): boolean {
-    return this.binding.places.has(field)
+    return this.entry.fields.has(field)
   }
 
   /** A declared field; `undefined` when it is absent, and when it is not declared. */
   field(name: string): string | undefined {
-    const place = this.binding.places.get(name)
-    if (place !== undefined) return this.at(place)
+    const index = this.entry.fields.get(name)
+    if (index !== undefined) return this.at(index)
     this.undeclared(name)
     return undefined
   }
 
   /** Tells the host, once for each field, that a hook wants what its plugin does not declare. */
   undeclared(field: string): void {
-    const { undeclared } = this.binding
+    const { undeclared } = this.entry
     if (this.ended || undeclared.size >= bounds.undeclared.fields) return
     const name = field.slice(0, bounds.undeclared.name)
     if (undeclared.has(name)) return
@@ -84,19 +84,19 @@ export class GuestCall {
     this.#notes = joined(this.#notes, op.undeclared + UNIT + escapeText(name))
   }
 
-  #part(place: number): string {
-    return this.#parts[place] ?? ABSENT
+  #part(index: number): string {
+    return this.#parts[index] ?? ABSENT
   }
 
-  /** The value of a declared field whose place is known. */
-  at(place: number): string | undefined {
-    return decodeField(this.#part(place + 2))
+  /** The value of a declared field whose index is known. */
+  at(index: number): string | undefined {
+    return decodeField(this.#part(index + 2))
   }
 
   /** A declared field that is a list. */
   items(name: string): string[] | undefined {
-    const place = this.binding.places.get(name)
-    const part = place === undefined ? ABSENT : this.#part(place + 2)
+    const index = this.entry.fields.get(name)
+    const part = index === undefined ? ABSENT : this.#part(index + 2)
     return part === ABSENT ? undefined : decodeItems(part)
   }
 
@@ -118,7 +118,7 @@ export class GuestCall {
 
   /** `operation` is encoded already. */
   append(operation: string): void {
-    if (this.ended) throw new Error(`${this.binding.hook} has ended: it can change nothing any more`)
+    if (this.ended) throw new Error(`${this.entry.hook} has ended: it can change nothing any more`)
     this.#operations++
     this.#size += operation.length + 1
     if (this.#operations > bounds.operations) {
@@ -141,7 +141,7 @@ export class GuestCall {
   /** Suspends until the host has done the work. */
   grant(operation: string, values: readonly string[]): Promise<readonly string[]> {
     const result = new Promise<readonly string[]>((resolve, reject) => {
-      const { operations } = this.binding
+      const { operations } = this.entry
       if (this.#grants >= operations) {
         throw new GrantFailure(operation, `one hook call may use ${operations} grant operations at most`)
       }

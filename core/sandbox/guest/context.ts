@@ -28,7 +28,7 @@ export class ContextView {
   }
 
   get options(): unknown {
-    return this.#call.binding.options
+    return this.#call.entry.options
   }
 
   get state(): string | undefined {

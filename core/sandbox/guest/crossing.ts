@@ -17,7 +17,7 @@ export interface Port {
 export interface CrossingSetting {
   /** What is no function belongs to a plugin that did not start. */
   readonly plugins: readonly Enter[]
-  readonly mark: (place: number) => void
+  readonly mark: (index: number) => void
   readonly port: Port | undefined
   /** Gets the output of a crossing that went on in microtasks. */
   readonly onEnd: (output: string) => void
@@ -26,7 +26,7 @@ export interface CrossingSetting {
 /** A hook that waits, and is looked after until its crossing is over. */
 interface Waiting {
   /** Of its step in the crossing. */
-  readonly place: number
+  readonly index: number
   readonly plugin: number
   readonly id: number
   /** What it has asked for and the host has not seen yet. */
@@ -85,7 +85,7 @@ export class GuestCrossing {
       const isStart = kind === start || kind === chained
       let record = ''
       if (kind !== chained || !out) {
-        record = isStart ? this.#begin(id, i - 1) : this.#tell(kind, i - 1)
+        record = isStart ? this.#begin(id, i - 1) : this.#resume(kind, i - 1)
         // Whoever is chained to it is the next one.
         out = this.#isChained(i) && endsSegment(record)
       }
@@ -102,9 +102,9 @@ export class GuestCrossing {
     return false
   }
 
-  /** Whether the step behind the one at this place is chained to it. */
-  #isChained(place: number): boolean {
-    return this.#steps[place + 1]?.charCodeAt(0) === chained
+  /** Whether the step behind the one at this index is chained to it. */
+  #isChained(index: number): boolean {
+    return this.#steps[index + 1]?.charCodeAt(0) === chained
   }
 
   /** A clock that is set back must not turn the slice into an hour. */
@@ -112,23 +112,23 @@ export class GuestCrossing {
     return Math.abs(Date.now() - this.#began) >= bounds.slice
   }
 
-  #begin(id: number, place: number): string {
-    const text = this.#steps[place + 1]!
+  #begin(id: number, index: number): string {
+    const text = this.#steps[index + 1]!
     const plugin = twoDigits(text, 1)
-    const record = this.#enter(plugin, id, threeDigits(text, 3), text.slice(6), place)
-    if (this.#setting.port !== undefined && waits(record)) this.#attend({ place, plugin, id, record })
+    const record = this.#enter(plugin, id, threeDigits(text, 3), text.slice(6), index)
+    if (this.#setting.port !== undefined && waits(record)) this.#attend({ index, plugin, id, record })
     return record
   }
 
-  #tell(kind: number, place: number): string {
-    const text = this.#steps[place + 1]!
+  #resume(kind: number, index: number): string {
+    const text = this.#steps[index + 1]!
     const plugin = twoDigits(text, 1)
     const end = text.indexOf(UNIT)
     const id = +text.slice(3, end)
     const isAttended = kind === resume && this.#setting.port !== undefined
     const number = kind === resume ? (isAttended ? entry.answer : entry.resume) : entry.drop
-    this.#enter(plugin, id, number, text.slice(end + 1), place)
-    if (isAttended) this.#attend({ place, plugin, id, record: '' })
+    this.#enter(plugin, id, number, text.slice(end + 1), index)
+    if (isAttended) this.#attend({ index, plugin, id, record: '' })
     return ''
   }
 
@@ -146,15 +146,15 @@ export class GuestCrossing {
     const answers = this.#setting.port!.answer(asked).split(RECORD)
     for (let i = 0; i < asking.length; i++) {
       const waiting = asking[i]!
-      const { plugin, id, place } = waiting
+      const { plugin, id, index } = waiting
       const answer = answers[i] ?? ''
       waiting.record = ''
       const results = answer.length > 1 ? answer.slice(1).split(OPERATION) : []
-      for (const result of results) this.#enter(plugin, id, entry.answer, result, place)
-      this.#records[place] = ''
+      for (const result of results) this.#enter(plugin, id, entry.answer, result, index)
+      this.#records[index] = ''
       if (answer.charAt(0) !== holdsAll) this.#release(waiting)
       // It waits for no grant but for a promise of its own, and is told to keep what it comes to.
-      else if (results.length === 0) this.#enter(plugin, id, entry.collect, '', place)
+      else if (results.length === 0) this.#enter(plugin, id, entry.collect, '', index)
     }
   }
 
@@ -169,13 +169,13 @@ export class GuestCrossing {
     this.#waiting = []
     this.#quiet++
     for (const waiting of before) {
-      const { place, plugin, id } = waiting
+      const { index, plugin, id } = waiting
       if (waiting.record !== '') {
         this.#quiet = 0
         this.#waiting.push(waiting)
         continue
       }
-      const record = this.#enter(plugin, id, entry.collect, '', place)
+      const record = this.#enter(plugin, id, entry.collect, '', index)
       if (waits(record)) {
         if (record.length > 1) {
           waiting.record = record
@@ -194,13 +194,13 @@ export class GuestCrossing {
   }
 
   /** A hook has come to its end; those chained to it have their turns. */
-  #end({ place, id }: Waiting, record: string): void {
-    const isStart = this.#steps[place + 1]!.charCodeAt(0) !== resume
+  #end({ index, id }: Waiting, record: string): void {
+    const isStart = this.#steps[index + 1]!.charCodeAt(0) !== resume
     let last = isStart && record === ended ? '' : record
-    this.#store(place, last)
-    for (let next = place + 1; next < this.#records.length && this.#isChained(next); next++) {
+    this.#store(index, last)
+    for (let next = index + 1; next < this.#records.length && this.#isChained(next); next++) {
       if (endsSegment(last)) return
-      last = this.#isLate() ? leftOut : this.#begin(id + next - place, next)
+      last = this.#isLate() ? leftOut : this.#begin(id + next - index, next)
       this.#store(next, last)
       if (last === leftOut) return
     }
@@ -209,18 +209,18 @@ export class GuestCrossing {
   /** From here on it sends what it comes to by itself. */
   #release(waiting: Waiting): void {
     this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
-    const record = this.#enter(waiting.plugin, waiting.id, entry.release, '', waiting.place)
+    const record = this.#enter(waiting.plugin, waiting.id, entry.release, '', waiting.index)
     if (record !== '') this.#end(waiting, record)
   }
 
-  #store(place: number, record: string): void {
-    this.#records[place] = record
+  #store(index: number, record: string): void {
+    this.#records[index] = record
     if (record !== '') this.#silent = false
   }
 
-  #enter(plugin: number, id: number, number: number, text: string, place: number): string {
+  #enter(plugin: number, id: number, number: number, text: string, index: number): string {
     let record: unknown
-    this.#setting.mark(place)
+    this.#setting.mark(index)
     try {
       record = this.#setting.plugins[plugin]!(id, number, text)
     } catch {

@@ -16,12 +16,12 @@ export interface Dispatcher {
  * it passes and takes primitives only, and never touches an object they return or throw.
  *
  * @param plugins one for each plugin of the group; what is no function belongs to a plugin that did not start.
- * @param mark is told the place of each step before it is made, and -1 after it; a watchdog reads it elsewhere.
+ * @param mark takes the index of each step before it runs, and -1 after it, for a watchdog in another thread.
  * @param port Default: hooks that wait are left to themselves.
  */
 export function createDispatcher(
   plugins: readonly Enter[],
-  mark: (place: number) => void = () => {},
+  mark: (index: number) => void = () => {},
   port?: Port,
 ): Dispatcher {
   let last = ''
@@ -42,12 +42,12 @@ export function createDispatcher(
 }
 
 /** Stores the marks where a thread outside sees them. */
-export function createMark(progress: SharedArrayBuffer | undefined): ((place: number) => void) | undefined {
+export function createMark(progress: SharedArrayBuffer | undefined): ((index: number) => void) | undefined {
   if (progress === undefined) return undefined
-  const executors = new Int32Array(progress)
+  const words = new Int32Array(progress)
   // A plain store: the watchdog looks every 25 ms and needs no order, and Atomics.store is a call, twice a step.
-  return (place) => {
-    executors[1] = place
+  return (index) => {
+    words[1] = index
   }
 }
 

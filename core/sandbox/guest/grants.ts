@@ -17,7 +17,7 @@ export class GrantViews {
   }
 
   get<N extends keyof Grants>(name: N): Grants[N] | undefined {
-    if (!this.#call.binding.needs.includes(name)) return undefined
+    if (!this.#call.entry.needs.includes(name)) return undefined
     this.#views[name] ??= makers[name](this.#call)
     return this.#views[name]
   }

@@ -10,8 +10,8 @@ export interface Realm {
   problem(): string
   describe(): string
   scopes(options: string): string
-  /** Binds the plugin to its policies; gives a problem, or nothing. */
-  bind(bindings: string): string
+  /** Sets the plugin's policies and entries up. Returns the problem, encoded; empty when there is none. */
+  setUp(setup: string): string
   enter(id: number, entry: number, text: string): string
 }
 
@@ -43,9 +43,9 @@ export function openRealm(emit: (id: number, record: string) => void): Realm {
     problem: () => problem,
     describe: () => describePlugin(plugin),
     scopes: (options) => describeScopes(plugin as object, options),
-    bind: (bindings) => {
+    setUp: (setup) => {
       try {
-        guest = new Guest(plugin as object, bindings, emit)
+        guest = new Guest(plugin as object, setup, emit)
         return ''
       } catch (thrown) {
         return encodeThrown(thrown)

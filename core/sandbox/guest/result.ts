@@ -9,7 +9,7 @@ import { text } from './text.ts'
 
 /** Turns what a hook returned into an operation, or throws an error that says what it should have returned. */
 export function writeResult(call: GuestCall, context: ContextView, result: unknown): void {
-  const { hook } = call.binding
+  const { hook } = call.entry
   if (result === undefined || result === null || points[hook].kind === 'observe') return
   if (hook === 'selectBackend') {
     const index = context.backends.indexOf(result as never)

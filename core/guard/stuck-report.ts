@@ -1,4 +1,4 @@
-import type { GuardedCall } from '../sandbox/guard.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 
 /** What the watchdog writes, as one line of JSON, before it ends its process: a crossing made no progress. */
 export interface StuckReport {

@@ -15,7 +15,7 @@ export interface GuardedCall {
  */
 export interface CrossingGuard {
   /**
-   * Int32, shared with the dispatchers: [0] is the number of the crossing that runs, [1] the place in it of the call whose
+   * Int32, shared with the dispatchers: [0] is the number of the crossing that runs, [1] the index in it of the call whose
    * code runs now, from 0; -1 when the dispatcher itself does, or what steps before left in the queue of microtasks.
    */
   readonly progress: SharedArrayBuffer
