@@ -1,5 +1,5 @@
 import type { Executor } from './executor.ts'
-import { StartError } from './start-error.ts'
+import { StartError } from './plugin-build-error.ts'
 
 /** Starts the plugins of a group in a new executor, but for those named. */
 export type OpenWithout = (without: ReadonlySet<number>) => Executor

@@ -13,8 +13,8 @@ import {
   openRealm,
 } from './isolate.ts'
 import type { PluginLayout } from './layout.ts'
+import { StartError } from './plugin-build-error.ts'
 import { readThrown } from './records.ts'
-import { StartError } from './start-error.ts'
 import { locateThrown } from './trace.ts'
 import { RECORD } from './wire.ts'
 

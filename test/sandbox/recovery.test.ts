@@ -5,7 +5,7 @@ import type { Crossing, Executor, OpenExecutor } from '../../core/sandbox/execut
 import { Group } from '../../core/sandbox/group.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
-import { StartError } from '../../core/sandbox/start-error.ts'
+import { StartError } from '../../core/sandbox/plugin-build-error.ts'
 import { callOf, type Harness, headerOf, instanceOf, openHarness, until } from './harness.ts'
 
 let harness: Harness | undefined
