@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isBuiltin } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
-import { type BuildFailure, build, type Message, type Plugin } from 'esbuild'
+import type { BuildFailure, Message, Plugin } from 'esbuild'
 import { openInspector } from './inspect.ts'
 import type { PluginCode } from './plugin.ts'
 import { PluginBuildError } from './plugin-build-error.ts'
@@ -34,6 +34,8 @@ export async function bundlePlugin(file: string, publisher: string): Promise<Plu
 }
 
 async function bundle(path: string): Promise<{ script: string; map: string }> {
+  // Loaded on first use: a worker that has adopted a runtime never bundles.
+  const { build } = await import('esbuild')
   try {
     const { outputFiles } = await build({
       entryPoints: [path],
