@@ -43,6 +43,6 @@ export function createGuard(options: GuardOptions): CrossingGuard & { close(): v
 /** The process goes on without that part; who operates it has to know. */
 function lost(part: string): (problem: string) => void {
   return (problem) => {
-    writeSync(2, `postern: worker ${process.pid} has lost its ${part}: ${problem}\n`)
+    writeSync(2, `postern: worker ${process.pid}: the ${part} failed: ${problem}\n`)
   }
 }

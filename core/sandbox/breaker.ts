@@ -39,7 +39,7 @@ export class Breaker {
     // A pause applies neither to a probe, which has to show how the plugin fares, nor to a step that has begun before.
     const isNew = passage === 'together' && !run.tried
     const code = isNew ? this.#pauses.get(binding.plugin)?.failure(pending.number) : undefined
-    if (code !== undefined) return { code, message: 'its plugin lost its isolate too often and rests' }
+    if (code !== undefined) return { code, message: pausedMessage }
     return pending.alone ? 'alone' : passage
   }
 
@@ -126,12 +126,13 @@ export class Supervision {
   }
 }
 
-const quarantined: Denial = { code: 'PQ', message: 'its plugin is quarantined' }
+const quarantined: Denial = { code: 'PQ', message: 'the plugin is quarantined' }
 
 /** Losses in a row without a pause: a single bad request may cause them, and the plugin's other calls should go on. */
 const freeLosses = 3
 /** A loss continues the row until this long after the last one, or after the pause that followed it, ms. */
 const rowWindow = 10_000
+const pausedMessage = `the plugin is paused: it lost more than ${freeLosses} isolates in a row`
 const shortestPause = 1_000
 const longestPause = 60_000
 

@@ -85,9 +85,7 @@ const onlyTheSdk: Plugin = {
       if (path === 'postern' || path.startsWith('postern/'))
         return refuse(`a plugin may import "postern/sdk" only, not "${path}"`)
       if (isBuiltin(path)) {
-        return refuse(
-          `"${path}" is a module of Node, which plugins do not have; a grant in \`needs\` may do what you want`,
-        )
+        return refuse(`"${path}" is a Node module, which plugins cannot import; a grant in \`needs\` may do the same`)
       }
       return undefined
     })

@@ -8,7 +8,7 @@ interface Log {
 const titles: { readonly [type in SandboxEvent['type']]?: string } = {
   undeclared: 'undeclared read',
   replaced: 'isolate replaced',
-  rejection: 'rejection left alone',
+  rejection: 'unhandled rejection',
 }
 
 /**

@@ -178,8 +178,8 @@ export class Group {
     const passage = this.#breaker.passage(run)
     if (typeof passage === 'object') this.#runs.deny(run, passage.code, passage.message)
     else if (this.#executors.lacks(run.binding.plugin)) {
-      this.#runs.deny(run, 'PE', 'its plugin did not start in the new isolate')
-      this.#replace('another try to start all plugins')
+      this.#runs.deny(run, 'PE', 'the plugin did not start in the new isolate')
+      this.#replace('starting all plugins again')
     } else return passage
     return 'none'
   }
@@ -245,10 +245,10 @@ export class Group {
       run.attempts++
       return this.#lose(batch, crossing)
     }
-    const rest = this.#breaker.lost(run.binding.plugin, codes[crossing.kind], this.#lastCall)
-    const messages = { time: `it took more than ${time} ms`, memory: `it took more than ${memory} MB` }
+    const pause = this.#breaker.lost(run.binding.plugin, codes[crossing.kind], this.#lastCall)
+    const messages = { time: `the hook took more than ${time} ms`, memory: `the hook used more than ${memory} MB` }
     this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : messages[crossing.kind])
-    this.#lose(batch, crossing, rest === 0 ? '' : `; plugin "${run.plugin}" is not called for ${rest / 1_000} s`)
+    this.#lose(batch, crossing, pause === 0 ? '' : `; plugin "${run.plugin}" is paused for ${pause / 1_000} s`)
   }
 
   #cross(batch: Batch, timeout: number): Crossing {
@@ -315,7 +315,8 @@ export class Group {
   // ── give the isolate up ────────────────────────────────────────────────────────────────────────────────────────────
 
   #lose({ runs }: Batch, { kind, message }: Lost, consequence = ''): void {
-    const why = { time: 'a crossing took too long', memory: 'out of memory', thrown: message }[kind]
+    const { memory } = this.#options
+    const why = { time: 'a crossing timed out', memory: `out of memory (limit ${memory} MB)`, thrown: message }[kind]
     this.#replace(why + consequence, runs)
   }
 
@@ -343,7 +344,7 @@ export class Group {
     this.#heapLooked = now
     this.heap = this.#executors.active.heap()
     if (wasOver && this.heap > this.#options.memory) {
-      this.#replace(`its heap stays above ${this.#options.memory} MB`)
+      this.#replace(`the heap stays above ${this.#options.memory} MB`)
     }
   }
 

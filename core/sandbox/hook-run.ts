@@ -100,13 +100,13 @@ export class HookRun implements GuardedCall {
     if (record === '') return undefined
     this.#size += record.length
     if (record === op.wait) return this.#wait()
-    if (this.#size > bounds.record + bounds.body) return `it wrote more than ${bounds.record} characters`
+    if (this.#size > bounds.record + bounds.body) return `the hook wrote more than ${bounds.record} characters`
     const operations = readRecord(record)
-    if (operations === undefined) return 'it sent what cannot be read'
+    if (operations === undefined) return 'the plugin sent a malformed record'
     this.#count += operations.length
     this.binding.counts.operations += operations.length
     if (this.#count > bounds.operations && this.#count > this.#most) {
-      return `it asked for more than ${bounds.operations} things`
+      return `the hook asked for more than ${bounds.operations} operations`
     }
     const problem = this.#sort(operations)
     if (problem !== undefined) return problem
@@ -115,7 +115,7 @@ export class HookRun implements GuardedCall {
 
   #wait(): string | undefined {
     this.waits = true
-    return points[this.hook].mayAwait ? undefined : `${this.hook} may not wait`
+    return points[this.hook].mayAwait ? undefined : `${this.hook} must not wait`
   }
 
   #sort(operations: readonly (readonly string[])[]): string | undefined {
@@ -168,7 +168,7 @@ export class HookRun implements GuardedCall {
 
   /** A second run writes nothing down twice; what it says then may differ (a time), its place is what counts. */
   #note(operation: string, args: readonly string[]): string | undefined {
-    if (!this.#granted(operation)) return `it used ${operation} without a grant`
+    if (!this.#granted(operation)) return `the hook used ${operation} without the grant`
     if (++this.#notesSeen <= this.#noted || this.#noted >= bounds.notes) return undefined
     this.#noted++
     this.notes = [...this.notes, { operation, args }]
@@ -181,18 +181,18 @@ export class HookRun implements GuardedCall {
   }
 
   #use(number: number, operation: string, args: readonly string[]): string | undefined {
-    if (!this.#granted(operation)) return `it used ${operation} without a grant`
+    if (!this.#granted(operation)) return `the hook used ${operation} without the grant`
     this.#uses ??= new Map()
     const former = this.#uses.get(number)
     if (former !== undefined) {
       if (!former.same(operation, args)) {
-        return `run again in a new isolate it asked for ${operation} where it had asked for ${former.operation}`
+        return `the hook ran again in a new isolate and asked for ${operation} instead of ${former.operation}`
       }
       if (former.result !== undefined) this.known = [...this.known, former]
       return undefined
     }
     const { operations } = this.binding.instance.limits
-    if (this.#uses.size >= operations) return `it used more than ${operations} grant operations`
+    if (this.#uses.size >= operations) return `the hook used more than ${operations} grant operations`
     const grant = new GrantUse(number, operation, args)
     this.#uses.set(number, grant)
     this.asked = [...this.asked, grant]

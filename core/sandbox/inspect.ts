@@ -28,12 +28,11 @@ export interface Inspector {
  */
 export function openInspector(script: string, origin?: Origin): Inspector {
   const where = origin === undefined ? '' : `${relative(process.cwd(), origin.file)}:1:1: `
-  const isolate = createIsolate(64)
+  const isolate = createIsolate(memory)
   try {
     const realm = runInside(isolate, where, 'start', () => openRealm(isolate, script, () => {}))
     const ask = (name: 'problem' | 'describe' | 'scopes', values: string[]): string => {
-      const limit = name === 'scopes' ? bounds.scopes : bounds.start
-      return runInside(isolate, where, name, () => realm(name).call(values, limit))
+      return runInside(isolate, where, name, () => realm(name).call(values, activities[name].limit))
     }
     const problem = ask('problem', [])
     if (problem !== '') throw broken(readThrown(problem), origin)
@@ -56,26 +55,30 @@ export function openInspector(script: string, origin?: Origin): Inspector {
   }
 }
 
-const activities = {
-  start: 'starting the module',
-  problem: 'starting the module',
-  describe: 'reading the plugin',
-  scopes: 'evaluating reads and writes',
-}
+/** Heap limit of the isolate, MB. */
+const memory = 64
 
-/** What ends a plugin's code from outside, in words. */
+/** What the isolate does, and its time limit, ms. */
+const activities = {
+  start: { title: 'starting the module', limit: bounds.start },
+  problem: { title: 'starting the module', limit: bounds.start },
+  describe: { title: 'reading the plugin', limit: bounds.start },
+  scopes: { title: 'evaluating reads and writes', limit: bounds.scopes },
+} as const
+
+/** Runs plugin code; turns what ended it from outside into a `PluginBuildError`. */
 function runInside<T>(isolate: Isolate, where: string, activity: keyof typeof activities, run: () => T): T {
-  if (isolate.isDisposed) throw new PluginBuildError([`${where}${activities[activity]} is not possible any more`])
+  const { title, limit } = activities[activity]
+  if (isolate.isDisposed) throw new PluginBuildError([`${where}${title} failed: the isolate is closed`])
   try {
     return run()
   } catch (error) {
     const failure = failureOf(isolate, error)
-    const what = { time: 'took too long', memory: 'took too much memory', thrown: `failed: ${failure.message}` }[
-      failure.kind
-    ]
+    const time = `took more than ${limit} ms`
+    const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${failure.message}` }[failure.kind]
     // What the plugin left running must not run on: nothing of this isolate can be used any more.
     if (!isolate.isDisposed) isolate.dispose()
-    throw new PluginBuildError([`${where}${activities[activity]} ${what}`])
+    throw new PluginBuildError([`${where}${title} ${what}`])
   }
 }
 

@@ -48,7 +48,7 @@ export function openIsolateExecutor({
     const enters = plugins.map((plugin, index) =>
       without?.has(index) === true
         ? undefined
-        : underGuard(guard, plugin, () => startPlugin(isolate, plugin, index, emit)),
+        : underGuard(guard, plugin, () => startPlugin(isolate, plugin, index, memory, emit)),
     )
     const port = answer === undefined ? undefined : new ExecutorPort(answer)
     const dispatcher = openDispatcher(isolate, enters, guard?.progress, port)
@@ -73,7 +73,13 @@ function underGuard<T>(guard: CrossingGuard | undefined, { code }: PluginLayout,
   }
 }
 
-function startPlugin(isolate: Isolate, { code, setup }: PluginLayout, index: number, emit: Emit): Inside {
+function startPlugin(
+  isolate: Isolate,
+  { code, setup }: PluginLayout,
+  index: number,
+  memory: number,
+  emit: Emit,
+): Inside {
   try {
     const realm = openRealm(isolate, code.script, (id, record) => {
       if (typeof id === 'number' && typeof record === 'string') emit(index, id, record)
@@ -84,8 +90,9 @@ function startPlugin(isolate: Isolate, { code, setup }: PluginLayout, index: num
   } catch (error) {
     if (error instanceof StartError) throw error
     const { kind, message } = failureOf(isolate, error)
-    const what = { time: 'took too long', memory: 'took too much memory', thrown: `failed: ${message}` }[kind]
-    throw new StartError(index, `plugin "${code.name}": its start ${what}`)
+    const time = `took more than ${bounds.start} ms`
+    const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${message}` }[kind]
+    throw new StartError(index, `plugin "${code.name}": starting the module ${what}`)
   }
 }
 
@@ -127,7 +134,7 @@ class IsolateExecutor implements Executor {
     try {
       const returned = this.#dispatch.call([frame(steps)], timeout)
       const output = this.#port?.output ?? returned
-      if (output === unfinished) return { kind: 'thrown', message: 'the crossing has not come to its end' }
+      if (output === unfinished) return { kind: 'thrown', message: 'the crossing did not end' }
       return { kind: 'done', output }
     } catch (error) {
       const failure = failureOf(this.#isolate, error)

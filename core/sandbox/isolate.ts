@@ -32,7 +32,7 @@ function openIsolate(memoryLimit: number): Isolate {
     memoryLimit,
     // V8 has given up on the isolate and its thread cannot be brought back.
     onCatastrophicError: (message) => {
-      writeSync(2, `postern: an isolate failed beyond recovery: ${message}\n`)
+      writeSync(2, `postern: an isolate failed and cannot recover, aborting: ${message}\n`)
       process.abort()
     },
   })

@@ -53,6 +53,6 @@ export function readRecord(text: string): string[][] | undefined {
 /** An error that the guest encoded as an operation. */
 export function readThrown(text: string): Thrown {
   const [operation] = readRecord(text) ?? []
-  const [, kind = '', message = 'the plugin sent what cannot be read', stack = ''] = operation ?? []
+  const [, kind = '', message = 'the plugin sent an error that cannot be read', stack = ''] = operation ?? []
   return { kind, message, stack }
 }

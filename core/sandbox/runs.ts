@@ -181,7 +181,7 @@ export class Runs {
 
   absorb(run: HookRun | undefined, text: string): void {
     if (run === undefined || run.over) {
-      this.event('late', run, 'a record came for a call that is over')
+      this.event('late', run, 'a record arrived for a call that has ended')
       return
     }
     const problem = run.problem ?? run.absorb(text)
@@ -291,7 +291,7 @@ export class Runs {
     if (run.over) return
     run.binding.counts.timeouts++
     // Whoever waits uses nothing up, so to those who count it weighs no more than an error.
-    const message = `it waited longer than ${run.binding.instance.limits.wait} ms`
+    const message = `the hook waited more than ${run.binding.instance.limits.wait} ms`
     this.event('threw', run, message)
     this.#settle(run, failure(run, 'PT', message), false)
   }

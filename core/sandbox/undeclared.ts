@@ -19,7 +19,7 @@ export class UndeclaredReads {
     const key = `${plugin.hash} ${field}`
     if (this.#reported.has(key)) return undefined
     this.#reported.add(key)
-    return `it reads ${field}, which it does not declare, and gets undefined; add '${field}' to reads`
+    return `the plugin reads ${field} without declaring it and gets undefined; add '${field}' to reads`
   }
 }
 

@@ -82,7 +82,7 @@ test('a guard that is closed leaves no file behind', async (context) => {
 test('a slot that cannot be opened is told, and the process goes on', async (context) => {
   const { stderr, ...end } = await guarded(context, 'idle', { slotFile: '/nowhere/slot' }).exited
   expect(end).toMatchObject({ code: 0, stdout: 'ready\ndone\n' })
-  expect(stderr).toMatch(/^postern: worker \d+ has lost its crash slot: ENOENT/)
+  expect(stderr).toMatch(/^postern: worker \d+: the crash slot failed: ENOENT/)
 })
 
 test('a link in its place is not followed', () => {

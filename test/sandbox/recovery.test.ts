@@ -55,12 +55,12 @@ describe('a pause', () => {
     const isolates = harness.sandbox.stats()[0]!.restarts
     expect(await harness.run(0, '/loop')).toMatchObject({
       code: 'PT',
-      message: expect.stringContaining('its plugin lost its isolate too often and rests'),
+      message: expect.stringContaining('the plugin is paused: it lost more than 3 isolates in a row'),
     })
     expect(await harness.run(1, '/nothing')).toMatchObject({ kind: 'done' })
     const [stats] = harness.sandbox.stats()
     expect(stats).toMatchObject({ restarts: isolates, denied: 1, timeouts: 4 })
-    expect(harness.events.at(-1)!.message).toContain('plugin "hostile" is not called for 1 s')
+    expect(harness.events.at(-1)!.message).toContain('plugin "hostile" is paused for 1 s')
   })
 })
 
@@ -115,7 +115,8 @@ describe('the pair of executors', () => {
     let broken = false
     const executors: { executor: FakeExecutor; without: ReadonlySet<number> }[] = []
     const { group, events } = await handMade((_emit, without) => {
-      if (broken && !without.has(0)) throw new StartError(0, 'plugin "hostile": its start took too long')
+      if (broken && !without.has(0))
+        throw new StartError(0, 'plugin "hostile": starting the module took more than 500 ms')
       const executor = new FakeExecutor()
       executors.push({ executor, without: new Set(without) })
       return executor
@@ -136,7 +137,7 @@ describe('the pair of executors', () => {
       expect.objectContaining({
         type: 'threw',
         plugin: 'hostile',
-        message: 'plugin "hostile": its start took too long',
+        message: 'plugin "hostile": starting the module took more than 500 ms',
       }),
     )
     group.close()
@@ -153,7 +154,7 @@ describe('the pair of executors', () => {
     const verdicts: Verdict[] = []
     while (!executors[0]!.disposed) verdicts.push(await run(group))
     expect(verdicts.every(({ kind }) => kind === 'done')).toBe(true)
-    expect(events).toMatchObject([{ type: 'replaced', message: 'isolate of "local": its heap stays above 64 MB' }])
+    expect(events).toMatchObject([{ type: 'replaced', message: 'isolate of "local": the heap stays above 64 MB' }])
     expect(group.restarts).toBe(1)
     group.close()
   })

@@ -142,7 +142,7 @@ describe('quarantine', () => {
     expect(await harness.run(1)).toEqual({
       kind: 'failed',
       code: 'PQ',
-      message: 'policy "policy-1" (plugin "slow"), onRequest, PQ: its plugin is quarantined',
+      message: 'policy "policy-1" (plugin "slow"), onRequest, PQ: the plugin is quarantined',
     })
     expect(await runAll([0, 1, 2])).toEqual([0, 2])
     expect(

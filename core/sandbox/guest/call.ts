@@ -110,7 +110,7 @@ export class GuestCall {
   /** The body, or the chunk, that takes the place of the one the hook was given. */
   writeBody(base64: string): void {
     if (this.#hasBody) throw new Error('one call may write one body')
-    if (base64.length > bounds.body) throw new RangeError('a body that is written holds 1,048,576 bytes at most')
+    if (base64.length > bounds.body) throw new RangeError('a written body holds 1,048,576 bytes at most')
     this.#hasBody = true
     this.append(op.body)
     this.#record += UNIT + base64
@@ -118,7 +118,7 @@ export class GuestCall {
 
   /** `operation` is encoded already. */
   append(operation: string): void {
-    if (this.ended) throw new Error(`${this.entry.hook} has ended: it can change nothing any more`)
+    if (this.ended) throw new Error(`${this.entry.hook} has ended and can no longer change anything`)
     this.#operations++
     this.#size += operation.length + 1
     if (this.#operations > bounds.operations) {

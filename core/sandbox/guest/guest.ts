@@ -78,7 +78,7 @@ export class Guest {
       if (isThenable(result)) {
         if (mayAwait) return this.#wait(call, context, result)
         Promise.resolve(result).catch(() => {})
-        return this.#fail(call, new TypeError(`${hook} may not wait: it must not be async or return a promise`))
+        return this.#fail(call, new TypeError(`${hook} must not wait: it must not be async or return a promise`))
       }
       writeResult(call, context, result)
       call.ended = true
@@ -139,7 +139,7 @@ export function indexesOf(family: string, fields: readonly string[]): Map<string
 }
 
 /** A record for a plugin whose runtime does not work any more. */
-export const broken: string = encodeError('Error', "the plugin has broken its own realm's builtins")
+export const broken: string = encodeError('Error', 'the plugin has changed built-in objects that its hooks need')
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'

@@ -55,6 +55,6 @@ function encodeReply(hook: HookName, result: unknown): string {
 
 function describe(value: unknown): string {
   if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`
-  if (typeof value === 'object') return 'an object that is no reply'
+  if (typeof value === 'object') return 'an object that is not a reply'
   return `${typeof value} ${String(value)}`.slice(0, 60)
 }
