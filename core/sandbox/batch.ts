@@ -17,7 +17,7 @@ export interface Resume {
   readonly generation: number
 }
 
-/** What one task has in a crossing: adjacent steps. */
+/** The adjacent steps of one task in a crossing. */
 interface Part {
   readonly task: Task
   /** Indexes in the crossing: of its first step, and of the first step behind it. */
@@ -25,17 +25,17 @@ interface Part {
   to: number
 }
 
-/** The steps of one crossing, and whose they are. */
+/** The steps of one crossing, and the run that each belongs to. */
 export class Batch {
   readonly steps: Step[] = []
-  /** Whose step each is. */
+  /** The run of each step, by the same index. */
   readonly runs: HookRun[] = []
   readonly parts: Part[] = []
-  /** Characters of all its texts. */
+  /** Characters of all texts. */
   length = 0
   readonly #firstId: number
   #nextId: number
-  /** @param lastId of the runs of former crossings. */
+  /** @param lastId highest id that a run of an earlier crossing has. */
   constructor(lastId: number) {
     this.#firstId = lastId + 1
     this.#nextId = lastId + 1
@@ -45,14 +45,14 @@ export class Batch {
     return this.steps.length
   }
 
-  /** Of all runs that have begun, in this crossing or a former one. */
+  /** Highest id of all runs that have begun, in this crossing or an earlier one. */
   get lastId(): number {
     return this.#nextId - 1
   }
 
-  /** The run with this id, if it begins here. */
+  /** The run with this id when it begins in this crossing; otherwise `undefined`. */
   beginner(id: number): HookRun | undefined {
-    // Those that begin have consecutive ids; resumes among them only move them back.
+    // Runs that begin here have consecutive ids. Resumes among them only shift them to higher indexes.
     for (let i = Math.max(0, id - this.#firstId); i < this.runs.length; i++) {
       const run = this.runs[i]!
       if (run.id === id && this.steps[i]!.entry >= 0) return run
@@ -60,16 +60,16 @@ export class Batch {
     return undefined
   }
 
-  /** The first step of a call. */
+  /** Adds the first step of a call. */
   start(run: HookRun): void {
     this.parts.push({ task: run.pending, from: this.size, to: this.size + 1 })
     this.#start(run, false)
   }
 
   /**
-   * Another step of the call whose step was added last.
+   * Adds another step of the call whose step was added last.
    *
-   * @param chained its turn comes only if the step before it goes on.
+   * @param chained the step runs only when the step before it does not end the segment.
    */
   follow(run: HookRun, chained: boolean): void {
     this.#start(run, chained)

@@ -43,7 +43,7 @@ export class Breaker {
     return pending.alone ? 'alone' : passage
   }
 
-  /** Nothing is known against the step's plugin, so the step may cross together with the one before it. */
+  /** The step's plugin is not restricted in any way, so the step may cross together with the one before it. */
   isUnrestricted({ binding, hook, hash }: HookRun): boolean {
     return !this.isSupervised(hash) && !this.#pauses.has(binding.plugin) && binding.entries[hook] !== undefined
   }
@@ -137,8 +137,8 @@ const shortestPause = 1_000
 const longestPause = 60_000
 
 /**
- * The pause of a plugin that has lost isolates in a row, since each loss costs its whole group time. The fourth loss pauses
- * the plugin for 1 s, the next ones for 2 s, 4 s, … up to 60 s. The other plugins of its group go on.
+ * The pause of a plugin that has lost isolates in a row, since each loss costs its whole group time. The fourth loss
+ * pauses the plugin for 1 s, the next ones for 2 s, 4 s, … up to 60 s. The other plugins of its group go on.
  */
 export class Pause {
   readonly #now: () => number

@@ -6,7 +6,9 @@ import { openInspector } from './inspect.ts'
 import type { PluginCode } from './plugin.ts'
 import { PluginBuildError } from './plugin-build-error.ts'
 
-/** Inspecting costs an isolate; the same code says the same of itself. */
+/**
+ * Results by file, publisher and hash: reading a manifest costs an isolate, and the same code has the same manifest.
+ */
 const known = new Map<string, PluginCode>()
 
 /**
@@ -14,7 +16,8 @@ const known = new Map<string, PluginCode>()
  *
  * @param file entry file, `.ts` or `.js`; its default export is the plugin.
  * @param publisher see `PluginCode`.
- * @throws {PluginBuildError} when it does not bundle, throws as it starts, or is no proper plugin.
+ * @throws {PluginBuildError} when bundling fails, the module throws on start, or the default export is not a valid
+ *   plugin.
  */
 export async function bundlePlugin(file: string, publisher: string): Promise<PluginCode> {
   const path = resolve(file)
@@ -39,7 +42,7 @@ async function bundle(path: string): Promise<{ script: string; map: string }> {
   try {
     const { outputFiles } = await build({
       entryPoints: [path],
-      // Beside the entry file, so that the map names the sources relative to it. Nothing is written.
+      // In the folder of the entry file, so that the map names the sources relative to it. No file is written.
       outfile: join(dirname(path), 'bundle.js'),
       absWorkingDir: process.cwd(),
       bundle: true,
@@ -73,7 +76,7 @@ function line({ text, location }: Message, path: string): string {
   return `${location.file}:${location.line}:${location.column + 1}: ${text}`
 }
 
-/** Resolves `postern/sdk` to what the host injects, and refuses what is not there inside an isolate. */
+/** Resolves `postern/sdk` to what the host injects, and refuses imports that do not exist inside an isolate. */
 const onlyTheSdk: Plugin = {
   name: 'postern',
   setup(builder) {

@@ -1,6 +1,6 @@
-/** One call of a crossing, as the outside may have to name it. */
+/** One call of a crossing, with the names needed to report it from outside the thread. */
 export interface GuardedCall {
-  /** Hash of the plugin's script: the identity that is blamed. */
+  /** Hash of the plugin's script: identifies the plugin in fault counts. */
   readonly hash: string
   readonly plugin: string
   readonly policy: string
@@ -10,21 +10,21 @@ export interface GuardedCall {
 }
 
 /**
- * Watches crossings from outside the thread that makes them, for what a time limit cannot hold: code that outlasts it
- * inside a builtin, and code that takes the process with it.
+ * Watches crossings from outside the thread that makes them. It covers what a time limit cannot: code that runs past
+ * the limit inside a builtin, and code that crashes the process.
  */
 export interface CrossingGuard {
   /**
-   * Int32, shared with the dispatchers: [0] is the number of the crossing that runs, [1] the index in it of the call whose
-   * code runs now, from 0; -1 when the dispatcher itself does, or what steps before left in the queue of microtasks.
+   * Int32, shared with the dispatchers. [0] is the number of the crossing that runs. [1] is the index in it of the call
+   * whose code runs now, from 0; -1 while the dispatcher itself runs, or microtasks that earlier steps have queued.
    */
   readonly progress: SharedArrayBuffer
   /**
-   * A crossing with these calls begins; called on the request path, so it costs a microsecond or two and no more.
+   * A crossing with these calls begins. Called on the request path, so it must take no more than a microsecond or two.
    *
-   * @param timeout time limit of the crossing, ms, which the guard lets pass first. Default: 0.
+   * @param timeout time limit of the crossing, ms; the guard waits at least this long. Default: 0.
    */
   enter(calls: readonly GuardedCall[], timeout?: number): void
-  /** It has returned, or thrown. */
+  /** The crossing has returned or thrown. */
   leave(): void
 }

@@ -4,7 +4,7 @@ interface Log {
   warn(event: string, facts: Record<string, unknown>): void
 }
 
-/** What the log calls the events that no request tells of; those of a call that has failed stand with its request. */
+/** Log messages of the events that get a line of their own. A failed call is logged with its request instead. */
 const titles: { readonly [type in SandboxEvent['type']]?: string } = {
   undeclared: 'undeclared read',
   replaced: 'isolate replaced',
@@ -12,8 +12,8 @@ const titles: { readonly [type in SandboxEvent['type']]?: string } = {
 }
 
 /**
- * Writes down what befalls plugins. Every worker finds the same undeclared reads, so of several workers the one place
- * that hears them all keeps the log.
+ * Logs events of plugins. Every worker reports the same undeclared reads, so with several workers this runs where the
+ * events of all of them arrive, and logs each undeclared read once.
  */
 export function createEventLog(log: Log): (event: SandboxEvent) => void {
   const logged = new Set<string>()
@@ -29,5 +29,8 @@ export function createEventLog(log: Log): (event: SandboxEvent) => void {
   }
 }
 
-/** Plugins make the fields up, and reloads bring other plugins. */
+/**
+ * Undeclared reads remembered. Plugins choose the field names and reloads bring other plugins, so there is no natural
+ * limit.
+ */
 const most = 10_000

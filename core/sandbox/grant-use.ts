@@ -5,8 +5,8 @@ import type { PluginCode } from './plugin.ts'
 import { escapeText, UNIT } from './wire.ts'
 
 /**
- * One grant operation that a hook has asked for. The host keeps it while the hook runs. When the isolate is replaced in the
- * meantime, the hook runs again from its start and gets the same results, so that nothing is done twice.
+ * One grant operation that a hook has asked for. The host keeps it while the hook runs. When the isolate is replaced in
+ * the meantime, the hook runs again from its start and gets the same results, so that nothing is done twice.
  */
 export class GrantUse {
   readonly number: number

@@ -18,7 +18,7 @@ import { entry } from './wire.ts'
 
 export interface GroupOptions {
   readonly name: string
-  /** By `HookStep.instance`; those of other groups may be among them. */
+  /** Indexed by `HookStep.instance`; bindings of other groups may be among them. */
   readonly bindings: readonly Binding[]
   readonly open: OpenExecutor
   /** The largest `time` of its policies, ms. */
@@ -34,45 +34,49 @@ export interface GroupOptions {
 
 type Lost = Exclude<Crossing, { kind: 'done' }>
 
+/** Most steps in a crossing. */
 const widest = 256
-/** Heap statistics cost more than a call, ms. */
+/** Interval of heap checks, ms: heap statistics cost more than a call. */
 const heapInterval = 1_000
 
 /**
- * The plugins of one trust group, in one isolate. Calls are collected and cross once per turn of the event loop, because
- * a crossing with a time limit costs as much as many calls. When a crossing does not return, the isolate is given up and
- * its calls run again in a new one, each in a crossing of its own: that finds the one to blame, and the others get their
- * normal answer.
+ * The plugins of one trust group, in one isolate. Calls are collected and cross once per turn of the event loop,
+ * because a crossing with a time limit costs as much as many calls. When a crossing does not return, the isolate is
+ * replaced and its calls run again in the new one, each in a crossing of its own: that identifies the call that caused
+ * the loss, and the others get their normal verdicts.
  */
 export class Group {
   readonly name: string
-  /** Isolates that were given up. */
+  /** Isolates that were replaced. */
   restarts = 0
-  /** Heap of its isolate when it was last looked at, MB; 0 for one that was not yet. */
+  /** Heap of the isolate at the last check, MB; 0 before its first check. */
   heap = 0
   readonly #options: GroupOptions
   readonly #runs: Runs
   readonly #executors: ExecutorPair
   readonly #breaker: Breaker
   /**
-   * Steps of a crossing at most. The dispatcher's slice bounds what hooks do before they first wait, not what they do
-   * after: that runs when all steps are done. So a crossing that took long makes the next ones narrow.
+   * Most steps in the next crossing. The dispatcher's slice limits what hooks do before they first wait, not what they
+   * do afterwards: that runs when all steps are done. So a slow crossing makes the next ones smaller.
    */
   #width = 16
+  /** Number of the active isolate. */
   #generation = 0
   #crossings = 0
+  /** Tasks for crossings with several steps. */
   #ready: Task[] = []
+  /** Tasks that cross alone. */
   #alone: Task[] = []
-  /** Records that came while a crossing ran; `undefined` outside of one. */
+  /** Records that arrived while a crossing ran; `undefined` outside of one. */
   #emitted: Parameters<Emit>[] | undefined
-  /** What is crossing now. */
+  /** The batch that is crossing now. */
   #batch: Batch | undefined
   #scheduled = false
   #closing = false
   /** Numbers of the last call and the last run. */
   #lastCall = 0
   #lastRun = 0
-  #heapLooked = Number.NEGATIVE_INFINITY
+  #heapChecked = Number.NEGATIVE_INFINITY
 
   /** @throws {StartError} when a plugin does not start. */
   constructor(options: GroupOptions) {
@@ -126,7 +130,7 @@ export class Group {
     if (this.#closing) return
     this.#closing = true
     this.#breaker.close(this.#lastCall)
-    this.#rest()
+    this.#closeWhenIdle()
   }
 
   // ── collect ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -153,10 +157,10 @@ export class Group {
     }
     this.#crossTogether()
     if (this.#ready.length + this.#alone.length > 0) this.#schedule()
-    this.#rest()
+    this.#closeWhenIdle()
   }
 
-  /** Whether there still is somebody to do it for. */
+  /** Whether the task is still needed: its call is not over, and its isolate is the active one. */
   #isLive(task: Task): boolean {
     if (task.kind === 'start') return !task.over
     return task.generation === this.#generation && (task.entry === entry.drop || !task.run.over)
@@ -173,7 +177,7 @@ export class Group {
     return pending.kept(index) ?? new HookRun(pending, index, binding)
   }
 
-  /** How the step whose turn it is may cross; one that may not at all is settled here. */
+  /** How the step whose turn it is may cross; a step that may not cross is settled here. */
   #passage(run: HookRun): 'together' | 'alone' | 'none' {
     const passage = this.#breaker.passage(run)
     if (typeof passage === 'object') this.#runs.deny(run, passage.code, passage.message)
@@ -184,11 +188,11 @@ export class Group {
     return 'none'
   }
 
-  /** Adds the step whose turn it is and those behind it that may share a crossing with it. */
+  /** Adds the step whose turn it is and the following steps that may share a crossing with it. */
   #addChain(batch: Batch, first: HookRun): void {
     const { pending, hook } = first
     const { steps } = pending.call
-    // Nobody's turn depends on what an observer did.
+    // No turn depends on what an observer did.
     const chained = points[hook].kind !== 'observe'
     batch.start(first)
     for (let index = pending.position + 1; index < steps.length; index++) {
@@ -240,7 +244,7 @@ export class Group {
     const { user, system } = process.threadCpuUsage(before)
     run.binding.counts.time += spent
     run.pending.alone = true
-    // The limit is wall time: on a busy machine it runs out while the plugin did not even run.
+    // The limit is wall time: on a busy machine it can expire although the plugin hardly ran.
     if (crossing.kind === 'time' && (user + system) / 1_000 < time * 0.8 && run.attempts < 2) {
       run.attempts++
       return this.#lose(batch, crossing)
@@ -274,7 +278,7 @@ export class Group {
     }
   }
 
-  // ── take in what came back ─────────────────────────────────────────────────────────────────────────────────────────
+  // ── process the output ─────────────────────────────────────────────────────────────────────────────────────────────
 
   #apply(batch: Batch, { output, rejection }: Extract<Crossing, { kind: 'done' }>, spent: number): void {
     const emitted = this.#emitted ?? []
@@ -301,7 +305,7 @@ export class Group {
       binding.crossing = this.#crossings
     }
     for (const record of emitted) this.#runs.receive(...record)
-    this.#lookAtHeap()
+    this.#checkHeap()
   }
 
   #blameRejection({ runs }: Batch, message: string): void {
@@ -312,7 +316,7 @@ export class Group {
     else this.#runs.event('rejection', undefined, text)
   }
 
-  // ── give the isolate up ────────────────────────────────────────────────────────────────────────────────────────────
+  // ── replace the isolate ────────────────────────────────────────────────────────────────────────────────────────────
 
   #lose({ runs }: Batch, { kind, message }: Lost, consequence = ''): void {
     const { memory } = this.#options
@@ -321,35 +325,35 @@ export class Group {
   }
 
   /**
-   * Every hook that had begun in the isolate begins anew in the next one.
+   * Replaces the isolate. Every hook that had begun in it begins again in the next one.
    *
-   * @param lost those of the crossing that did not return.
+   * @param lost runs of the crossing that did not return.
    */
   #replace(why: string, lost: readonly HookRun[] = []): void {
     this.#emitted = undefined
     this.#generation++
     this.restarts++
-    this.#heapLooked = Number.NEGATIVE_INFINITY
+    this.#heapChecked = Number.NEGATIVE_INFINITY
     this.heap = 0
     this.#executors.replace()
     this.#runs.event('replaced', undefined, `isolate of "${this.name}": ${why}`)
     this.#runs.restart(lost)
   }
 
-  /** The isolate's own limit is soft; one that stays above it is given up between crossings. */
-  #lookAtHeap(): void {
+  /** The isolate's own limit is soft; an isolate that stays above the limit is replaced between crossings. */
+  #checkHeap(): void {
     const now = performance.now()
-    if (now - this.#heapLooked < heapInterval) return
+    if (now - this.#heapChecked < heapInterval) return
     const wasOver = this.heap > this.#options.memory
-    this.#heapLooked = now
+    this.#heapChecked = now
     this.heap = this.#executors.active.heap()
     if (wasOver && this.heap > this.#options.memory) {
       this.#replace(`the heap stays above ${this.#options.memory} MB`)
     }
   }
 
-  /** Closes when asked to and nothing is left to do. */
-  #rest(): void {
+  /** Closes the isolates when `close` was called and no call is under way. */
+  #closeWhenIdle(): void {
     if (!this.#closing || this.#runs.size > 0) return
     this.#executors.close()
     this.#ready = []
@@ -357,7 +361,7 @@ export class Group {
   }
 }
 
-/** Its code begins to run. */
+/** Marks a run whose code begins to run. */
 function begin(run: HookRun): void {
   run.started = true
   run.tried = true

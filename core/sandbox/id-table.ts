@@ -1,9 +1,9 @@
 /**
- * Values by a number that counts up, for what comes and goes all the time.
+ * Values by an increasing id, for entries that are added and deleted all the time.
  *
- * Not a `Map`: V8 replaces the table of a Map that is written to and deleted from again and again, and a table that was
- * replaced points to its successor. Once one of them has been promoted, all that follow survive with what they held,
- * until the next full collection: under load half of the young generation was promoted at each of its collections.
+ * Not a `Map`: V8 replaces the table of a Map that is written to and deleted from repeatedly, and a replaced table
+ * points to its successor. Once one table has been promoted, all later ones and their contents survive until the next
+ * full collection: under load each collection of the young generation promoted half of it.
  */
 export class IdTable<V> {
   #ids: number[] = new Array<number>(64).fill(empty)
@@ -20,7 +20,7 @@ export class IdTable<V> {
 
   /** @param id a whole number, 0 or more. */
   set(id: number, value: V): void {
-    // Half empty, so that a walk to the next empty slot is short.
+    // At least half empty, so that the next empty slot is near.
     if (this.#size * 2 >= this.#ids.length) this.#grow()
     const slot = this.#slotOf(id)
     if (this.#ids[slot] === empty) this.#size++
@@ -28,13 +28,13 @@ export class IdTable<V> {
     this.#values[slot] = value
   }
 
-  /** Whether it was there. */
+  /** Returns whether the id was in the table. */
   delete(id: number): boolean {
     const ids = this.#ids
     const mask = ids.length - 1
     let gap = this.#slotOf(id)
     if (ids[gap] === empty) return false
-    // Whoever had to walk past the gap moves into it, or a look-up would end there.
+    // An entry whose search passes the gap moves into it; otherwise its search would end at the gap.
     for (let next = (gap + 1) & mask; ids[next] !== empty; next = (next + 1) & mask) {
       if (((next - ids[next]!) & mask) < ((next - gap) & mask)) continue
       ids[gap] = ids[next]!
@@ -47,7 +47,7 @@ export class IdTable<V> {
     return true
   }
 
-  /** In the order of their numbers. */
+  /** In the order of their ids. */
   values(): V[] {
     const taken = this.#ids.filter((id) => id !== empty).sort((a, b) => a - b)
     return taken.map((id) => this.get(id)!)
@@ -59,7 +59,7 @@ export class IdTable<V> {
     this.#size = 0
   }
 
-  /** Where it stands, or the empty slot where it would. */
+  /** The slot of the id, or the empty slot where it belongs. */
   #slotOf(id: number): number {
     const ids = this.#ids
     const mask = ids.length - 1

@@ -8,14 +8,14 @@ import { readThrown } from './records.ts'
 import { locateThrown, type Origin, type Thrown } from './trace.ts'
 import { op } from './wire.ts'
 
-/** A throw-away isolate that runs a plugin's module and asks it what it is. Holds about 1 MB until it is closed. */
+/** A temporary isolate that runs a plugin's module and reads its declarations. Uses about 1 MB until it is closed. */
 export interface Inspector {
   readonly manifest: Manifest
   /**
    * Evaluates `reads`, `writes` and `when` for a policy's options.
    *
    * @param options plain JSON data, defaults filled in.
-   * @throws {PluginBuildError} when they throw, take too long or give something else than what they may be.
+   * @throws {PluginBuildError} when they throw, take more than 250 ms or do not have the right form.
    */
   scopes(options: unknown): Scopes
   close(): void
@@ -23,8 +23,8 @@ export interface Inspector {
 
 /**
  * @param script as in `PluginCode`.
- * @param origin a `PluginCode`: with it errors name file, line and column of the sources.
- * @throws {PluginBuildError} when the module throws as it starts, or exports no proper plugin.
+ * @param origin a `PluginCode`. With it, errors name file, line and column of the sources.
+ * @throws {PluginBuildError} when the module throws on start, or the default export is not a valid plugin.
  */
 export function openInspector(script: string, origin?: Origin): Inspector {
   const where = origin === undefined ? '' : `${relative(process.cwd(), origin.file)}:1:1: `
@@ -76,7 +76,7 @@ function runInside<T>(isolate: Isolate, where: string, activity: keyof typeof ac
     const failure = failureOf(isolate, error)
     const time = `took more than ${limit} ms`
     const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${failure.message}` }[failure.kind]
-    // What the plugin left running must not run on: nothing of this isolate can be used any more.
+    // Code of the plugin may still be waiting to run, so the isolate cannot be used again.
     if (!isolate.isDisposed) isolate.dispose()
     throw new PluginBuildError([`${where}${title} ${what}`])
   }

@@ -23,15 +23,15 @@ export interface IsolateExecutorOptions {
   /** Heap limit, MB. */
   readonly memory: number
   readonly emit: Emit
-  /** Default: nothing is answered before a crossing is over. */
+  /** Default: hooks get no answer before the crossing is over. */
   readonly answer?: Answer
   readonly guard?: CrossingGuard | undefined
-  /** Plugins that are not to be started. Default: none. */
+  /** Indexes of plugins to leave out. Default: none. */
   readonly without?: ReadonlySet<number>
 }
 
 /**
- * One isolate for the plugins of a group: a context each, and one for the dispatcher that chains them.
+ * Opens one isolate for the plugins of a group: one context for each plugin, and one for the dispatcher.
  *
  * @throws {StartError} when a plugin does not start.
  */
@@ -59,7 +59,7 @@ export function openIsolateExecutor({
   }
 }
 
-/** The start of a plugin runs its code too. */
+/** Announces the start of a plugin to the guard, because it runs the plugin's code. */
 function underGuard<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, run: () => T): T {
   if (guard === undefined) return run()
   guard.enter([{ hash: code.hash, plugin: code.name, policy: '', hook: 'start', flow: '' }], bounds.start)
@@ -96,9 +96,9 @@ function startPlugin(
   }
 }
 
-/** What the dispatcher says and asks while a crossing runs. */
+/** Serves the dispatcher while a crossing runs. */
 class ExecutorPort implements HostPort {
-  /** Of a crossing whose hooks waited. */
+  /** Output of a crossing whose hooks waited. */
   output: string | undefined = undefined
   readonly answer: (asked: unknown) => string
 
@@ -139,7 +139,7 @@ class IsolateExecutor implements Executor {
     } catch (error) {
       const failure = failureOf(this.#isolate, error)
       if (failure.kind !== 'thrown') return failure
-      // A promise that nobody handles makes the crossing throw when its work is done, and only then.
+      // An unhandled rejection makes the crossing throw, but only after all its work is done.
       try {
         const output = this.#last.call([], timeout)
         return output === unfinished ? failure : { kind: 'done', output, rejection: failure.message }

@@ -3,7 +3,7 @@ import type { PluginSetup } from './guest/guest.ts'
 import type { Instance, PluginCode } from './plugin.ts'
 import { type Counts, noCounts } from './stats.ts'
 
-/** One plugin of a group, with all the policies made of it: they share a context. */
+/** One plugin of a group with all its policies: they share a context. */
 export interface PluginLayout {
   readonly code: PluginCode
   /** `PluginSetup` as JSON, for `Realm.setUp`. */
@@ -17,7 +17,7 @@ export interface Binding {
   readonly plugin: number
   readonly entries: { readonly [hook in HookName]?: number }
   readonly counts: Counts
-  /** Number of the crossing that it last took part in. */
+  /** Number of the last crossing that it took part in. */
   crossing: number
 }
 
@@ -34,7 +34,7 @@ interface Draft {
   readonly entries: PluginSetup['entries'][number][]
 }
 
-/** Sorts the instances of one group by plugin and gives every hook of every policy a number. */
+/** Groups the instances of one trust group by plugin and gives every hook of every policy an entry number. */
 export function layOut(instances: readonly Instance[]): Layout {
   const byHash = new Map<string, Draft>()
   const bindings = instances.map((instance): Binding => {

@@ -9,11 +9,11 @@ const members = ['name', 'description', 'options', 'reads', 'writes', 'when', 'a
 const whenParts = ['methods', 'paths', 'headers']
 
 /**
- * Checks what a plugin says of itself.
+ * Checks a plugin's manifest.
  *
- * @param text JSON written inside the plugin's realm: anything may stand in it.
+ * @param text JSON written inside the plugin's realm, so it may contain anything.
  * @param where prefix of every problem, `file:1:1: `.
- * @throws {PluginBuildError} with everything that is wrong with it.
+ * @throws {PluginBuildError} with all problems.
  */
 export function readManifest(text: string, where = ''): Manifest {
   const said = readObject(text)
@@ -49,7 +49,7 @@ export function readManifest(text: string, where = ''): Manifest {
   }
 }
 
-/** Checks `reads`, `writes` and `when` as evaluated inside; which fields exist is not asked here. */
+/** Checks the form of `reads`, `writes` and `when` as evaluated inside; not whether the fields exist. */
 export function readScopes(text: string, where = ''): Scopes {
   const said = readObject(text)
   const problems: string[] = []

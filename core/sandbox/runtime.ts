@@ -30,7 +30,8 @@ export function runtime(): Runtime {
 
 /** Strict code throughout: a sloppy function would show a plugin its caller. */
 function bundle(name: string, result: string): string {
-  // Loaded on first use: a worker that has adopted a runtime never bundles. Isolates are opened synchronously, hence require.
+  // Loaded on first use: a worker that has adopted a runtime never bundles. Isolates are opened synchronously, hence
+  // require.
   const { buildSync } = createRequire(import.meta.url)('esbuild') as typeof import('esbuild')
   // The sources have .ts files, a build has .js files.
   const file = fileURLToPath(new URL(`./guest/${name}${extname(import.meta.url)}`, import.meta.url))

@@ -12,13 +12,13 @@ export interface SandboxOptions {
   /** `HookStep.instance` is an index into this list. */
   readonly instances: readonly Instance[]
   readonly grants: GrantHost
-  /** Watches the crossings from outside. Default: nobody does. */
+  /** Watches the crossings from outside. Default: no guard. */
   readonly guard?: CrossingGuard
   readonly onEvent?: (event: SandboxEvent) => void
 }
 
 /**
- * Starts the plugins of all policies: those of one trust group share an isolate, each plugin has a context in it.
+ * Starts the plugins of all policies. The plugins of one trust group share an isolate; each has its own context in it.
  *
  * @throws {PluginBuildError} when a plugin does not start.
  */

@@ -1,10 +1,10 @@
 import { SourceMap } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 
-/** Name under which the script of every plugin is compiled; frames of anything else are ours and are left out. */
+/** File name of every plugin's script. Stack frames with another file name belong to Postern and are left out. */
 export const bundleName = 'plugin://bundle.js'
 
-/** What is needed to say where in the sources something happened. */
+/** What is needed to map a position in the script to the sources. */
 export interface Origin {
   /** Absolute path of the plugin's entry file. */
   readonly file: string
@@ -20,7 +20,7 @@ export interface Thrown {
 const frame = /plugin:\/\/bundle\.js:(\d+):(\d+)/
 const maps = new WeakMap<Origin, SourceMap | undefined>()
 
-/** An error as the log shows it: what was thrown, and where in the plugin's sources (`plugin://name/…`). */
+/** An error as logged: what was thrown, and where in the plugin's sources (`plugin://name/…`). */
 export function describeThrown(thrown: Thrown, name: string, origin: Origin): string {
   let text = headline(thrown)
   for (const line of thrown.stack.split('\n')) {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Look, StallDetector, suspectsOf } from '../../core/guard/stall-detector.ts'
+import { type Poll, StallDetector, suspectsOf } from '../../core/guard/stall-detector.ts'
 import { readReport } from '../../core/guard/stuck-report.ts'
 import type { GuardedCall } from '../../core/sandbox/crossing-guard.ts'
 import { guarded } from '../helpers/guarded.ts'
@@ -76,29 +76,29 @@ describe('does not end the process', () => {
   })
 })
 
-describe('patience', () => {
-  const look = fc.record({ number: fc.integer({ min: 0, max: 2 }), index: fc.integer({ min: -1, max: 1 }) })
+describe('a stall detector', () => {
+  const poll = fc.record({ number: fc.integer({ min: 0, max: 2 }), index: fc.integer({ min: -1, max: 1 }) })
 
-  test('is over exactly when the last looks all saw the same call run', () => {
+  test('sees a stall exactly when the last polls all saw the same call run', () => {
     fc.assert(
-      fc.property(fc.array(look, { maxLength: 60 }), fc.integer({ min: 1, max: 5 }), (looks, limit) => {
-        const patience = new StallDetector(25)
-        looks.forEach((now, index) => {
-          // A look that sees a call for the first time is none without progress: hence one more.
-          const last = looks.slice(Math.max(0, index - limit), index + 1)
+      fc.property(fc.array(poll, { maxLength: 60 }), fc.integer({ min: 1, max: 5 }), (polls, limit) => {
+        const stall = new StallDetector(25)
+        polls.forEach((now, count) => {
+          // The first poll that sees a call is not one without progress: hence one more.
+          const last = polls.slice(Math.max(0, count - limit), count + 1)
           const same = last.every(({ number, index }) => number === now.number && index === now.index)
           const stuck = last.length === limit + 1 && same && now.number !== 0
-          expect(patience.isOver({ ...now, cpu: index * 25 }, limit)).toBe(stuck)
+          expect(stall.isStuck({ ...now, cpu: count * 25 }, limit)).toBe(stuck)
         })
       }),
     )
   })
 
-  test('lasts four times as long when the processor was elsewhere', () => {
-    const patience = new StallDetector(25)
-    const here: Look = { number: 7, index: 0, cpu: 100 }
-    const looks = Array.from({ length: 162 }, () => patience.isOver(here, 40))
-    expect(looks.indexOf(true)).toBe(160)
+  test('takes four times as many polls when the process gets no CPU time', () => {
+    const stall = new StallDetector(25)
+    const here: Poll = { number: 7, index: 0, cpu: 100 }
+    const results = Array.from({ length: 162 }, () => stall.isStuck(here, 40))
+    expect(results.indexOf(true)).toBe(160)
   })
 })
 

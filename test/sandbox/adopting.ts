@@ -1,4 +1,5 @@
-// A process that runs a plugin as a worker does, with a runtime that another process has bundled. It records every module it loads.
+// A process that runs a plugin as a worker does, with a runtime that another process has bundled. It records every
+// module it loads.
 import { once } from 'node:events'
 import { registerHooks } from 'node:module'
 import { pathToFileURL } from 'node:url'

@@ -1,5 +1,5 @@
-// Prints what policies add to a request, by how many there are, in how many isolates, and how many requests come at once:
-// node --no-node-snapshot --conditions=postern-source test/sandbox/bench.ts
+// Prints what policies add to a request, by how many there are, in how many isolates, and how many requests come at
+// once: node --no-node-snapshot --conditions=postern-source test/sandbox/bench.ts
 import { ask, compileChain, type HookFlow } from '../../core/hooks/chain.ts'
 import { compilePolicy, type Policy } from '../../core/hooks/policy.ts'
 import { Fields } from '../../core/http/fields.ts'

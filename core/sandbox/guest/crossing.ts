@@ -5,31 +5,32 @@ import { broken } from './guest.ts'
 
 export type Enter = (id: number, entry: number, text: string) => unknown
 
-/** The host, while a crossing is under way. Both are callbacks of some 2 µs, so a crossing makes each of them once or twice. */
+/** The host during a crossing. Each callback takes some 2 µs, so a crossing calls each of them once or twice only. */
 export interface Port {
-  /** Has grants do their work: `frame.ts` says what both strings look like. */
+  /** Performs grant operations; `frame.ts` has the format of both strings. */
   answer(asked: string): string
-  /** The output of a crossing whose hooks waited: `dispatch` had to return before they went on. */
+  /** Receives the output of a crossing whose hooks waited: `dispatch` had to return before they could continue. */
   finish(output: string): void
 }
 
-/** What is the same for all crossings. */
+/** What all crossings share. */
 export interface CrossingSetting {
-  /** What is no function belongs to a plugin that did not start. */
+  /** By the plugin's index; not a function when the plugin did not start. */
   readonly plugins: readonly Enter[]
+  /** Receives the index of each step before it runs, and -1 after it. */
   readonly mark: (index: number) => void
   readonly port: Port | undefined
-  /** Gets the output of a crossing that went on in microtasks. */
+  /** Receives the output of a crossing that continued in microtasks. */
   readonly onEnd: (output: string) => void
 }
 
-/** A hook that waits, and is looked after until its crossing is over. */
+/** A hook that waits while its crossing is under way. */
 interface Waiting {
-  /** Of its step in the crossing. */
+  /** Index of its step in the crossing. */
   readonly index: number
   readonly plugin: number
   readonly id: number
-  /** What it has asked for and the host has not seen yet. */
+  /** What it has asked for and the host has not received yet. */
   record: string
 }
 
@@ -37,29 +38,31 @@ const start = kinds.start.charCodeAt(0)
 const chained = kinds.chained.charCodeAt(0)
 const resume = kinds.resume.charCodeAt(0)
 /**
- * Turns of the microtasks between two looks at the hooks: from a grant's result to the end of the hook that awaited it there
- * are three, and to look at one costs 0.1 µs.
+ * Microtask turns between two polls of the waiting hooks. A hook needs three turns from a grant's result to its end,
+ * and polling one hook costs 0.1 µs.
  */
 const stride = 3
-/** Looks in a row at which no hook has got on, before what waits is left to itself. */
-const patience = 6
+/** Polls in a row without progress of any hook after which the waiting hooks are released. */
+const idlePolls = 6
 const resolved = Promise.resolve()
-/** Most crossings have nobody that waits. */
-const nobody: Waiting[] = []
+/** Shared empty list: in most crossings no hook waits. */
+const noWaiting: Waiting[] = []
 
 /**
- * The steps of one crossing. When hooks wait for what the host has at once, they get it, and go on in the microtasks of the
- * crossing; so do the steps that are chained to them.
+ * The steps of one crossing. Hooks that wait for results which the host has immediately get them and continue in the
+ * microtasks of the crossing; so do the steps that are chained to them.
  */
 export class GuestCrossing {
   readonly #setting: CrossingSetting
   readonly #steps: readonly string[]
   readonly #began = Date.now()
-  /** Of the steps that were done, in their order. */
+  /** Records of the steps that were done, in order. */
   readonly #records: string[] = []
+  /** All records so far are empty. */
   #silent = true
-  #waiting: Waiting[] = nobody
+  #waiting: Waiting[] = noWaiting
   #turns = 0
+  /** Polls in a row without progress. */
   #quiet = 0
 
   constructor(setting: CrossingSetting, crossing: string) {
@@ -67,7 +70,7 @@ export class GuestCrossing {
     this.#steps = crossing.split(RECORD)
   }
 
-  /** Empty when every step was done and no hook had anything to say. */
+  /** Empty when every step was done and all records are empty. */
   get output(): string {
     if (this.#silent && this.#records.length === this.#steps.length - 1) return ''
     let output = ''
@@ -75,7 +78,10 @@ export class GuestCrossing {
     return output
   }
 
-  /** Makes the steps until the slice is over. Returns whether the crossing is over; if not, microtasks go on with it. */
+  /**
+   * Runs the steps until the time slice is over. Returns whether the crossing is over; if not, it continues in
+   * microtasks.
+   */
   run(): boolean {
     const { length } = this.#steps
     let id = +this.#steps[0]!
@@ -86,7 +92,7 @@ export class GuestCrossing {
       let record = ''
       if (kind !== chained || !out) {
         record = isStart ? this.#begin(id, i - 1) : this.#resume(kind, i - 1)
-        // Whoever is chained to it is the next one.
+        // A step chained to this one is the next one.
         out = this.#isChained(i) && endsSegment(record)
       }
       if (isStart) id++
@@ -102,12 +108,12 @@ export class GuestCrossing {
     return false
   }
 
-  /** Whether the step behind the one at this index is chained to it. */
+  /** Whether the step after this index is chained to it. */
   #isChained(index: number): boolean {
     return this.#steps[index + 1]?.charCodeAt(0) === chained
   }
 
-  /** A clock that is set back must not turn the slice into an hour. */
+  /** Absolute difference: a clock that is set back must not extend the slice. */
   #isLate(): boolean {
     return Math.abs(Date.now() - this.#began) >= bounds.slice
   }
@@ -133,11 +139,11 @@ export class GuestCrossing {
   }
 
   #attend(waiting: Waiting): void {
-    if (this.#waiting === nobody) this.#waiting = []
+    if (this.#waiting === noWaiting) this.#waiting = []
     this.#waiting.push(waiting)
   }
 
-  /** Shows the host what hooks have asked for, and hands them what it has. */
+  /** Passes on to the host what hooks have asked for, and gives them the results it has. */
   #answer(): void {
     const asking = this.#waiting.filter(({ record }) => record !== '')
     if (asking.length === 0) return
@@ -153,18 +159,18 @@ export class GuestCrossing {
       for (const result of results) this.#enter(plugin, id, entry.answer, result, index)
       this.#records[index] = ''
       if (answer.charAt(0) !== holdsAll) this.#release(waiting)
-      // It waits for no grant but for a promise of its own, and is told to keep what it comes to.
+      // The hook waits for a promise of its own, not for a grant: its records are collected.
       else if (results.length === 0) this.#enter(plugin, id, entry.collect, '', index)
     }
   }
 
   #turn(): void {
-    if (++this.#turns % stride === 0) this.#look()
+    if (++this.#turns % stride === 0) this.#poll()
     if (this.#waiting.length > 0) resolved.then(() => this.#turn())
   }
 
-  /** Takes what hooks have come to. */
-  #look(): void {
+  /** Collects the records of waiting hooks. */
+  #poll(): void {
     const before = this.#waiting
     this.#waiting = []
     this.#quiet++
@@ -185,15 +191,15 @@ export class GuestCrossing {
         continue
       }
       this.#quiet = 0
-      // Nothing: somebody has dropped it, or a second result for it was on its way in.
+      // An empty record: the call was dropped, or it is in the list twice (two results came in) and has ended already.
       if (record !== '') this.#end(waiting, record)
     }
     this.#answer()
-    if (this.#quiet >= patience) for (const waiting of [...this.#waiting]) this.#release(waiting)
+    if (this.#quiet >= idlePolls) for (const waiting of [...this.#waiting]) this.#release(waiting)
     if (this.#waiting.length === 0) this.#setting.onEnd(this.output)
   }
 
-  /** A hook has come to its end; those chained to it have their turns. */
+  /** A hook has ended; the steps chained to it have their turns. */
   #end({ index, id }: Waiting, record: string): void {
     const isStart = this.#steps[index + 1]!.charCodeAt(0) !== resume
     let last = isStart && record === ended ? '' : record
@@ -206,7 +212,7 @@ export class GuestCrossing {
     }
   }
 
-  /** From here on it sends what it comes to by itself. */
+  /** From now on the hook sends its records itself. */
   #release(waiting: Waiting): void {
     this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
     const record = this.#enter(waiting.plugin, waiting.id, entry.release, '', waiting.index)
@@ -226,7 +232,7 @@ export class GuestCrossing {
     } catch {
       record = broken
     }
-    // What is left running of a lone step can only be its own.
+    // Microtasks after the only step of a crossing can only be its own.
     if (this.#steps.length > 2) this.#setting.mark(-1)
     if (record === '' || (record === ended && number <= entry.collect)) return record
     return isSound(record) ? record : broken

@@ -17,8 +17,8 @@ export interface PluginSetup {
 }
 
 /**
- * Runs the hooks of one plugin, in the plugin's own realm. `enter` is all that the dispatcher sees of it: strings in, a
- * string out, and it does not throw as long as the plugin leaves its realm in order.
+ * Runs the hooks of one plugin, in the plugin's own realm. The dispatcher only sees `enter`: strings in, a string out.
+ * It does not throw unless the plugin has changed built-in objects of its realm.
  */
 export class Guest {
   readonly #plugin: Record<string, (context: ContextView) => unknown>
@@ -45,7 +45,10 @@ export class Guest {
     }))
   }
 
-  /** One step: starts a hook, resumes one that waits, or drops it. Returns its record, empty when there is nothing to say. */
+  /**
+   * Runs one step: starts a hook, resumes one that waits, or drops it. Returns its record, empty when there is nothing
+   * new.
+   */
   readonly enter = (id: number, number: number, text: string): string => {
     if (number >= 0) return this.#start(id, this.#entries[number]!, text)
     const call = this.#running.get(id)
@@ -116,7 +119,7 @@ export class Guest {
     return joined(call.take(), op.wait)
   }
 
-  /** @param all whatever it has asked for; otherwise that stays where it is until the hook asks for a grant, or ends. */
+  /** @param all take everything it has asked for; otherwise only when it has asked for a grant, or has ended. */
   #collect(call: GuestCall, all: boolean): string {
     if (!call.ended) return all || call.asks ? joined(call.take(), op.wait) : op.wait
     this.#running.delete(call.id)
@@ -138,7 +141,7 @@ export function indexesOf(family: string, fields: readonly string[]): Map<string
   return indexes
 }
 
-/** A record for a plugin whose runtime does not work any more. */
+/** The record of a plugin whose realm no longer works. */
 export const broken: string = encodeError('Error', 'the plugin has changed built-in objects that its hooks need')
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -4,7 +4,9 @@ type Family = 'header' | 'response.header'
 
 const every = { header: 'header:*', 'response.header': 'response.header:*' } as const
 
-/** Headers of a declared `header:*` or `response.header:*`, decoded when they are first asked for. */
+/**
+ * The declared headers of a request or response; those of `header:*` and `response.header:*` are decoded on first use.
+ */
 export class Headers {
   readonly #call: GuestCall
   readonly #family: Family
@@ -18,7 +20,7 @@ export class Headers {
   }
 
   get(name: string): string | undefined {
-    // Nearly always in lower case already, and then that costs nothing.
+    // The name is nearly always in lower case already; then the second look-up is not needed.
     const known = this.#indexes.get(name)
     if (known !== undefined) return this.#call.at(known)
     const lower = name.toLowerCase()

@@ -7,7 +7,7 @@ import type { GuestCall } from './call.ts'
 import type { ContextView } from './context.ts'
 import { text } from './text.ts'
 
-/** Turns what a hook returned into an operation, or throws an error that says what it should have returned. */
+/** Turns a hook's return value into an operation. Throws an error that says what the hook should have returned. */
 export function writeResult(call: GuestCall, context: ContextView, result: unknown): void {
   const { hook } = call.entry
   if (result === undefined || result === null || points[hook].kind === 'observe') return
@@ -25,7 +25,7 @@ export function writeResult(call: GuestCall, context: ContextView, result: unkno
   else call.append(encodeReply(hook, result))
 }
 
-/** Strict: a verdict that is misspelt would leave a sick backend where it is. */
+/** Strict, because a misspelt member would leave an unhealthy backend in use. */
 function writeHealth(call: GuestCall, result: unknown): void {
   const { healthy, weight, why, ...others } = result as Partial<Health>
   const [other] = Object.keys(others)

@@ -4,8 +4,8 @@ import { escapeText, op, UNIT } from '../wire.ts'
 const unreadable = `${op.error}${UNIT}Error${UNIT}the thrown value cannot be read${UNIT}`
 
 /**
- * A thrown value as one operation. It is read here, in the realm that threw it: read on the other side of the boundary,
- * its getters would run without a time limit.
+ * Encodes a thrown value as one operation. It is read here, in the realm that threw it: on the other side of the
+ * boundary its getters would run without a time limit.
  */
 export function encodeThrown(thrown: unknown): string {
   try {
