@@ -286,20 +286,20 @@ export class Group {
     if (rejection !== undefined) this.#blameRejection(batch, rejection)
     const records = readOutput(output)
     const done = records?.length ?? batch.size
-    const came: HookRun[] = []
+    const ran: HookRun[] = []
     const left: Task[] = []
     for (const { task, from, to } of batch.parts) {
       if (from >= done) {
         left.push(task)
         if (task.kind === 'start') for (let i = from; i < to; i++) batch.runs[i]!.started = false
       } else if (task.kind === 'resume') {
-        came.push(task.run)
-        this.#runs.goOn(task.run, records?.[from] ?? '')
-      } else this.#runs.takeIn(batch.runs, from, to, done, records, came)
+        ran.push(task.run)
+        this.#runs.processResumed(task.run, records?.[from] ?? '')
+      } else this.#runs.processSteps(batch.runs, from, to, done, records, ran)
     }
     if (left.length > 0) this.#ready.unshift(...left)
-    const share = spent / came.length
-    for (const { binding } of came) {
+    const share = spent / ran.length
+    for (const { binding } of ran) {
       binding.counts.time += share
       if (binding.crossing !== this.#crossings) binding.counts.batches++
       binding.crossing = this.#crossings

@@ -99,7 +99,7 @@ export class HookRun implements GuardedCall {
   /**
    * Processes a record; `waits`, `asked` and `known` say what comes next. Returns why the step has failed, if it has.
    */
-  absorb(record: string): string | undefined {
+  addRecord(record: string): string | undefined {
     this.waits = false
     if (record === '') return undefined
     this.#size += record.length

@@ -105,15 +105,15 @@ export class Runs {
    * @param runs all runs of the crossing; those of the call have the indexes from `from` to `to`, `to` not included.
    * @param done how many steps of the crossing the dispatcher has done.
    * @param records records of these steps; `undefined` when all are empty.
-   * @param came receives the runs whose code ran.
+   * @param ran receives the runs whose code ran.
    */
-  takeIn(
+  processSteps(
     runs: readonly HookRun[],
     from: number,
     to: number,
     done: number,
     records: readonly string[] | undefined,
-    came: HookRun[],
+    ran: HookRun[],
   ): void {
     const { pending } = runs[from]!
     const chained = points[pending.call.hook].kind !== 'observe'
@@ -127,12 +127,12 @@ export class Runs {
         run.started = false
         continue
       }
-      came.push(run)
+      ran.push(run)
       ended = chained && endsSegment(text)
       if (pending.over) this.end(run, false)
       else {
         pending.run = run
-        this.absorb(run, text)
+        this.#process(run, text)
       }
     }
     pending.applying = false
@@ -150,7 +150,7 @@ export class Runs {
    */
   answer(run: HookRun, record: string): string {
     if (run.over || !run.started) return holdsSome
-    run.problem ??= run.absorb(record)
+    run.problem ??= run.addRecord(record)
     if (run.problem !== undefined) return holdsSome
     const { asked, known } = run
     run.known = none
@@ -170,24 +170,24 @@ export class Runs {
    *
    * @param record empty when there is nothing new.
    */
-  goOn(run: HookRun, record: string): void {
+  processResumed(run: HookRun, record: string): void {
     if (record === '' || run.over) return
-    this.absorb(run, record === atItsEnd ? '' : record)
+    this.#process(run, record === atItsEnd ? '' : record)
   }
 
   /** Processes a record that a hook sent after it waited. */
   receive(plugin: number, id: number, text: string): void {
     const run = this.#waiting.get(id)
     // A plugin must not send records for calls of other plugins.
-    this.absorb(run?.binding.plugin === plugin ? run : undefined, text)
+    this.#process(run?.binding.plugin === plugin ? run : undefined, text)
   }
 
-  absorb(run: HookRun | undefined, text: string): void {
+  #process(run: HookRun | undefined, text: string): void {
     if (run === undefined || run.over) {
       this.event('late', run, 'a record arrived for a call that has ended')
       return
     }
-    const problem = run.problem ?? run.absorb(text)
+    const problem = run.problem ?? run.addRecord(text)
     if (run.notes.length > 0) this.#note(run)
     if (run.undeclared.length > 0) this.#reportUndeclared(run)
     // A record without a wait is the last one of its hook.

@@ -39,7 +39,7 @@ describe('ends the process, and names the call', () => {
 
 describe('does not end the process', () => {
   test.concurrent.for<[string, string]>([
-    ['that ends by itself, and is not kept by its watchdog', 'idle'],
+    ['that exits, and that its watchdog does not keep alive', 'idle'],
     ['whose crossing has a time limit that is not over', 'allowed'],
     ['whose crossing goes from call to call', 'stepwise'],
     ['that crosses all the time', 'many'],
@@ -109,7 +109,7 @@ test('an index that names no call makes a suspect of each policy and hook', () =
   for (const index of [-1, 2, 4]) expect(suspectsOf(calls, index)).toEqual([second, other])
 })
 
-test('a report is read past whatever else was written, and half a report is none', () => {
+test('a report is found among other output, and half a report is not a report', () => {
   const report = { type: 'stuck', calls: [second], polls: 40 }
   expect(readReport(`null\n{"type":"st\n${JSON.stringify(report)}\n`)).toEqual(report)
   for (const text of ['', 'null', '{"type":"stuck"}', '{"type":"stuck","calls":['])

@@ -52,7 +52,7 @@ test('no call settles before `call` returns', async () => {
   await running
 })
 
-test('a large crowd is served in few crossings', async () => {
+test('many calls at the same time cross in few crossings', async () => {
   const { group, crossings } = await countingGroup()
   const verdicts = await Promise.all(Array.from({ length: 500 }, (_, i) => run(group, `/${i}`)))
   expect(verdicts.every((verdict, i) => headerOf(verdict) === `/${i}`)).toBe(true)

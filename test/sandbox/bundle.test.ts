@@ -39,7 +39,7 @@ test('a proper plugin says what it is', async () => {
   expect(await bundlePlugin(fixture('budget'), 'postern')).toBe(code)
 })
 
-test('scopes are evaluated with the options, and errors in them are told', async () => {
+test('scopes are evaluated with the options, and their errors are reported', async () => {
   const file = join(folder, 'scopes.ts')
   writeFileSync(
     file,

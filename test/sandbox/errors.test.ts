@@ -15,7 +15,7 @@ async function failure(path: string): Promise<string> {
   return (verdict as { message: string }).message
 }
 
-test('a throw is told with the places in the TypeScript source', async () => {
+test('an error is reported with its positions in the TypeScript source', async () => {
   const lines = (await failure('/x')).split('\n')
   expect(lines[0]).toBe('policy "policy-0" (plugin "wrong"), onRequest, PE: Odd: no such path: /x')
   expect(lines[1]).toMatch(/deeper \(plugin:\/\/wrong\/wrong\.ts:8:9\)$/)

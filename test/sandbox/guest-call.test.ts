@@ -63,7 +63,7 @@ describe('any operations out', () => {
     )
   })
 
-  test('whatever a hook returns or throws, its record can be read', () => {
+  test('the record of a hook can be read for any return value and any error', () => {
     const setup = JSON.stringify({
       needs: [],
       policies: [{ options: {}, operations: 64 }],

@@ -89,11 +89,11 @@ export function headerOf(verdict: Verdict, name = 'x-seen'): string | undefined 
   return verdict.operations.find(([code, header]) => code === 'H' && header === name)?.[2]
 }
 
-/** Waits for something that comes about by itself. */
+/** Waits until the condition is true, 10 s at most. */
 export async function until(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + 10_000
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error('it did not come about within 10 s')
+    if (performance.now() > deadline) throw new Error('the condition is still false after 10 s')
     await new Promise((resolve) => setImmediate(resolve))
   }
 }

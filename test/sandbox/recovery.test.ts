@@ -11,13 +11,13 @@ import { callOf, type Harness, headerOf, instanceOf, openHarness, until } from '
 let harness: Harness | undefined
 afterEach(() => harness?.sandbox.close())
 
-test('32 honest slow calls beside one hog: the hog fails, the others do not', async () => {
+test('of 32 slow calls and one that never ends only the latter fails', async () => {
   harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'slow', fields: [] }])
   const { run } = harness
   const slow = Array.from({ length: 16 }, () => run(1))
-  const hog = run(0, '/loop')
+  const endless = run(0, '/loop')
   slow.push(...Array.from({ length: 16 }, () => run(1)))
-  expect(await hog).toMatchObject({ kind: 'failed', code: 'PT' })
+  expect(await endless).toMatchObject({ kind: 'failed', code: 'PT' })
   expect((await Promise.all(slow)).map(({ kind }) => kind)).toEqual(Array(32).fill('done'))
   const blamed = harness.events.filter(({ type }) => type !== 'replaced')
   expect(blamed).toMatchObject([{ type: 'timeout', plugin: 'hostile', alone: true }])
@@ -93,7 +93,7 @@ class FakeExecutor implements Executor {
 }
 
 describe('the pair of executors', () => {
-  test('a spare is built when the turn is over, takes the place of a lost executor, and is built anew', async () => {
+  test('a spare is built after the turn, replaces a lost executor, and is built again', async () => {
     const executors: FakeExecutor[] = []
     const { group } = await handMade(() => {
       const executor = new FakeExecutor()
@@ -143,7 +143,7 @@ describe('the pair of executors', () => {
     group.close()
   })
 
-  test('a heap that stays above the limit retires the isolate between crossings, and nobody fails', async () => {
+  test('a heap that stays above the limit retires the isolate between crossings, and no call fails', async () => {
     const executors: FakeExecutor[] = []
     const { group, events } = await handMade(() => {
       const executor = new FakeExecutor()

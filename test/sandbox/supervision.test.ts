@@ -52,7 +52,7 @@ describe('the guard', () => {
     expect(guard.inside).toBe(false)
   })
 
-  test('is told whose turn it was when a crossing did not return', async () => {
+  test('shows which call ran when a crossing did not return', async () => {
     const guard = createWitness()
     const { plugins } = layOut([await instanceOf('p', { plugin: 'hostile' })])
     const running = (): number => new Int32Array(guard.progress)[1]!
@@ -75,7 +75,7 @@ describe('the guard', () => {
     expect(running()).toBe(2)
     expect(cross('/a', '/b')).toBe('done')
     expect(running()).toBe(-1)
-    // What steps leave running behind them is nobody's in a crowd, but a lone step's own.
+    // Microtasks of several steps cannot be attributed; those of a lone step are its own.
     expect(cross('/a', '/b', '/microtasks')).toBe('time')
     expect(running()).toBe(-1)
     expect(cross('/microtasks')).toBe('time')
@@ -89,11 +89,11 @@ describe('suspects', () => {
     harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'budget', fields: ['path', 'client.ip'] }], { guard })
     const { hash } = harness.instances[1]!.plugin
     harness.sandbox.suspect([hash], true)
-    const crowd = (): Promise<Verdict[]> =>
+    const manyCalls = (): Promise<Verdict[]> =>
       Promise.all(
         Array.from({ length: 5 }, (_, i) => [harness.run(0, `/${i}`), harness.run(1, `/${i}`, `ip-${i}`)]).flat(),
       )
-    expect((await crowd()).map(({ kind }) => kind)).toEqual(Array(10).fill('done'))
+    expect((await manyCalls()).map(({ kind }) => kind)).toEqual(Array(10).fill('done'))
     const suspected = ofHook(guard).filter((calls) => calls.some((call) => call.hash === hash))
     expect(suspected.length).toBeGreaterThanOrEqual(5 * 2)
     expect(suspected.every((calls) => calls.length === 1)).toBe(true)
@@ -101,7 +101,7 @@ describe('suspects', () => {
 
     harness.sandbox.suspect([hash], false)
     guard.crossings.length = 0
-    await crowd()
+    await manyCalls()
     expect(ofHook(guard).some((calls) => calls.filter((call) => call.hash === hash).length > 1)).toBe(true)
   })
 
@@ -135,7 +135,7 @@ function runAll(instances: readonly number[]): Promise<number[]> {
 }
 
 describe('quarantine', () => {
-  test('an open one lets nobody through, not even in the middle of a segment; closed it is over', async () => {
+  test('an open breaker lets no call through, not even in the middle of a segment; a closed one does', async () => {
     harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'slow', fields: [] }, { plugin: 'hostile' }])
     const { hash } = harness.instances[1]!.plugin
     harness.sandbox.quarantine(hash, 'open')
@@ -156,7 +156,7 @@ describe('quarantine', () => {
     expect(await harness.run(1)).toMatchObject({ kind: 'done' })
   })
 
-  test('a probe is one call at a time, alone, and how it went is told', async () => {
+  test('a probe is one call at a time, alone, and its result is reported', async () => {
     const guard = createWitness()
     harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'wrong' }], { guard })
     const { hash } = harness.instances[1]!.plugin

@@ -53,7 +53,7 @@ describe.each(modes)('testPlugin in %s', (mode) => {
     await expect(plugin.run('onRequest', { request: { path: '/x' } })).rejects.toThrow('no such path: /x')
   })
 
-  test('selectBackend returns one of the backends, and at once', async () => {
+  test('selectBackend returns one of the backends, synchronously', async () => {
     await open('wrong', {}, 'L4')
     const backends = [{ id: 'a' }, { id: 'b' }]
     await expect(plugin.run('selectBackend', { backends, state: 'copy' })).rejects.toThrow(
