@@ -1,22 +1,22 @@
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
-import type { GuardedCall } from '../sandbox/guard.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 import { type BoardCopy, layout } from './crossing-board.ts'
 import { readBoard } from './read-board.ts'
 
 const idle = new Uint8Array(4)
-/** Folders on tmpfs are everybody's: a link that somebody put there must not lead to a file that is emptied. */
+/** Folders on tmpfs may be writable for all users: a link planted there must not make us truncate another file. */
 const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0)
 
 /**
- * A copy of the board that is still there when the process is not: a small file on tmpfs. One write before a crossing and
- * one after it, some 2 µs each.
+ * A copy of the board that outlives the process: a small file on tmpfs. One write before each crossing and one after
+ * it, some 2 µs each.
  */
 export class CrashSlot implements BoardCopy {
   readonly #path: string
   #file: number | undefined
   readonly #onLost: (problem: string) => void
 
-  /** @param onLost the slot cannot be written; called once, and from then on crashes have no suspects. */
+  /** @param onLost called once when the slot cannot be written; from then on crashes have no suspects. */
   constructor(path: string, onLost: (problem: string) => void) {
     this.#path = path
     this.#onLost = onLost
@@ -43,12 +43,12 @@ export class CrashSlot implements BoardCopy {
     }
   }
 
-  /** The crossing has returned: the number of its calls becomes 0. */
+  /** The crossing has returned: sets the number of its calls to 0. */
   clear(): void {
     this.#write(idle, 0, 4, 8)
   }
 
-  /** In order, so that there is nothing to read in it: it goes, for whoever comes after may be gone already. */
+  /** An orderly end: removes the file, because the supervisor that would remove it may have exited. */
   close(): void {
     const file = this.#file
     this.#file = undefined
@@ -71,21 +71,21 @@ export class CrashSlot implements BoardCopy {
     const file = this.#file
     this.#file = undefined
     try {
-      // Otherwise the last crossing that it shows would be blamed for whatever comes.
+      // Otherwise the last crossing in the file would be blamed for any later crash.
       if (file !== undefined) {
         ftruncateSync(file, 0)
         closeSync(file)
       }
     } catch {
-      // The first problem is the one to tell.
+      // The first problem is reported below.
     }
     this.#onLost(error instanceof Error ? error.message : String(error))
   }
 }
 
 /**
- * The calls of the crossing during which a process died; empty when it died outside of one, when the file is not there,
- * and when it holds anything else.
+ * The calls of the crossing during which a process died. Empty when it died outside of a crossing, and when the file
+ * does not exist or is not a crash slot.
  */
 export function readCrashSlot(file: string): GuardedCall[] {
   try {

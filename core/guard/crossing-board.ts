@@ -1,25 +1,28 @@
-import type { GuardedCall } from '../sandbox/guard.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 
 interface Layout {
-  /** Bytes of the record; enough for 6,000 calls with identifiers of usual length. What does not fit is not named. */
+  /**
+   * Bytes of the record: enough for 6,000 calls with identifiers of usual length. Calls that do not fit are left out.
+   */
   readonly record: number
-  /** Bytes in all. */
+  /** Bytes in total. */
   readonly size: number
   /** Bytes before the first call. */
   readonly header: number
-  /** Bytes of a flow's identifier; what is longer is cut. */
+  /** Most bytes of a flow's identifier; longer ones are truncated. */
   readonly flow: number
-  /** The first word: this is a board. */
+  /** The first word: identifies a board. */
   readonly mark: number
-  /** Stands for a text that there was no room for. */
-  readonly nobody: number
-  /** Stands for the length of a flow that is that of the call before. */
+  /** Text number of a text that did not fit. */
+  readonly noText: number
+  /** Length that stands for the same flow as the call before. */
   readonly same: number
 }
 
 /**
- * Where a crossing is posted, as bytes that outlive the code that runs in it: in shared memory for the watchdog, and the
- * same bytes at the same places in the crash slot. Two parts: the record of the crossing, and the texts it refers to.
+ * Format of the board, which names the calls of the crossing that runs. The bytes are in shared memory for the
+ * watchdog, and at the same offsets in the crash slot. Two parts: the record of the crossing, and the texts it refers
+ * to.
  *
  *     record  mark u32 · number u32 · calls u32 (0: none runs) · length u32 · calls · number u32, aligned
  *     call    text u16 · length of the flow u8 · flow; a length of 255: the flow of the call before it
@@ -31,24 +34,24 @@ export const layout: Layout = {
   header: 16,
   flow: 64,
   mark: 0x3154_5350,
-  nobody: 0xffff,
+  noText: 0xffff,
   same: 0xff,
 }
 
-/** Keeps a copy of what is posted. `length`: bytes from the beginning. */
+/** Keeps a copy of the board. `length`: bytes from the beginning. */
 export interface BoardCopy {
   record(bytes: Uint8Array, length: number): void
   text(bytes: Uint8Array, from: number, to: number): void
-  /** All texts are dropped; new ones take their places. */
+  /** All texts are dropped; new ones are written from the beginning. */
   dropTexts(): void
 }
 
-/** Written by the thread that makes the crossings. */
+/** The writing side of the board, for the thread that makes the crossings. */
 export class CrossingBoard {
   readonly #bytes: Buffer
   readonly #words: Uint32Array
   readonly #copy: BoardCopy | undefined
-  /** By hash, policy and hook: three look-ups of texts that stay the same cost less than joining them. */
+  /** Text numbers by hash, policy and hook: three look-ups cost less than joining the three strings. */
   #texts: Texts = new Map()
   #count = 0
   #end = layout.record
@@ -63,8 +66,8 @@ export class CrossingBoard {
   post(number: number, calls: readonly GuardedCall[]): void {
     const bytes = this.#bytes
     const words = this.#words
-    // Reloads bring new hashes for as long as the process runs. Never in the middle of a record.
-    if (this.#end > layout.size - layout.size / 8 || this.#count > layout.nobody / 2) this.#dropTexts()
+    // Reloads bring new hashes as long as the process runs. Texts are dropped here, never in the middle of a record.
+    if (this.#end > layout.size - layout.size / 8 || this.#count > layout.noText / 2) this.#dropTexts()
     let at = layout.header
     let count = 0
     let flow: string | undefined
@@ -73,7 +76,7 @@ export class CrossingBoard {
       const text = this.#texts.get(call.hash)?.get(call.policy)?.get(call.hook) ?? this.#add(call)
       bytes[at] = text
       bytes[at + 1] = text >> 8
-      // Policies that cross together for one request are the rule, and its identifier is most of what is written.
+      // Several policies usually cross for one request, and its identifier is most of what is written.
       if (call.flow === flow) {
         bytes[at + 2] = layout.same
         at += 3
@@ -88,13 +91,13 @@ export class CrossingBoard {
     words[1] = number
     words[2] = count
     words[3] = at - layout.header
-    // A copy that the end of the process cut short lacks this: then nobody has run yet.
+    // Missing in a copy that the end of the process cut short: in that case no call has run yet.
     const end = (at + 3) >> 2
     words[end] = number
     this.#copy?.record(bytes, end * 4 + 4)
   }
 
-  /** What is plain is written by hand: 30 ns, where the way into `write` and back takes 150. */
+  /** ASCII is written by hand: 30 ns, where a call of `write` takes 150. */
   #write(text: string, at: number): number {
     const bytes = this.#bytes
     const { length } = text
@@ -110,7 +113,7 @@ export class CrossingBoard {
   #add({ hash, plugin, policy, hook }: GuardedCall): number {
     const line = Buffer.from(`${JSON.stringify([hash, plugin, policy, hook])}\n`)
     const from = this.#end
-    if (from + line.length > layout.size || this.#count >= layout.nobody) return layout.nobody
+    if (from + line.length > layout.size || this.#count >= layout.noText) return layout.noText
     this.#end = from + line.copy(this.#bytes, from)
     inner(inner(this.#texts, hash), policy).set(hook, this.#count)
     this.#copy?.text(this.#bytes, from, this.#end)

@@ -1,20 +1,20 @@
 import { writeSync } from 'node:fs'
-import type { CrossingGuard } from '../sandbox/guard.ts'
+import type { CrossingGuard } from '../sandbox/crossing-guard.ts'
 import { CrashSlot } from './crash-slot.ts'
 import { CrossingBoard } from './crossing-board.ts'
 import { Watchdog } from './watchdog.ts'
 import { createWatchdogMemory } from './watchdog-memory.ts'
 
 export interface GuardOptions {
-  /** The worker's crash slot, on tmpfs; made or emptied here, read by the supervisor when the worker has died. */
+  /** The worker's crash slot, on tmpfs. Created or emptied here; the supervisor reads it when the worker has died. */
   readonly slotFile: string | undefined
-  /** An inherited descriptor that takes the `StuckReport`. */
+  /** Inherited file descriptor for the `StuckReport`. */
   readonly report: number
-  /** How long a crossing may go on without progress, beyond its own time limit, ms of looking. Default: 1,000. */
+  /** How long a crossing may make no progress, beyond its own time limit, ms of polling. Default: 1,000. */
   readonly hard?: number
 }
 
-/** The guard of a worker process: names whoever ends the process, and ends it when it no longer moves. */
+/** The guard of a worker process: records which calls run, and kills the process when a crossing makes no progress. */
 export function createGuard(options: GuardOptions): CrossingGuard & { close(): void } {
   const { slotFile, report, hard = 1_000 } = options
   const memory = createWatchdogMemory()
@@ -40,9 +40,9 @@ export function createGuard(options: GuardOptions): CrossingGuard & { close(): v
   }
 }
 
-/** The process goes on without that part; who operates it has to know. */
+/** Reports a failed part to the operator; the process continues without it. */
 function lost(part: string): (problem: string) => void {
   return (problem) => {
-    writeSync(2, `postern: worker ${process.pid} has lost its ${part}: ${problem}\n`)
+    writeSync(2, `postern: worker ${process.pid}: the ${part} failed: ${problem}\n`)
   }
 }

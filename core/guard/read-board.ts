@@ -1,9 +1,9 @@
-import type { GuardedCall } from '../sandbox/guard.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 import { layout } from './crossing-board.ts'
 
 /**
- * The calls of the crossing that a board shows, each in its place; `undefined` stands for a call that cannot be named.
- * Empty when no crossing ran, and for whatever is not a board: a file is read after the process that wrote it died.
+ * The calls of the crossing on a board, by index; `undefined` stands for a call without a readable name. Empty when no
+ * crossing ran, and when the bytes are not a board: a crash slot is read after the process that wrote it died.
  */
 export function readBoard(bytes: Uint8Array): (GuardedCall | undefined)[] {
   const view = Buffer.from(bytes)

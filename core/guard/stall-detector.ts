@@ -1,55 +1,59 @@
-import type { GuardedCall } from '../sandbox/guard.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 
-/** What one look at a crossing shows. */
-export interface Look {
+/** What one poll of a crossing shows. */
+export interface Poll {
   /** Number of the crossing that runs; 0 when none does. */
   readonly number: number
-  /** Place in it of the call whose code runs. */
-  readonly place: number
+  /** Index in the crossing of the call whose code runs; -1 when none does. */
+  readonly index: number
   /** CPU time that the process has used so far, ms. */
   readonly cpu: number
 }
 
 /**
- * Judges from looks at a crossing whether it is stuck. It counts looks and not time: a process that is stopped or not
- * given a processor does not look either, so that nobody is judged for time that he did not have.
+ * Decides from regular polls whether a crossing is stuck. It counts polls, not time: a process that is stopped or gets
+ * no CPU time does not poll either, so that time the plugin did not have does not count against it.
  */
 export class StallDetector {
   readonly #period: number
-  /** Looks without progress so far. */
+  /** Polls without progress so far. */
   polls = 0
   #number = 0
-  #place = 0
+  #index = 0
   #cpu = 0
 
-  /** @param period between two looks when all goes well, ms. */
+  /** @param period time between two polls on an idle machine, ms. */
   constructor(period: number) {
     this.#period = period
   }
 
-  /** @param limit how many looks without progress are too many. */
-  isOver({ number, place, cpu }: Look, limit: number): boolean {
-    if (number === 0 || number !== this.#number || place !== this.#place) {
+  /**
+   * Takes one poll. Returns whether the crossing is stuck.
+   *
+   * @param limit polls without progress from which the crossing counts as stuck.
+   */
+  isStuck({ number, index, cpu }: Poll, limit: number): boolean {
+    if (number === 0 || number !== this.#number || index !== this.#index) {
       this.#number = number
-      this.#place = place
+      this.#index = index
       this.#cpu = cpu
       this.polls = 0
       return false
     }
     this.polls++
     if (this.polls < limit) return false
-    // A busy machine may let this thread look and the other one wait; code that is stuck uses its processor. What waits
-    // for something else is over all the same, only later.
+    // On a busy machine this thread may poll while the other one gets no CPU time; stuck code uses CPU time. A crossing
+    // that uses none counts as stuck too, but only after four times as many polls.
     return cpu - this.#cpu >= (limit * this.#period) / 2 || this.polls >= limit * 4
   }
 }
 
 /**
- * Who may be to blame for a crossing that did not end: the call in this place, or, when the place names none, one call of
+ * The calls that may have caused a crossing not to end: the call at this index, or, when there is none, one call of
  * each policy and hook.
  */
-export function suspectsOf(calls: readonly (GuardedCall | undefined)[], place: number): GuardedCall[] {
-  const culprit = calls[place]
+export function suspectsOf(calls: readonly (GuardedCall | undefined)[], index: number): GuardedCall[] {
+  const culprit = calls[index]
   if (culprit !== undefined) return [culprit]
   const suspects = new Map<string, GuardedCall>()
   for (const call of calls) {

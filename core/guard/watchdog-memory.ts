@@ -1,6 +1,6 @@
 import { layout } from './crossing-board.ts'
 
-/** What the watchdog's thread shares with the thread it watches. */
+/** Memory that the watchdog's thread shares with the thread it watches. */
 export interface WatchdogMemory {
   /** `CrossingGuard.progress`. */
   readonly progress: SharedArrayBuffer
@@ -11,18 +11,18 @@ export interface WatchdogMemory {
 }
 
 export interface WatchdogData extends WatchdogMemory {
-  /** Descriptor for the report. */
+  /** File descriptor for the report. */
   readonly report: number
 }
 
-/** Between two looks, ms. */
+/** Time between two polls, ms. */
 export const period = 25
 
 /** Words of `control`. */
 export const control = {
-  /** 1 while the thread sleeps until it is woken: no crossing has run for a while. */
+  /** 1 while the thread sleeps until it is woken, because no crossing has run for a while. */
   asleep: 0,
-  /** How many looks without progress are too many for the crossing that runs. */
+  /** Polls without progress from which the crossing that runs counts as stuck. */
   limit: 1,
 } as const
 

@@ -3,34 +3,35 @@ import { Worker } from 'node:worker_threads'
 import { control, period, type WatchdogData, type WatchdogMemory } from './watchdog-memory.ts'
 
 /**
- * Ends this process when a crossing makes no progress: the last resort against code that a time limit cannot interrupt,
- * such as a builtin of V8. It looks from a thread of its own; this side only says what runs.
+ * Kills this process when a crossing makes no progress: the last resort against code that a time limit cannot
+ * interrupt, such as a builtin of V8. A thread of its own polls the crossings; this class tells the thread when they
+ * begin and end.
  */
 export class Watchdog {
   readonly #progress: Int32Array
   readonly #control: Int32Array
   readonly #thread: Worker
-  /** Looks without progress that any crossing may have. */
+  /** Polls without progress that every crossing may have, besides its own time limit. */
   readonly #hard: number
 
-  /** @param hard ms of looks without progress. */
+  /** @param hard how long a crossing may make no progress, ms of polling. */
   constructor(memory: WatchdogMemory, report: number, hard: number, onLost: (problem: string) => void) {
     this.#progress = new Int32Array(memory.progress)
     this.#control = new Int32Array(memory.control)
     this.#hard = Math.ceil(hard / period)
     const workerData: WatchdogData = { ...memory, report }
-    // From the sources the file is .ts, from a build .js.
+    // The sources have .ts files, a build has .js files.
     const file = new URL(`./watchdog-thread${extname(import.meta.url)}`, import.meta.url)
     this.#thread = new Worker(file, { workerData, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 32 } })
     this.#thread.unref()
     this.#thread.on('error', (error) => onLost(String(error)))
   }
 
-  /** @param timeout what the crossing may take in any case, ms. */
+  /** @param timeout time limit of the crossing, ms. */
   enter(number: number, timeout: number): void {
     this.#progress[1] = -1
     this.#control[control.limit] = this.#hard + Math.ceil(timeout / period)
-    // In this order: the thread marks itself asleep and then looks once more.
+    // The order matters: the thread marks itself asleep and then checks once more for a crossing.
     Atomics.store(this.#progress, 0, number)
     if (Atomics.load(this.#control, control.asleep) === 1) this.#wake()
   }

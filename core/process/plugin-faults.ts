@@ -1,7 +1,7 @@
 import { deathWindow, type FaultKind, faultWindow, isDeath, limit, points } from './fault.ts'
 
-/** `closed`: its calls run · `open`: none does · `probe`: one at a time does, to see whether it works again. */
-export type QuarantineState = 'closed' | 'open' | 'probe'
+/** `closed`: its calls run · `open`: none does · `half-open`: one at a time does, to see whether it works again. */
+export type QuarantineState = 'closed' | 'open' | 'half-open'
 
 /** What is known of one plugin. Plain data. */
 export interface QuarantineEntry {
@@ -70,7 +70,7 @@ export class PluginFaults {
   }
 
   probe(now: number): void {
-    this.#enter('probe', this.why, now)
+    this.#enter('half-open', this.why, now)
   }
 
   /** A person lets it run again. */

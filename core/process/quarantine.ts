@@ -1,6 +1,6 @@
-import type { StuckReport } from '../guard/guard-report.ts'
+import type { StuckReport } from '../guard/stuck-report.ts'
+import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
-import type { GuardedCall } from '../sandbox/guard.ts'
 import { type Fault, isDeath } from './fault.ts'
 import { PluginFaults, type QuarantineEntry, type QuarantineState } from './plugin-faults.ts'
 import { Suspects } from './suspects.ts'
@@ -91,7 +91,7 @@ export class Quarantine {
   /** A call that was let through as a probe has ended. Of several the first one decides. */
   probed(hash: string, ok: boolean): void {
     const pluginFaults = this.#pluginFaults.get(hash)
-    if (pluginFaults?.state !== 'probe') return
+    if (pluginFaults?.state !== 'half-open') return
     this.#change(pluginFaults, () => pluginFaults.probed(ok, this.#now()))
     this.#arm()
   }

@@ -2,40 +2,40 @@ import type { Step } from './executor.ts'
 import type { HookRun } from './hook-run.ts'
 import type { PendingCall } from './pending-call.ts'
 
-/** Something that is to cross: the next steps of a call, or a word to a hook that has begun. */
-export type Task = PendingCall | Word
+/** What has to cross: the next steps of a call, or a message to a hook that has begun. */
+export type Task = PendingCall | Resume
 
-/** A word to a hook that has begun. */
-export interface Word {
-  readonly kind: 'word'
+/** A message to a hook that has begun. */
+export interface Resume {
+  readonly kind: 'resume'
   readonly pending: PendingCall
   readonly run: HookRun
   /** One of `wire.entry`. */
   readonly entry: number
   readonly text: string
-  /** The isolate that it is meant for. */
+  /** The isolate that it is meant for, by number. */
   readonly generation: number
 }
 
-/** What one task has in a crossing: adjacent steps. */
+/** The adjacent steps of one task in a crossing. */
 interface Part {
   readonly task: Task
-  /** Places of its first step in the crossing, and of the first one behind it. */
+  /** Indexes in the crossing: of its first step, and of the first step behind it. */
   readonly from: number
   to: number
 }
 
-/** The steps of one crossing, and whose they are. */
+/** The steps of one crossing, and the run that each belongs to. */
 export class Batch {
   readonly steps: Step[] = []
-  /** Whose step each is. */
+  /** The run of each step, by the same index. */
   readonly runs: HookRun[] = []
   readonly parts: Part[] = []
-  /** Characters of all its texts. */
+  /** Characters of all texts. */
   length = 0
   readonly #firstId: number
   #nextId: number
-  /** @param lastId of the runs of former crossings. */
+  /** @param lastId highest id that a run of an earlier crossing has. */
   constructor(lastId: number) {
     this.#firstId = lastId + 1
     this.#nextId = lastId + 1
@@ -45,14 +45,14 @@ export class Batch {
     return this.steps.length
   }
 
-  /** Of all runs that have begun, in this crossing or a former one. */
+  /** Highest id of all runs that have begun, in this crossing or an earlier one. */
   get lastId(): number {
     return this.#nextId - 1
   }
 
-  /** The run with this id, if it begins here. */
+  /** The run with this id when it begins in this crossing; otherwise `undefined`. */
   beginner(id: number): HookRun | undefined {
-    // Those that begin have consecutive ids, and words that stand among them only move them back.
+    // Runs that begin here have consecutive ids. Resumes among them only shift them to higher indexes.
     for (let i = Math.max(0, id - this.#firstId); i < this.runs.length; i++) {
       const run = this.runs[i]!
       if (run.id === id && this.steps[i]!.entry >= 0) return run
@@ -60,37 +60,37 @@ export class Batch {
     return undefined
   }
 
-  /** The first step of a call. */
+  /** Adds the first step of a call. */
   start(run: HookRun): void {
     this.parts.push({ task: run.pending, from: this.size, to: this.size + 1 })
     this.#start(run, false)
   }
 
   /**
-   * Another step of the call whose step was added last.
+   * Adds another step of the call whose step was added last.
    *
-   * @param chained its turn comes only if the step before it goes on.
+   * @param chained the step runs only when the step before it does not end the segment.
    */
   follow(run: HookRun, chained: boolean): void {
     this.#start(run, chained)
     this.parts[this.parts.length - 1]!.to = this.size
   }
 
-  word(task: Word): void {
+  resume(task: Resume): void {
     this.parts.push({ task, from: this.size, to: this.size + 1 })
     this.#add(task.run, task.entry, task.text, false)
   }
 
   #start(run: HookRun, chained: boolean): void {
-    const { place, pending } = run
+    const { binding, pending } = run
     const { hook, steps } = pending.call
     run.id = this.#nextId++
-    this.#add(run, place.entries[hook]!, steps[run.index]!.input, chained)
+    this.#add(run, binding.entries[hook]!, steps[run.index]!.input, chained)
   }
 
   #add(run: HookRun, entry: number, text: string, chained: boolean): void {
     this.runs.push(run)
     this.length += text.length
-    this.steps.push({ plugin: run.place.plugin, call: run.id, entry, text, chained })
+    this.steps.push({ plugin: run.binding.plugin, call: run.id, entry, text, chained })
   }
 }

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
 import { isBuiltin } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
-import { type BuildFailure, build, type Message, type Plugin } from 'esbuild'
+import type { BuildFailure, Message, Plugin } from 'esbuild'
 import { openInspector } from './inspect.ts'
 import type { PluginCode } from './plugin.ts'
 import { PluginBuildError } from './plugin-build-error.ts'
 
-/** Inspecting costs an isolate; the same code says the same of itself. */
+/**
+ * Results by file, publisher and hash: reading a manifest costs an isolate, and the same code has the same manifest.
+ */
 const known = new Map<string, PluginCode>()
 
 /**
@@ -14,7 +16,8 @@ const known = new Map<string, PluginCode>()
  *
  * @param file entry file, `.ts` or `.js`; its default export is the plugin.
  * @param publisher see `PluginCode`.
- * @throws {PluginBuildError} when it does not bundle, throws as it starts, or is no proper plugin.
+ * @throws {PluginBuildError} when bundling fails, the module throws on start, or the default export is not a valid
+ *   plugin.
  */
 export async function bundlePlugin(file: string, publisher: string): Promise<PluginCode> {
   const path = resolve(file)
@@ -34,10 +37,12 @@ export async function bundlePlugin(file: string, publisher: string): Promise<Plu
 }
 
 async function bundle(path: string): Promise<{ script: string; map: string }> {
+  // Loaded on first use: a worker that has adopted a runtime never bundles.
+  const { build } = await import('esbuild')
   try {
     const { outputFiles } = await build({
       entryPoints: [path],
-      // Beside the entry file, so that the map names the sources relative to it. Nothing is written.
+      // In the folder of the entry file, so that the map names the sources relative to it. No file is written.
       outfile: join(dirname(path), 'bundle.js'),
       absWorkingDir: process.cwd(),
       bundle: true,
@@ -71,7 +76,7 @@ function line({ text, location }: Message, path: string): string {
   return `${location.file}:${location.line}:${location.column + 1}: ${text}`
 }
 
-/** Resolves `postern/sdk` to what the host injects, and refuses what is not there inside an isolate. */
+/** Resolves `postern/sdk` to what the host injects, and refuses imports that do not exist inside an isolate. */
 const onlyTheSdk: Plugin = {
   name: 'postern',
   setup(builder) {
@@ -83,9 +88,7 @@ const onlyTheSdk: Plugin = {
       if (path === 'postern' || path.startsWith('postern/'))
         return refuse(`a plugin may import "postern/sdk" only, not "${path}"`)
       if (isBuiltin(path)) {
-        return refuse(
-          `"${path}" is a module of Node, which plugins do not have; a grant in \`needs\` may do what you want`,
-        )
+        return refuse(`"${path}" is a Node module, which plugins cannot import; a grant in \`needs\` may do the same`)
       }
       return undefined
     })

@@ -1,13 +1,13 @@
 import type { HookName } from '../../sdk/points.ts'
 
-/** Something about plugins that a log should hold and a supervisor may count. */
+/** An event of a plugin or an isolate, for the log and for the supervisor's fault counts. */
 export interface SandboxEvent {
   /**
-   * `threw`, `timeout`, `memory`: a call failed so; one that waited too long counts as thrown · `refused`: a policy wrote
-   * what it may not · `replaced`: an isolate was given up and another one takes its place · `rejection`: a plugin left a
-   * promise rejected, no call has failed by it · `late`: something came for a call that was over · `undeclared`: a hook
-   * read what its plugin does not declare · `ok-probe`, `failed-probe`: how the one call went that a quarantined plugin
-   * was allowed.
+   * `threw`, `timeout`, `memory`: how a call failed; a call that waited too long counts as `threw` · `refused`: the
+   * host refused what a policy wrote · `replaced`: an isolate was replaced by another one · `rejection`: a plugin did
+   * not handle a rejected promise; no call has failed because of it · `late`: a record arrived for a call that had
+   * ended · `undeclared`: a hook read a field that its plugin does not declare · `ok-probe`, `failed-probe`: result of
+   * the one call that a plugin in state `half-open` was allowed.
    */
   readonly type:
     | 'threw'
@@ -20,13 +20,13 @@ export interface SandboxEvent {
     | 'undeclared'
     | 'ok-probe'
     | 'failed-probe'
-  /** The plugin to blame; of an isolate, and where nobody can tell, the group. */
+  /** The plugin that caused it. The group's name when the event is about an isolate or the cause is unknown. */
   readonly plugin: string
-  /** Hash of that plugin's script; empty where no plugin is to blame. */
+  /** Hash of that plugin's script; empty when no plugin is known to have caused it. */
   readonly hash: string
   readonly policy?: string
   readonly hook?: HookName
-  /** The call crossed by itself, so nobody else can be to blame. */
+  /** The call crossed alone, so no other plugin can have caused it. */
   readonly alone: boolean
   readonly message: string
 }

@@ -1,10 +1,10 @@
 import type { Executor } from './executor.ts'
-import { StartError } from './start-error.ts'
+import { StartError } from './plugin-build-error.ts'
 
-/** Starts the plugins of a group in a new executor, but for those named. */
+/** Opens a new executor and starts the plugins of a group in it, except those whose indexes are named. */
 export type OpenWithout = (without: ReadonlySet<number>) => Executor
 
-/** The executor of a group that works, and the spare that takes its place at once when it has to be given up. */
+/** The active executor of a group, and the spare that replaces it immediately when it is lost. */
 export class ExecutorPair {
   readonly #open: OpenWithout
   readonly #onStartFailed: (error: StartError) => void
@@ -14,7 +14,10 @@ export class ExecutorPair {
   #missing: ReadonlySet<number> = new Set()
   #closed = false
 
-  /** @throws {StartError} when a plugin does not start. Later that costs only its own calls, see `lacks`. */
+  /**
+   * @throws {StartError} when a plugin does not start. Later on a plugin that does not start only loses its own calls,
+   * see `lacks`.
+   */
   constructor(open: OpenWithout, onStartFailed: (error: StartError) => void) {
     this.#open = open
     this.#onStartFailed = onStartFailed
@@ -22,18 +25,18 @@ export class ExecutorPair {
     this.#prepare()
   }
 
-  /** The executor that works, opened if need be. */
+  /** The active executor; opened here when there is none. */
   get active(): Executor {
     this.#active ??= this.#build()
     return this.#active
   }
 
-  /** A plugin that started before did not when the present executor was opened. */
+  /** The plugin did not start when the active executor was opened. */
   lacks(plugin: number): boolean {
     return this.#missing.has(plugin)
   }
 
-  /** Gives the executor up; the spare is there at once, and the next spare is built when this turn is over. */
+  /** Disposes of the active executor. The spare becomes active, and the next spare is built after this turn. */
   replace(): void {
     this.#active?.dispose()
     this.#active = this.#spare
@@ -74,7 +77,7 @@ export class ExecutorPair {
       try {
         this.#spare = this.#open(new Set())
       } catch {
-        // Without a spare the next executor is opened when it is needed, and who does not start is told then.
+        // Without a spare, `#build` opens the next executor on demand and reports the plugins that do not start.
       }
     })
   }

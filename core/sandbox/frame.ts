@@ -2,47 +2,48 @@ import type { Step } from './executor.ts'
 import { entry, RECORD, UNIT } from './wire.ts'
 
 /**
- * The frame of a crossing, which host and dispatcher share. In: the id of the first start, then the steps, each of them
- * behind a RECORD. A step is one piece of text, for every piece that the dispatcher has to cut out costs 50 ns:
+ * The frame of a crossing, shared by host and dispatcher. In: the id of the first start, then the steps, each preceded
+ * by a RECORD. A step is one piece of text, because every piece that the dispatcher has to cut out costs 50 ns:
  *
  *     start   kind · plugin, two digits · entry, three digits · input; the starts of a crossing have consecutive ids
- *     word    kind · plugin, two digits · id · UNIT · text: to a hook that has begun
+ *     resume  kind · plugin, two digits · id · UNIT · text; goes to a hook that has begun
  *
- * Out: nothing when every step was done and no hook had anything to say, or the records of the steps that were done, in
- * their order, each with a RECORD behind it.
+ * Out: an empty string when every step was done and every record is empty; otherwise the records of the steps that were
+ * done, in order, each followed by a RECORD.
  *
- * In the middle of a crossing the dispatcher shows the host what hooks wait for, and it answers what it has:
+ * In the middle of a crossing the dispatcher passes on what hooks wait for, and the host answers with the results it
+ * has:
  *
  *     asked    id RECORD record RECORD id RECORD record RECORD …
- *     answers  for each of them `holdsAll` or `holdsSome` · results, an OPERATION between two of them · RECORD
+ *     answers  for each of them `holdsAll` or `holdsSome` · results, separated by OPERATION · RECORD
  */
 export const kinds = { start: '!', chained: '+', resume: '>', drop: '-' } as const
 
-/** What `Dispatcher` gives for a crossing that has not come to its end: no output looks like that. */
+/** What `Dispatcher` returns for a crossing that has not ended. No output has this form. */
 export const unfinished = '0'
 
-/** In place of a record: a chained step was not made, though the one before it went on. */
+/** Stands for the record of a chained step that was not run although the step before it did not end the segment. */
 export const leftOut = '0'
 
-/** In place of an empty record, where an empty one stands for nothing new: the hook has come to its end. */
+/** Stands for an empty last record where an empty record means that there is nothing new: the hook has ended. */
 export const ended = '1'
 
-/** An answer that begins so holds all that its hook waits for; another one begins with `holdsSome`. */
+/** First character of an answer: it holds all results that its hook waits for, or only some of them. */
 export const holdsAll = '+'
 export const holdsSome = '-'
 
-/** Digits begin here, so that none of them is a separator, and go on for 64 characters. */
+/** First of the 64 characters that serve as digits; none of them is a separator. */
 const zero = 0x30
 
-/** Heads of starts by plugin and entry: few, and always the same. */
+/** Heads of starts by plugin and entry, built once: there are few of them. */
 const heads: string[][] = []
 
-/** One string and not many arguments: from eight calls on that is half the cost. */
+/** One string instead of many arguments: from eight calls on that is half the cost. */
 export function frame(steps: readonly Step[]): string {
   let first: number | undefined
   let text = ''
   for (const step of steps) {
-    if (step.entry < 0) text += wordHead(step) + step.text
+    if (step.entry < 0) text += resumeHead(step) + step.text
     else {
       first ??= step.call
       text += (step.chained ? `${RECORD}${kinds.chained}` : `${RECORD}${kinds.start}`) + startHead(step) + step.text
@@ -57,7 +58,7 @@ function startHead({ plugin, entry }: Step): string {
   return heads[plugin][entry]
 }
 
-function wordHead({ plugin, entry: number, call }: Step): string {
+function resumeHead({ plugin, entry: number, call }: Step): string {
   return RECORD + (number === entry.resume ? kinds.resume : kinds.drop) + digits(plugin, 2) + call + UNIT
 }
 
@@ -77,11 +78,13 @@ export function threeDigits(text: string, at: number): number {
   return (twoDigits(text, at) << 6) | (text.charCodeAt(at + 2) - zero)
 }
 
-/** The records of the steps that were done, in their order; `undefined` when all were and none had anything to say. */
+/**
+ * The records of the steps that were done, in order; `undefined` when all steps were done and all records are empty.
+ */
 export function readOutput(output: string): readonly string[] | undefined {
   if (output === '') return undefined
   const records = output.split(RECORD)
-  // Each has a separator behind it.
+  // A separator follows each record, the last one included.
   records.pop()
   return records
 }

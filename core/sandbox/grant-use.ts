@@ -1,16 +1,20 @@
+import type { GrantCall } from '../grants/operation.ts'
+import type { Origin } from '../grants/origin.ts'
+import type { HookRun } from './hook-run.ts'
+import type { PluginCode } from './plugin.ts'
 import { escapeText, UNIT } from './wire.ts'
 
 /**
- * One operation of a grant that a hook has asked for. The host keeps it for as long as the hook runs: should the isolate
- * be replaced meanwhile, the hook runs again from its start and gets the same results, and nothing is done twice.
+ * One grant operation that a hook has asked for. The host keeps it while the hook runs. When the isolate is replaced in
+ * the meantime, the hook runs again from its start and gets the same results, so that nothing is done twice.
  */
 export class GrantUse {
   readonly number: number
   readonly operation: string
   readonly args: readonly string[]
-  /** What the guest's `resume` takes; `undefined` until the operation is done. */
+  /** Input of the guest's `resume`; `undefined` until the operation is done. */
   result: string | undefined
-  /** Which of the hook's operations was done first, second, …: a second run sees them in the same order. */
+  /** Which of the hook's operations was done first, second, …: a second run gets the results in the same order. */
   order = 0
 
   constructor(number: number, operation: string, args: readonly string[]) {
@@ -34,5 +38,37 @@ export class GrantUse {
   fail(message: string, order: number): void {
     this.order = order
     this.result = `${this.number}${UNIT}${UNIT}${escapeText(message)}`
+  }
+}
+
+const noOrigins: readonly Origin[] = []
+
+/** One operation of a run, as the grants receive it. */
+export class GrantRequest implements GrantCall {
+  readonly operation: string
+  readonly args: readonly string[]
+  readonly #run: HookRun
+
+  constructor(run: HookRun, operation: string, args: readonly string[]) {
+    this.operation = operation
+    this.args = args
+    this.#run = run
+  }
+
+  get policy(): string {
+    return this.#run.policy
+  }
+  get plugin(): PluginCode {
+    return this.#run.binding.instance.plugin
+  }
+  get origins(): readonly Origin[] {
+    return this.#run.binding.instance.fetch ?? noOrigins
+  }
+  get request(): string {
+    return this.#run.flow
+  }
+  /** Made on first use: most grants never read it, and an AbortController costs as much as a call. */
+  get signal(): AbortSignal {
+    return this.#run.signal
   }
 }

@@ -1,4 +1,4 @@
-/** What the configuration says of where a plugin runs. */
+/** Where a plugin runs, as configured. */
 export interface Isolation {
   /** Plugins that name the same group share an isolate. */
   readonly group?: string
@@ -7,8 +7,9 @@ export interface Isolation {
 }
 
 /**
- * The trust group of a plugin: who shares an isolate may disturb each other, so by default only what comes from the same
- * publisher does. No publisher's name holds a colon, so no group that was named meets one that was not.
+ * The trust group of a plugin. Plugins that share an isolate can disturb each other, so by default only plugins of the
+ * same publisher share one. The name of a publisher contains no colon, so it never equals the name of a configured
+ * group.
  *
  * @param name the plugin's name in the configuration.
  */

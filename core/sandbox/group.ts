@@ -3,15 +3,14 @@ import { points } from '../../sdk/points.ts'
 import type { GrantHost } from '../grants/grant-host.ts'
 import { Batch, type Task } from './batch.ts'
 import { bounds } from './bounds.ts'
-import { Door } from './door.ts'
+import { Breaker, Supervision } from './breaker.ts'
+import type { CrossingGuard } from './crossing-guard.ts'
 import type { SandboxEvent } from './event.ts'
 import type { Answer, Crossing, Emit, OpenExecutor } from './executor.ts'
 import { ExecutorPair } from './executor-pair.ts'
 import { holdsSome, readOutput } from './frame.ts'
-import { Gate } from './gate.ts'
-import type { CrossingGuard } from './guard.ts'
 import { HookRun } from './hook-run.ts'
-import type { Place } from './layout.ts'
+import type { Binding } from './layout.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { HookCall } from './plugin.ts'
 import { codes, Runs } from './runs.ts'
@@ -19,77 +18,79 @@ import { entry } from './wire.ts'
 
 export interface GroupOptions {
   readonly name: string
-  /** By `HookStep.instance`; those of other groups may be among them. */
-  readonly places: readonly Place[]
+  /** Indexed by `HookStep.instance`; bindings of other groups may be among them. */
+  readonly bindings: readonly Binding[]
   readonly open: OpenExecutor
   /** The largest `time` of its policies, ms. */
   readonly time: number
   /** Heap limit of its isolate, MB. */
   readonly memory: number
   readonly grants: GrantHost
-  /** What is known of its plugins. Default: nothing bad. */
-  readonly gate?: Gate
+  /** Which plugins are restricted. Default: none. */
+  readonly supervision?: Supervision
   readonly guard?: CrossingGuard | undefined
   readonly onEvent?: ((event: SandboxEvent) => void) | undefined
 }
 
 type Lost = Exclude<Crossing, { kind: 'done' }>
 
+/** Most steps in a crossing. */
 const widest = 256
-/** Heap statistics cost more than a call, ms. */
+/** Interval of heap checks, ms: heap statistics cost more than a call. */
 const heapInterval = 1_000
 
 /**
- * The plugins of one trust group, in one isolate. Calls are collected and cross once per turn of the event loop, because
- * a crossing with a time limit costs as much as many calls. When a crossing does not return, the isolate is given up and
- * its calls run again in a new one, each in a crossing of its own: that finds the one to blame, and the others get their
- * normal answer.
+ * The plugins of one trust group, in one isolate. Calls are collected and cross once per turn of the event loop,
+ * because a crossing with a time limit costs as much as many calls. When a crossing does not return, the isolate is
+ * replaced and its calls run again in the new one, each in a crossing of its own: that identifies the call that caused
+ * the loss, and the others get their normal verdicts.
  */
 export class Group {
   readonly name: string
-  /** Isolates that were given up. */
+  /** Isolates that were replaced. */
   restarts = 0
-  /** Heap of its isolate when it was last looked at, MB; 0 for one that was not yet. */
+  /** Heap of the isolate at the last check, MB; 0 before its first check. */
   heap = 0
   readonly #options: GroupOptions
-  readonly #gate: Gate
   readonly #runs: Runs
-  readonly #stock: ExecutorPair
-  readonly #door: Door
+  readonly #executors: ExecutorPair
+  readonly #breaker: Breaker
   /**
-   * Steps of a crossing at most. The dispatcher's slice bounds what hooks do before they first wait, not what they do
-   * after: that runs when all steps are done. So a crossing that took long makes the next ones narrow.
+   * Most steps in the next crossing. The dispatcher's slice limits what hooks do before they first wait, not what they
+   * do afterwards: that runs when all steps are done. So a slow crossing makes the next ones smaller.
    */
   #width = 16
+  /** Number of the active isolate. */
   #generation = 0
   #crossings = 0
+  /** Tasks for crossings with several steps. */
   #ready: Task[] = []
+  /** Tasks that cross alone. */
   #alone: Task[] = []
-  /** Records that came while a crossing ran; `undefined` outside of one. */
+  /** Records that arrived while a crossing ran; `undefined` outside of one. */
   #emitted: Parameters<Emit>[] | undefined
-  /** What is crossing now. */
+  /** The batch that is crossing now. */
   #batch: Batch | undefined
   #scheduled = false
   #closing = false
   /** Numbers of the last call and the last run. */
   #lastCall = 0
   #lastRun = 0
-  #heapLooked = Number.NEGATIVE_INFINITY
+  #heapChecked = Number.NEGATIVE_INFINITY
 
   /** @throws {StartError} when a plugin does not start. */
   constructor(options: GroupOptions) {
     this.name = options.name
     this.#options = options
-    this.#gate = options.gate ?? new Gate()
-    this.#door = new Door(this.#gate)
+    this.#breaker = new Breaker(options.supervision ?? new Supervision())
     this.#runs = new Runs({
       group: options.name,
       grants: options.grants,
-      gate: this.#gate,
+      breaker: this.#breaker,
       onEvent: options.onEvent,
       begin: (pending) => this.#push(pending),
-      tell: (run, number, text) => {
-        this.#push({ kind: 'word', pending: run.pending, run, entry: number, text, generation: this.#generation })
+      send: (run, number, text) => {
+        this.#push({ kind: 'resume', pending: run.pending, run, entry: number, text, generation: this.#generation })
       },
       onIdle: () => {
         if (this.#closing) this.#schedule()
@@ -103,12 +104,12 @@ export class Group {
       const run = this.#batch?.beginner(id) ?? this.#runs.waiting(id)
       return run === undefined || this.#batch === undefined ? holdsSome : this.#runs.answer(run, record)
     }
-    this.#stock = new ExecutorPair(
+    this.#executors = new ExecutorPair(
       (without) => options.open(emit, without, answer),
       ({ plugin, message }) => {
-        const own = ({ instance, plugin: index }: Place): boolean => instance.group === this.name && index === plugin
-        this.#door.lost(plugin, 'PE', this.#lastCall)
-        this.#runs.pluginEvent('threw', options.places.find(own)!.instance.plugin, message)
+        const own = ({ instance, plugin: index }: Binding): boolean => instance.group === this.name && index === plugin
+        this.#breaker.lost(plugin, 'PE', this.#lastCall)
+        this.#runs.pluginEvent('threw', options.bindings.find(own)!.instance.plugin, message)
       },
     )
   }
@@ -128,14 +129,14 @@ export class Group {
   close(): void {
     if (this.#closing) return
     this.#closing = true
-    this.#door.close(this.#lastCall)
-    this.#rest()
+    this.#breaker.close(this.#lastCall)
+    this.#closeWhenIdle()
   }
 
   // ── collect ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #push(task: Task): void {
-    const isAlone = task.pending.alone || (task.kind === 'word' && !this.#gate.isFree(task.run.hash))
+    const isAlone = task.pending.alone || (task.kind === 'resume' && this.#breaker.isSupervised(task.run.hash))
     if (isAlone) this.#alone.push(task)
     else this.#ready.push(task)
     this.#schedule()
@@ -156,10 +157,10 @@ export class Group {
     }
     this.#crossTogether()
     if (this.#ready.length + this.#alone.length > 0) this.#schedule()
-    this.#rest()
+    this.#closeWhenIdle()
   }
 
-  /** Whether there still is somebody to do it for. */
+  /** Whether the task is still needed: its call is not over, and its isolate is the active one. */
   #isLive(task: Task): boolean {
     if (task.kind === 'start') return !task.over
     return task.generation === this.#generation && (task.entry === entry.drop || !task.run.over)
@@ -172,31 +173,31 @@ export class Group {
   }
 
   #newRun(pending: PendingCall, index: number): HookRun {
-    const place = this.#options.places[pending.call.steps[index]!.instance]!
-    return pending.kept(index) ?? new HookRun(pending, index, place)
+    const binding = this.#options.bindings[pending.call.steps[index]!.instance]!
+    return pending.kept(index) ?? new HookRun(pending, index, binding)
   }
 
-  /** How the step whose turn it is may cross; one that may not at all is settled here. */
+  /** How the step whose turn it is may cross; a step that may not cross is settled here. */
   #passage(run: HookRun): 'together' | 'alone' | 'none' {
-    const passage = this.#door.passage(run)
+    const passage = this.#breaker.passage(run)
     if (typeof passage === 'object') this.#runs.deny(run, passage.code, passage.message)
-    else if (this.#stock.lacks(run.place.plugin)) {
-      this.#runs.deny(run, 'PE', 'its plugin did not start in the new isolate')
-      this.#replace('another try to start all plugins')
+    else if (this.#executors.lacks(run.binding.plugin)) {
+      this.#runs.deny(run, 'PE', 'the plugin did not start in the new isolate')
+      this.#replace('starting all plugins again')
     } else return passage
     return 'none'
   }
 
-  /** Adds the step whose turn it is and those behind it that may share a crossing with it. */
+  /** Adds the step whose turn it is and the following steps that may share a crossing with it. */
   #addChain(batch: Batch, first: HookRun): void {
     const { pending, hook } = first
     const { steps } = pending.call
-    // Nobody's turn depends on what an observer did.
+    // No turn depends on what an observer did.
     const chained = points[hook].kind !== 'observe'
     batch.start(first)
     for (let index = pending.position + 1; index < steps.length; index++) {
       const run = this.#newRun(pending, index)
-      if (!this.#door.isOpen(run) || this.#stock.lacks(run.place.plugin)) return
+      if (!this.#breaker.isUnrestricted(run) || this.#executors.lacks(run.binding.plugin)) return
       batch.follow(run, chained)
     }
   }
@@ -208,8 +209,8 @@ export class Group {
     while (this.#ready.length > 0 && batch.size < this.#width && batch.length < bounds.crossing) {
       const task = this.#ready.shift()!
       if (!this.#isLive(task)) continue
-      if (task.kind === 'word') {
-        batch.word(task)
+      if (task.kind === 'resume') {
+        batch.resume(task)
         continue
       }
       const run = this.#runOf(task)
@@ -229,29 +230,29 @@ export class Group {
 
   #crossAlone(task: Task): void {
     if (!this.#isLive(task)) return
-    const run = task.kind === 'word' ? task.run : this.#runOf(task)
+    const run = task.kind === 'resume' ? task.run : this.#runOf(task)
     if (task.kind === 'start' && this.#passage(run) === 'none') return
     const batch = new Batch(this.#lastRun)
-    if (task.kind === 'word') batch.word(task)
+    if (task.kind === 'resume') batch.resume(task)
     else batch.start(run)
-    const { time, memory } = run.place.instance.limits
+    const { time, memory } = run.binding.instance.limits
     const before = process.threadCpuUsage()
     const began = performance.now()
     const crossing = this.#cross(batch, Math.ceil(time) * 2 ** run.attempts)
     const spent = performance.now() - began
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     const { user, system } = process.threadCpuUsage(before)
-    run.place.counts.time += spent
+    run.binding.counts.time += spent
     run.pending.alone = true
-    // The limit is wall time: on a busy machine it runs out while the plugin did not even run.
+    // The limit is wall time: on a busy machine it can expire although the plugin hardly ran.
     if (crossing.kind === 'time' && (user + system) / 1_000 < time * 0.8 && run.attempts < 2) {
       run.attempts++
       return this.#lose(batch, crossing)
     }
-    const rest = this.#door.lost(run.place.plugin, codes[crossing.kind], this.#lastCall)
-    const words = { time: `it took more than ${time} ms`, memory: `it took more than ${memory} MB` }
-    this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : words[crossing.kind])
-    this.#lose(batch, crossing, rest === 0 ? '' : `; plugin "${run.plugin}" is not called for ${rest / 1_000} s`)
+    const pause = this.#breaker.lost(run.binding.plugin, codes[crossing.kind], this.#lastCall)
+    const messages = { time: `the hook took more than ${time} ms`, memory: `the hook used more than ${memory} MB` }
+    this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : messages[crossing.kind])
+    this.#lose(batch, crossing, pause === 0 ? '' : `; plugin "${run.plugin}" is paused for ${pause / 1_000} s`)
   }
 
   #cross(batch: Batch, timeout: number): Crossing {
@@ -263,7 +264,7 @@ export class Group {
       if (task.kind === 'start') for (let i = from; i < to; i++) begin(batch.runs[i]!)
     }
     try {
-      const executor = this.#stock.active
+      const executor = this.#executors.active
       guard?.enter(batch.runs, timeout)
       this.#batch = batch
       try {
@@ -277,7 +278,7 @@ export class Group {
     }
   }
 
-  // ── take in what came back ─────────────────────────────────────────────────────────────────────────────────────────
+  // ── process the output ─────────────────────────────────────────────────────────────────────────────────────────────
 
   #apply(batch: Batch, { output, rejection }: Extract<Crossing, { kind: 'done' }>, spent: number): void {
     const emitted = this.#emitted ?? []
@@ -285,81 +286,82 @@ export class Group {
     if (rejection !== undefined) this.#blameRejection(batch, rejection)
     const records = readOutput(output)
     const done = records?.length ?? batch.size
-    const came: HookRun[] = []
+    const ran: HookRun[] = []
     const left: Task[] = []
     for (const { task, from, to } of batch.parts) {
       if (from >= done) {
         left.push(task)
         if (task.kind === 'start') for (let i = from; i < to; i++) batch.runs[i]!.started = false
-      } else if (task.kind === 'word') {
-        came.push(task.run)
-        this.#runs.goOn(task.run, records?.[from] ?? '')
-      } else this.#runs.takeIn(batch.runs, from, to, done, records, came)
+      } else if (task.kind === 'resume') {
+        ran.push(task.run)
+        this.#runs.processResumed(task.run, records?.[from] ?? '')
+      } else this.#runs.processSteps(batch.runs, from, to, done, records, ran)
     }
     if (left.length > 0) this.#ready.unshift(...left)
-    const share = spent / came.length
-    for (const { place } of came) {
-      place.counts.time += share
-      if (place.crossing !== this.#crossings) place.counts.batches++
-      place.crossing = this.#crossings
+    const share = spent / ran.length
+    for (const { binding } of ran) {
+      binding.counts.time += share
+      if (binding.crossing !== this.#crossings) binding.counts.batches++
+      binding.crossing = this.#crossings
     }
     for (const record of emitted) this.#runs.receive(...record)
-    this.#lookAtHeap()
+    this.#checkHeap()
   }
 
   #blameRejection({ runs }: Batch, message: string): void {
     const text = message.slice(0, bounds.thrown.message)
     const [first] = runs
     const isOne = runs.every(({ hash }) => hash === first?.hash)
-    if (first !== undefined && isOne) this.#runs.pluginEvent('rejection', first.place.instance.plugin, text)
+    if (first !== undefined && isOne) this.#runs.pluginEvent('rejection', first.binding.instance.plugin, text)
     else this.#runs.event('rejection', undefined, text)
   }
 
-  // ── give the isolate up ────────────────────────────────────────────────────────────────────────────────────────────
+  // ── replace the isolate ────────────────────────────────────────────────────────────────────────────────────────────
 
   #lose({ runs }: Batch, { kind, message }: Lost, consequence = ''): void {
-    const why = { time: 'a crossing took too long', memory: 'out of memory', thrown: message }[kind]
+    const { memory } = this.#options
+    const why = { time: 'a crossing timed out', memory: `out of memory (limit ${memory} MB)`, thrown: message }[kind]
     this.#replace(why + consequence, runs)
   }
 
   /**
-   * Every hook that had begun in the isolate begins anew in the next one.
+   * Replaces the isolate. Every hook that had begun in it begins again in the next one.
    *
-   * @param lost those of the crossing that did not return.
+   * @param lost runs of the crossing that did not return.
    */
   #replace(why: string, lost: readonly HookRun[] = []): void {
     this.#emitted = undefined
     this.#generation++
     this.restarts++
-    this.#heapLooked = Number.NEGATIVE_INFINITY
+    this.#heapChecked = Number.NEGATIVE_INFINITY
     this.heap = 0
-    this.#stock.replace()
+    this.#executors.replace()
     this.#runs.event('replaced', undefined, `isolate of "${this.name}": ${why}`)
     this.#runs.restart(lost)
   }
 
-  /** The isolate's own limit is soft; one that stays above it is given up between crossings. */
-  #lookAtHeap(): void {
+  /** The isolate's own limit is soft; an isolate that stays above the limit is replaced between crossings. */
+  #checkHeap(): void {
     const now = performance.now()
-    if (now - this.#heapLooked < heapInterval) return
+    if (now - this.#heapChecked < heapInterval) return
     const wasOver = this.heap > this.#options.memory
-    this.#heapLooked = now
-    this.heap = this.#stock.active.heap()
+    this.#heapChecked = now
+    this.heap = this.#executors.active.heap()
     if (wasOver && this.heap > this.#options.memory) {
-      this.#replace(`its heap stays above ${this.#options.memory} MB`)
+      this.#replace(`the heap stays above ${this.#options.memory} MB`)
     }
   }
 
-  /** Closes when asked to and nothing is left to do. */
-  #rest(): void {
+  /** Closes the isolates when `close` was called and no call is under way. */
+  #closeWhenIdle(): void {
     if (!this.#closing || this.#runs.size > 0) return
-    this.#stock.close()
+    this.#executors.close()
     this.#ready = []
     this.#alone = []
   }
 }
 
-/** Its code begins to run. */
+/** Marks a run whose code begins to run. */
 function begin(run: HookRun): void {
   run.started = true
   run.tried = true

@@ -1,9 +1,9 @@
 import { type HookName, points } from '../../sdk/points.ts'
 import type { WheelTimer } from '../net/timer-wheel.ts'
 import { bounds } from './bounds.ts'
+import type { GuardedCall } from './crossing-guard.ts'
 import { GrantUse } from './grant-use.ts'
-import type { GuardedCall } from './guard.ts'
-import type { Place } from './layout.ts'
+import type { Binding } from './layout.ts'
 import type { PendingCall } from './pending-call.ts'
 import { readRecord } from './records.ts'
 import { describeThrown } from './trace.ts'
@@ -14,43 +14,45 @@ interface Note {
   readonly args: readonly string[]
 }
 
-/** Most runs never have any of these: lists that are there from the start were a fifth of what a step cost the host. */
+/**
+ * Shared empty lists: most runs have none of these, and lists of their own were a fifth of what a step cost the host.
+ */
 export const none: readonly GrantUse[] = []
 export const noNotes: readonly Note[] = []
 export const noNames: readonly string[] = []
 const noOperations: readonly (readonly string[])[] = []
 
-/** One step of a call: one policy's hook, from its first crossing until it is settled. */
+/** The run of one step of a call: one policy's hook, from its first crossing until it is settled. */
 export class HookRun implements GuardedCall {
-  /** Names it on the wire; a new one each time its code begins. */
+  /** Identifies it on the wire; a new id each time its code begins. */
   id = 0
   readonly pending: PendingCall
-  /** Its place among the steps of its call. */
+  /** Index of its step in the call. */
   readonly index: number
-  readonly place: Place
-  /** Its code has begun to run in the present isolate. */
+  readonly binding: Binding
+  /** Its code has begun to run in the active isolate. */
   started = false
-  /** Its code has begun to run in some isolate. */
+  /** Its code has begun to run in some isolate before. */
   tried = false
-  /** It is settled or cancelled; whatever comes for it is late. */
+  /** It is settled or cancelled; records that still arrive are late. */
   over = false
-  /** The host did not let its operations happen. */
+  /** The host refused its operations. */
   refused = false
-  /** How often it ran out of time by itself without having used its time. */
+  /** How often it crossed alone and timed out without having used its CPU time. */
   attempts = 0
   /** Armed while it waits for grants. */
   deadline: WheelTimer | undefined = undefined
-  /** What the hook wants of the flow, in order. */
+  /** Operations for the flow, in order. */
   operations: readonly (readonly string[])[] = noOperations
-  /** Why it fails when its crossing is over: the record was wrong that it showed in the middle of it. */
+  /** Why it fails at the end of its crossing: a record that it sent in the middle of the crossing was invalid. */
   problem: string | undefined = undefined
-  /** The last record said that more will follow. */
+  /** The hook waits: more records will follow. */
   waits = false
-  /** Grant operations to perform now; whoever takes them empties the list, here and in the next ones. */
+  /** Grant operations to perform. Code that takes this list, or one of the three below, replaces it by an empty one. */
   asked: readonly GrantUse[] = none
-  /** Grant operations whose result is there already, from a former isolate. */
+  /** Grant operations whose result is known already, from an earlier isolate. */
   known: readonly GrantUse[] = none
-  /** Fields that it has read undeclared. */
+  /** Undeclared fields that it has read. */
   undeclared: readonly string[] = noNames
   /** Log lines and metrics. */
   notes: readonly Note[] = noNotes
@@ -62,20 +64,20 @@ export class HookRun implements GuardedCall {
   #count = 0
   #size = 0
 
-  constructor(pending: PendingCall, index: number, place: Place) {
+  constructor(pending: PendingCall, index: number, binding: Binding) {
     this.pending = pending
     this.index = index
-    this.place = place
+    this.binding = binding
   }
 
   get hash(): string {
-    return this.place.instance.plugin.hash
+    return this.binding.instance.plugin.hash
   }
   get plugin(): string {
-    return this.place.instance.plugin.name
+    return this.binding.instance.plugin.name
   }
   get policy(): string {
-    return this.place.instance.policy
+    return this.binding.instance.policy
   }
   get hook(): HookName {
     return this.pending.call.hook
@@ -84,7 +86,7 @@ export class HookRun implements GuardedCall {
     return this.pending.call.flow
   }
 
-  /** Aborted when nobody waits for the run any more, so that what the host does for it ends too. */
+  /** Aborted when the run's result is no longer needed, so that the host stops its work for the run. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
     return this.#abort.signal
@@ -94,19 +96,21 @@ export class HookRun implements GuardedCall {
     this.#abort?.abort()
   }
 
-  /** Takes a record in: `waits`, `asked` and `known` say what comes next. Returns why the step has failed, if it has. */
-  absorb(record: string): string | undefined {
+  /**
+   * Processes a record; `waits`, `asked` and `known` say what comes next. Returns why the step has failed, if it has.
+   */
+  addRecord(record: string): string | undefined {
     this.waits = false
     if (record === '') return undefined
     this.#size += record.length
     if (record === op.wait) return this.#wait()
-    if (this.#size > bounds.record + bounds.body) return `it wrote more than ${bounds.record} characters`
+    if (this.#size > bounds.record + bounds.body) return `the hook wrote more than ${bounds.record} characters`
     const operations = readRecord(record)
-    if (operations === undefined) return 'it sent what cannot be read'
+    if (operations === undefined) return 'the plugin sent a malformed record'
     this.#count += operations.length
-    this.place.counts.operations += operations.length
+    this.binding.counts.operations += operations.length
     if (this.#count > bounds.operations && this.#count > this.#most) {
-      return `it asked for more than ${bounds.operations} things`
+      return `the hook asked for more than ${bounds.operations} operations`
     }
     const problem = this.#sort(operations)
     if (problem !== undefined) return problem
@@ -115,7 +119,7 @@ export class HookRun implements GuardedCall {
 
   #wait(): string | undefined {
     this.waits = true
-    return points[this.hook].mayAwait ? undefined : `${this.hook} may not wait`
+    return points[this.hook].mayAwait ? undefined : `${this.hook} must not wait`
   }
 
   #sort(operations: readonly (readonly string[])[]): string | undefined {
@@ -139,18 +143,18 @@ export class HookRun implements GuardedCall {
     return undefined
   }
 
-  /** An operation was done; `false` when nobody waits for it any more. */
+  /** A grant operation is done. Returns `false` when the run no longer needs the result. */
   finish(use: GrantUse, values: readonly string[] | undefined, message: string): boolean {
     if (values === undefined) use.fail(message, ++this.#done)
     else use.succeed(values, ++this.#done)
     return !this.over
   }
 
-  /** The isolate is gone: what the hook wanted is forgotten, what the host did for it is not. */
+  /** The isolate is lost: the hook's operations are dropped, results of its grant operations are kept. */
   restart(): void {
     this.started = false
     this.operations = noOperations
-    // What the lost crossing left to be done after it is asked for anew.
+    // Operations that were to be performed after the lost crossing are asked for again.
     for (const { number } of this.asked) this.#uses?.delete(number)
     this.asked = none
     this.known = none
@@ -160,15 +164,17 @@ export class HookRun implements GuardedCall {
     this.#notesSeen = 0
   }
 
-  /** Operations in all its records: beside what the hook asks for, each grant may bring a wait, each record its notes. */
+  /**
+   * Most operations in all records: besides its own operations, each grant may add a wait, and each record its notes.
+   */
   get #most(): number {
     const { fields } = bounds.undeclared
-    return bounds.operations + bounds.notes + fields + this.place.instance.limits.operations * 2
+    return bounds.operations + bounds.notes + fields + this.binding.instance.limits.operations * 2
   }
 
-  /** A second run writes nothing down twice; what it says then may differ (a time), its place is what counts. */
+  /** A second run repeats no note. Its notes may differ (a time of day), so they are compared by their position. */
   #note(operation: string, args: readonly string[]): string | undefined {
-    if (!this.#granted(operation)) return `it used ${operation} without a grant`
+    if (!this.#granted(operation)) return `the hook used ${operation} without the grant`
     if (++this.#notesSeen <= this.#noted || this.#noted >= bounds.notes) return undefined
     this.#noted++
     this.notes = [...this.notes, { operation, args }]
@@ -176,23 +182,23 @@ export class HookRun implements GuardedCall {
   }
 
   #granted(operation: string): boolean {
-    const { needs } = this.place.instance.plugin.manifest
+    const { needs } = this.binding.instance.plugin.manifest
     return needs.includes(operation.slice(0, operation.indexOf('.')))
   }
 
   #use(number: number, operation: string, args: readonly string[]): string | undefined {
-    if (!this.#granted(operation)) return `it used ${operation} without a grant`
+    if (!this.#granted(operation)) return `the hook used ${operation} without the grant`
     this.#uses ??= new Map()
     const former = this.#uses.get(number)
     if (former !== undefined) {
       if (!former.same(operation, args)) {
-        return `run again in a new isolate it asked for ${operation} where it had asked for ${former.operation}`
+        return `the hook ran again in a new isolate and asked for ${operation} instead of ${former.operation}`
       }
       if (former.result !== undefined) this.known = [...this.known, former]
       return undefined
     }
-    const { operations } = this.place.instance.limits
-    if (this.#uses.size >= operations) return `it used more than ${operations} grant operations`
+    const { operations } = this.binding.instance.limits
+    if (this.#uses.size >= operations) return `the hook used more than ${operations} grant operations`
     const grant = new GrantUse(number, operation, args)
     this.#uses.set(number, grant)
     this.asked = [...this.asked, grant]
@@ -200,7 +206,7 @@ export class HookRun implements GuardedCall {
   }
 
   #thrown([, kind = '', message = '', stack = '']: readonly string[]): string {
-    const { plugin } = this.place.instance
+    const { plugin } = this.binding.instance
     return describeThrown({ kind, message, stack }, plugin.name, plugin)
   }
 }

@@ -8,14 +8,14 @@ import { readThrown } from './records.ts'
 import { locateThrown, type Origin, type Thrown } from './trace.ts'
 import { op } from './wire.ts'
 
-/** A throw-away isolate that runs a plugin's module and asks it what it is. Holds about 1 MB until it is closed. */
+/** A temporary isolate that runs a plugin's module and reads its declarations. Uses about 1 MB until it is closed. */
 export interface Inspector {
   readonly manifest: Manifest
   /**
    * Evaluates `reads`, `writes` and `when` for a policy's options.
    *
    * @param options plain JSON data, defaults filled in.
-   * @throws {PluginBuildError} when they throw, take too long or give something else than what they may be.
+   * @throws {PluginBuildError} when they throw, take more than 250 ms or do not have the right form.
    */
   scopes(options: unknown): Scopes
   close(): void
@@ -23,17 +23,16 @@ export interface Inspector {
 
 /**
  * @param script as in `PluginCode`.
- * @param origin a `PluginCode`: with it errors name file, line and column of the sources.
- * @throws {PluginBuildError} when the module throws as it starts, or exports no proper plugin.
+ * @param origin a `PluginCode`. With it, errors name file, line and column of the sources.
+ * @throws {PluginBuildError} when the module throws on start, or the default export is not a valid plugin.
  */
 export function openInspector(script: string, origin?: Origin): Inspector {
   const where = origin === undefined ? '' : `${relative(process.cwd(), origin.file)}:1:1: `
-  const isolate = createIsolate(64)
+  const isolate = createIsolate(memory)
   try {
-    const realm = guarded(isolate, where, 'start', () => openRealm(isolate, script, () => {}))
+    const realm = runInside(isolate, where, 'start', () => openRealm(isolate, script, () => {}))
     const ask = (name: 'problem' | 'describe' | 'scopes', values: string[]): string => {
-      const limit = name === 'scopes' ? bounds.scopes : bounds.start
-      return guarded(isolate, where, name, () => realm(name).call(values, limit))
+      return runInside(isolate, where, name, () => realm(name).call(values, activities[name].limit))
     }
     const problem = ask('problem', [])
     if (problem !== '') throw broken(readThrown(problem), origin)
@@ -56,26 +55,30 @@ export function openInspector(script: string, origin?: Origin): Inspector {
   }
 }
 
-const activities = {
-  start: 'starting the module',
-  problem: 'starting the module',
-  describe: 'reading the plugin',
-  scopes: 'evaluating reads and writes',
-}
+/** Heap limit of the isolate, MB. */
+const memory = 64
 
-/** What ends a plugin's code from outside, in words. */
-function guarded<T>(isolate: Isolate, where: string, activity: keyof typeof activities, run: () => T): T {
-  if (isolate.isDisposed) throw new PluginBuildError([`${where}${activities[activity]} is not possible any more`])
+/** What the isolate does, and its time limit, ms. */
+const activities = {
+  start: { title: 'starting the module', limit: bounds.start },
+  problem: { title: 'starting the module', limit: bounds.start },
+  describe: { title: 'reading the plugin', limit: bounds.start },
+  scopes: { title: 'evaluating reads and writes', limit: bounds.scopes },
+} as const
+
+/** Runs plugin code; turns what ended it from outside into a `PluginBuildError`. */
+function runInside<T>(isolate: Isolate, where: string, activity: keyof typeof activities, run: () => T): T {
+  const { title, limit } = activities[activity]
+  if (isolate.isDisposed) throw new PluginBuildError([`${where}${title} failed: the isolate is closed`])
   try {
     return run()
   } catch (error) {
     const failure = failureOf(isolate, error)
-    const what = { time: 'took too long', memory: 'took too much memory', thrown: `failed: ${failure.message}` }[
-      failure.kind
-    ]
-    // What the plugin left running must not run on: nothing of this isolate can be used any more.
+    const time = `took more than ${limit} ms`
+    const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${failure.message}` }[failure.kind]
+    // Code of the plugin may still be waiting to run, so the isolate cannot be used again.
     if (!isolate.isDisposed) isolate.dispose()
-    throw new PluginBuildError([`${where}${activities[activity]} ${what}`])
+    throw new PluginBuildError([`${where}${title} ${what}`])
   }
 }
 

@@ -1,7 +1,7 @@
 import { bounds } from './bounds.ts'
+import type { CrossingGuard } from './crossing-guard.ts'
 import type { Answer, Crossing, Emit, Executor, Step } from './executor.ts'
 import { frame, unfinished } from './frame.ts'
-import type { CrossingGuard } from './guard.ts'
 import {
   createIsolate,
   failureOf,
@@ -13,37 +13,44 @@ import {
   openRealm,
 } from './isolate.ts'
 import type { PluginLayout } from './layout.ts'
+import { StartError } from './plugin-build-error.ts'
 import { readThrown } from './records.ts'
-import { StartError } from './start-error.ts'
 import { locateThrown } from './trace.ts'
 import { RECORD } from './wire.ts'
 
-export interface IsolateCellOptions {
+export interface IsolateExecutorOptions {
   readonly plugins: readonly PluginLayout[]
   /** Heap limit, MB. */
   readonly memory: number
   readonly emit: Emit
-  /** Default: nothing is answered before a crossing is over. */
+  /** Default: hooks get no answer before the crossing is over. */
   readonly answer?: Answer
   readonly guard?: CrossingGuard | undefined
-  /** Plugins that are not to be started. Default: none. */
+  /** Indexes of plugins to leave out. Default: none. */
   readonly without?: ReadonlySet<number>
 }
 
 /**
- * One isolate for the plugins of a group: a context each, and one for the dispatcher that chains them.
+ * Opens one isolate for the plugins of a group: one context for each plugin, and one for the dispatcher.
  *
  * @throws {StartError} when a plugin does not start.
  */
-export function openIsolateExecutor({ plugins, memory, emit, answer, guard, without }: IsolateCellOptions): Executor {
+export function openIsolateExecutor({
+  plugins,
+  memory,
+  emit,
+  answer,
+  guard,
+  without,
+}: IsolateExecutorOptions): Executor {
   const isolate = createIsolate(memory)
   try {
     const enters = plugins.map((plugin, index) =>
       without?.has(index) === true
         ? undefined
-        : guarded(guard, plugin, () => startPlugin(isolate, plugin, index, emit)),
+        : underGuard(guard, plugin, () => startPlugin(isolate, plugin, index, memory, emit)),
     )
-    const port = answer === undefined ? undefined : new CellPort(answer)
+    const port = answer === undefined ? undefined : new ExecutorPort(answer)
     const dispatcher = openDispatcher(isolate, enters, guard?.progress, port)
     return new IsolateExecutor(isolate, port, dispatcher('dispatch'), dispatcher('last'))
   } catch (error) {
@@ -52,8 +59,8 @@ export function openIsolateExecutor({ plugins, memory, emit, answer, guard, with
   }
 }
 
-/** The start of a plugin runs its code too. */
-function guarded<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, run: () => T): T {
+/** Announces the start of a plugin to the guard, because it runs the plugin's code. */
+function underGuard<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, run: () => T): T {
   if (guard === undefined) return run()
   guard.enter([{ hash: code.hash, plugin: code.name, policy: '', hook: 'start', flow: '' }], bounds.start)
   const progress = new Int32Array(guard.progress)
@@ -66,25 +73,32 @@ function guarded<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, ru
   }
 }
 
-function startPlugin(isolate: Isolate, { code, bindings }: PluginLayout, index: number, emit: Emit): Inside {
+function startPlugin(
+  isolate: Isolate,
+  { code, setup }: PluginLayout,
+  index: number,
+  memory: number,
+  emit: Emit,
+): Inside {
   try {
     const realm = openRealm(isolate, code.script, (id, record) => {
       if (typeof id === 'number' && typeof record === 'string') emit(index, id, record)
     })
-    const problem = realm('problem').call([], bounds.start) || realm('bind').call([bindings], bounds.start)
+    const problem = realm('problem').call([], bounds.start) || realm('setUp').call([setup], bounds.start)
     if (problem !== '') throw new StartError(index, locateThrown(readThrown(problem), code))
     return realm('enter')
   } catch (error) {
     if (error instanceof StartError) throw error
     const { kind, message } = failureOf(isolate, error)
-    const what = { time: 'took too long', memory: 'took too much memory', thrown: `failed: ${message}` }[kind]
-    throw new StartError(index, `plugin "${code.name}": its start ${what}`)
+    const time = `took more than ${bounds.start} ms`
+    const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${message}` }[kind]
+    throw new StartError(index, `plugin "${code.name}": starting the module ${what}`)
   }
 }
 
-/** What the dispatcher says and asks while a crossing runs. */
-class CellPort implements HostPort {
-  /** Of a crossing whose hooks waited. */
+/** Serves the dispatcher while a crossing runs. */
+class ExecutorPort implements HostPort {
+  /** Output of a crossing whose hooks waited. */
   output: string | undefined = undefined
   readonly answer: (asked: unknown) => string
 
@@ -104,11 +118,11 @@ class CellPort implements HostPort {
 
 class IsolateExecutor implements Executor {
   readonly #isolate: Isolate
-  readonly #port: CellPort | undefined
+  readonly #port: ExecutorPort | undefined
   readonly #dispatch: Inside
   readonly #last: Inside
 
-  constructor(isolate: Isolate, port: CellPort | undefined, dispatch: Inside, last: Inside) {
+  constructor(isolate: Isolate, port: ExecutorPort | undefined, dispatch: Inside, last: Inside) {
     this.#isolate = isolate
     this.#port = port
     this.#dispatch = dispatch
@@ -120,12 +134,12 @@ class IsolateExecutor implements Executor {
     try {
       const returned = this.#dispatch.call([frame(steps)], timeout)
       const output = this.#port?.output ?? returned
-      if (output === unfinished) return { kind: 'thrown', message: 'the crossing has not come to its end' }
+      if (output === unfinished) return { kind: 'thrown', message: 'the crossing did not end' }
       return { kind: 'done', output }
     } catch (error) {
       const failure = failureOf(this.#isolate, error)
       if (failure.kind !== 'thrown') return failure
-      // A promise that nobody handles makes the crossing throw when its work is done, and only then.
+      // An unhandled rejection makes the crossing throw, but only after all its work is done.
       try {
         const output = this.#last.call([], timeout)
         return output === unfinished ? failure : { kind: 'done', output, rejection: failure.message }

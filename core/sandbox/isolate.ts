@@ -9,19 +9,21 @@ import { bundleName } from './trace.ts'
 export type Isolate = ivm.Isolate
 type Entry = keyof Realm | 'dispatch' | 'last'
 
-/** A function inside an isolate: strings and numbers in, a string out, never longer than `timeout` ms. */
+/** A function inside an isolate: takes strings and numbers, returns a string, runs at most `timeout` ms. */
 export interface Inside {
   call(values: readonly (string | number)[], timeout: number): string
   readonly reference: ivm.Reference
 }
 
-/** What the dispatcher calls in the middle of a crossing, on this thread. Nothing is to be thrown: it would cost 33 µs. */
+/**
+ * What the dispatcher calls in the middle of a crossing, on this thread. Must not throw: an exception would cost 33 µs.
+ */
 export interface HostPort {
   answer(asked: unknown): string
   finish(output: unknown): void
 }
 
-/** @param memory heap limit, MB; soft: short bursts pass it. */
+/** @param memory heap limit, MB, at least 8. It is soft: short bursts may exceed it. */
 export function createIsolate(memory: number): Isolate {
   const limit = Math.max(8, memory)
   return withNursery(limit / 16, () => openIsolate(limit))
@@ -30,22 +32,22 @@ export function createIsolate(memory: number): Isolate {
 function openIsolate(memoryLimit: number): Isolate {
   return new ivm.Isolate({
     memoryLimit,
-    // V8 has given up on the isolate and its thread cannot be brought back.
+    // V8 has given up on the isolate, and its thread cannot be recovered.
     onCatastrophicError: (message) => {
-      writeSync(2, `postern: an isolate failed beyond recovery: ${message}\n`)
+      writeSync(2, `postern: an isolate failed and cannot recover, aborting: ${message}\n`)
       process.abort()
     },
   })
 }
 
 /**
- * Runs `create` so that the heap of the isolate that it makes has a young generation of this size. Left to isolated-vm it
- * is half a megabyte, which fifty requests fill: their collections took more CPU time than the plugins.
+ * Runs `create` so that the isolate it creates has a young generation of this size. The default of isolated-vm is half
+ * a megabyte, which fifty requests fill: its collections took more CPU time than the plugins.
  *
- * V8 has no way to say it but for a flag, which counts when an isolate is made; the main isolate has been made already,
- * and threads that begin in this very moment there are none.
+ * V8 offers only a flag for this. The flag takes effect when an isolate is created; the main isolate exists already,
+ * and no other thread starts at this moment.
  *
- * @param size MB.
+ * @param size MB, limited to 1 to 16.
  */
 function withNursery<T>(size: number, create: () => T): T {
   const megabytes = Math.max(1, Math.min(16, Math.floor(size)))
@@ -60,8 +62,8 @@ function withNursery<T>(size: number, create: () => T): T {
 }
 
 /**
- * A new context in which a plugin's script has run. The plugin's code throws nothing across the boundary, whatever it
- * does: what went wrong is `problem`'s to tell.
+ * Runs a plugin's script in a new context. Errors of the plugin's code do not cross the boundary as exceptions:
+ * `problem` returns them.
  */
 export function openRealm(
   isolate: Isolate,
@@ -78,11 +80,11 @@ export function openRealm(
 }
 
 /**
- * The dispatcher over the `enter` functions of the plugins' realms, in a context of its own.
+ * Opens the dispatcher for the `enter` functions of the plugins' realms, in a context of its own.
  *
- * @param enters `undefined` stands for a plugin that is not there.
- * @param progress shared with a watchdog; the dispatcher's context gets it, and the port, those of plugins never do.
- * @param port `undefined`: nothing is answered in the middle of a crossing.
+ * @param enters `undefined` stands for a plugin that was left out.
+ * @param progress shared with a watchdog. Only the dispatcher's context gets it and the port, never a plugin's context.
+ * @param port `undefined`: hooks get no answer in the middle of a crossing.
  */
 export function openDispatcher(
   isolate: Isolate,
@@ -102,7 +104,7 @@ export function openDispatcher(
   return (name) => inside(dispatcher, name)
 }
 
-/** Heap in use, what is allocated beside it included, MB. */
+/** Heap in use, including memory that is allocated outside of it, MB. */
 export function heapOf(isolate: Isolate): number {
   if (isolate.isDisposed) return 0
   const { used_heap_size, externally_allocated_size } = isolate.getHeapStatisticsSync()

@@ -1,43 +1,43 @@
 import type { HookName } from '../../sdk/points.ts'
-import type { Bindings } from './guest/guest.ts'
+import type { PluginSetup } from './guest/guest.ts'
 import type { Instance, PluginCode } from './plugin.ts'
 import { type Counts, noCounts } from './stats.ts'
 
-/** One plugin of a group, with all the policies made of it: they share a context. */
+/** One plugin of a group with all its policies: they share a context. */
 export interface PluginLayout {
   readonly code: PluginCode
-  /** For `Realm.bind`, JSON. */
-  readonly bindings: string
+  /** `PluginSetup` as JSON, for `Realm.setUp`. */
+  readonly setup: string
 }
 
-/** Where a hook of an instance is found, and what it has cost. */
-export interface Place {
+/** An instance, bound to its plugin's index in a group, and what its hooks have cost. */
+export interface Binding {
   readonly instance: Instance
-  /** Place of its plugin in the group. */
+  /** Index of its plugin in the group. */
   readonly plugin: number
   readonly entries: { readonly [hook in HookName]?: number }
   readonly counts: Counts
-  /** Number of the crossing that it last took part in. */
+  /** Number of the last crossing that it took part in. */
   crossing: number
 }
 
 export interface Layout {
   readonly plugins: readonly PluginLayout[]
   /** In the order of the instances given. */
-  readonly places: readonly Place[]
+  readonly bindings: readonly Binding[]
 }
 
 interface Draft {
   readonly code: PluginCode
   readonly index: number
-  readonly policies: Bindings['policies'][number][]
-  readonly entries: Bindings['entries'][number][]
+  readonly policies: PluginSetup['policies'][number][]
+  readonly entries: PluginSetup['entries'][number][]
 }
 
-/** Sorts the instances of one group by plugin and gives every hook of every policy a number. */
+/** Groups the instances of one trust group by plugin and gives every hook of every policy an entry number. */
 export function layOut(instances: readonly Instance[]): Layout {
   const byHash = new Map<string, Draft>()
-  const places = instances.map((instance): Place => {
+  const bindings = instances.map((instance): Binding => {
     const { plugin: code, options = {}, limits } = instance
     let plugin = byHash.get(code.hash)
     if (plugin === undefined) {
@@ -52,8 +52,8 @@ export function layOut(instances: readonly Instance[]): Layout {
     return { instance, plugin: plugin.index, entries, counts: noCounts(), crossing: 0 }
   })
   const plugins = [...byHash.values()].map(({ code, policies, entries }) => {
-    const bindings: Bindings = { needs: code.manifest.needs, policies, entries }
-    return { code, bindings: JSON.stringify(bindings) }
+    const setup: PluginSetup = { needs: code.manifest.needs, policies, entries }
+    return { code, setup: JSON.stringify(setup) }
   })
-  return { plugins, places }
+  return { plugins, bindings }
 }

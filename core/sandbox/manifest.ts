@@ -9,11 +9,11 @@ const members = ['name', 'description', 'options', 'reads', 'writes', 'when', 'a
 const whenParts = ['methods', 'paths', 'headers']
 
 /**
- * Checks what a plugin says of itself.
+ * Checks a plugin's manifest.
  *
- * @param text JSON written inside the plugin's realm: anything may stand in it.
+ * @param text JSON written inside the plugin's realm, so it may contain anything.
  * @param where prefix of every problem, `file:1:1: `.
- * @throws {PluginBuildError} with everything that is wrong with it.
+ * @throws {PluginBuildError} with all problems.
  */
 export function readManifest(text: string, where = ''): Manifest {
   const said = readObject(text)
@@ -49,7 +49,7 @@ export function readManifest(text: string, where = ''): Manifest {
   }
 }
 
-/** Checks `reads`, `writes` and `when` as evaluated inside; which fields exist is not asked here. */
+/** Checks the form of `reads`, `writes` and `when` as evaluated inside; not whether the fields exist. */
 export function readScopes(text: string, where = ''): Scopes {
   const said = readObject(text)
   const problems: string[] = []
@@ -77,7 +77,7 @@ function readWhen(said: unknown, report: (problem: string) => void): When | unde
   for (const [part, list] of parts) {
     if (!whenParts.includes(part)) report(`when has no "${part}"; its parts are ${whenParts.join(', ')}`)
     else if (!Array.isArray(list) || list.length > 1_000 || !list.every((entry) => typeof entry === 'string')) {
-      report(`when.${part} must be a list of texts, not ${show(list)}`)
+      report(`when.${part} must be a list of strings, not ${show(list)}`)
     }
   }
   return said as When
@@ -100,13 +100,15 @@ function readHooks(said: unknown, problems: string[]): HookName[] {
     if (members.includes(key as string) || type === 'undefined') continue
     if (!(hookNames as readonly unknown[]).includes(key)) {
       const hint =
-        type === 'function' ? `the hooks are ${hookNames.join(', ')}` : `beside hooks it may have ${members.join(', ')}`
+        type === 'function'
+          ? `the hooks are ${hookNames.join(', ')}`
+          : `besides hooks, a plugin may have ${members.join(', ')}`
       problems.push(`there is no ${type === 'function' ? 'hook' : 'member'} ${show(key)}; ${hint}`)
     } else if (type !== 'function') problems.push(`${String(key)} must be a function, not ${show(type)}`)
     else hooks.push(key as HookName)
   }
   if (hooks.length === 0 && problems.length === 0)
-    problems.push(`it has no hook; the hooks are ${hookNames.join(', ')}`)
+    problems.push(`the plugin has no hook; the hooks are ${hookNames.join(', ')}`)
   return hooks
 }
 
@@ -124,7 +126,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function show(value: unknown): string {
-  if (value === undefined) return 'nothing'
+  if (value === undefined) return 'undefined'
   const text = JSON.stringify(value)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }

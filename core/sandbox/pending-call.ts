@@ -3,23 +3,25 @@ import type { HookCall } from './plugin.ts'
 
 /** One hook call on the host's side, from `Sandbox.call` until its last step is settled or it is cancelled. */
 export class PendingCall {
-  /** As a task: its next steps are to cross. */
+  /** As a task: its next steps have to cross. */
   readonly kind = 'start'
-  /** Calls are numbered in the order in which they came. */
+  /** Calls are numbered in the order in which they arrived. */
   readonly number: number
   readonly call: HookCall
-  /** The step whose turn it is. */
+  /** Index of the step whose turn it is. */
   position = 0
-  /** Its run; `undefined` until it is to cross. */
+  /** The run of that step; `undefined` until the step has to cross. */
   run: HookRun | undefined = undefined
-  /** Nothing more is to come of it. */
+  /** It is settled or cancelled. */
   over = false
-  /** It was part of a crossing that did not return: from here on it crosses by itself, a step at a time. */
+  /** It was part of a crossing that did not return: from now on it crosses alone, one step at a time. */
   alone = false
-  /** What its steps did in one crossing is being taken in: the next step is not begun before that is through. */
+  /**
+   * The records of its steps from one crossing are being processed; the next step does not begin before that is done.
+   */
   applying = false
 
-  /** Runs whose turn has not come yet, though grants have worked for them already, by their place. */
+  /** Runs whose turn has not come yet but for which grants have worked already, by step index. */
   #kept: Map<number, HookRun> | undefined = undefined
 
   constructor(number: number, call: HookCall) {
@@ -31,7 +33,9 @@ export class PendingCall {
     return this
   }
 
-  /** Should the crossing be lost, it is this run that begins anew, and nothing is done for it twice. */
+  /**
+   * Keeps the run in case the crossing is lost: it then begins again, and its grant operations are not performed twice.
+   */
   keep(run: HookRun): void {
     this.#kept ??= new Map()
     this.#kept.set(run.index, run)

@@ -3,19 +3,25 @@ import type { When } from '../../sdk/when.ts'
 import type { Origin } from '../grants/origin.ts'
 import type { PluginStats } from './stats.ts'
 
-/** What a plugin says of itself; read inside an isolate, so every part of it is checked text, never an object of its realm. */
+/**
+ * What a plugin declares. It is read inside an isolate, so all of it is checked plain data, never an object of the
+ * plugin's realm.
+ */
 export interface Manifest {
   readonly name: string
   readonly description: string
-  /** JSON Schema of the options; `undefined` when it takes none. */
+  /** JSON Schema of the options; `undefined` when the plugin has none. */
   readonly options: Record<string, unknown> | undefined
   readonly needs: readonly string[]
   readonly hooks: readonly HookName[]
-  /** It replies to most requests itself: a mock, a redirect, a cache. */
+  /** The plugin replies to most requests itself: a mock, a redirect, a cache. */
   readonly answers: boolean
 }
 
-/** The fields one policy reads and writes, and when it runs: the plugin's declaration, evaluated with the policy's options. */
+/**
+ * The fields that one policy reads and writes, and when it runs: the plugin's declaration, evaluated for the policy's
+ * options.
+ */
 export interface Scopes {
   readonly reads: readonly string[]
   readonly writes: readonly string[]
@@ -23,14 +29,14 @@ export interface Scopes {
   readonly when?: When
 }
 
-/** A plugin, bundled to one script and read. */
+/** A plugin, bundled to one script, with its manifest. */
 export interface PluginCode {
   readonly name: string
   /** Absolute path of the file it was bundled from. */
   readonly file: string
-  /** Who it is from, which decides with whom it shares an isolate: `postern`, `local`, `@scope` or a package's name. */
+  /** The publisher decides which plugins share an isolate: `postern`, `local`, `@scope` or a package's name. */
   readonly publisher: string
-  /** One script that hands the plugin object to the runtime which stands in the global `__postern`. */
+  /** One script that hands the plugin object to the runtime in the global `__postern`. */
   readonly script: string
   /** Source map of the script, as JSON. */
   readonly map: string
@@ -46,82 +52,86 @@ export interface Instance {
   readonly plugin: PluginCode
   /** Options after defaults, as plain JSON data. */
   readonly options: unknown
-  /** Names of the fields each of its hooks is given, in the order they cross. */
+  /** Names of the fields that each hook receives, in the order in which they cross. */
   readonly fields: { readonly [hook in HookName]?: readonly string[] }
   readonly limits: Limits
-  /** Where the grants of its plugin may go. Default: nowhere. */
+  /** Origins that the plugin's grants may reach. Default: none. */
   readonly fetch?: readonly Origin[]
-  /** Trust group: the instances of one group share an isolate, see `groupOf`. */
+  /** Trust group. The instances of one group share an isolate, see `groupOf`. */
   readonly group: string
 }
 
-/** What the code of one plugin may use up; `defaultLimits` holds the defaults. */
+/** Limits of one plugin's code; `defaultLimits` has the defaults. */
 export interface Limits {
   /** CPU time of one hook call, milliseconds. */
   readonly time: number
   /** Heap of the isolate, MB. */
   readonly memory: number
-  /** How long a hook may wait for its grants in all, milliseconds of the wall clock. */
+  /** Total time that a hook may wait for its grants, milliseconds of wall time. */
   readonly wait: number
   /** Grant operations of one hook call. */
   readonly operations: number
 }
 
-/** Why a call has failed: an error, no time or no memory left, or its plugin is quarantined. */
+/** Why a call has failed: `PE` error, `PT` time limit, `PM` memory limit, `PQ` quarantined plugin. */
 export type FailureCode = 'PE' | 'PT' | 'PM' | 'PQ'
 
 /** How one step of a call ended. */
 export type Verdict =
-  /** The operations that the hook asked for, in order: each a list of strings, the first one a code of `wire.op`. */
+  /**
+   * The operations that the hook asked for, in order. Each is a list of strings; the first one is a code of `wire.op`.
+   */
   | { readonly kind: 'done'; readonly operations: readonly (readonly string[])[] }
   | { readonly kind: 'failed'; readonly code: FailureCode; readonly message: string }
 
 /** One policy's turn. */
 export interface HookStep {
-  /** Place among the sandbox's instances. */
+  /** Index of the instance in `SandboxOptions.instances`. */
   readonly instance: number
   /** `layer UNIT state UNIT field …`, see `wire.ts`. */
   readonly input: string
 }
 
-/** One hook of one flow: a policy's turn, or those of adjacent policies whose order does not show (a segment). */
+/**
+ * One hook of one flow: the turn of one policy, or of adjacent policies whose order makes no difference (a segment).
+ */
 export interface HookCall {
   readonly hook: HookName
   /** Identifier of the request or connection, as the access log carries it. */
   readonly flow: string
-  /** At least one, all in the same group. They take their turns in this order. */
+  /** At least one, all of the same group. They take their turns in this order. */
   readonly steps: readonly HookStep[]
-  /** The sandbox's own note on a call that is under way; nobody else touches it. */
+  /** State of the call while it is under way; for the sandbox only. */
   pending?: object | undefined
   /**
-   * How a step ended; called for one step after the other. The answer says whether the next step has its turn: after
-   * `false` nothing counts that the steps behind it may have done already.
+   * Receives how a step ended; called for one step after the other. Returns whether the next step has its turn: after
+   * `false` anything that later steps have done already is dropped.
    */
   settle(step: number, verdict: Verdict): boolean
 }
 
 /**
- * How a plugin stands: `closed` is as usual, `open` lets no call through, `probe` one at a time, in a crossing of its own.
- * The words are those of a circuit breaker.
+ * State of a plugin's circuit breaker: `closed` lets all calls through, `open` none, `half-open` one at a time, in a
+ * crossing of its own.
  */
-export type QuarantineState = 'open' | 'probe' | 'closed'
+export type QuarantineState = 'open' | 'half-open' | 'closed'
 
-/** Where hook calls go. The only way to run a plugin's code for a flow. */
+/** Runs hook calls. The only way to run a plugin's code for a flow. */
 export interface Sandbox {
-  /** Joins the next crossing; `settle` is called later, never before this returns. */
+  /** Adds the call to the next crossing. `settle` is called later, never before this returns. */
   call(call: HookCall): void
-  /** The flow has ended: whatever the call still does is dropped and `settle` is not called any more. */
+  /** The flow has ended: anything that the call still does is dropped, and `settle` is not called again. */
   cancel(call: HookCall): void
-  /** Said inside `settle`: the host did not let the step's operations happen, its policy may not write that. */
+  /** To be called inside `settle`: the host refused the step's operations, because its policy must not write that. */
   refused(call: HookCall, message: string): void
-  /** A policy's trigger did not match: its turn came and went without a call. */
+  /** A policy's trigger did not match, so its turn passed without a call. For the statistics. */
   skipped(instance: number): void
-  /** Calls of the plugins with these hashes cross alone, or, with `on` false, with the others again. */
+  /** Calls of the plugins with these hashes cross alone; with `on` false they cross together with other calls again. */
   suspect(hashes: readonly string[], on: boolean): void
-  /** While a plugin is `open`, its calls fail with `PQ`, which `onFailure` judges like any failure. */
+  /** While a plugin is `open`, its calls fail with `PQ`, which `onFailure` handles like any failure. */
   quarantine(hash: string, state: QuarantineState): void
-  /** What the plugins have done and cost since the sandbox was made. */
+  /** Counts and times of all plugins since the sandbox was made. */
   stats(): readonly PluginStats[]
-  /** No new calls; those under way settle first. */
+  /** Takes no new calls; calls under way settle first. */
   close(): void
 }

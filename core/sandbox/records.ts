@@ -1,7 +1,9 @@
 import type { Thrown } from './trace.ts'
 import { ESCAPE, OPERATION, op, UNIT, unescapeText } from './wire.ts'
 
-/** Arguments each operation has at least. An operation with fewer, or an unknown one, makes its record unreadable. */
+/**
+ * Minimum number of arguments of each operation. A record with an unknown operation, or one with fewer, is malformed.
+ */
 const least: ReadonlyMap<string, number> = new Map<string, number>([
   [op.setHeader, 2],
   [op.removeHeader, 1],
@@ -23,9 +25,9 @@ const least: ReadonlyMap<string, number> = new Map<string, number>([
 ])
 
 /**
- * The operations of a record, arguments as they were; `undefined` when it is malformed.
+ * The operations of a record, with their arguments unescaped; `undefined` when it is malformed.
  *
- * Cut by hand: a record is short, and `split` and `map` take 0.5 µs for one of two operations where this takes 0.2.
+ * Split by hand: for a record of two operations `split` and `map` take 0.5 µs, this takes 0.2.
  */
 export function readRecord(text: string): string[][] | undefined {
   if (text === '') return []
@@ -53,6 +55,6 @@ export function readRecord(text: string): string[][] | undefined {
 /** An error that the guest encoded as an operation. */
 export function readThrown(text: string): Thrown {
   const [operation] = readRecord(text) ?? []
-  const [, kind = '', message = 'the plugin sent what cannot be read', stack = ''] = operation ?? []
+  const [, kind = '', message = 'the plugin sent an error that cannot be read', stack = ''] = operation ?? []
   return { kind, message, stack }
 }

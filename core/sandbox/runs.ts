@@ -1,11 +1,10 @@
 import { points } from '../../sdk/points.ts'
 import type { GrantHost } from '../grants/grant-host.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
+import type { Breaker } from './breaker.ts'
 import type { SandboxEvent } from './event.ts'
 import { ended as atItsEnd, holdsAll, holdsSome, leftOut } from './frame.ts'
-import type { Gate } from './gate.ts'
-import { GrantRequest } from './grant-request.ts'
-import type { GrantUse } from './grant-use.ts'
+import { GrantRequest, type GrantUse } from './grant-use.ts'
 import { type HookRun, noNames, noNotes, none } from './hook-run.ts'
 import { IdTable } from './id-table.ts'
 import { PendingCall } from './pending-call.ts'
@@ -14,16 +13,16 @@ import { UndeclaredReads } from './undeclared.ts'
 import { endsSegment, entry, OPERATION, waits } from './wire.ts'
 
 export interface RunsOptions {
-  /** Name of the group, for events that no plugin is to blame for. */
+  /** Name of the group, for events that no single plugin has caused. */
   readonly group: string
   readonly grants: GrantHost
-  readonly gate: Gate
+  readonly breaker: Breaker
   readonly onEvent: ((event: SandboxEvent) => void) | undefined
-  /** The step whose turn it is is to cross. */
+  /** Queues the step whose turn it is. */
   begin(pending: PendingCall): void
-  /** A hook that has begun is to get a word. */
-  tell(run: HookRun, entry: number, text: string): void
-  /** No call is under way any more. */
+  /** Sends a message to a hook that has begun; `entry` is one of `wire.entry`. */
+  send(run: HookRun, entry: number, text: string): void
+  /** The last call under way has ended. */
   onIdle(): void
 }
 
@@ -34,10 +33,13 @@ export const codes: Readonly<Record<FailureKind, FailureCode>> = { time: 'PT', m
 const types = { time: 'timeout', memory: 'memory', thrown: 'threw' } as const
 const counters = { time: 'timeouts', memory: 'memory', thrown: 'errors' } as const
 
-/** The calls and runs of a group that are under way: takes their records in, has grants do their work, settles them. */
+/**
+ * The calls and runs of a group that are under way: processes their records, performs their grant operations, settles
+ * them.
+ */
 export class Runs {
   readonly #options: RunsOptions
-  /** Those that wait for a grant, by id: the others come to their end in the crossing that they begin in. */
+  /** Runs that wait for a grant, by id. All other runs end in the crossing in which they begin. */
   readonly #waiting = new IdTable<HookRun>()
   #size = 0
   readonly #undeclared = new UndeclaredReads()
@@ -59,16 +61,16 @@ export class Runs {
   }
 
   /**
-   * The isolate is gone: every step that had begun in it begins anew.
+   * The isolate is lost: every step that had begun in it begins again.
    *
-   * @param lost those of the crossing that did not return.
+   * @param lost runs of the crossing that did not return.
    */
   restart(lost: readonly HookRun[]): void {
     const begun = [...this.#waiting.values(), ...lost]
     this.#waiting.clear()
     for (const run of begun) {
       if (!run.started) continue
-      // What it said before it got an answer is not said again.
+      // Notes that it made before it got an answer are not repeated by its next run.
       if (run.notes.length > 0) this.#note(run)
       run.restart()
       if (!run.over && run.pending.run === run) this.#options.begin(run.pending)
@@ -82,36 +84,36 @@ export class Runs {
     if (run !== undefined) {
       run.abort()
       this.end(run, false)
-      if (run.tried) run.place.counts.calls++
-      this.#options.gate.endProbe(run.hash, run)
+      if (run.tried) run.binding.counts.calls++
+      this.#options.breaker.endProbe(run)
     }
     this.#end(pending)
   }
 
-  /** The host did not let the operations happen of the step that is being settled. */
+  /** The host refused the operations of the step that is being settled. */
   refused(call: HookCall, message: string): void {
     const run = pendingOf(call)?.run
     if (run === undefined) return
     run.refused = true
-    run.place.counts.refused++
+    run.binding.counts.refused++
     this.event('refused', run, message)
   }
 
   /**
-   * Settles the steps of one call that crossed together, one after the other, as if each had crossed by itself.
+   * Settles the steps of one call that crossed together, one after the other, as if each had crossed alone.
    *
-   * @param runs of the crossing; those of the call are the ones between `from` and `to`.
-   * @param done how many of the crossing's steps the dispatcher came to.
-   * @param records theirs; `undefined` when nobody had anything to say.
-   * @param came gets those that ran.
+   * @param runs all runs of the crossing; those of the call have the indexes from `from` to `to`, `to` not included.
+   * @param done how many steps of the crossing the dispatcher has done.
+   * @param records records of these steps; `undefined` when all are empty.
+   * @param ran receives the runs whose code ran.
    */
-  takeIn(
+  processSteps(
     runs: readonly HookRun[],
     from: number,
     to: number,
     done: number,
     records: readonly string[] | undefined,
-    came: HookRun[],
+    ran: HookRun[],
   ): void {
     const { pending } = runs[from]!
     const chained = points[pending.call.hook].kind !== 'observe'
@@ -125,37 +127,37 @@ export class Runs {
         run.started = false
         continue
       }
-      came.push(run)
+      ran.push(run)
       ended = chained && endsSegment(text)
       if (pending.over) this.end(run, false)
       else {
         pending.run = run
-        this.absorb(run, text)
+        this.#process(run, text)
       }
     }
     pending.applying = false
     if (!pending.over && pending.run === undefined) this.#options.begin(pending)
   }
 
-  /** The run with this id, if it waits for a grant. */
+  /** The run with this id when it waits for a grant; otherwise `undefined`. */
   waiting(id: number): HookRun | undefined {
     return this.#waiting.get(id)
   }
 
   /**
-   * In the middle of a crossing a hook waits: what is there already, or comes at once, it gets now. The rest of its record
-   * is kept for the end of the crossing. Returns an answer as in `frame.ts`.
+   * A hook waits in the middle of a crossing: it gets the results that are known or available immediately. The rest of
+   * its record is kept for the end of the crossing. Returns an answer as in `frame.ts`.
    */
   answer(run: HookRun, record: string): string {
     if (run.over || !run.started) return holdsSome
-    run.problem ??= run.absorb(record)
+    run.problem ??= run.addRecord(record)
     if (run.problem !== undefined) return holdsSome
     const { asked, known } = run
     run.known = none
     run.asked = none
     const results = known.map(({ result }) => result!)
     for (const use of asked) {
-      // Whoever comes before it in its segment may have no verdict yet, and then this run has no turn.
+      // An earlier step of its segment may have no verdict yet, so that this run has no turn for now.
       if (run !== run.pending.run) run.pending.keep(run)
       if (this.#options.grants.immediate?.has(use.operation) !== true) run.asked = [...run.asked, use]
       else if (this.#perform(run, use)) results.push(use.result!)
@@ -164,31 +166,31 @@ export class Runs {
   }
 
   /**
-   * What a hook that waited has come to in the crossing that brought it a word.
+   * Processes the record of a hook that waited, from the crossing that resumed it.
    *
-   * @param record empty: nothing new.
+   * @param record empty when there is nothing new.
    */
-  goOn(run: HookRun, record: string): void {
+  processResumed(run: HookRun, record: string): void {
     if (record === '' || run.over) return
-    this.absorb(run, record === atItsEnd ? '' : record)
+    this.#process(run, record === atItsEnd ? '' : record)
   }
 
-  /** A record of a hook that waited. */
+  /** Processes a record that a hook sent after it waited. */
   receive(plugin: number, id: number, text: string): void {
     const run = this.#waiting.get(id)
-    // Calls of other plugins are none of its business.
-    this.absorb(run?.place.plugin === plugin ? run : undefined, text)
+    // A plugin must not send records for calls of other plugins.
+    this.#process(run?.binding.plugin === plugin ? run : undefined, text)
   }
 
-  absorb(run: HookRun | undefined, text: string): void {
+  #process(run: HookRun | undefined, text: string): void {
     if (run === undefined || run.over) {
-      this.event('late', run, 'a record came for a call that is over')
+      this.event('late', run, 'a record arrived for a call that has ended')
       return
     }
-    const problem = run.problem ?? run.absorb(text)
+    const problem = run.problem ?? run.addRecord(text)
     if (run.notes.length > 0) this.#note(run)
-    if (run.undeclared.length > 0) this.#tell(run)
-    // A record that does not say that its hook waits is its last.
+    if (run.undeclared.length > 0) this.#reportUndeclared(run)
+    // A record without a wait is the last one of its hook.
     if (problem !== undefined) return this.fail(run, 'thrown', problem, !waits(text))
     if (run.waits) this.#waiting.set(run.id, run)
     const { asked, known } = run
@@ -200,30 +202,30 @@ export class Runs {
     else this.#settle(run, { kind: 'done', operations: run.operations }, true)
   }
 
-  /** @param returned its code has come to its end. */
+  /** @param returned the code of the hook has ended. */
   fail(run: HookRun, kind: FailureKind, message: string, returned = false): void {
     if (run.over) return
-    run.place.counts[counters[kind]]++
+    run.binding.counts[counters[kind]]++
     this.event(types[kind], run, message)
     this.#settle(run, failure(run, codes[kind], message), returned)
   }
 
-  /** It fails without having run. */
+  /** The step fails without running. */
   deny(run: HookRun, code: FailureCode, message: string): void {
     if (run.over) return
-    run.place.counts.denied++
+    run.binding.counts.denied++
     this.#settle(run, failure(run, code, message), true)
   }
 
-  /** Nothing of it counts any more. */
+  /** The run is over; records that still arrive are ignored. */
   end(run: HookRun, returned: boolean): void {
     run.over = true
     if (run.deadline !== undefined) {
       run.deadline.disarm()
       this.#waiting.delete(run.id)
     }
-    // The guest still holds it, unless it has come to its end there.
-    if (run.started && !returned) this.#options.tell(run, entry.drop, '')
+    // The guest still holds the call unless its code has ended there.
+    if (run.started && !returned) this.#options.send(run, entry.drop, '')
   }
 
   event(type: SandboxEvent['type'], run: HookRun | undefined, message: string): void {
@@ -235,12 +237,12 @@ export class Runs {
     }
   }
 
-  /** Something that no call is to blame for, but all code of one plugin. */
+  /** An event of one plugin that no single call has caused. */
   pluginEvent(type: SandboxEvent['type'], { name, hash }: PluginCode, message: string): void {
     this.#options.onEvent?.({ type, plugin: name, hash, alone: true, message })
   }
 
-  /** Whether the result is there, and wanted. */
+  /** Performs a grant operation. Returns true when the result is there and the run still needs it. */
   #perform(run: HookRun, use: GrantUse): boolean {
     const { operation, args } = use
     try {
@@ -259,7 +261,7 @@ export class Runs {
     }
   }
 
-  /** What has no result: nobody waits for it, and that it failed is nobody's concern. */
+  /** Performs the operations without a result. No hook waits for them, so their failures are ignored. */
   #note(run: HookRun): void {
     for (const { operation, args } of run.notes) {
       try {
@@ -270,43 +272,43 @@ export class Runs {
     run.notes = noNotes
   }
 
-  #tell(run: HookRun): void {
+  #reportUndeclared(run: HookRun): void {
     for (const field of run.undeclared) {
-      const message = this.#undeclared.tell(run.place.instance, field)
+      const message = this.#undeclared.message(run.binding.instance, field)
       if (message !== undefined) this.event('undeclared', run, message)
     }
     run.undeclared = noNames
   }
 
   #resume(run: HookRun, use: GrantUse): void {
-    this.#options.tell(run, entry.resume, use.result!)
+    this.#options.send(run, entry.resume, use.result!)
   }
 
   #limitWait(run: HookRun): void {
     if (run.deadline !== undefined) return
     run.deadline = new WheelTimer({ onTimeout: () => this.#waitedTooLong(run) })
-    run.deadline.arm(run.place.instance.limits.wait)
+    run.deadline.arm(run.binding.instance.limits.wait)
   }
 
   #waitedTooLong(run: HookRun): void {
     if (run.over) return
-    run.place.counts.timeouts++
-    // Whoever waits uses nothing up, so to those who count it weighs no more than an error.
-    const message = `it waited longer than ${run.place.instance.limits.wait} ms`
+    run.binding.counts.timeouts++
+    // Waiting uses no CPU time, so for fault counts it weighs no more than an error.
+    const message = `the hook waited more than ${run.binding.instance.limits.wait} ms`
     this.event('threw', run, message)
     this.#settle(run, failure(run, 'PT', message), false)
   }
 
   #settle(run: HookRun, verdict: Verdict, returned: boolean): void {
-    const { pending, index, place } = run
+    const { pending, index, binding } = run
     if (verdict.kind === 'failed') run.abort()
     this.end(run, returned)
-    if (run.tried) place.counts.calls++
+    if (run.tried) binding.counts.calls++
     let goesOn = false
     try {
       goesOn = pending.call.settle(index, verdict)
     } catch (error) {
-      // An error of the flow, not of a plugin: it must not take the rest of the batch with it, nor be lost.
+      // An error of the flow, not of a plugin: it must neither abort the rest of the batch nor be lost.
       queueMicrotask(() => {
         throw error
       })
@@ -320,7 +322,7 @@ export class Runs {
   }
 
   #endProbe(run: HookRun, verdict: Verdict): void {
-    if (!this.#options.gate.endProbe(run.hash, run)) return
+    if (!this.#options.breaker.endProbe(run)) return
     const isOk = verdict.kind === 'done' && !run.refused
     this.event(isOk ? 'ok-probe' : 'failed-probe', run, verdict.kind === 'failed' ? verdict.message : '')
   }
@@ -332,8 +334,8 @@ export class Runs {
   }
 }
 
-function failure({ place, hook }: HookRun, code: FailureCode, message: string): Verdict {
-  const { policy, plugin } = place.instance
+function failure({ binding, hook }: HookRun, code: FailureCode, message: string): Verdict {
+  const { policy, plugin } = binding.instance
   const text = `policy "${policy}" (plugin "${plugin.name}"), ${hook}, ${code}: ${message}`
   return { kind: 'failed', code, message: text }
 }
@@ -342,7 +344,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'the grant failed'
 }
 
-/** What `add` has noted on a call that is under way. */
+/** The state that `add` has stored on a call that is under way. */
 function pendingOf(call: HookCall): PendingCall | undefined {
   return call.pending as PendingCall | undefined
 }

@@ -1,18 +1,21 @@
+import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildSync } from 'esbuild'
 
-/** The two scripts of ours that run inside isolates, bundled once per process from the sources in `guest/`. */
+/** Postern's two scripts that run inside isolates, bundled from the sources in `guest/` once per process. */
 export interface Runtime {
-  /** Function body: prepares a realm for a plugin, `$0` being the callback for records; returns a `Realm`. */
+  /** Function body: prepares a realm for a plugin. `$0` is the callback for records. Returns a `Realm`. */
   readonly realm: string
-  /** Function body: makes the dispatcher from the progress of the guard, or nothing, and the `enter` functions; returns a `Dispatcher`. */
+  /**
+   * Function body: makes the dispatcher. Its arguments are the guard's progress (may be `undefined`), the host's two
+   * callbacks and the `enter` functions of the plugins. Returns a `Dispatcher`.
+   */
   readonly dispatcher: string
 }
 
 let built: Runtime | undefined
 
-/** Another process has bundled them already. */
+/** Uses the scripts that another process has bundled, unless this one has its own already. */
 export function adoptRuntime(ready: Runtime): void {
   built ??= ready
 }
@@ -27,7 +30,10 @@ export function runtime(): Runtime {
 
 /** Strict code throughout: a sloppy function would show a plugin its caller. */
 function bundle(name: string, result: string): string {
-  // From the sources the file is .ts, from a build .js.
+  // Loaded on first use: a worker that has adopted a runtime never bundles. Isolates are opened synchronously, hence
+  // require.
+  const { buildSync } = createRequire(import.meta.url)('esbuild') as typeof import('esbuild')
+  // The sources have .ts files, a build has .js files.
   const file = fileURLToPath(new URL(`./guest/${name}${extname(import.meta.url)}`, import.meta.url))
   const { outputFiles } = buildSync({
     entryPoints: [file],

@@ -1,29 +1,29 @@
-import type { Place } from './layout.ts'
+import type { Binding } from './layout.ts'
 import type { QuarantineState } from './plugin.ts'
 
-/** What a policy, or all policies of a plugin, have done and cost since the sandbox was made. */
+/** Counts and times of one policy, or of all policies of a plugin, since the sandbox was made. */
 export interface Counts {
-  /** Turns for which the plugin's code was to run. */
+  /** Turns in which the plugin's code was called. */
   calls: number
-  /** Turns that its trigger let pass without a call. */
+  /** Turns without a call, because the trigger did not match. */
   skipped: number
   /**
-   * Time spent, ms of the wall clock: that of each crossing, in equal parts for the steps that it made. Exact for what
-   * crosses alone; for the others right on average only, since a clock inside would cost more than most hooks.
+   * Wall time spent, ms: the time of each crossing, divided equally among its steps. Exact for calls that cross alone;
+   * for the others correct on average only, since a clock inside would cost more than most hooks.
    */
   time: number
-  /** Crossings that it took part in. */
+  /** Crossings with at least one of its steps. */
   batches: number
   /** Operations that its hooks asked for, grants included. */
   operations: number
-  /** Calls that threw or did what no hook may. */
+  /** Calls that threw or broke a rule of hooks. */
   errors: number
   timeouts: number
   /** Calls that ran out of memory. */
   memory: number
-  /** Calls whose operations were outside of what the policy may write. */
+  /** Calls that wrote something that the policy must not write. */
   refused: number
-  /** Calls that failed without running: quarantined, or resting after its isolate was lost too often. */
+  /** Calls that failed without running, because the plugin was quarantined or paused or did not start. */
   denied: number
 }
 
@@ -36,9 +36,9 @@ export interface PluginStats extends Readonly<Counts> {
   readonly plugin: string
   readonly hash: string
   readonly group: string
-  /** Isolates of its group that were given up, whoever was to blame. */
+  /** Isolates of its group that were replaced, whatever the cause. */
   readonly restarts: number
-  /** Heap of its group's isolate when it was last looked at, MB; it is shared with the group's other plugins. */
+  /** Heap of its group's isolate at the last check, MB; shared with the group's other plugins. */
   readonly heap: number
   readonly quarantine: QuarantineState
   readonly policies: readonly PolicyStats[]
@@ -59,13 +59,13 @@ export function noCounts(): Counts {
   }
 }
 
-/** What the plugins of one group have come to. */
+/** Statistics of the plugins of one group. */
 export function statsOf(
-  places: readonly Place[],
+  bindings: readonly Binding[],
   group: { readonly name: string; readonly restarts: number; readonly heap: number },
   quarantine: (hash: string) => QuarantineState,
 ): PluginStats[] {
-  return [...Map.groupBy(places, ({ plugin }) => plugin).values()].map((own) => {
+  return [...Map.groupBy(bindings, ({ plugin }) => plugin).values()].map((own) => {
     const { name: plugin, hash } = own[0]!.instance.plugin
     const policies = own.map(({ instance, counts }) => ({ policy: instance.policy, ...counts }))
     const sums = noCounts()

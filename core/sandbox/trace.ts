@@ -1,10 +1,10 @@
 import { SourceMap } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 
-/** Name under which the script of every plugin is compiled; frames of anything else are ours and are left out. */
+/** File name of every plugin's script. Stack frames with another file name belong to Postern and are left out. */
 export const bundleName = 'plugin://bundle.js'
 
-/** What is needed to say where in the sources something happened. */
+/** What is needed to map a position in the script to the sources. */
 export interface Origin {
   /** Absolute path of the plugin's entry file. */
   readonly file: string
@@ -20,14 +20,14 @@ export interface Thrown {
 const frame = /plugin:\/\/bundle\.js:(\d+):(\d+)/
 const maps = new WeakMap<Origin, SourceMap | undefined>()
 
-/** An error as the log shows it: what was thrown, and where in the plugin's sources (`plugin://name/…`). */
+/** An error as logged: what was thrown, and where in the plugin's sources (`plugin://name/…`). */
 export function describeThrown(thrown: Thrown, name: string, origin: Origin): string {
   let text = headline(thrown)
   for (const line of thrown.stack.split('\n')) {
     const found = frame.exec(line)
-    const place = found && locate(origin, Number(found[1]), Number(found[2]))
-    if (found && place)
-      text += `\n${line.replace(found[0], `plugin://${name}/${place.source}:${place.line}:${place.column}`)}`
+    const position = found && locate(origin, Number(found[1]), Number(found[2]))
+    if (found && position)
+      text += `\n${line.replace(found[0], `plugin://${name}/${position.source}:${position.line}:${position.column}`)}`
   }
   return text
 }
@@ -36,10 +36,10 @@ export function describeThrown(thrown: Thrown, name: string, origin: Origin): st
 export function locateThrown(thrown: Thrown, origin: Origin): string {
   for (const line of thrown.stack.split('\n')) {
     const found = frame.exec(line)
-    const place = found && locate(origin, Number(found[1]), Number(found[2]))
-    if (!place) continue
-    const file = relative(process.cwd(), join(dirname(origin.file), place.source))
-    return `${file}:${place.line}:${place.column}: ${headline(thrown)}`
+    const position = found && locate(origin, Number(found[1]), Number(found[2]))
+    if (!position) continue
+    const file = relative(process.cwd(), join(dirname(origin.file), position.source))
+    return `${file}:${position.line}:${position.column}: ${headline(thrown)}`
   }
   return `${relative(process.cwd(), origin.file)}:1:1: ${headline(thrown)}`
 }

@@ -1,11 +1,11 @@
 import { ABSENT } from '../grants/operation.ts'
 
 /**
- * The strings that cross the boundary between host and isolate. Used on both sides, so it knows nothing of either.
+ * The strings that cross the boundary between host and isolate. Both sides use this file, so it depends on neither.
  *
  * One call's input: `layer UNIT state UNIT field UNIT field …`, fields in the order compiled for that hook.
  * One record: `operation OPERATION operation …`; an operation is `code UNIT argument UNIT argument …`, every argument
- * escaped. `frame.ts` has what inputs and records travel in.
+ * escaped. `frame.ts` describes the frame around inputs and records.
  */
 
 /** Between the records of one crossing. */
@@ -16,16 +16,19 @@ export const OPERATION = '\x1d'
 export const UNIT = '\x1e'
 /** Between the items inside one field: header lines, backends. */
 export const ITEM = '\x1f'
-/** Begins a character that must not stand there as it is. */
+/** Precedes an escaped character. */
 export const ESCAPE = '\x1b'
 
 const special = /[\x1a-\x1f]/
-/** Up to here looking at each character is quicker than the expression: 10 to 20 ns for a header, which takes 50. */
+/**
+ * Up to this length a loop over the characters is faster than the regular expression: 10 to 20 ns for a header instead
+ * of 50.
+ */
 const short = 40
 const specials = /[\x1a-\x1f]/g
 const escaped = /\x1b[Z-_]/g
 
-/** Makes any string safe to stand between separators. Strings without control characters come back as they are. */
+/** Makes any string safe between separators. Strings without control characters are returned unchanged. */
 export function escapeText(value: string): string {
   if (!holdsSpecial(value)) return value
   return value.replace(specials, (c) => ESCAPE + String.fromCharCode(c.charCodeAt(0) + 0x40))
@@ -46,7 +49,7 @@ export function unescapeText(value: string): string {
   return value.replace(escaped, (pair) => String.fromCharCode(pair.charCodeAt(1) - 0x40))
 }
 
-/** A value or its absence as one field. */
+/** Encodes a value, or its absence, as one field. */
 export function encodeField(value: string | undefined): string {
   return value === undefined ? ABSENT : escapeText(value)
 }
@@ -56,20 +59,20 @@ export function decodeField(field: string): string | undefined {
   return field === ABSENT ? undefined : unescapeText(field)
 }
 
-/** A list of strings as one field; their number is the reader's to know. */
+/** Encodes a list of strings as one field. The reader has to know how many there are. */
 export function encodeItems(items: readonly string[]): string {
   let field = ''
   for (let i = 0; i < items.length; i++) field += (i === 0 ? '' : ITEM) + escapeText(items[i]!)
   return field
 }
 
-/** Undoes `encodeItems`; no items and one empty item look the same and decode to no items. */
+/** Undoes `encodeItems`. No items and one empty item have the same form and decode to no items. */
 export function decodeItems(field: string): string[] {
   return field === '' ? [] : field.split(ITEM).map(unescapeText)
 }
 
 /**
- * First argument of an operation: what the plugin's code asks of the host.
+ * Operation codes: what the plugin's code asks the host to do. The code is the first part of an operation.
  *
  * | code | arguments | meaning |
  * |---|---|---|
@@ -77,16 +80,16 @@ export function decodeItems(field: string): string[] {
  * | `R` `A` `r` | name, value · name, value · name | set, append, remove a response header |
  * | `U` | name | use upstream |
  * | `C` | name or ABSENT | consumer |
- * | `Q` | base64 | the body, or the chunk of it, that takes the place of the one the hook was given |
+ * | `Q` | base64 | replaces the body, or the chunk, that the hook was given |
  * | `S` | text or ABSENT | state for the later hooks of the flow |
  * | `B` | index | the backend chosen among those offered |
- * | `V` | 1 or nothing, weight or ABSENT, why or ABSENT | a backend is healthy, or not |
+ * | `V` | 1 or nothing, weight or ABSENT, why or ABSENT | whether a backend is healthy |
  * | `Y` | status, body, reason, name, value, … | reply |
- * | `O` | number, grant.operation, argument, … | a grant is to do something; its result comes back by `resume` |
- * | `N` | grant.operation, argument, … | a grant is to do something that has no result: a log line, a metric |
- * | `D` | field | a field was read that is not declared; said once for each field in the life of a realm |
+ * | `O` | number, grant.operation, argument, … | a grant operation; its result comes back by `resume` |
+ * | `N` | grant.operation, argument, … | a grant operation without a result: a log line, a metric |
+ * | `D` | field | an undeclared field was read; sent once for each field in the life of a realm |
  * | `E` | kind, message, stack | the hook threw |
- * | `W` | | last of its record: the hook waits for grants, more records of this call will follow |
+ * | `W` | | last in its record: the hook waits for grants, and more records of this call will follow |
  */
 export const op = {
   setHeader: 'H',
@@ -108,22 +111,25 @@ export const op = {
   wait: 'W',
 } as const
 
-/** Entries that start no hook. `resume`: a grant has its result; `drop`: a call is not wanted any more. */
+/** Entries that start no hook. `resume`: brings the result of a grant. `drop`: the call is no longer needed. */
 export const entry = {
   resume: -1,
   drop: -2,
-  /** As `resume`; what the hook comes to is collected, until it is released. */
+  /** As `resume`, but the hook's records are collected until it is released. */
   answer: -3,
-  /** Hands out what the hook has come to since the last time; the last part is its record, or `frame.ended`. */
+  /**
+   * Returns what the hook has asked for since the last time. When the hook has ended: its last record, or
+   * `frame.ended`.
+   */
   collect: -4,
-  /** As `collect`, and from here on the hook sends its records. */
+  /** As `collect`; from now on the hook sends its records itself. */
   release: -5,
 } as const
 
-/** Whether more is to come of the hook. */
+/** Whether more records of the hook will follow. */
 export function waits(record: string): boolean {
   const { length } = record
-  // By character: every record of a crossing is asked.
+  // By character, because this runs for every record of a crossing.
   if (record.charCodeAt(length - 1) !== wait) return false
   return length === 1 || record.charAt(length - 2) === OPERATION
 }
@@ -133,8 +139,9 @@ const wait = op.wait.charCodeAt(0)
 const ends = new Set([op.reply, op.backend, op.health, op.error, op.wait].map((code) => code.charCodeAt(0)))
 
 /**
- * Whether the policies behind this one in a segment have no turn, or not yet: their hook's last operation is a reply, a
- * chosen backend, a backend's health, an error or a wait. Both sides ask this of the same string, so they agree about what has run.
+ * Whether the later policies of a segment have no turn, or not yet: the last operation of the record is a reply, a
+ * chosen backend, a backend's health, an error or a wait. Both sides check the same string, so they agree on which
+ * steps have run.
  */
 export function endsSegment(record: string): boolean {
   if (record === '') return false

@@ -3,7 +3,7 @@ import type { BackendFacts, BodyView, FlowFacts } from '../hooks/scopes.ts'
 import { Fields } from '../http/fields.ts'
 import type { TestBackend, TestFlow } from './test-flow.ts'
 
-/** The flow as the declared fields are read from it, defaults filled in. */
+/** The flow from which declared fields are read, with defaults filled in. */
 export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts {
   const { client = {}, request = {}, response = {} } = flow
   const clientIp = client.ip ?? '192.0.2.1'

@@ -23,29 +23,36 @@ export type { TestFetch, TestFetchRequest, TestFetchResponse } from './stub-fetc
 export type { TestBackend, TestFlow, TestRequest, TestResult } from './test-flow.ts'
 export type { HookName, Limits, Scopes }
 
-/** Where a plugin can be tested; run every suite in both: `describe.each(modes)('… in %s', (mode) => { … })`. */
+/**
+ * The modes in which a plugin can be tested. Run every suite in both: `describe.each(modes)('… in %s', (mode) => { …
+ * })`.
+ */
 export const modes: readonly ('process' | 'isolate')[] = ['process', 'isolate']
 
 export interface TestSettings {
-  /** `process`: here, for the debugger and coverage; `isolate`: as in the gateway, with limits. Default: `isolate`. */
+  /**
+   * `process`: in this process, for debugger and coverage. `isolate`: as in the gateway, with limits. Default:
+   * `isolate`.
+   */
   readonly mode?: 'process' | 'isolate'
   /** Default: `L7`. */
   readonly layer?: Layer
   /** Default: 20 ms and 64 MB, as in the gateway. */
   readonly limits?: Partial<Limits>
-  /** Answers what the plugin sends with `fetch`, and requests for the keys of `jwt`. Default: no origin is allowed. */
+  /** Answers the requests of the `fetch` grant and those for the keys of `jwt`. Default: no origin is allowed. */
   readonly fetch?: TestFetch
 }
 
-/** A plugin bound to options, as one policy. Close it when the test is over. */
+/** A plugin with options, as one policy. Close it after the test. */
 export interface PluginUnderTest {
   readonly manifest: Manifest
-  /** What the policy reads and writes, in the host's spelling. */
+  /** What the policy reads and writes, normalized as the gateway does. */
   readonly scopes: Scopes
   /**
-   * Runs a hook for a flow. Only the declared fields reach it, and its writes are checked as the gateway does.
+   * Runs a hook for a flow. Only declared fields reach the hook, and its writes are checked as the gateway does.
    *
-   * @throws {Error} when the hook throws (with the plugin's message), runs out of time (`PT`) or memory (`PM`), or writes
+   * @throws {Error} when the hook throws (with the plugin's message), runs out of time (`PT`) or memory (`PM`), or
+   *   writes
    *   what it did not declare.
    */
   run(hook: HookName, flow?: TestFlow): Promise<TestResult>
@@ -53,7 +60,7 @@ export interface PluginUnderTest {
 }
 
 /**
- * Loads a plugin and binds it to options, as a policy of that name.
+ * Loads a plugin and applies options to it, as a policy with the plugin's name.
  *
  * ```ts
  * const plugin = await testPlugin(new URL('./index.ts', import.meta.url), { keys: { k1: 'ann' } })
@@ -61,8 +68,9 @@ export interface PluginUnderTest {
  * expect(reply?.status).toBe(401)
  * ```
  *
- * @param options checked against the plugin's schema, defaults filled in.
- * @throws {PluginBuildError} when the plugin does not build; {Error} when the options do not fit its schema.
+ * @param options checked against the plugin's schema, with its defaults filled in. Default: `{}`.
+ * @throws {PluginBuildError} when the plugin does not build.
+ * @throws {Error} when the options do not match its schema.
  */
 export async function testPlugin(
   file: string | URL,
@@ -79,15 +87,15 @@ export async function testPlugin(
   const fields: { [hook in HookName]?: readonly string[] } = {}
   for (const hook of code.manifest.hooks) fields[hook] = fieldsOf(hook, scopes.reads)
   const instance: Instance = { policy: code.name, plugin: code, options: filled, fields, limits, group: code.publisher }
-  const { plugins, places } = layOut([instance])
+  const { plugins, bindings } = layOut([instance])
   const group = new Group({
     name: code.publisher,
-    places,
+    bindings,
     memory: limits.memory,
     open:
       object === undefined
         ? (emit, _without, answer) => openIsolateExecutor({ plugins, memory: limits.memory, emit, answer })
-        : processExecutor(object, plugins[0]!.bindings),
+        : processExecutor(object, plugins[0]!.setup),
     time: limits.time,
     grants: createGrantHost(settings.fetch === undefined ? {} : { fetch: stubFetch(settings.fetch) }),
   })
@@ -128,7 +136,7 @@ export async function testPlugin(
   }
 }
 
-/** Which upstreams there are, only a configuration knows. */
+/** Any name of an upstream is accepted: only a configuration knows which upstreams exist. */
 const formats = { ...pluginFormats, upstream: { expected: 'the name of an upstream', problem: () => undefined } }
 
 function checkOptions(manifest: Manifest, options: unknown): unknown {

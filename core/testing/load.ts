@@ -15,12 +15,12 @@ import { op } from '../sandbox/wire.ts'
 
 export interface LoadedPlugin {
   readonly code: PluginCode
-  /** The plugin object, when it runs in this process. */
+  /** The plugin object when it runs in this process; otherwise `undefined`. */
   readonly object: object | undefined
   scopes(options: unknown): Scopes
 }
 
-/** @throws {PluginBuildError} when it is no proper plugin. */
+/** @throws {PluginBuildError} when the file is not a valid plugin. */
 export async function loadPlugin(file: string | URL, mode: 'process' | 'isolate'): Promise<LoadedPlugin> {
   const path = pathOf(file)
   return mode === 'isolate' ? inIsolate(path) : inProcess(path)
@@ -45,16 +45,16 @@ async function inIsolate(path: string): Promise<LoadedPlugin> {
 async function inProcess(path: string): Promise<LoadedPlugin> {
   const module: { default?: unknown } = await import(/* @vite-ignore */ pathToFileURL(path).href)
   const object = module.default as object
-  const manifest = readManifest(understood(describePlugin(object)), `${path}: `)
+  const manifest = readManifest(checked(describePlugin(object)), `${path}: `)
   const map = JSON.stringify({ version: 3, sources: [], names: [], mappings: '' })
   return {
     code: { name: manifest.name, file: path, publisher: 'local', script: '', map, hash: path, manifest },
     object,
-    scopes: (options) => readScopes(understood(describeScopes(object, JSON.stringify(options))), `${path}: `),
+    scopes: (options) => readScopes(checked(describeScopes(object, JSON.stringify(options))), `${path}: `),
   }
 }
 
-function understood(description: string): string {
+function checked(description: string): string {
   if (!description.startsWith(op.error)) return description
   const { kind, message } = readThrown(description)
   throw new PluginBuildError([`${kind}: ${message}`])
@@ -65,10 +65,10 @@ function pathOf(file: string | URL): string {
   return isAbsolute(file) ? file : resolve(file)
 }
 
-/** Runs a plugin in this process, where a debugger and coverage see it; without limits of time and memory. */
-export function processExecutor(plugin: object, bindings: string): OpenExecutor {
+/** Runs a plugin in this process, for debugger and coverage, without limits of time and memory. */
+export function processExecutor(plugin: object, setup: string): OpenExecutor {
   return (emit): Executor => {
-    const guest = new Guest(plugin, bindings, (id, record) => emit(0, id, record))
+    const guest = new Guest(plugin, setup, (id, record) => emit(0, id, record))
     const dispatcher = createDispatcher([guest.enter])
     return {
       cross: (steps) => ({ kind: 'done', output: dispatcher.dispatch(frame(steps)) }),

@@ -8,9 +8,10 @@ import { op } from '../sandbox/wire.ts'
 import type { TestResult } from './test-flow.ts'
 
 /**
- * What the operations of a hook come to.
+ * The result of a hook's operations.
  *
- * @throws {PosternError} for one that the gateway would refuse: a write that is not declared, a header nobody may write.
+ * @throws {PosternError} for an operation that the gateway would refuse: an undeclared write, a header that no policy
+ *   may write.
  */
 export function resultOf(
   operations: readonly (readonly string[])[],
@@ -52,7 +53,7 @@ function assign(result: TestResult, key: 'consumer' | 'state', value: string): v
   else result[key] = value
 }
 
-/** Takes every write, so that only the engine's own checks decide. */
+/** Accepts every write, so that only the engine's own checks decide. */
 function writableFlow(facts: FlowFacts): WritableFacts {
   return {
     states: [undefined],

@@ -1,7 +1,7 @@
 import { createFetcher, type Fetcher } from '../grants/fetcher.ts'
 import type { Outbound } from '../grants/outbound.ts'
 
-/** What a plugin under test sends with `fetch`, or the host for the keys of `jwt`. */
+/** A request that the plugin under test sends with `fetch`, or the host sends for the keys of `jwt`. */
 export interface TestFetchRequest {
   readonly url: string
   readonly method: string
@@ -10,7 +10,7 @@ export interface TestFetchRequest {
   readonly body: string | undefined
 }
 
-/** Default: status 200, no headers, an empty body. An object as body is sent as JSON. */
+/** Default: status 200, no headers, an empty body. A body that is an object is sent as JSON. */
 export interface TestFetchResponse {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
@@ -19,7 +19,7 @@ export interface TestFetchResponse {
 
 export type TestFetch = (request: TestFetchRequest) => TestFetchResponse | Promise<TestFetchResponse>
 
-/** Answers requests from the test instead of the network: every origin is there, all other rules hold. */
+/** Answers requests from the test instead of the network. Every origin is allowed; all other rules apply. */
 export function stubFetch(answer: TestFetch): Fetcher {
   const outbound: Outbound = async ({ url, method, headers, body }) => {
     const {

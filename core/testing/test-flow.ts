@@ -1,7 +1,7 @@
 import type { Backend } from '../../sdk/backend.ts'
 import type { Health } from '../../sdk/health.ts'
 
-/** What a hook is to see of a flow; everything may be left out. */
+/** What a hook sees of a flow. All members are optional. */
 export interface TestFlow {
   /** Default: `{ ip: '192.0.2.1', port: 50000 }`. */
   readonly client?: { readonly ip?: string; readonly port?: number | undefined }
@@ -15,23 +15,26 @@ export interface TestFlow {
   readonly route?: string
   /** Default: absent. */
   readonly upstream?: string
-  /** L7. Default: `GET http://example.com/` without headers. */
+  /** L7 only. Default: `GET http://example.com/` without headers. */
   readonly request?: TestRequest
-  /** L7, `onResponse` and `onClose`. Default: status 200 without headers. */
+  /** L7 only, for `onResponse` and `onClose`. Default: status 200 without headers. */
   readonly response?: {
     readonly status?: number
     readonly headers?: Readonly<Record<string, string>>
     readonly body?: string | Uint8Array
   }
-  /** For `onRequestBody` and `onResponseBody`. Default: an empty last one. */
+  /** For `onRequestBody` and `onResponseBody`. Default: an empty last chunk. */
   readonly chunk?: { readonly bytes: string | Uint8Array; readonly last?: boolean }
   /** Candidates of `selectBackend`. Default: none. */
   readonly backends?: readonly TestBackend[]
-  /** The backend that was used, or, for `checkHealth`, is in question. Default: absent, or `{ id: 'backend' }`. */
+  /**
+   * The backend that was used; for `checkHealth` the one to check. Default: absent; for `checkHealth` `{ id: 'backend'
+   * }`.
+   */
   readonly backend?: TestBackend
-  /** Default: empty, all went well. */
+  /** Default: empty, which means success. */
   readonly outcome?: string
-  /** What an earlier hook left. Default: absent. */
+  /** State that an earlier hook stored. Default: absent. */
   readonly state?: string | undefined
 }
 
@@ -63,10 +66,10 @@ export interface TestResult {
   removedResponseHeaders: string[]
   upstream?: string
   consumer?: string
-  /** The body, or the chunk, that takes the place of the one the hook was given. */
+  /** The body, or the chunk, that replaces the one the hook was given. */
   body?: Uint8Array
   state?: string
-  /** Identifier of the backend that was chosen. */
+  /** Identifier of the chosen backend. */
   backend?: string
   /** Verdict of `checkHealth`. */
   health?: Health

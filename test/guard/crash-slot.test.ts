@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { CrashSlot, readCrashSlot } from '../../core/guard/crash-slot.ts'
 import { CrossingBoard, layout } from '../../core/guard/crossing-board.ts'
 import { readBoard } from '../../core/guard/read-board.ts'
-import type { GuardedCall } from '../../core/sandbox/guard.ts'
+import type { GuardedCall } from '../../core/sandbox/crossing-guard.ts'
 import { guarded, slotFolder } from '../helpers/guarded.ts'
 
 const crossing = ['auth', 'waf', 'limit'].map((name, number) => {
@@ -14,7 +14,7 @@ const crossing = ['auth', 'waf', 'limit'].map((name, number) => {
 
 const text = fc.string({ unit: 'grapheme', maxLength: 15 })
 const call: fc.Arbitrary<GuardedCall> = fc.record({ hash: text, plugin: text, policy: text, hook: text, flow: text })
-/** A text that is kept in the board is told apart by these; a plugin has one name. */
+/** The board keeps one text for each combination of these; a plugin has one name. */
 const calls = fc
   .array(call, { minLength: 1, maxLength: 40 })
   .map((list) => list.map((one) => ({ ...one, plugin: `plugin of ${one.hash}`, flow: cut(one.flow) })))
@@ -59,7 +59,7 @@ describe('names the members of the crossing after', () => {
     ['a trap of V8', 'trap', 'SIGTRAP'],
     ['a segmentation fault', 'segfault', 'SIGSEGV'],
   ])('%s', { timeout: 60_000 }, async ([, scenario, signal], context) => {
-    // Seconds pass until it comes to that; the watchdog would be there before.
+    // This takes seconds; the watchdog would kill the process before.
     const { exited, slotFile } = guarded(context, scenario, { hard: 60_000 })
     expect((await exited).signal).toBe(signal)
     expect(readCrashSlot(slotFile)).toEqual(crossing)
@@ -79,13 +79,13 @@ test('a guard that is closed leaves no file behind', async (context) => {
   expect(existsSync(slotFile)).toBe(false)
 })
 
-test('a slot that cannot be opened is told, and the process goes on', async (context) => {
+test('a slot that cannot be opened is reported, and the process continues', async (context) => {
   const { stderr, ...end } = await guarded(context, 'idle', { slotFile: '/nowhere/slot' }).exited
   expect(end).toMatchObject({ code: 0, stdout: 'ready\ndone\n' })
-  expect(stderr).toMatch(/^postern: worker \d+ has lost its crash slot: ENOENT/)
+  expect(stderr).toMatch(/^postern: worker \d+: the crash slot failed: ENOENT/)
 })
 
-test('a link in its place is not followed', () => {
+test('a link at its path is not followed', () => {
   const folder = slotFolder(onTestFinished)
   writeFileSync(join(folder, 'precious'), 'text')
   symlinkSync(join(folder, 'precious'), join(folder, 'slot'))
@@ -95,7 +95,7 @@ test('a link in its place is not followed', () => {
   expect(readFileSync(join(folder, 'precious'), 'utf8')).toBe('text')
 })
 
-test('a slot that cannot be written any more shows nobody, is told once, and is left alone', () => {
+test('a slot that can no longer be written names no call, is reported once, and is not written again', () => {
   const file = join(slotFolder(onTestFinished), 'slot')
   const problems: string[] = []
   const slot = new CrashSlot(file, (problem) => problems.push(problem))
@@ -137,7 +137,7 @@ describe('the board', () => {
     slot.close()
   })
 
-  test('keeps the places when there are more calls, or longer names, than it can hold', () => {
+  test('keeps the indexes when there are more calls, or longer names, than it can hold', () => {
     const { board, slot, shared, file } = openBoard()
     const many = Array.from({ length: 20_000 }, (_, number) => ({ ...crossing[number % 3]!, flow: 'f'.repeat(64) }))
     board.post(1, many)
@@ -164,7 +164,7 @@ describe('the board', () => {
 })
 
 describe('a file that is not whole', () => {
-  test('no file, an empty one, anything: nobody', () => {
+  test('no file, an empty one, any other content: no calls', () => {
     const file = join(slotFolder(onTestFinished), 'slot')
     expect(readCrashSlot(file)).toEqual([])
     writeFileSync(file, '')
@@ -176,7 +176,7 @@ describe('a file that is not whole', () => {
     )
   })
 
-  test('a record that was cut off anywhere names nobody', () => {
+  test('a record that was cut off anywhere names no call', () => {
     const { board, slot, file } = openBoard()
     board.post(7, crossing)
     const whole = readFileSync(file)
@@ -195,12 +195,12 @@ describe('a file that is not whole', () => {
     board.post(7, crossing)
     const whole = readFileSync(file)
     slot.close()
-    const place = fc.oneof(
+    const offset = fc.oneof(
       fc.nat(100),
       fc.nat(300).map((at) => layout.record + at),
     )
     fc.assert(
-      fc.property(fc.array(fc.tuple(place, fc.nat(255)), { minLength: 1, maxLength: 8 }), (changes) => {
+      fc.property(fc.array(fc.tuple(offset, fc.nat(255)), { minLength: 1, maxLength: 8 }), (changes) => {
         const bytes = Buffer.from(whole)
         for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value
         for (const one of readBoard(bytes)) {

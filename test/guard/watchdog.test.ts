@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readReport } from '../../core/guard/guard-report.ts'
-import { type Look, StallDetector, suspectsOf } from '../../core/guard/stall-detector.ts'
-import type { GuardedCall } from '../../core/sandbox/guard.ts'
+import { type Poll, StallDetector, suspectsOf } from '../../core/guard/stall-detector.ts'
+import { readReport } from '../../core/guard/stuck-report.ts'
+import type { GuardedCall } from '../../core/sandbox/crossing-guard.ts'
 import { guarded } from '../helpers/guarded.ts'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
@@ -30,7 +30,7 @@ describe('ends the process, and names the call', () => {
     expect(polls).toBeLessThanOrEqual((hard / 25 + 1) * 4)
   })
 
-  test.concurrent('one call of each policy when the dispatcher is in no place', async (context) => {
+  test.concurrent('one call of each policy when the dispatcher is between two calls', async (context) => {
     const { signal, report } = await guarded(context, 'nowhere', { hard: 250 }).exited
     expect(signal).toBe('SIGKILL')
     expect(readReport(report)!.calls.map(({ plugin }) => plugin)).toEqual(['auth', 'waf', 'limit'])
@@ -39,7 +39,7 @@ describe('ends the process, and names the call', () => {
 
 describe('does not end the process', () => {
   test.concurrent.for<[string, string]>([
-    ['that ends by itself, and is not kept by its watchdog', 'idle'],
+    ['that exits, and that its watchdog does not keep alive', 'idle'],
     ['whose crossing has a time limit that is not over', 'allowed'],
     ['whose crossing goes from call to call', 'stepwise'],
     ['that crosses all the time', 'many'],
@@ -76,40 +76,40 @@ describe('does not end the process', () => {
   })
 })
 
-describe('patience', () => {
-  const look = fc.record({ number: fc.integer({ min: 0, max: 2 }), place: fc.integer({ min: -1, max: 1 }) })
+describe('a stall detector', () => {
+  const poll = fc.record({ number: fc.integer({ min: 0, max: 2 }), index: fc.integer({ min: -1, max: 1 }) })
 
-  test('is over exactly when the last looks all saw the same call run', () => {
+  test('sees a stall exactly when the last polls all saw the same call run', () => {
     fc.assert(
-      fc.property(fc.array(look, { maxLength: 60 }), fc.integer({ min: 1, max: 5 }), (looks, limit) => {
-        const patience = new StallDetector(25)
-        looks.forEach((now, index) => {
-          // A look that sees a call for the first time is none without progress: hence one more.
-          const last = looks.slice(Math.max(0, index - limit), index + 1)
-          const same = last.every(({ number, place }) => number === now.number && place === now.place)
+      fc.property(fc.array(poll, { maxLength: 60 }), fc.integer({ min: 1, max: 5 }), (polls, limit) => {
+        const stall = new StallDetector(25)
+        polls.forEach((now, count) => {
+          // The first poll that sees a call is not one without progress: hence one more.
+          const last = polls.slice(Math.max(0, count - limit), count + 1)
+          const same = last.every(({ number, index }) => number === now.number && index === now.index)
           const stuck = last.length === limit + 1 && same && now.number !== 0
-          expect(patience.isOver({ ...now, cpu: index * 25 }, limit)).toBe(stuck)
+          expect(stall.isStuck({ ...now, cpu: count * 25 }, limit)).toBe(stuck)
         })
       }),
     )
   })
 
-  test('lasts four times as long when the processor was elsewhere', () => {
-    const patience = new StallDetector(25)
-    const here: Look = { number: 7, place: 0, cpu: 100 }
-    const looks = Array.from({ length: 162 }, () => patience.isOver(here, 40))
-    expect(looks.indexOf(true)).toBe(160)
+  test('takes four times as many polls when the process gets no CPU time', () => {
+    const stall = new StallDetector(25)
+    const here: Poll = { number: 7, index: 0, cpu: 100 }
+    const results = Array.from({ length: 162 }, () => stall.isStuck(here, 40))
+    expect(results.indexOf(true)).toBe(160)
   })
 })
 
-test('a place that names nobody makes a suspect of each policy and hook', () => {
+test('an index that names no call makes a suspect of each policy and hook', () => {
   const other = { ...second, policy: 'other' }
   const calls = [second, { ...second, flow: 'flow-2' }, undefined, other]
   expect(suspectsOf(calls, 1)).toEqual([{ ...second, flow: 'flow-2' }])
-  for (const place of [-1, 2, 4]) expect(suspectsOf(calls, place)).toEqual([second, other])
+  for (const index of [-1, 2, 4]) expect(suspectsOf(calls, index)).toEqual([second, other])
 })
 
-test('a report is read past whatever else was written, and half a report is none', () => {
+test('a report is found among other output, and half a report is not a report', () => {
   const report = { type: 'stuck', calls: [second], polls: 40 }
   expect(readReport(`null\n{"type":"st\n${JSON.stringify(report)}\n`)).toEqual(report)
   for (const text of ['', 'null', '{"type":"stuck"}', '{"type":"stuck","calls":['])

@@ -99,7 +99,7 @@ describe('reads that are not declared', () => {
     const fields = ['method', 'header:x-other', 'query:q', 'cookie:c', 'header:*', 'client.ip', 'peer.ip', 'consumer']
     expect(told.map(({ message }) => message)).toEqual(
       fields.map(
-        (field) => `it reads ${field}, which it does not declare, and gets undefined; add '${field}' to reads`,
+        (field) => `the plugin reads ${field} without declaring it and gets undefined; add '${field}' to reads`,
       ),
     )
     expect(told[0]).toMatchObject({ plugin: 'careless', policy: 'p', hook: 'onRequest' })

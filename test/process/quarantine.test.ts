@@ -93,11 +93,11 @@ describe('after failed calls', () => {
     time.advance(30 * second - 1)
     expect(quarantine.state('a')).toBe('open')
     time.advance(1)
-    expect(quarantine.state('a')).toBe('probe')
+    expect(quarantine.state('a')).toBe('half-open')
     time.advance(60 * minute)
-    expect(quarantine.state('a')).toBe('probe')
+    expect(quarantine.state('a')).toBe('half-open')
     quarantine.probed('a', true)
-    expect(states()).toEqual(['open', 'probe', 'closed'])
+    expect(states()).toEqual(['open', 'half-open', 'closed'])
     fail('timeout', 9)
     expect(quarantine.state('a')).toBe('closed')
   })
@@ -137,7 +137,7 @@ describe('after failed calls', () => {
     time.advance(30 * second)
     fail('threw')
     quarantine.probed('a', false)
-    expect(states()).toEqual(['open', 'probe', 'open'])
+    expect(states()).toEqual(['open', 'half-open', 'open'])
   })
 
   test('what was under way when it was opened changes nothing, but is counted', () => {
@@ -149,7 +149,7 @@ describe('after failed calls', () => {
     time.advance(30 * second)
     quarantine.probed('a', true)
     quarantine.probed('a', false)
-    expect(states()).toEqual(['open', 'probe', 'closed'])
+    expect(states()).toEqual(['open', 'half-open', 'closed'])
   })
 })
 

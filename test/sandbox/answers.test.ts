@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createGrantHost, type GrantHost } from '../../core/grants/grant-host.ts'
 import type { GrantCall } from '../../core/grants/operation.ts'
-import type { CrossingGuard } from '../../core/sandbox/guard.ts'
+import type { CrossingGuard } from '../../core/sandbox/crossing-guard.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
 import { callOf, type Harness, headerOf, inputOf, openHarness } from './harness.ts'
 
@@ -11,7 +11,7 @@ afterEach(() => {
   for (const { sandbox } of open.splice(0)) sandbox.close()
 })
 
-type Mode = 'at once' | 'later' | 'promised'
+type Mode = 'immediate' | 'later' | 'promised'
 
 interface Witnessed extends GrantHost {
   readonly performed: string[]
@@ -68,12 +68,12 @@ async function run(mode: Mode, path: string, loss: string): Promise<Run> {
 const action = fc.constantFrom('counter', 'digest', 'kv', 'both', 'wrong', 'null', 'log', 'header', 'dropped')
 const last = fc.constantFrom('header', 'reply', 'throw', 'many')
 
-test('answered at once, later, or as promised, isolate lost or not: the same comes of it, and nothing is done twice', async () => {
+test('answers that are immediate, late or promised give the same result, isolate lost or not, and nothing is done twice', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 5 }), last, fc.nat(12), async (actions, end, turns) => {
       const path = `/${[...actions, end].join()}`
       const wanted = await run('later', path, '/')
-      for (const mode of ['at once', 'promised', 'later'] as const) {
+      for (const mode of ['immediate', 'promised', 'later'] as const) {
         for (const loss of mode === 'later' ? [`/${turns}`] : ['/', `/${turns}`]) {
           const { verdict, performed } = await run(mode, path, loss)
           expect([verdict, ...apart(performed)]).toEqual([wanted.verdict, ...apart(wanted.performed)])
@@ -101,7 +101,7 @@ describe('in the crossing that asks', () => {
   ])('%s takes %i', async (path, most) => {
     // On a busy machine the slice may be over before the other call has crossed.
     let least = Number.POSITIVE_INFINITY
-    for (let i = 0; i < 20 && least > most; i++) least = Math.min(least, (await run('at once', path, '/')).crossings)
+    for (let i = 0; i < 20 && least > most; i++) least = Math.min(least, (await run('immediate', path, '/')).crossings)
     expect(least).toBe(most)
   })
 
@@ -109,7 +109,7 @@ describe('in the crossing that asks', () => {
     const guard = counting()
     const harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'asks' }, { plugin: 'hostile' }], {
       guard,
-      grants: witness('at once'),
+      grants: witness('immediate'),
     })
     open.push(harness)
     for (let i = 1; i <= 20; i++) {
@@ -124,7 +124,7 @@ describe('in the crossing that asks', () => {
   })
 
   test('a reply ends the segment', async () => {
-    const harness = await openHarness([{ plugin: 'asks' }, { plugin: 'asks' }], { grants: witness('at once') })
+    const harness = await openHarness([{ plugin: 'asks' }, { plugin: 'asks' }], { grants: witness('immediate') })
     open.push(harness)
     const settled = await segment(harness, ['/kv,reply', '/kv,header'])
     expect(settled.map((verdict) => verdict.kind === 'done' && verdict.operations[0]![1])).toEqual(['403'])
@@ -132,7 +132,7 @@ describe('in the crossing that asks', () => {
 })
 
 test('what a chained step has asked for is not done again when the crossing is lost', async () => {
-  const grants = witness('at once')
+  const grants = witness('immediate')
   const harness = await openHarness(
     [{ plugin: 'hostile' }, { plugin: 'asks' }, { plugin: 'late-loop', limits: { time: 5 } }],
     { grants },
@@ -145,7 +145,7 @@ test('what a chained step has asked for is not done again when the crossing is l
 })
 
 test('the host counts what is asked in one crossing', async () => {
-  const harness = await openHarness([{ plugin: 'asks', limits: { operations: 3 } }], { grants: witness('at once') })
+  const harness = await openHarness([{ plugin: 'asks', limits: { operations: 3 } }], { grants: witness('immediate') })
   open.push(harness)
   expect(await harness.run(0, '/kv,kv,kv,header')).toMatchObject({ kind: 'done' })
   expect(await harness.run(0, '/kv,kv,kv,kv,header')).toMatchObject({

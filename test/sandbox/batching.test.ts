@@ -11,7 +11,7 @@ let group: Group | undefined
 afterEach(() => group?.close())
 
 async function countingGroup(): Promise<{ group: Group; crossings: (readonly Step[])[] }> {
-  const { plugins, places } = layOut([await instanceOf('p', { plugin: 'hostile' })])
+  const { plugins, bindings } = layOut([await instanceOf('p', { plugin: 'hostile' })])
   const crossings: (readonly Step[])[] = []
   const open = (emit: Emit): Executor => {
     const executor = openIsolateExecutor({ plugins, memory: 64, emit })
@@ -24,7 +24,7 @@ async function countingGroup(): Promise<{ group: Group; crossings: (readonly Ste
       },
     }
   }
-  group = new Group({ name: 'local', places, open, time: 20, memory: 64, grants: createGrantHost() })
+  group = new Group({ name: 'local', bindings, open, time: 20, memory: 64, grants: createGrantHost() })
   return { group, crossings }
 }
 
@@ -52,7 +52,7 @@ test('no call settles before `call` returns', async () => {
   await running
 })
 
-test('a large crowd is served in few crossings', async () => {
+test('many calls at the same time cross in few crossings', async () => {
   const { group, crossings } = await countingGroup()
   const verdicts = await Promise.all(Array.from({ length: 500 }, (_, i) => run(group, `/${i}`)))
   expect(verdicts.every((verdict, i) => headerOf(verdict) === `/${i}`)).toBe(true)

@@ -69,7 +69,7 @@ describe('the dispatcher', () => {
     )
   })
 
-  test('whatever a plugin gives back, the host can read it, and the others have their records', () => {
+  test('the host can read any return value of a plugin, and the other plugins keep their records', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(step, behaviour), { minLength: 1, maxLength: 12 }), (wanted) => {
         const steps = wanted.map(([{ text: value }], i): Step => {
@@ -123,14 +123,14 @@ describe('the dispatcher', () => {
     ])
   })
 
-  test('marks whose turn it is, and nobody after it', () => {
+  test('marks the step that runs, and -1 after it', () => {
     const marks: number[] = []
     const seen: number[] = []
     const plugin: Enter = () => {
       seen.push(marks.at(-1)!)
       return ''
     }
-    const dispatcher = createDispatcher([plugin], (place) => marks.push(place))
+    const dispatcher = createDispatcher([plugin], (index) => marks.push(index))
     const steps = [0, 1, 2].map((call): Step => ({ plugin: 0, call, entry: 0, text: '', chained: false }))
     const done = readOutput(dispatcher.dispatch(frame(steps)))?.length ?? 3
     expect(seen).toEqual([0, 1, 2].slice(0, done))

@@ -15,7 +15,7 @@ async function failure(path: string): Promise<string> {
   return (verdict as { message: string }).message
 }
 
-test('a throw is told with the places in the TypeScript source', async () => {
+test('an error is reported with its positions in the TypeScript source', async () => {
   const lines = (await failure('/x')).split('\n')
   expect(lines[0]).toBe('policy "policy-0" (plugin "wrong"), onRequest, PE: Odd: no such path: /x')
   expect(lines[1]).toMatch(/deeper \(plugin:\/\/wrong\/wrong\.ts:8:9\)$/)
@@ -26,10 +26,10 @@ test('a throw is told with the places in the TypeScript source', async () => {
 test.each([
   ['/number', 'onRequest must return nothing or a reply, made by `reply()`, not number 42'],
   ['/string', 'onRequest must return nothing or a reply, made by `reply()`, not the string "go on"'],
-  ['/object', 'onRequest must return nothing or a reply, made by `reply()`, not an object that is no reply'],
+  ['/object', 'onRequest must return nothing or a reply, made by `reply()`, not an object that is not a reply'],
   ['/state', 'state holds 4096 characters at most, not 4097'],
   ['/value', 'request.setHeader: the value must be a string, not undefined'],
-  ['/primitive', 'a string (thrown, though not an Error)'],
+  ['/primitive', 'a string (thrown, but not an Error)'],
 ])('%s', async (path, message) => {
   expect(await failure(path)).toContain(message)
 })

@@ -3,7 +3,7 @@ import { groupOf } from '../../core/sandbox/group-name.ts'
 
 test.each([
   ['a publisher is a group', ['waf', '@acme'], '@acme'],
-  ['whatever the plugin is called', ['other', '@acme', {}], '@acme'],
+  ['under any name of the plugin', ['other', '@acme', {}], '@acme'],
   ['isolation by group says nothing new', ['waf', '@acme', { isolation: 'group' }], '@acme'],
   ['a plugin of its own', ['waf', '@acme', { isolation: 'plugin' }], 'plugin:waf'],
   ['a group by name, across publishers', ['waf', '@acme', { group: 'edge' }], 'group:edge'],

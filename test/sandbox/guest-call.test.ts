@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ABSENT } from '../../core/grants/operation.ts'
-import { type Binding, GuestCall } from '../../core/sandbox/guest/call.ts'
+import { GuestCall, type HookEntry } from '../../core/sandbox/guest/call.ts'
 import { ContextView } from '../../core/sandbox/guest/context.ts'
-import { Guest, placesOf } from '../../core/sandbox/guest/guest.ts'
+import { Guest, indexesOf } from '../../core/sandbox/guest/guest.ts'
 import { readRecord } from '../../core/sandbox/records.ts'
 import { encodeField, encodeItems, ITEM, OPERATION, RECORD, UNIT } from '../../core/sandbox/wire.ts'
 
@@ -14,18 +14,18 @@ const text = fc.oneof(
 const value = fc.option(text, { nil: undefined })
 
 function callOf(fields: readonly string[], parts: readonly string[], state: string | undefined): GuestCall {
-  const binding: Binding = {
+  const entry: HookEntry = {
     hook: 'onRequest',
     mayAwait: true,
-    places: new Map(fields.map((field, place) => [field, place])),
-    headers: placesOf('header:', fields),
-    responseHeaders: placesOf('response.header:', fields),
+    fields: new Map(fields.map((field, index) => [field, index])),
+    headers: indexesOf('header:', fields),
+    responseHeaders: indexesOf('response.header:', fields),
     options: {},
     operations: 64,
     needs: [],
     undeclared: new Set(),
   }
-  return new GuestCall(1, binding, ['L7', encodeField(state), ...parts].join(UNIT))
+  return new GuestCall(1, entry, ['L7', encodeField(state), ...parts].join(UNIT))
 }
 
 describe('any declared fields in', () => {
@@ -63,8 +63,8 @@ describe('any operations out', () => {
     )
   })
 
-  test('whatever a hook returns or throws, its record can be read', () => {
-    const bindings = JSON.stringify({
+  test('the record of a hook can be read for any return value and any error', () => {
+    const setup = JSON.stringify({
       needs: [],
       policies: [{ options: {}, operations: 64 }],
       entries: ['onRequest', 'onResponse', 'onConnect', 'onClose', 'selectBackend'].map((hook) => {
@@ -78,7 +78,7 @@ describe('any operations out', () => {
           return result
         }
         const plugin = { onRequest: hook, onResponse: hook, onConnect: hook, onClose: hook, selectBackend: hook }
-        const guest = new Guest(plugin, bindings, () => {})
+        const guest = new Guest(plugin, setup, () => {})
         const record = guest.enter(1, entry, `L7${UNIT}${ABSENT}`)
         expect(record).not.toContain(RECORD)
         expect(readRecord(record)).toBeDefined()

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { createGrantHost, type GrantHost } from '../../core/grants/grant-host.ts'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
+import type { CrossingGuard } from '../../core/sandbox/crossing-guard.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
-import type { CrossingGuard } from '../../core/sandbox/guard.ts'
 import { defaultLimits } from '../../core/sandbox/limits.ts'
 import type { HookCall, Instance, Limits, PluginCode, Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
@@ -89,11 +89,11 @@ export function headerOf(verdict: Verdict, name = 'x-seen'): string | undefined 
   return verdict.operations.find(([code, header]) => code === 'H' && header === name)?.[2]
 }
 
-/** Waits for something that comes about by itself. */
+/** Waits until the condition is true, 10 s at most. */
 export async function until(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + 10_000
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error('it did not come about within 10 s')
+    if (performance.now() > deadline) throw new Error('the condition is still false after 10 s')
     await new Promise((resolve) => setImmediate(resolve))
   }
 }

@@ -11,10 +11,10 @@ describe.each(['/loop', '/microtasks', '/regex', '/getter', '/loop-after-grant']
     test('gets PT, its 50 neighbours normal answers, and the next call works', async () => {
       harness = await openHarness([{ plugin: 'hostile' }])
       const before = Array.from({ length: 25 }, (_, i) => harness.run(0, `/before/${i}`))
-      const hog = harness.run(0, path)
+      const endless = harness.run(0, path)
       const after = Array.from({ length: 25 }, (_, i) => harness.run(0, `/after/${i}`))
 
-      expect(await hog).toMatchObject({ kind: 'failed', code: 'PT' })
+      expect(await endless).toMatchObject({ kind: 'failed', code: 'PT' })
       expect((await Promise.all(before)).map((verdict) => headerOf(verdict))).toEqual(
         before.map((_, i) => `/before/${i}`),
       )
@@ -45,7 +45,7 @@ test('honest slow calls are not blamed for being many', async () => {
   expect(harness.events.filter(({ type }) => type !== 'replaced')).toEqual([])
 })
 
-test('a promise rejected and left alone fails nobody', async () => {
+test('an unhandled rejection fails no call', async () => {
   harness = await openHarness([{ plugin: 'hostile' }])
   const verdicts = await Promise.all(['/a', '/rejection', '/b'].map((path) => harness.run(0, path)))
   expect(verdicts.map(({ kind }) => kind)).toEqual(['done', 'done', 'done'])
@@ -65,7 +65,7 @@ test.each([
   ['/large', 'RangeError: one call may write 262144 characters at most'],
   ['/grants', 'GrantError: counter.take: one hook call may use 64 grant operations at most'],
   ['/deep', 'RangeError: Maximum call stack size exceeded'],
-])('%s fails by itself', async (path, message) => {
+])('%s fails its own call only', async (path, message) => {
   harness = await openHarness([{ plugin: 'hostile', limits: { time: 200 } }])
   const verdicts = await Promise.all([harness.run(0, path), harness.run(0, '/b')])
   expect(verdicts[0]).toMatchObject({ kind: 'failed', code: 'PE', message: expect.stringContaining(message) })

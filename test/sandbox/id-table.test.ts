@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { IdTable } from '../../core/sandbox/id-table.ts'
 
 test('is a Map for whole numbers', () => {
-  // Close together, far apart, and such as meet in the same place.
+  // Ids that are close together, far apart, and that share a slot.
   const id = fc.oneof(
     fc.nat(100),
     fc.nat(40).map((i) => i * 64),

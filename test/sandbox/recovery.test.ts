@@ -1,83 +1,83 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { BackOff } from '../../core/sandbox/back-off.ts'
+import { Pause } from '../../core/sandbox/breaker.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
 import type { Crossing, Executor, OpenExecutor } from '../../core/sandbox/executor.ts'
 import { Group } from '../../core/sandbox/group.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
-import { StartError } from '../../core/sandbox/start-error.ts'
+import { StartError } from '../../core/sandbox/plugin-build-error.ts'
 import { callOf, type Harness, headerOf, instanceOf, openHarness, until } from './harness.ts'
 
 let harness: Harness | undefined
 afterEach(() => harness?.sandbox.close())
 
-test('32 honest slow calls beside one hog: the hog fails, the others do not', async () => {
+test('of 32 slow calls and one that never ends only the latter fails', async () => {
   harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'slow', fields: [] }])
   const { run } = harness
   const slow = Array.from({ length: 16 }, () => run(1))
-  const hog = run(0, '/loop')
+  const endless = run(0, '/loop')
   slow.push(...Array.from({ length: 16 }, () => run(1)))
-  expect(await hog).toMatchObject({ kind: 'failed', code: 'PT' })
+  expect(await endless).toMatchObject({ kind: 'failed', code: 'PT' })
   expect((await Promise.all(slow)).map(({ kind }) => kind)).toEqual(Array(32).fill('done'))
   const blamed = harness.events.filter(({ type }) => type !== 'replaced')
   expect(blamed).toMatchObject([{ type: 'timeout', plugin: 'hostile', alone: true }])
 })
 
-describe('back-off', () => {
-  test('three losses are free, then each costs twice the rest of the one before, a minute at most', () => {
+describe('a pause', () => {
+  test('three losses are free, then each pauses twice as long as the one before, a minute at most', () => {
     let now = 0
-    const backOff = new BackOff(() => now)
-    const rests: number[] = []
+    const pause = new Pause(() => now)
+    const pauses: number[] = []
     for (let i = 0; i < 12; i++) {
-      rests.push(backOff.lost('PT', i))
-      now += rests.at(-1)!
+      pauses.push(pause.lost('PT', i))
+      now += pauses.at(-1)!
     }
-    expect(rests).toEqual([0, 0, 0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000])
-    expect(backOff.failure(100)).toBeUndefined()
+    expect(pauses).toEqual([0, 0, 0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000])
+    expect(pause.failure(100)).toBeUndefined()
     now += 10_000
-    expect(backOff.lost('PT', 200)).toBe(0)
+    expect(pause.lost('PT', 200)).toBe(0)
   })
 
   test('while it lasts new calls fail with the last code, and what was under way goes on', () => {
     let now = 0
-    const backOff = new BackOff(() => now)
-    for (let i = 0; i < 3; i++) backOff.lost('PT', 7)
-    expect(backOff.failure(8)).toBeUndefined()
-    backOff.lost('PM', 7)
-    expect([backOff.failure(7), backOff.failure(8)]).toEqual([undefined, 'PM'])
+    const pause = new Pause(() => now)
+    for (let i = 0; i < 3; i++) pause.lost('PT', 7)
+    expect(pause.failure(8)).toBeUndefined()
+    pause.lost('PM', 7)
+    expect([pause.failure(7), pause.failure(8)]).toEqual([undefined, 'PM'])
     now = 1_000
-    expect(backOff.failure(8)).toBeUndefined()
+    expect(pause.failure(8)).toBeUndefined()
   })
 
-  test('the rest of its group goes on without a plugin that rests', async () => {
+  test('the rest of its group goes on without a plugin that is paused', async () => {
     harness = await openHarness([{ plugin: 'hostile', limits: { time: 5 } }, { plugin: 'wrong' }])
     for (let i = 0; i < 4; i++) expect(await harness.run(0, '/loop')).toMatchObject({ code: 'PT' })
     const isolates = harness.sandbox.stats()[0]!.restarts
     expect(await harness.run(0, '/loop')).toMatchObject({
       code: 'PT',
-      message: expect.stringContaining('its plugin lost its isolate too often and rests'),
+      message: expect.stringContaining('the plugin is paused: it lost more than 3 isolates in a row'),
     })
     expect(await harness.run(1, '/nothing')).toMatchObject({ kind: 'done' })
     const [stats] = harness.sandbox.stats()
     expect(stats).toMatchObject({ restarts: isolates, denied: 1, timeouts: 4 })
-    expect(harness.events.at(-1)!.message).toContain('plugin "hostile" is not called for 1 s')
+    expect(harness.events.at(-1)!.message).toContain('plugin "hostile" is paused for 1 s')
   })
 })
 
 /** A group whose executors are made by hand. */
 async function handMade(open: OpenExecutor, memory = 64): Promise<{ group: Group; events: SandboxEvent[] }> {
-  const { places } = layOut([await instanceOf('p', { plugin: 'hostile' }), await instanceOf('q', { plugin: 'slow' })])
+  const { bindings } = layOut([await instanceOf('p', { plugin: 'hostile' }), await instanceOf('q', { plugin: 'slow' })])
   const events: SandboxEvent[] = []
   const grants = { perform: async () => [], metrics: () => [] }
   const onEvent = (event: SandboxEvent): unknown => events.push(event)
-  return { group: new Group({ name: 'local', places, open, time: 20, memory, grants, onEvent }), events }
+  return { group: new Group({ name: 'local', bindings, open, time: 20, memory, grants, onEvent }), events }
 }
 
 function run(group: Group, instance = 0): Promise<Verdict> {
   return new Promise((settle) => group.call(callOf(instance, ['/x'], settle)))
 }
 
-class FakeCell implements Executor {
+class FakeExecutor implements Executor {
   disposed = false
   size = 0
   fate: Crossing = { kind: 'done', output: '' }
@@ -92,11 +92,11 @@ class FakeCell implements Executor {
   }
 }
 
-describe('the stock of executors', () => {
-  test('a spare is built when the turn is over, takes the place of a lost executor, and is built anew', async () => {
-    const executors: FakeCell[] = []
+describe('the pair of executors', () => {
+  test('a spare is built after the turn, replaces a lost executor, and is built again', async () => {
+    const executors: FakeExecutor[] = []
     const { group } = await handMade(() => {
-      const executor = new FakeCell()
+      const executor = new FakeExecutor()
       executors.push(executor)
       return executor
     })
@@ -113,10 +113,11 @@ describe('the stock of executors', () => {
 
   test('a plugin that does not start again costs only its own calls', async () => {
     let broken = false
-    const executors: { executor: FakeCell; without: ReadonlySet<number> }[] = []
+    const executors: { executor: FakeExecutor; without: ReadonlySet<number> }[] = []
     const { group, events } = await handMade((_emit, without) => {
-      if (broken && !without.has(0)) throw new StartError(0, 'plugin "hostile": its start took too long')
-      const executor = new FakeCell()
+      if (broken && !without.has(0))
+        throw new StartError(0, 'plugin "hostile": starting the module took more than 500 ms')
+      const executor = new FakeExecutor()
       executors.push({ executor, without: new Set(without) })
       return executor
     })
@@ -136,16 +137,16 @@ describe('the stock of executors', () => {
       expect.objectContaining({
         type: 'threw',
         plugin: 'hostile',
-        message: 'plugin "hostile": its start took too long',
+        message: 'plugin "hostile": starting the module took more than 500 ms',
       }),
     )
     group.close()
   })
 
-  test('a heap that stays above the limit retires the isolate between crossings, and nobody fails', async () => {
-    const executors: FakeCell[] = []
+  test('a heap that stays above the limit retires the isolate between crossings, and no call fails', async () => {
+    const executors: FakeExecutor[] = []
     const { group, events } = await handMade(() => {
-      const executor = new FakeCell()
+      const executor = new FakeExecutor()
       executor.size = executors.length === 0 ? 80 : 1
       executors.push(executor)
       return executor
@@ -153,7 +154,7 @@ describe('the stock of executors', () => {
     const verdicts: Verdict[] = []
     while (!executors[0]!.disposed) verdicts.push(await run(group))
     expect(verdicts.every(({ kind }) => kind === 'done')).toBe(true)
-    expect(events).toMatchObject([{ type: 'replaced', message: 'isolate of "local": its heap stays above 64 MB' }])
+    expect(events).toMatchObject([{ type: 'replaced', message: 'isolate of "local": the heap stays above 64 MB' }])
     expect(group.restarts).toBe(1)
     group.close()
   })

@@ -66,7 +66,7 @@ async function compile(groupOf: (mark: Mark, i: number) => string): Promise<{ po
   const instances: Instance[] = []
   const policies = marks.map((mark, i) => {
     const { reads, act, onFailure } = mark
-    // One that nobody reads by name, so that what each saw of a response shows.
+    // A header that no policy reads by name, so that it shows what each policy saw of a response.
     const writes = [...mark.writes, `response.header:x-seen-${i}`]
     const options = { label: String(i), reads, writes, act }
     const { scopes } = normalizeScopes(inspector.scopes(options))
@@ -92,8 +92,11 @@ afterAll(() => {
   apart.sandbox.close()
 })
 
-/** What a whole flow through these policies comes to, and how many calls it took. */
-async function traceOf(side: typeof together, places: readonly number[]): Promise<{ trace: unknown[]; calls: number }> {
+/** The result of a whole flow through these policies, and the number of calls it took. */
+async function traceOf(
+  side: typeof together,
+  indexes: readonly number[],
+): Promise<{ trace: unknown[]; calls: number }> {
   const trace: unknown[] = []
   let calls = 0
   const sandbox: Sandbox = {
@@ -104,7 +107,7 @@ async function traceOf(side: typeof together, places: readonly number[]): Promis
     },
   }
   const flow = createFlow(sandbox, trace)
-  const chain = compileChain(places.map((place) => side.policies[place]!))
+  const chain = compileChain(indexes.map((index) => side.policies[index]!))
   const result = await new Promise<Reply | PosternError | undefined>((done) => ask(flow, 'onRequest', chain, 0, done))
   const { facts } = flow
   trace.push(wordsOf(result), flow.reached, facts.consumer, facts.requestFields!.list, [...facts.states])
@@ -172,17 +175,17 @@ function createFlow(sandbox: Sandbox, trace: unknown[]): HookFlow {
   }
 }
 
-/** A trace of the stack may differ, what is told may not. */
+/** Stack traces may differ, messages must not. */
 function wordsOf(result: Reply | PosternError | undefined): unknown {
   return result instanceof Error ? [result.code, result.message.split('\n')[0]] : result
 }
 
-test('a chain comes to the same whether its policies cross together or each by itself', async () => {
+test('a chain has the same result whether its policies cross together or each alone', async () => {
   let saved = 0
   const chain = fc.array(fc.nat(marks.length - 1), { minLength: 1, maxLength: 8 })
   await fc.assert(
-    fc.asyncProperty(chain, async (places) => {
-      const [one, other] = [await traceOf(together, places), await traceOf(apart, places)]
+    fc.asyncProperty(chain, async (indexes) => {
+      const [one, other] = [await traceOf(together, indexes), await traceOf(apart, indexes)]
       expect(one.trace).toEqual(other.trace)
       expect(one.calls).toBeLessThanOrEqual(other.calls)
       saved += other.calls - one.calls

@@ -47,7 +47,7 @@ test('what policies did is counted for each, and summed for their plugin', async
   expect(wrong).toMatchObject({ calls: 1, errors: 1 })
   // Three grants with the wait that each brings, and two headers; only the counter has to be waited for.
   expect(budget).toMatchObject({ calls: 1, operations: 8, batches: 2, restarts: 0 })
-  // The hog spent what it may, alone; its isolate was lost once with company and once by itself.
+  // The endless call used up its time alone; its isolate was lost once with other calls and once with it alone.
   expect(hostile!.policies[1]!.time).toBeGreaterThan(5)
   expect(hostile!.restarts).toBe(wrong!.restarts)
   expect(hostile!.restarts).toBeGreaterThan(0)

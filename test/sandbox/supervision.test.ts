@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import type { CrossingGuard, GuardedCall } from '../../core/sandbox/guard.ts'
+import type { CrossingGuard, GuardedCall } from '../../core/sandbox/crossing-guard.ts'
 import { openIsolateExecutor } from '../../core/sandbox/isolate-executor.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { HookCall, Verdict } from '../../core/sandbox/plugin.ts'
@@ -52,10 +52,10 @@ describe('the guard', () => {
     expect(guard.inside).toBe(false)
   })
 
-  test('is told whose turn it was when a crossing did not return', async () => {
+  test('shows which call ran when a crossing did not return', async () => {
     const guard = createWitness()
     const { plugins } = layOut([await instanceOf('p', { plugin: 'hostile' })])
-    const place = (): number => new Int32Array(guard.progress)[1]!
+    const running = (): number => new Int32Array(guard.progress)[1]!
     const once = (paths: readonly string[]): string => {
       const executor = openIsolateExecutor({ plugins, memory: 64, emit: () => {}, guard })
       const steps = paths.map((path, call) => {
@@ -72,14 +72,14 @@ describe('the guard', () => {
       return kind
     }
     expect(cross('/a', '/b', '/loop', '/c')).toBe('time')
-    expect(place()).toBe(2)
+    expect(running()).toBe(2)
     expect(cross('/a', '/b')).toBe('done')
-    expect(place()).toBe(-1)
-    // What steps leave running behind them is nobody's in a crowd, but a lone step's own.
+    expect(running()).toBe(-1)
+    // Microtasks of several steps cannot be attributed; those of a lone step are its own.
     expect(cross('/a', '/b', '/microtasks')).toBe('time')
-    expect(place()).toBe(-1)
+    expect(running()).toBe(-1)
     expect(cross('/microtasks')).toBe('time')
-    expect(place()).toBe(0)
+    expect(running()).toBe(0)
   })
 })
 
@@ -89,11 +89,11 @@ describe('suspects', () => {
     harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'budget', fields: ['path', 'client.ip'] }], { guard })
     const { hash } = harness.instances[1]!.plugin
     harness.sandbox.suspect([hash], true)
-    const crowd = (): Promise<Verdict[]> =>
+    const manyCalls = (): Promise<Verdict[]> =>
       Promise.all(
         Array.from({ length: 5 }, (_, i) => [harness.run(0, `/${i}`), harness.run(1, `/${i}`, `ip-${i}`)]).flat(),
       )
-    expect((await crowd()).map(({ kind }) => kind)).toEqual(Array(10).fill('done'))
+    expect((await manyCalls()).map(({ kind }) => kind)).toEqual(Array(10).fill('done'))
     const suspected = ofHook(guard).filter((calls) => calls.some((call) => call.hash === hash))
     expect(suspected.length).toBeGreaterThanOrEqual(5 * 2)
     expect(suspected.every((calls) => calls.length === 1)).toBe(true)
@@ -101,7 +101,7 @@ describe('suspects', () => {
 
     harness.sandbox.suspect([hash], false)
     guard.crossings.length = 0
-    await crowd()
+    await manyCalls()
     expect(ofHook(guard).some((calls) => calls.filter((call) => call.hash === hash).length > 1)).toBe(true)
   })
 
@@ -135,14 +135,14 @@ function runAll(instances: readonly number[]): Promise<number[]> {
 }
 
 describe('quarantine', () => {
-  test('an open one lets nobody through, not even in the middle of a segment; closed it is over', async () => {
+  test('an open breaker lets no call through, not even in the middle of a segment; a closed one does', async () => {
     harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'slow', fields: [] }, { plugin: 'hostile' }])
     const { hash } = harness.instances[1]!.plugin
     harness.sandbox.quarantine(hash, 'open')
     expect(await harness.run(1)).toEqual({
       kind: 'failed',
       code: 'PQ',
-      message: 'policy "policy-1" (plugin "slow"), onRequest, PQ: its plugin is quarantined',
+      message: 'policy "policy-1" (plugin "slow"), onRequest, PQ: the plugin is quarantined',
     })
     expect(await runAll([0, 1, 2])).toEqual([0, 2])
     expect(
@@ -156,11 +156,11 @@ describe('quarantine', () => {
     expect(await harness.run(1)).toMatchObject({ kind: 'done' })
   })
 
-  test('a probe is one call at a time, alone, and how it went is told', async () => {
+  test('a probe is one call at a time, alone, and its result is reported', async () => {
     const guard = createWitness()
     harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'wrong' }], { guard })
     const { hash } = harness.instances[1]!.plugin
-    harness.sandbox.quarantine(hash, 'probe')
+    harness.sandbox.quarantine(hash, 'half-open')
     const round = async (path: string): Promise<string[]> => {
       const calls = [harness.run(0, '/a'), harness.run(1, path), harness.run(1, path), harness.run(1, path)]
       return (await Promise.all(calls)).map((verdict) => (verdict.kind === 'done' ? 'done' : verdict.code))
@@ -180,7 +180,7 @@ describe('quarantine', () => {
   test('a probe whose writes are refused has failed', async () => {
     harness = await openHarness([{ plugin: 'hostile' }])
     const { hash } = harness.instances[0]!.plugin
-    harness.sandbox.quarantine(hash, 'probe')
+    harness.sandbox.quarantine(hash, 'half-open')
     await new Promise<void>((resolve) => {
       const call: HookCall = {
         hook: 'onRequest',
@@ -205,7 +205,7 @@ describe('quarantine', () => {
     harness = await openHarness([{ plugin: 'budget', fields: ['path', 'client.ip'] }, { plugin: 'hostile' }], {
       grants,
     })
-    harness.sandbox.quarantine(harness.instances[0]!.plugin.hash, 'probe')
+    harness.sandbox.quarantine(harness.instances[0]!.plugin.hash, 'half-open')
     const waiting = harness.start(0, () => {}, '/a', 'a')
     expect(await harness.run(0, '/b', 'b')).toMatchObject({ code: 'PQ' })
     harness.sandbox.cancel(waiting)

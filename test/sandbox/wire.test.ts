@@ -23,7 +23,7 @@ const text = fc.oneof(
   fc.string({ unit: fc.constantFrom('\x1a', '\x1b', '\x1c', '\x1d', '\x1e', '\x1f', 'Z', '[', '_', 'a') }),
 )
 
-test('any string survives the wire, and no separator stands in it there', () => {
+test('any string survives the wire, and its encoded form contains no separator', () => {
   fc.assert(
     fc.property(text, (value) => {
       const escaped = escapeText(value)
@@ -59,7 +59,7 @@ test('a record survives', () => {
   )
 })
 
-test('whatever comes out of an isolate can be read, or is refused', () => {
+test('any output of an isolate can be read, or is refused', () => {
   fc.assert(
     fc.property(text, (output) => {
       for (const record of readOutput(output) ?? []) readRecord(record)

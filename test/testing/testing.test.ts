@@ -53,13 +53,13 @@ describe.each(modes)('testPlugin in %s', (mode) => {
     await expect(plugin.run('onRequest', { request: { path: '/x' } })).rejects.toThrow('no such path: /x')
   })
 
-  test('selectBackend returns one of the backends, and at once', async () => {
+  test('selectBackend returns one of the backends, synchronously', async () => {
     await open('wrong', {}, 'L4')
     const backends = [{ id: 'a' }, { id: 'b' }]
     await expect(plugin.run('selectBackend', { backends, state: 'copy' })).rejects.toThrow(
       'must return one of `backends`',
     )
-    await expect(plugin.run('selectBackend', { backends })).rejects.toThrow('selectBackend may not wait')
+    await expect(plugin.run('selectBackend', { backends })).rejects.toThrow('selectBackend must not wait')
     await expect(plugin.run('onRequest')).rejects.toThrow('onRequest does not run on L4')
   })
 
@@ -127,6 +127,8 @@ describe.each(modes)('testPlugin in %s', (mode) => {
 
 test('in an isolate a hook is held to its time', async () => {
   const plugin = await testPlugin(new URL(`file:${fixture('hostile')}`), {})
-  await expect(plugin.run('onRequest', { request: { path: '/loop' } })).rejects.toThrow('PT: it took more than 20 ms')
+  await expect(plugin.run('onRequest', { request: { path: '/loop' } })).rejects.toThrow(
+    'PT: the hook took more than 20 ms',
+  )
   plugin.close()
 })

@@ -2,7 +2,9 @@ import type { Body, BodyChunk } from '../../../sdk/body.ts'
 import type { GuestCall } from './call.ts'
 import { decodeUtf8, encodeUtf8 } from './utf8.ts'
 
-/** Crosses as base64, which is native on both sides, so that no object crosses. Decoded when it is looked at. */
+/**
+ * A body, decoded on first use. It crosses as base64, which is native on both sides, so that no object has to cross.
+ */
 export class BodyView implements Body {
   readonly #base64: string
   readonly complete: boolean
@@ -27,9 +29,9 @@ export class BodyView implements Body {
   }
 }
 
-/** The body that was held for this hook, of the request (`body`) or the response (`response.body`). */
+/** The body that the host holds for this hook: of the request (`body`) or of the response (`response.body`). */
 export function readBody(call: GuestCall, family: 'body' | 'response.body'): BodyView | undefined {
-  for (const field of call.binding.places.keys()) {
+  for (const field of call.entry.fields.keys()) {
     if (!field.startsWith(`${family}:`)) continue
     const [base64 = '', complete] = call.items(field) ?? []
     return new BodyView(base64, complete === '1')
@@ -43,7 +45,7 @@ export function readChunk(call: GuestCall): BodyChunk {
   return { bytes: Uint8Array.fromBase64(base64), last: last === '1' }
 }
 
-/** Asks the host to put these bytes in the place of the body, or of the chunk. */
+/** Asks the host to replace the body, or the chunk, by these bytes. */
 export function writeBody(call: GuestCall, what: string, body: unknown): void {
   const bytes = typeof body === 'string' ? encodeUtf8(body) : body
   if (!(bytes instanceof Uint8Array))

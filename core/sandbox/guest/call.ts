@@ -4,20 +4,22 @@ import { bounds } from '../bounds.ts'
 import { decodeField, decodeItems, encodeField, escapeText, OPERATION, op, UNIT } from '../wire.ts'
 import { GrantFailure } from './grant-failure.ts'
 
-/** One hook of one policy, as bound when the plugin was loaded. */
-export interface Binding {
+/** One hook of one policy, as set up when the plugin was loaded. */
+export interface HookEntry {
   readonly hook: HookName
   readonly mayAwait: boolean
-  /** Field → its place in the input, behind layer and state. */
-  readonly places: ReadonlyMap<string, number>
-  /** The same for declared headers, by name alone: joining a name to its family takes longer than looking it up. */
+  /** Field → its index in the input, not counting layer and state. */
+  readonly fields: ReadonlyMap<string, number>
+  /**
+   * The same for declared headers, by name without family: building the full field name takes longer than the look-up.
+   */
   readonly headers: ReadonlyMap<string, number>
   readonly responseHeaders: ReadonlyMap<string, number>
   readonly options: unknown
-  /** Grant operations of one call. */
+  /** Most grant operations of one call. */
   readonly operations: number
   readonly needs: readonly string[]
-  /** Fields that the realm has told the host it reads undeclared. */
+  /** Undeclared reads that the realm has reported to the host. */
   readonly undeclared: Set<string>
 }
 
@@ -27,16 +29,16 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-/** One call of a hook: its input, still encoded, and what it has asked for so far. */
+/** One call of a hook: its input, still encoded, and the operations it has asked for so far. */
 export class GuestCall {
   readonly id: number
-  readonly binding: Binding
+  readonly entry: HookEntry
   ended = false
-  /** Where to send what is asked for after the first return; `undefined` while it is collected. */
+  /** Sends records after the hook's first return; `undefined` while the dispatcher collects them. */
   emit: ((id: number, record: string) => void) | undefined = undefined
-  /** It has asked for a grant since the last time. */
+  /** It has asked for a grant since its last record. */
   asks = false
-  /** Its last record, when it has ended and that is to be collected. */
+  /** Its last record, once it has ended, until the dispatcher collects it. */
   result = ''
   readonly #parts: readonly string[]
   #waiting: Map<number, Waiting> | undefined
@@ -48,9 +50,9 @@ export class GuestCall {
   #grants = 0
   #hasBody = false
 
-  constructor(id: number, binding: Binding, input: string) {
+  constructor(id: number, entry: HookEntry, input: string) {
     this.id = id
-    this.binding = binding
+    this.entry = entry
     this.#parts = input.split(UNIT)
   }
 
@@ -63,20 +65,20 @@ export class GuestCall {
   }
 
   declares(field: string): boolean {
-    return this.binding.places.has(field)
+    return this.entry.fields.has(field)
   }
 
   /** A declared field; `undefined` when it is absent, and when it is not declared. */
   field(name: string): string | undefined {
-    const place = this.binding.places.get(name)
-    if (place !== undefined) return this.at(place)
+    const index = this.entry.fields.get(name)
+    if (index !== undefined) return this.at(index)
     this.undeclared(name)
     return undefined
   }
 
-  /** Tells the host, once for each field, that a hook wants what its plugin does not declare. */
+  /** Reports to the host, once for each field, that a hook reads a field that its plugin does not declare. */
   undeclared(field: string): void {
-    const { undeclared } = this.binding
+    const { undeclared } = this.entry
     if (this.ended || undeclared.size >= bounds.undeclared.fields) return
     const name = field.slice(0, bounds.undeclared.name)
     if (undeclared.has(name)) return
@@ -84,41 +86,44 @@ export class GuestCall {
     this.#notes = joined(this.#notes, op.undeclared + UNIT + escapeText(name))
   }
 
-  #part(place: number): string {
-    return this.#parts[place] ?? ABSENT
+  #part(index: number): string {
+    return this.#parts[index] ?? ABSENT
   }
 
-  /** The value of a declared field whose place is known. */
-  at(place: number): string | undefined {
-    return decodeField(this.#part(place + 2))
+  /** The value of a declared field, by its index. */
+  at(index: number): string | undefined {
+    return decodeField(this.#part(index + 2))
   }
 
   /** A declared field that is a list. */
   items(name: string): string[] | undefined {
-    const place = this.binding.places.get(name)
-    const part = place === undefined ? ABSENT : this.#part(place + 2)
+    const index = this.entry.fields.get(name)
+    const part = index === undefined ? ABSENT : this.#part(index + 2)
     return part === ABSENT ? undefined : decodeItems(part)
   }
 
-  /** Asks the host for something. Arguments are checked to be strings, `undefined` stands for absence. */
+  /**
+   * Asks the host for an operation. Arguments must be strings, as checked by the caller; `undefined` stands for
+   * absence.
+   */
   write(code: string, ...args: readonly (string | undefined)[]): void {
     let operation = code
     for (let i = 0; i < args.length; i++) operation += UNIT + encodeField(args[i])
     this.append(operation)
   }
 
-  /** The body, or the chunk, that takes the place of the one the hook was given. */
+  /** Asks the host to replace the body, or the chunk, that the hook was given. */
   writeBody(base64: string): void {
     if (this.#hasBody) throw new Error('one call may write one body')
-    if (base64.length > bounds.body) throw new RangeError('a body that is written holds 1,048,576 bytes at most')
+    if (base64.length > bounds.body) throw new RangeError('a written body holds 1,048,576 bytes at most')
     this.#hasBody = true
     this.append(op.body)
     this.#record += UNIT + base64
   }
 
-  /** `operation` is encoded already. */
+  /** @param operation encoded already. */
   append(operation: string): void {
-    if (this.ended) throw new Error(`${this.binding.hook} has ended: it can change nothing any more`)
+    if (this.ended) throw new Error(`${this.entry.hook} has ended and can no longer change anything`)
     this.#operations++
     this.#size += operation.length + 1
     if (this.#operations > bounds.operations) {
@@ -128,7 +133,9 @@ export class GuestCall {
     this.#record += this.#record === '' ? operation : OPERATION + operation
   }
 
-  /** Has the host do what has no result. Kept even when the hook throws: why it did is what a log is for. */
+  /**
+   * Asks for an operation without a result. It is kept even when the hook throws, since a log may explain the error.
+   */
   note(operation: string, values: readonly string[]): void {
     if (this.#noted++ >= bounds.notes || this.ended) return
     let text = op.note + UNIT + operation
@@ -138,10 +145,10 @@ export class GuestCall {
     this.#notes += this.#notes === '' ? text : OPERATION + text
   }
 
-  /** Suspends until the host has done the work. */
+  /** Asks for a grant operation; resolves with its result. */
   grant(operation: string, values: readonly string[]): Promise<readonly string[]> {
     const result = new Promise<readonly string[]>((resolve, reject) => {
-      const { operations } = this.binding
+      const { operations } = this.entry
       if (this.#grants >= operations) {
         throw new GrantFailure(operation, `one hook call may use ${operations} grant operations at most`)
       }
@@ -154,7 +161,7 @@ export class GuestCall {
       this.#waiting.set(number, { operation, resolve, reject })
       this.emit?.(this.id, this.take() + OPERATION + op.wait)
     })
-    // A result that nobody waits for must not count as an unhandled rejection.
+    // A hook that ignores the result must not cause an unhandled rejection.
     result.catch(ignore)
     return result
   }
@@ -171,7 +178,7 @@ export class GuestCall {
     else waiting.resolve(plain)
   }
 
-  /** What was asked for since the last time. */
+  /** Takes the record of everything asked for since the last time. */
   take(): string {
     const record = this.#record
     this.#record = ''
@@ -179,7 +186,7 @@ export class GuestCall {
     return joined(this.takeNotes(), record)
   }
 
-  /** What is to be kept of a call that has failed. */
+  /** Takes the notes only: all that is kept of a call that has failed. */
   takeNotes(): string {
     const notes = this.#notes
     this.#notes = ''

@@ -5,7 +5,10 @@ import type { GuestCall } from './call.ts'
 import { writeState } from './state.ts'
 import { text } from './text.ts'
 
-/** A field that is not declared reads as `undefined`, whatever its type: a plugin that forgot it fails, it never passes. */
+/**
+ * An undeclared field reads as `undefined`, whatever its type, so that a plugin that forgot to declare it fails
+ * visibly.
+ */
 export class ConnectionView implements Connection {
   readonly #call: GuestCall
 

@@ -9,8 +9,8 @@ import { RequestView } from './request.ts'
 import { ResponseView } from './response.ts'
 
 /**
- * The argument of every hook. One class for all of them: what a hook has no business with has no declared field and
- * reads as absent. Getters, so that a hook pays only for what it takes out.
+ * The argument of every hook. One class serves all hooks: what does not apply to a hook has no declared field and reads
+ * as absent. Getters, so that a hook pays only for what it reads.
  */
 export class ContextView {
   readonly #call: GuestCall
@@ -28,7 +28,7 @@ export class ContextView {
   }
 
   get options(): unknown {
-    return this.#call.binding.options
+    return this.#call.entry.options
   }
 
   get state(): string | undefined {

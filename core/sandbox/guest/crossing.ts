@@ -5,31 +5,32 @@ import { broken } from './guest.ts'
 
 export type Enter = (id: number, entry: number, text: string) => unknown
 
-/** The host, while a crossing is under way. Both are callbacks of some 2 µs, so a crossing makes each of them once or twice. */
+/** The host during a crossing. Each callback takes some 2 µs, so a crossing calls each of them once or twice only. */
 export interface Port {
-  /** Has grants do their work: `frame.ts` says what both strings look like. */
+  /** Performs grant operations; `frame.ts` has the format of both strings. */
   answer(asked: string): string
-  /** The output of a crossing whose hooks waited: `dispatch` had to return before they went on. */
+  /** Receives the output of a crossing whose hooks waited: `dispatch` had to return before they could continue. */
   finish(output: string): void
 }
 
-/** What is the same for all crossings. */
+/** What all crossings share. */
 export interface CrossingSetting {
-  /** What is no function belongs to a plugin that did not start. */
+  /** By the plugin's index; not a function when the plugin did not start. */
   readonly plugins: readonly Enter[]
-  readonly mark: (place: number) => void
+  /** Receives the index of each step before it runs, and -1 after it. */
+  readonly mark: (index: number) => void
   readonly port: Port | undefined
-  /** Gets the output of a crossing that went on in microtasks. */
+  /** Receives the output of a crossing that continued in microtasks. */
   readonly onEnd: (output: string) => void
 }
 
-/** A hook that waits, and is looked after until its crossing is over. */
+/** A hook that waits while its crossing is under way. */
 interface Waiting {
-  /** Of its step in the crossing. */
-  readonly place: number
+  /** Index of its step in the crossing. */
+  readonly index: number
   readonly plugin: number
   readonly id: number
-  /** What it has asked for and the host has not seen yet. */
+  /** What it has asked for and the host has not received yet. */
   record: string
 }
 
@@ -37,29 +38,31 @@ const start = kinds.start.charCodeAt(0)
 const chained = kinds.chained.charCodeAt(0)
 const resume = kinds.resume.charCodeAt(0)
 /**
- * Turns of the microtasks between two looks at the hooks: from a grant's result to the end of the hook that awaited it there
- * are three, and to look at one costs 0.1 µs.
+ * Microtask turns between two polls of the waiting hooks. A hook needs three turns from a grant's result to its end,
+ * and polling one hook costs 0.1 µs.
  */
 const stride = 3
-/** Looks in a row at which no hook has got on, before what waits is left to itself. */
-const patience = 6
+/** Polls in a row without progress of any hook after which the waiting hooks are released. */
+const idlePolls = 6
 const resolved = Promise.resolve()
-/** Most crossings have nobody that waits. */
-const nobody: Waiting[] = []
+/** Shared empty list: in most crossings no hook waits. */
+const noWaiting: Waiting[] = []
 
 /**
- * The steps of one crossing. When hooks wait for what the host has at once, they get it, and go on in the microtasks of the
- * crossing; so do the steps that are chained to them.
+ * The steps of one crossing. Hooks that wait for results which the host has immediately get them and continue in the
+ * microtasks of the crossing; so do the steps that are chained to them.
  */
 export class GuestCrossing {
   readonly #setting: CrossingSetting
   readonly #steps: readonly string[]
   readonly #began = Date.now()
-  /** Of the steps that were done, in their order. */
+  /** Records of the steps that were done, in order. */
   readonly #records: string[] = []
+  /** All records so far are empty. */
   #silent = true
-  #waiting: Waiting[] = nobody
+  #waiting: Waiting[] = noWaiting
   #turns = 0
+  /** Polls in a row without progress. */
   #quiet = 0
 
   constructor(setting: CrossingSetting, crossing: string) {
@@ -67,7 +70,7 @@ export class GuestCrossing {
     this.#steps = crossing.split(RECORD)
   }
 
-  /** Empty when every step was done and no hook had anything to say. */
+  /** Empty when every step was done and all records are empty. */
   get output(): string {
     if (this.#silent && this.#records.length === this.#steps.length - 1) return ''
     let output = ''
@@ -75,7 +78,10 @@ export class GuestCrossing {
     return output
   }
 
-  /** Makes the steps until the slice is over. Returns whether the crossing is over; if not, microtasks go on with it. */
+  /**
+   * Runs the steps until the time slice is over. Returns whether the crossing is over; if not, it continues in
+   * microtasks.
+   */
   run(): boolean {
     const { length } = this.#steps
     let id = +this.#steps[0]!
@@ -85,8 +91,8 @@ export class GuestCrossing {
       const isStart = kind === start || kind === chained
       let record = ''
       if (kind !== chained || !out) {
-        record = isStart ? this.#begin(id, i - 1) : this.#tell(kind, i - 1)
-        // Whoever is chained to it is the next one.
+        record = isStart ? this.#begin(id, i - 1) : this.#resume(kind, i - 1)
+        // A step chained to this one is the next one.
         out = this.#isChained(i) && endsSegment(record)
       }
       if (isStart) id++
@@ -102,42 +108,42 @@ export class GuestCrossing {
     return false
   }
 
-  /** Whether the step behind the one at this place is chained to it. */
-  #isChained(place: number): boolean {
-    return this.#steps[place + 1]?.charCodeAt(0) === chained
+  /** Whether the step after this index is chained to it. */
+  #isChained(index: number): boolean {
+    return this.#steps[index + 1]?.charCodeAt(0) === chained
   }
 
-  /** A clock that is set back must not turn the slice into an hour. */
+  /** Absolute difference: a clock that is set back must not extend the slice. */
   #isLate(): boolean {
     return Math.abs(Date.now() - this.#began) >= bounds.slice
   }
 
-  #begin(id: number, place: number): string {
-    const text = this.#steps[place + 1]!
+  #begin(id: number, index: number): string {
+    const text = this.#steps[index + 1]!
     const plugin = twoDigits(text, 1)
-    const record = this.#enter(plugin, id, threeDigits(text, 3), text.slice(6), place)
-    if (this.#setting.port !== undefined && waits(record)) this.#attend({ place, plugin, id, record })
+    const record = this.#enter(plugin, id, threeDigits(text, 3), text.slice(6), index)
+    if (this.#setting.port !== undefined && waits(record)) this.#attend({ index, plugin, id, record })
     return record
   }
 
-  #tell(kind: number, place: number): string {
-    const text = this.#steps[place + 1]!
+  #resume(kind: number, index: number): string {
+    const text = this.#steps[index + 1]!
     const plugin = twoDigits(text, 1)
     const end = text.indexOf(UNIT)
     const id = +text.slice(3, end)
     const isAttended = kind === resume && this.#setting.port !== undefined
     const number = kind === resume ? (isAttended ? entry.answer : entry.resume) : entry.drop
-    this.#enter(plugin, id, number, text.slice(end + 1), place)
-    if (isAttended) this.#attend({ place, plugin, id, record: '' })
+    this.#enter(plugin, id, number, text.slice(end + 1), index)
+    if (isAttended) this.#attend({ index, plugin, id, record: '' })
     return ''
   }
 
   #attend(waiting: Waiting): void {
-    if (this.#waiting === nobody) this.#waiting = []
+    if (this.#waiting === noWaiting) this.#waiting = []
     this.#waiting.push(waiting)
   }
 
-  /** Shows the host what hooks have asked for, and hands them what it has. */
+  /** Passes on to the host what hooks have asked for, and gives them the results it has. */
   #answer(): void {
     const asking = this.#waiting.filter(({ record }) => record !== '')
     if (asking.length === 0) return
@@ -146,36 +152,36 @@ export class GuestCrossing {
     const answers = this.#setting.port!.answer(asked).split(RECORD)
     for (let i = 0; i < asking.length; i++) {
       const waiting = asking[i]!
-      const { plugin, id, place } = waiting
+      const { plugin, id, index } = waiting
       const answer = answers[i] ?? ''
       waiting.record = ''
       const results = answer.length > 1 ? answer.slice(1).split(OPERATION) : []
-      for (const result of results) this.#enter(plugin, id, entry.answer, result, place)
-      this.#records[place] = ''
+      for (const result of results) this.#enter(plugin, id, entry.answer, result, index)
+      this.#records[index] = ''
       if (answer.charAt(0) !== holdsAll) this.#release(waiting)
-      // It waits for no grant but for a promise of its own, and is told to keep what it comes to.
-      else if (results.length === 0) this.#enter(plugin, id, entry.collect, '', place)
+      // The hook waits for a promise of its own, not for a grant: its records are collected.
+      else if (results.length === 0) this.#enter(plugin, id, entry.collect, '', index)
     }
   }
 
   #turn(): void {
-    if (++this.#turns % stride === 0) this.#look()
+    if (++this.#turns % stride === 0) this.#poll()
     if (this.#waiting.length > 0) resolved.then(() => this.#turn())
   }
 
-  /** Takes what hooks have come to. */
-  #look(): void {
+  /** Collects the records of waiting hooks. */
+  #poll(): void {
     const before = this.#waiting
     this.#waiting = []
     this.#quiet++
     for (const waiting of before) {
-      const { place, plugin, id } = waiting
+      const { index, plugin, id } = waiting
       if (waiting.record !== '') {
         this.#quiet = 0
         this.#waiting.push(waiting)
         continue
       }
-      const record = this.#enter(plugin, id, entry.collect, '', place)
+      const record = this.#enter(plugin, id, entry.collect, '', index)
       if (waits(record)) {
         if (record.length > 1) {
           waiting.record = record
@@ -185,48 +191,48 @@ export class GuestCrossing {
         continue
       }
       this.#quiet = 0
-      // Nothing: somebody has dropped it, or a second result for it was on its way in.
+      // An empty record: the call was dropped, or it is in the list twice (two results came in) and has ended already.
       if (record !== '') this.#end(waiting, record)
     }
     this.#answer()
-    if (this.#quiet >= patience) for (const waiting of [...this.#waiting]) this.#release(waiting)
+    if (this.#quiet >= idlePolls) for (const waiting of [...this.#waiting]) this.#release(waiting)
     if (this.#waiting.length === 0) this.#setting.onEnd(this.output)
   }
 
-  /** A hook has come to its end; those chained to it have their turns. */
-  #end({ place, id }: Waiting, record: string): void {
-    const isStart = this.#steps[place + 1]!.charCodeAt(0) !== resume
+  /** A hook has ended; the steps chained to it have their turns. */
+  #end({ index, id }: Waiting, record: string): void {
+    const isStart = this.#steps[index + 1]!.charCodeAt(0) !== resume
     let last = isStart && record === ended ? '' : record
-    this.#store(place, last)
-    for (let next = place + 1; next < this.#records.length && this.#isChained(next); next++) {
+    this.#store(index, last)
+    for (let next = index + 1; next < this.#records.length && this.#isChained(next); next++) {
       if (endsSegment(last)) return
-      last = this.#isLate() ? leftOut : this.#begin(id + next - place, next)
+      last = this.#isLate() ? leftOut : this.#begin(id + next - index, next)
       this.#store(next, last)
       if (last === leftOut) return
     }
   }
 
-  /** From here on it sends what it comes to by itself. */
+  /** From now on the hook sends its records itself. */
   #release(waiting: Waiting): void {
     this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
-    const record = this.#enter(waiting.plugin, waiting.id, entry.release, '', waiting.place)
+    const record = this.#enter(waiting.plugin, waiting.id, entry.release, '', waiting.index)
     if (record !== '') this.#end(waiting, record)
   }
 
-  #store(place: number, record: string): void {
-    this.#records[place] = record
+  #store(index: number, record: string): void {
+    this.#records[index] = record
     if (record !== '') this.#silent = false
   }
 
-  #enter(plugin: number, id: number, number: number, text: string, place: number): string {
+  #enter(plugin: number, id: number, number: number, text: string, index: number): string {
     let record: unknown
-    this.#setting.mark(place)
+    this.#setting.mark(index)
     try {
       record = this.#setting.plugins[plugin]!(id, number, text)
     } catch {
       record = broken
     }
-    // What is left running of a lone step can only be its own.
+    // Microtasks after the only step of a crossing can only be its own.
     if (this.#steps.length > 2) this.#setting.mark(-1)
     if (record === '' || (record === ended && number <= entry.collect)) return record
     return isSound(record) ? record : broken

@@ -1,7 +1,7 @@
 import { harden } from './harden.ts'
 import { encodeThrown } from './thrown.ts'
 
-/** What a plugin object says of itself, as JSON for the host to check; begins with the error code when it cannot be read. */
+/** A plugin object's declarations, as JSON for the host to check, or an encoded error when they cannot be read. */
 export function describePlugin(plugin: unknown): string {
   try {
     if (typeof plugin !== 'object' || plugin === null)
@@ -15,7 +15,7 @@ export function describePlugin(plugin: unknown): string {
   }
 }
 
-/** `reads`, `writes` and `when` for these options (JSON), as JSON for the host to check, or an error. */
+/** `reads`, `writes` and `when` for these options (JSON), as JSON for the host to check, or an encoded error. */
 export function describeScopes(plugin: object, options: string): string {
   try {
     const hardened = harden(JSON.parse(options))

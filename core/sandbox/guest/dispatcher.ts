@@ -3,25 +3,27 @@ import { type CrossingSetting, type Enter, GuestCrossing, type Port } from './cr
 
 export interface Dispatcher {
   /**
-   * Does the steps of one crossing until the slice is over; `frame.ts` says what both strings look like. Gives
-   * `unfinished` when hooks go on in microtasks: then `Port.finish` gets the output.
+   * Runs the steps of one crossing until the time slice is over; `frame.ts` has the format of both strings. Returns
+   * `unfinished` when hooks continue in microtasks: then `Port.finish` receives the output.
    */
   dispatch(crossing: string): string
-  /** The output of the last crossing: an unhandled rejection of a plugin makes it throw after its work was done. */
+  /**
+   * The output of the last crossing. Needed when `dispatch` throws, after its work is done, for an unhandled rejection.
+   */
   last(): string
 }
 
 /**
- * Chains the plugins of one group inside one crossing. It lives in a realm of its own and must stay out of theirs:
- * it passes and takes primitives only, and never touches an object they return or throw.
+ * Runs the plugins of one group inside one crossing. It has a realm of its own and must stay out of theirs: it passes
+ * and takes primitives only, and never touches an object that they return or throw.
  *
- * @param plugins one for each plugin of the group; what is no function belongs to a plugin that did not start.
- * @param mark is told the place of each step before it is made, and -1 after it; a watchdog reads it elsewhere.
- * @param port Default: hooks that wait are left to themselves.
+ * @param plugins by the plugin's index; not a function when the plugin did not start.
+ * @param mark takes the index of each step before it runs, and -1 after it, for a watchdog in another thread.
+ * @param port Default: hooks that wait get no answer during the crossing.
  */
 export function createDispatcher(
   plugins: readonly Enter[],
-  mark: (place: number) => void = () => {},
+  mark: (index: number) => void = () => {},
   port?: Port,
 ): Dispatcher {
   let last = ''
@@ -41,17 +43,18 @@ export function createDispatcher(
   }
 }
 
-/** Stores the marks where a thread outside sees them. */
-export function createMark(progress: SharedArrayBuffer | undefined): ((place: number) => void) | undefined {
+/** Stores the marks in shared memory, for a thread outside. */
+export function createMark(progress: SharedArrayBuffer | undefined): ((index: number) => void) | undefined {
   if (progress === undefined) return undefined
-  const executors = new Int32Array(progress)
-  // A plain store: the watchdog looks every 25 ms and needs no order, and Atomics.store is a call, twice a step.
-  return (place) => {
-    executors[1] = place
+  const words = new Int32Array(progress)
+  // A plain store: the watchdog reads every 25 ms and needs no ordering; Atomics.store would be two calls for each
+  // step.
+  return (index) => {
+    words[1] = index
   }
 }
 
-/** From the arguments of a closure: the progress of the guard, the host's two callbacks, then the plugins. */
+/** Takes the arguments of a closure: the guard's progress, the host's two callbacks, then the plugins. */
 export function openDispatcher(
   progress: SharedArrayBuffer | undefined,
   answer: Port['answer'] | undefined,

@@ -18,7 +18,7 @@ class FetchedResponse implements FetchResponse {
   readonly status: number
   readonly headers: FetchHeaders
   readonly #text: string
-  /** The body in base64, or ABSENT: the text is what came. */
+  /** The body in base64; ABSENT when the text is exactly the body. */
   readonly #bytes: string
 
   constructor(status: number, headers: FetchHeaders, content: string, bytes: string) {
@@ -29,7 +29,7 @@ class FetchedResponse implements FetchResponse {
   }
 
   text(): string {
-    // As everywhere on the web: a byte order mark is not part of the text.
+    // A byte order mark is not part of the text, as everywhere on the web.
     return this.#text.charCodeAt(0) === 0xfeff ? this.#text.slice(1) : this.#text
   }
 

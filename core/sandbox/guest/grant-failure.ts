@@ -1,6 +1,6 @@
 import type { GrantError } from '../../../sdk/grants.ts'
 
-/** What a plugin catches when a grant could not do its work. */
+/** The error that a plugin catches when a grant operation fails. */
 export class GrantFailure extends Error implements GrantError {
   override readonly name = 'GrantError'
   readonly operation: string

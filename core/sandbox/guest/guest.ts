@@ -2,42 +2,42 @@ import { type HookName, points } from '../../../sdk/points.ts'
 import { ended } from '../frame.ts'
 import { IdTable } from '../id-table.ts'
 import { entry, op } from '../wire.ts'
-import { type Binding, GuestCall, joined } from './call.ts'
+import { GuestCall, type HookEntry, joined } from './call.ts'
 import { ContextView } from './context.ts'
 import { harden } from './harden.ts'
 import { writeResult } from './result.ts'
 import { encodeError, encodeThrown } from './thrown.ts'
 
-/** What the host binds a plugin to, as JSON. */
-export interface Bindings {
+/** The policies of a plugin and their hooks, as the host sends them in JSON. */
+export interface PluginSetup {
   readonly needs: readonly string[]
   readonly policies: readonly { readonly options: unknown; readonly operations: number }[]
-  /** The entries: one hook of one policy each. */
+  /** One hook of one policy each; the host calls them by their index. */
   readonly entries: readonly { readonly policy: number; readonly hook: HookName; readonly fields: readonly string[] }[]
 }
 
 /**
- * Runs the hooks of one plugin, in the plugin's own realm. `enter` is all that the dispatcher sees of it: strings in, a
- * string out, and it does not throw as long as the plugin leaves its realm in order.
+ * Runs the hooks of one plugin, in the plugin's own realm. The dispatcher only sees `enter`: strings in, a string out.
+ * It does not throw unless the plugin has changed built-in objects of its realm.
  */
 export class Guest {
   readonly #plugin: Record<string, (context: ContextView) => unknown>
   readonly #emit: (id: number, record: string) => void
   readonly #running = new IdTable<GuestCall>()
-  readonly #bindings: readonly Binding[]
+  readonly #entries: readonly HookEntry[]
 
-  constructor(plugin: object, bindings: string, emit: (id: number, record: string) => void) {
+  constructor(plugin: object, setup: string, emit: (id: number, record: string) => void) {
     this.#plugin = plugin as Record<string, (context: ContextView) => unknown>
     this.#emit = emit
-    const { needs, policies, entries } = JSON.parse(bindings) as Bindings
+    const { needs, policies, entries } = JSON.parse(setup) as PluginSetup
     const options = policies.map((policy) => harden(policy.options))
     const undeclared = new Set<string>()
-    this.#bindings = entries.map(({ policy, hook, fields }) => ({
+    this.#entries = entries.map(({ policy, hook, fields }) => ({
       hook,
       mayAwait: points[hook].mayAwait,
-      places: new Map(fields.map((field, place) => [field, place])),
-      headers: placesOf('header:', fields),
-      responseHeaders: placesOf('response.header:', fields),
+      fields: new Map(fields.map((field, index) => [field, index])),
+      headers: indexesOf('header:', fields),
+      responseHeaders: indexesOf('response.header:', fields),
       options: options[policy],
       operations: policies[policy]!.operations,
       needs,
@@ -45,9 +45,12 @@ export class Guest {
     }))
   }
 
-  /** One step: starts a hook, resumes one that waits, or drops it. Returns its record, empty when there is nothing to say. */
+  /**
+   * Runs one step: starts a hook, resumes one that waits, or drops it. Returns its record, empty when there is nothing
+   * new.
+   */
   readonly enter = (id: number, number: number, text: string): string => {
-    if (number >= 0) return this.#start(id, this.#bindings[number]!, text)
+    if (number >= 0) return this.#start(id, this.#entries[number]!, text)
     const call = this.#running.get(id)
     if (call === undefined) return ''
     switch (number) {
@@ -69,15 +72,16 @@ export class Guest {
     }
   }
 
-  #start(id: number, binding: Binding, input: string): string {
-    const call = new GuestCall(id, binding, input)
+  #start(id: number, hookEntry: HookEntry, input: string): string {
+    const { hook, mayAwait } = hookEntry
+    const call = new GuestCall(id, hookEntry, input)
     const context = new ContextView(call)
     try {
-      const result = this.#plugin[binding.hook]!(context)
+      const result = this.#plugin[hook]!(context)
       if (isThenable(result)) {
-        if (binding.mayAwait) return this.#wait(call, context, result)
+        if (mayAwait) return this.#wait(call, context, result)
         Promise.resolve(result).catch(() => {})
-        return this.#fail(call, new TypeError(`${binding.hook} may not wait: it must not be async or return a promise`))
+        return this.#fail(call, new TypeError(`${hook} must not wait: it must not be async or return a promise`))
       }
       writeResult(call, context, result)
       call.ended = true
@@ -115,7 +119,7 @@ export class Guest {
     return joined(call.take(), op.wait)
   }
 
-  /** @param all whatever it has asked for; otherwise that stays where it is until the hook asks for a grant, or ends. */
+  /** @param all take everything it has asked for; otherwise only when it has asked for a grant, or has ended. */
   #collect(call: GuestCall, all: boolean): string {
     if (!call.ended) return all || call.asks ? joined(call.take(), op.wait) : op.wait
     this.#running.delete(call.id)
@@ -128,17 +132,17 @@ export class Guest {
   }
 }
 
-/** Of the named ones of a family, by name. */
-export function placesOf(family: string, fields: readonly string[]): Map<string, number> {
-  const places = new Map<string, number>()
-  for (const [place, field] of fields.entries()) {
-    if (field.startsWith(family) && field !== `${family}*`) places.set(field.slice(family.length), place)
+/** Indexes of the named fields of a family, by name without the family. */
+export function indexesOf(family: string, fields: readonly string[]): Map<string, number> {
+  const indexes = new Map<string, number>()
+  for (const [index, field] of fields.entries()) {
+    if (field.startsWith(family) && field !== `${family}*`) indexes.set(field.slice(family.length), index)
   }
-  return places
+  return indexes
 }
 
-/** A record for a plugin whose runtime does not work any more. */
-export const broken: string = encodeError('Error', "the plugin has broken its own realm's builtins")
+/** The record of a plugin whose realm no longer works. */
+export const broken: string = encodeError('Error', 'the plugin has changed built-in objects that its hooks need')
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'

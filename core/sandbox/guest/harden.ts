@@ -1,6 +1,8 @@
 /**
- * Options as plugins get them: frozen all the way down, objects without a prototype, so that `options.keys[name]` finds
- * no `constructor` that nobody wrote. `value` is fresh from `JSON.parse`.
+ * Data as plugins receive it: deeply frozen, with objects that have no prototype, so that `options.keys[name]` does not
+ * find an inherited `constructor`.
+ *
+ * @param value fresh from `JSON.parse`.
  */
 export function harden(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value

@@ -4,26 +4,28 @@ type Family = 'header' | 'response.header'
 
 const every = { header: 'header:*', 'response.header': 'response.header:*' } as const
 
-/** Headers of a declared `header:*` or `response.header:*`, decoded when they are first asked for. */
+/**
+ * The declared headers of a request or response; those of `header:*` and `response.header:*` are decoded on first use.
+ */
 export class Headers {
   readonly #call: GuestCall
   readonly #family: Family
-  readonly #places: ReadonlyMap<string, number>
+  readonly #indexes: ReadonlyMap<string, number>
   #list: string[] | undefined
 
   constructor(call: GuestCall, family: Family) {
     this.#call = call
     this.#family = family
-    this.#places = family === 'header' ? call.binding.headers : call.binding.responseHeaders
+    this.#indexes = family === 'header' ? call.entry.headers : call.entry.responseHeaders
   }
 
   get(name: string): string | undefined {
-    // Nearly always in lower case already, and then that costs nothing.
-    const known = this.#places.get(name)
+    // The name is nearly always in lower case already; then the second look-up is not needed.
+    const known = this.#indexes.get(name)
     if (known !== undefined) return this.#call.at(known)
     const lower = name.toLowerCase()
-    const place = this.#places.get(lower)
-    if (place !== undefined) return this.#call.at(place)
+    const index = this.#indexes.get(lower)
+    if (index !== undefined) return this.#call.at(index)
     if (!this.#call.declares(every[this.#family])) {
       this.#call.undeclared(`${this.#family}:${lower}`)
       return undefined

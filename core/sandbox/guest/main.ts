@@ -4,21 +4,21 @@ import { describePlugin, describeScopes } from './describe.ts'
 import { Guest } from './guest.ts'
 import { encodeThrown } from './thrown.ts'
 
-/** What the host holds of a plugin's realm: functions that take and give strings. */
+/** The host's view of a plugin's realm: functions that take and return strings. */
 export interface Realm {
-  /** What went wrong when the module started, encoded; empty when nothing did. */
+  /** The error that starting the module threw, encoded; empty when there is none. */
   problem(): string
   describe(): string
   scopes(options: string): string
-  /** Binds the plugin to its policies; gives a problem, or nothing. */
-  bind(bindings: string): string
+  /** Sets the plugin's policies and entries up. Returns the problem, encoded; empty when there is none. */
+  setUp(setup: string): string
   enter(id: number, entry: number, text: string): string
 }
 
-/** Prepares a new realm, before any code of the plugin runs in it. `emit` takes records of hooks that waited. */
+/** Prepares a new realm before any code of the plugin runs in it. `emit` receives the records of hooks that waited. */
 export function openRealm(emit: (id: number, record: string) => void): Realm {
   const scope = globalThis as Record<string, unknown>
-  // Memory of WebAssembly escapes the limit of the isolate; Atomics.wait would block the thread without using it.
+  // Memory of WebAssembly is outside the isolate's limit; Atomics.wait would block the thread without using CPU time.
   for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics']) delete scope[name]
 
   let problem = 'E'
@@ -43,9 +43,9 @@ export function openRealm(emit: (id: number, record: string) => void): Realm {
     problem: () => problem,
     describe: () => describePlugin(plugin),
     scopes: (options) => describeScopes(plugin as object, options),
-    bind: (bindings) => {
+    setUp: (setup) => {
       try {
-        guest = new Guest(plugin as object, bindings, emit)
+        guest = new Guest(plugin as object, setup, emit)
         return ''
       } catch (thrown) {
         return encodeThrown(thrown)

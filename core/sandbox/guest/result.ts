@@ -7,9 +7,9 @@ import type { GuestCall } from './call.ts'
 import type { ContextView } from './context.ts'
 import { text } from './text.ts'
 
-/** Turns what a hook returned into an operation, or throws an error that says what it should have returned. */
+/** Turns a hook's return value into an operation. Throws an error that says what the hook should have returned. */
 export function writeResult(call: GuestCall, context: ContextView, result: unknown): void {
-  const { hook } = call.binding
+  const { hook } = call.entry
   if (result === undefined || result === null || points[hook].kind === 'observe') return
   if (hook === 'selectBackend') {
     const index = context.backends.indexOf(result as never)
@@ -25,7 +25,7 @@ export function writeResult(call: GuestCall, context: ContextView, result: unkno
   else call.append(encodeReply(hook, result))
 }
 
-/** Strict: a verdict that is misspelt would leave a sick backend where it is. */
+/** Strict, because a misspelt member would leave an unhealthy backend in use. */
 function writeHealth(call: GuestCall, result: unknown): void {
   const { healthy, weight, why, ...others } = result as Partial<Health>
   const [other] = Object.keys(others)
@@ -55,6 +55,6 @@ function encodeReply(hook: HookName, result: unknown): string {
 
 function describe(value: unknown): string {
   if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`
-  if (typeof value === 'object') return 'an object that is no reply'
+  if (typeof value === 'object') return 'an object that is not a reply'
   return `${typeof value} ${String(value)}`.slice(0, 60)
 }

@@ -1,11 +1,11 @@
 import { bounds } from '../bounds.ts'
 import { escapeText, op, UNIT } from '../wire.ts'
 
-const unreadable = `${op.error}${UNIT}Error${UNIT}something was thrown that cannot be read${UNIT}`
+const unreadable = `${op.error}${UNIT}Error${UNIT}the thrown value cannot be read${UNIT}`
 
 /**
- * A thrown value as one operation. It is read here, in the realm that threw it: read on the other side of the boundary,
- * its getters would run without a time limit.
+ * Encodes a thrown value as one operation. It is read here, in the realm that threw it: on the other side of the
+ * boundary its getters would run without a time limit.
  */
 export function encodeThrown(thrown: unknown): string {
   try {
@@ -18,7 +18,7 @@ export function encodeThrown(thrown: unknown): string {
       message = String(error.message)
       stack = String(error.stack)
     } else {
-      message = `${String(thrown)} (thrown, though not an Error)`
+      message = `${String(thrown)} (thrown, but not an Error)`
     }
     return encodeError(kind, message, stack)
   } catch {

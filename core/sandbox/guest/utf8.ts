@@ -1,4 +1,7 @@
-/** An isolate has no TextDecoder. Malformed bytes become U+FFFD, one for each maximal part, as WHATWG Encoding says. */
+/**
+ * Decodes UTF-8: an isolate has no TextDecoder. Malformed bytes become U+FFFD, one for each maximal subpart, as in
+ * WHATWG Encoding.
+ */
 export function decodeUtf8(bytes: Uint8Array): string {
   const parts: string[] = []
   let units: number[] = []
@@ -35,7 +38,7 @@ export function decodeUtf8(bytes: Uint8Array): string {
   return parts.join('')
 }
 
-/** Lone surrogates become U+FFFD. */
+/** Encodes UTF-8. Lone surrogates become U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array {
   const plain = encodeAscii(text)
   if (plain !== undefined) return plain
@@ -66,7 +69,7 @@ export function encodeUtf8(text: string): Uint8Array {
   return bytes.slice(0, at)
 }
 
-/** Most text is; an isolate that has just begun runs the other loop at a quarter of the speed. */
+/** Fast path: most text is ASCII, and in a new isolate the general loop runs at a quarter of the speed. */
 function encodeAscii(text: string): Uint8Array | undefined {
   if (!ascii.test(text)) return undefined
   const bytes = new Uint8Array(text.length)
