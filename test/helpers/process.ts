@@ -22,16 +22,23 @@ export interface PosternProcess {
   port(listener: string): Promise<number>
 }
 
+export interface PosternOptions {
+  readonly cwd?: string
+  readonly env?: NodeJS.ProcessEnv
+  /** Whether a spare worker waits to take the place of one that dies; default: no, which saves a process. */
+  readonly spare?: boolean
+  /** Says when the process is no longer needed; default: when the test is over. */
+  readonly onFinished?: (end: () => void) => void
+}
+
 /** Runs the command line as a process of its own; ended, by its pid, when the test is over. */
-export function postern(
-  args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): PosternProcess {
+export function postern(args: readonly string[], options: PosternOptions = {}): PosternProcess {
+  const { cwd, env, spare = false, onFinished = onTestFinished } = options
   const child = spawn(process.execPath, ['--no-node-snapshot', main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    cwd: options.cwd,
+    cwd,
     // Compiled code is shared by all the processes of all tests.
-    env: { ...process.env, NODE_COMPILE_CACHE: cache, ...options.env },
+    env: { ...process.env, NODE_COMPILE_CACHE: cache, ...(!spare && { POSTERN_SPARE: '0' }), ...env },
   })
   let stdout = ''
   let stderr = ''
@@ -44,7 +51,7 @@ export function postern(
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.on('close', (code, signal) => resolve({ code, signal }))
   })
-  onTestFinished(() => {
+  onFinished(() => {
     if (child.exitCode === null) child.kill('SIGKILL')
   })
   const log = (): Record<string, unknown>[] =>
