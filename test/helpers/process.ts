@@ -13,7 +13,7 @@ export interface PosternProcess {
   /** Exit code and signal, once it has ended. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** Every log record so far. */
-  log(): Record<string, unknown>[]
+  log(): readonly Record<string, unknown>[]
   /** Waits for a log record. */
   record(matches: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
   /** Process ids of the workers that serve now, by slot. */
@@ -54,12 +54,17 @@ export function postern(args: readonly string[], options: PosternOptions = {}): 
   onFinished(() => {
     if (child.exitCode === null) child.kill('SIGKILL')
   })
-  const log = (): Record<string, unknown>[] =>
-    stdout
-      .split('\n')
-      .slice(0, -1)
-      .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  const records: Record<string, unknown>[] = []
+  let parsed = 0
+  // Tests that wait for a record ask every few milliseconds: each line is parsed once.
+  const log = (): readonly Record<string, unknown>[] => {
+    const end = stdout.lastIndexOf('\n') + 1
+    if (end === parsed) return records
+    const lines = stdout.slice(parsed, end).split('\n')
+    for (const line of lines) if (line.startsWith('{')) records.push(JSON.parse(line) as Record<string, unknown>)
+    parsed = end
+    return records
+  }
   return {
     child,
     log,
