@@ -14,8 +14,10 @@ export interface PosternProcess {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** Every log record so far. */
   log(): readonly Record<string, unknown>[]
-  /** Waits for a log record. */
-  record(matches: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
+  /** Waits for a log record, of those from `from` on; default: of all. */
+  record(matches: (record: Record<string, unknown>) => boolean, from?: number): Promise<Record<string, unknown>>
+  /** Whether the process has ended. */
+  ended(): boolean
   /** Process ids of the workers that serve now, by slot. */
   workers(): number[]
   /** Port of a listener, as the process printed it. */
@@ -68,19 +70,20 @@ export function postern(args: readonly string[], options: PosternOptions = {}): 
   return {
     child,
     log,
-    record: (matches) =>
+    record: (matches, from = 0) =>
       until(
         () => `a log record; last: ${stdout.slice(-1500)} ${stderr}`,
-        () => log().find(matches),
+        () => log().find((record, index) => index >= from && matches(record)),
         30_000,
       ),
+    ended: () => child.exitCode !== null || child.signalCode !== null,
     workers: () => {
       const bySlot = new Map<unknown, unknown>()
       for (const { msg, slot, pid } of log()) {
         if (msg === 'worker started') bySlot.set(slot, pid)
         else if (msg === 'worker died') bySlot.delete(slot)
       }
-      return [...bySlot.values()] as number[]
+      return [...bySlot].sort(([a], [b]) => Number(a) - Number(b)).map(([, pid]) => Number(pid))
     },
     stdout: () => stdout,
     stderr: () => stderr,

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, expect, vi } from 'vitest'
+import { expect, vi } from 'vitest'
 import { echoBackend } from '../helpers/backend.ts'
-import { gatewayFolder, type Json } from '../helpers/gateway.ts'
-import { type PosternOptions, type PosternProcess, postern } from '../helpers/process.ts'
+import { type Json, shareGateway, startGateway } from '../helpers/gateway.ts'
+import type { PosternProcess } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 import { type Answer, type Ask, send } from './send.ts'
 
@@ -44,50 +43,7 @@ export interface ArenaOptions {
 
 type PolicyOptions = { readonly [plugin: string]: Json }
 
-/** Processes of this file, ended after its last test. */
-const ends: (() => void)[] = []
-afterAll(() => {
-  for (const end of ends) end()
-})
-
-interface Running {
-  readonly gateway: PosternProcess
-  readonly folder: string
-  readonly port: number
-}
-
-/** What the tests of this file take turns in. */
-let running: Running | undefined
-
-async function start(folder: string, options: PosternOptions): Promise<Running> {
-  const gateway = postern(['run', '-c', join(folder, 'gateway.json')], options)
-  const ended = gateway.exited.then(({ code, signal }) => {
-    throw new Error(`the gateway has ended (${code ?? signal}): ${gateway.stderr().slice(-2_000)}`)
-  })
-  // It ends, too, when the test does.
-  ended.catch(() => {})
-  const listening = until('the listener', () => /listener "web".* port (\d+)/.exec(gateway.stderr()), startUp)
-  return { gateway, folder, port: Number((await Promise.race([listening, ended]))[1]) }
-}
-
-/** A gateway of this file's that its tests share: started by the first, reconfigured by those after it. */
-async function share(config: Json): Promise<Running> {
-  if (running === undefined) {
-    const folder = mkdtempSync(join(tmpdir(), 'postern-test-'))
-    ends.push(() => rmSync(folder, { recursive: true, force: true }))
-    writeFileSync(join(folder, 'gateway.json'), JSON.stringify(config))
-    running = await start(folder, { onFinished: (end) => void ends.push(end) })
-    return running
-  }
-  const { gateway, folder } = running
-  expect(gateway.child.exitCode ?? gateway.child.signalCode, 'the gateway goes on').toBe(null)
-  const answers = (): LogRecord[] => gateway.log().filter(({ msg }) => /^reload/.test(String(msg)))
-  const before = answers().length
-  writeFileSync(join(folder, 'gateway.json'), JSON.stringify(config))
-  gateway.child.kill('SIGHUP')
-  expect(await until('the reload', () => answers()[before], startUp)).toMatchObject({ msg: 'reloaded' })
-  return running
-}
+const share = shareGateway()
 
 /**
  * The `postern` binary with these plugins, as it comes but for what `base` says: that of the file, which its tests take
@@ -97,9 +53,10 @@ export async function arena(plugins: readonly string[], settings: ArenaOptions =
   const backend = await echoBackend()
   const configured = (options: PolicyOptions): Json => configOf(plugins, backend.port, options, settings.limits ?? {})
   const config = configured(settings.options ?? {})
-  const { gateway, folder, port } = await (settings.ofItsOwn
-    ? start(gatewayFolder(config), { spare: true })
+  const { process: gateway, ...running } = await (settings.ofItsOwn
+    ? startGateway(config, {}, { spare: true })
     : share(config))
+  const port = running.port('web')
   const from = gateway.log().length
   const log = (): LogRecord[] => gateway.log().slice(from)
   const ask = (path: string, options: Ask = {}): Promise<Answer> => send(port, path, options)
@@ -113,7 +70,7 @@ export async function arena(plugins: readonly string[], settings: ArenaOptions =
     record: (what, matches) =>
       until(`a log record: ${what}`, () => gateway.log().find((record, i) => i >= from && matches(record)), 15_000),
     reload: (options) => {
-      writeFileSync(join(folder, 'gateway.json'), JSON.stringify(configured(options)))
+      writeFileSync(join(running.folder, 'gateway.json'), JSON.stringify(configured(options)))
       gateway.child.kill('SIGHUP')
     },
   }
