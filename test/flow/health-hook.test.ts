@@ -4,7 +4,7 @@ import { checkConfig } from '../../core/check/check.ts'
 import { modes, testPlugin } from '../../core/testing/index.ts'
 import { deadPort, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { send } from '../helpers/client.ts'
-import { gatewayFolder, httpConfig, type Json, shareGateway, startInProcess } from '../helpers/gateway.ts'
+import { gatewayFolder, httpConfig, type Json, startGateway, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
 /** Reads the status page of a backend, and says what stands there. */
@@ -104,13 +104,11 @@ function oracleConfig(address: string, says: readonly (Json | { [name: string]: 
   })
 }
 
-const share = shareGateway()
-
 describe('checkHealth', () => {
   it('ejects a backend whose port is open and whose application is dead, on every worker, and brings it back', async () => {
     const [good, bad] = [await application(), await application()]
     bad.status = { healthy: false, why: 'the database is gone' }
-    const gateway = await share(statusConfig([good, bad]), plugins)
+    const gateway = await startGateway(statusConfig([good, bad]), plugins)
     const workers = new Set<unknown>()
     /** Twenty answers in a row, by both workers. */
     const answers = async (wanted: (bodies: readonly string[]) => boolean): Promise<void> => {
@@ -147,7 +145,7 @@ describe('checkHealth', () => {
   it('lets the weight that it measured take the place of the configured one, on every worker, until it gives none', async () => {
     const apps = [await application(), await application()]
     apps[0]!.status = { healthy: true, weight: 12 }
-    const gateway = await share(statusConfig(apps), plugins)
+    const gateway = await startGateway(statusConfig(apps), plugins)
     const shares = new Map<unknown, number[]>()
     const ask = async (): Promise<string> => {
       const answer = await send(gateway.port('web'), '/')
