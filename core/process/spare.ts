@@ -24,9 +24,12 @@ export class Spare {
     return worker
   }
 
-  /** Has one ready from now on. */
+  /**
+   * Has one ready from now on. The environment variable `POSTERN_SPARE=0` keeps it from that: most tests of this repository
+   * need no spare, and starting one costs them a third of a second of CPU.
+   */
   refill(): void {
-    if (this.#closed || this.#worker !== undefined) return
+    if (this.#closed || this.#worker !== undefined || process.env.POSTERN_SPARE === '0') return
     const worker = this.#start()
     this.#worker = worker
     // One that dies while it waits is started anew when it is wanted.

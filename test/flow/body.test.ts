@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { raw, send } from '../helpers/client.ts'
-import { httpConfig, startGateway, startInProcess } from '../helpers/gateway.ts'
+import { httpConfig, startInProcess } from '../helpers/gateway.ts'
 
 /** What a plugin does with a body is said by its options, so that one plugin serves all tests. */
 const peek = `
@@ -56,7 +56,7 @@ function config(port: number, reads: string[], rest: { onFailure?: string } = {}
 describe('a body that a policy holds', () => {
   it('is there whole, and reaches the backend whole', async () => {
     const backend = await echoBackend()
-    const { port } = await startGateway(config(backend.port, ['body:buffer:1000']), files)
+    const { port } = await startInProcess(config(backend.port, ['body:buffer:1000']), files)
     const seen = (await send(port('web'), '/', { method: 'POST', body: 'hello' })).json<{
       body: string
       headers: object
@@ -67,7 +67,7 @@ describe('a body that a policy holds', () => {
 
   it('is there at its beginning, and reaches the backend whole', async () => {
     const backend = await echoBackend()
-    const { port } = await startGateway(config(backend.port, ['body:prefix:10']), files)
+    const { port } = await startInProcess(config(backend.port, ['body:prefix:10']), files)
     const body = 'x'.repeat(300_000)
     const seen = (await send(port('web'), '/', { method: 'POST', body })).json<{ body: string; headers: object }>()
     expect(seen.body).toBe(body)
@@ -78,7 +78,7 @@ describe('a body that a policy holds', () => {
 
   it('is empty when there is none', async () => {
     const backend = await echoBackend()
-    const { port } = await startGateway(config(backend.port, ['body:buffer:10']), files)
+    const { port } = await startInProcess(config(backend.port, ['body:buffer:10']), files)
     expect((await send(port('web'), '/')).json().headers).toMatchObject({ 'x-seen': '0 true' })
   })
 
@@ -88,14 +88,14 @@ describe('a body that a policy holds', () => {
       asked = true
       response.end()
     })
-    const { port } = await startGateway(config(backend.port, ['body:buffer:1000']), files)
+    const { port } = await startInProcess(config(backend.port, ['body:buffer:1000']), files)
     expect((await send(port('web'), '/', { method: 'POST', body: 'a forbidden word' })).status).toBe(403)
     expect(asked).toBe(false)
   })
 
   it('can be replaced, and its length follows', async () => {
     const backend = await echoBackend()
-    const { port } = await startGateway(config(backend.port, ['body:buffer:1000']), files)
+    const { port } = await startInProcess(config(backend.port, ['body:buffer:1000']), files)
     const seen = (await send(port('web'), '/', { method: 'POST', body: 'replace me' })).json<{
       body: string
       headers: object
@@ -106,18 +106,18 @@ describe('a body that a policy holds', () => {
 
   it('that is too large gets 413 with outcome BL, or passes where onFailure says continue', async () => {
     const backend = await echoBackend()
-    const strict = await startGateway(config(backend.port, ['body:buffer:10']), files)
+    const strict = await startInProcess(config(backend.port, ['body:buffer:10']), files)
     const refused = await send(strict.port('web'), '/', { method: 'POST', body: 'more than ten bytes' })
     expect(refused.status).toBe(413)
     expect((await strict.record((line) => line.msg === 'request')).outcome).toBe('BL')
-    const lax = await startGateway(config(backend.port, ['body:buffer:10'], { onFailure: 'continue' }), files)
+    const lax = await startInProcess(config(backend.port, ['body:buffer:10'], { onFailure: 'continue' }), files)
     const passed = await send(lax.port('web'), '/', { method: 'POST', body: 'more than ten bytes' })
     expect(passed.json().body).toBe('more than ten bytes')
   })
 
   it('that does not come gets 408', async () => {
     const backend = await echoBackend()
-    const { port, record } = await startGateway(
+    const { port, record } = await startInProcess(
       {
         ...(config(backend.port, ['body:buffer:10']) as object),
         upstreams: {
@@ -136,7 +136,7 @@ describe('a body that a policy holds', () => {
       response.write(request.url === '/json' ? '{"a":' : request.url === '/secret' ? 'sec' : 'hel')
       response.end(request.url === '/json' ? '1}' : request.url === '/secret' ? 'ret' : 'lo')
     })
-    const { port } = await startGateway(config(backend.port, ['response.body:buffer:1000']), files)
+    const { port } = await startInProcess(config(backend.port, ['response.body:buffer:1000']), files)
     const plain = await send(port('web'), '/')
     expect(plain.body).toBe('hello')
     expect(plain.headers['x-seen']).toBe('5 true')
@@ -148,7 +148,7 @@ describe('a body that a policy holds', () => {
 
   it('of a response that is too large gets 502 with outcome BL', async () => {
     const backend = await httpBackend((_request, response) => void response.end('x'.repeat(100_000)))
-    const { port, record } = await startGateway(config(backend.port, ['response.body:buffer:1000']), files)
+    const { port, record } = await startInProcess(config(backend.port, ['response.body:buffer:1000']), files)
     expect((await send(port('web'), '/')).status).toBe(502)
     expect((await record((line) => line.msg === 'request')).outcome).toBe('BL')
   })
@@ -156,7 +156,7 @@ describe('a body that a policy holds', () => {
   it('of a response is there at its beginning, and reaches the client whole', async () => {
     const body = 'y'.repeat(3_000_000)
     const backend = await httpBackend((_request, response) => void response.end(body))
-    const { port } = await startGateway(config(backend.port, ['response.body:prefix:4']), files)
+    const { port } = await startInProcess(config(backend.port, ['response.body:prefix:4']), files)
     const answer = await send(port('web'), '/')
     expect(answer.headers['x-seen']).toBe('4 false')
     expect(answer.body).toBe(body)
@@ -169,7 +169,7 @@ describe('a body that policies see pass', () => {
 
   it('can be changed both ways, chunk by chunk, under back-pressure', async () => {
     const backend = await httpBackend((request, response) => void request.pipe(response))
-    const { port } = await startGateway(streaming(backend.port), files)
+    const { port } = await startInProcess(streaming(backend.port), files)
     const body = 'abc'.repeat(200_000)
     const answer = await send(port('web'), '/', { method: 'POST', body })
     expect(answer.body).toBe(`${body.toUpperCase()}.`)
@@ -178,7 +178,7 @@ describe('a body that policies see pass', () => {
 
   it('is ended with an error when the policy fails', async () => {
     const backend = await httpBackend((request, response) => void request.resume().on('end', () => response.end('x')))
-    const { port, record } = await startGateway(streaming(backend.port), files)
+    const { port, record } = await startInProcess(streaming(backend.port), files)
     expect((await send(port('web'), '/', { method: 'POST', body: 'stop!' })).status).toBe(500)
     expect((await record((line) => line.msg === 'request')).outcome).toBe('PE:upper')
   })

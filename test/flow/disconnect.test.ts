@@ -4,14 +4,7 @@ import { checkConfig } from '../../core/check/check.ts'
 import { modes, testPlugin } from '../../core/testing/index.ts'
 import { echoBackend, httpBackend } from '../helpers/backend.ts'
 import { drained, open, send } from '../helpers/client.ts'
-import {
-  gatewayFolder,
-  httpConfig,
-  type Json,
-  startGateway,
-  startInProcess,
-  type TestGateway,
-} from '../helpers/gateway.ts'
+import { gatewayFolder, httpConfig, type Json, startInProcess, type TestGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
 /** Leaves a word at the beginning of a connection, and logs it at the end. */
@@ -83,7 +76,7 @@ async function ask(socket: Socket): Promise<string> {
 describe('onDisconnect', () => {
   it('is told once of the end of a connection, after those of its requests, with what onConnect left', async () => {
     const backend = await echoBackend()
-    const gateway = await startGateway(pairs(backend.port, [{ word: 'a' }]), files)
+    const gateway = await startInProcess(pairs(backend.port, [{ word: 'a' }]), files)
     const socket = await open(gateway.port('web'))
     await ask(socket)
     await ask(socket)
@@ -102,7 +95,7 @@ describe('onDisconnect', () => {
   it('is told of refused connections, to the policies whose turn had come', async () => {
     const backend = await echoBackend()
     const words = [{ word: 'first' }, { word: 'refuser', refuses: true }, { word: 'last' }]
-    const gateway = await startGateway(pairs(backend.port, words), files)
+    const gateway = await startInProcess(pairs(backend.port, words), files)
     expect((await send(gateway.port('web'), '/')).status).toBe(403)
     await until('both ends', () => ends(gateway).length >= 2)
     await send(gateway.port('web'), '/')

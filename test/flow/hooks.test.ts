@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { deadPort, echoBackend, tcpBackend } from '../helpers/backend.ts'
 import { drained, open, send } from '../helpers/client.ts'
-import { httpConfig, type Json, startGateway } from '../helpers/gateway.ts'
+import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
 
 /** Leaves its mark on the request and the response; replies when told so by a header. */
 const mark = `
@@ -30,7 +30,7 @@ const marked = (as: string): Json => ({ plugin: 'mark', options: { as } })
 
 async function chain() {
   const backend = await echoBackend()
-  return startGateway(
+  return startInProcess(
     httpConfig([backend.port], {
       listeners: { web: { policies: ['l1', 'l2'] } },
       routes: { all: { policies: ['r1'] } },
@@ -63,7 +63,7 @@ describe('the chain of a request', () => {
   })
 
   it('passes errors made by the gateway through it too', async () => {
-    const { port } = await startGateway(
+    const { port } = await startInProcess(
       httpConfig([await deadPort()], { routes: { all: { policies: ['r1'] } }, policies: { r1: marked('r1') } }),
       { 'plugins/mark/index.ts': mark },
     )
@@ -100,7 +100,7 @@ export default definePlugin({
       health: false,
       policies,
     })
-    const { port } = await startGateway(
+    const { port } = await startInProcess(
       {
         listeners: { web: { address: '127.0.0.1', port: 0 } },
         routes: { all: { listener: 'web', upstream: 'app', policies: ['to-beta', 'to-gamma', 'after'] } },
@@ -136,7 +136,7 @@ export default definePlugin({
 
   it('chooses among the candidates; nothing leaves the choice to the balance', async () => {
     const [one, two] = [await echoBackend('one'), await echoBackend('two')]
-    const { port } = await startGateway(
+    const { port } = await startInProcess(
       httpConfig([one.port, two.port], {
         upstreams: { app: { policies: ['pick'] } },
         policies: { pick: { plugin: 'pick' } },
@@ -180,7 +180,7 @@ export default definePlugin({
     ['undeclared', 'PE:faulty'],
     ['hop', 'PE:faulty'],
   ])('by %s costs its request 500 and nothing else', async (fault, outcome) => {
-    const { port, record } = await startGateway(await config('reject'), { 'plugins/faulty/index.ts': faulty })
+    const { port, record } = await startInProcess(await config('reject'), { 'plugins/faulty/index.ts': faulty })
     const beside = Array.from({ length: 10 }, () => send(port('web'), '/good'))
     const bad = await send(port('web'), '/bad', { headers: { 'x-fault': fault } })
     expect(bad.status).toBe(500)
@@ -193,7 +193,7 @@ export default definePlugin({
   })
 
   it.each(['loop', 'throw'])('by %s is passed over where onFailure says continue', async (fault) => {
-    const { port, record } = await startGateway(await config('continue'), { 'plugins/faulty/index.ts': faulty })
+    const { port, record } = await startInProcess(await config('continue'), { 'plugins/faulty/index.ts': faulty })
     expect((await send(port('web'), '/bad', { headers: { 'x-fault': fault } })).status).toBe(200)
     await record((line) => line.msg === 'policy failed')
   })
@@ -214,7 +214,7 @@ export default definePlugin({
 
   it('runs once at the end of a request, also after an early exit', async () => {
     const backend = await echoBackend()
-    const { port } = await startGateway(
+    const { port } = await startInProcess(
       httpConfig([backend.port], {
         upstreams: { gone: { backends: [{ address: `127.0.0.1:${await deadPort()}` }], health: false } },
         routes: {
@@ -249,7 +249,7 @@ describe('one plugin on both layers', () => {
       },
       policies: { guard: { plugin: 'ip-restriction', options: { deny: [deny] } } },
     })
-    const { port, reload, record } = await startGateway(config('127.0.0.0/8'))
+    const { port, reload, record } = await startInProcess(config('127.0.0.0/8'))
     expect((await send(port('web'), '/')).status).toBe(403)
     expect(await drained(await open(port('db')))).toBe('')
     expect((await record((line) => line.msg === 'connection')).outcome).toBe('PD:ip-restriction')

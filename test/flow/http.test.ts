@@ -9,7 +9,7 @@ import { until } from '../helpers/until.ts'
 describe('an http listener', () => {
   it('forwards method, target, fields and body, and the answer back', async () => {
     const backend = await echoBackend()
-    const { port, record } = await startGateway(httpConfig([backend.port]))
+    const { port, record } = await startInProcess(httpConfig([backend.port]))
     const answer = await send(port('web'), '/a/b?c=%20d', { method: 'POST', headers: { 'x-one': '1' }, body: 'hello' })
     expect(answer.status).toBe(200)
     expect(answer.headers['x-backend']).toBe('app')
@@ -30,7 +30,7 @@ describe('an http listener', () => {
   it('routes by path and by host', async () => {
     const [one, two, three] = [await echoBackend('one'), await echoBackend('two'), await echoBackend('three')]
     const upstream = (port: number) => ({ backends: [{ address: `127.0.0.1:${port}` }], health: false })
-    const { port } = await startGateway({
+    const { port } = await startInProcess({
       listeners: { web: { address: '127.0.0.1', port: 0 } },
       routes: {
         one: { listener: 'web', match: { path: '/one/*' }, upstream: 'one' },
@@ -47,7 +47,7 @@ describe('an http listener', () => {
   })
 
   it('replies by itself where a route says so', async () => {
-    const { port } = await startGateway({
+    const { port } = await startInProcess({
       listeners: { web: { address: '127.0.0.1', port: 0 } },
       routes: {
         'to-https': { listener: 'web', reply: { redirect: 'https://{host}{path}{query}', status: 301 } },
@@ -62,7 +62,7 @@ describe('an http listener', () => {
   })
 
   it('answers 404 as problem+json for an unknown route', async () => {
-    const { port, record } = await startGateway(httpConfig([1], { routes: { all: { match: { path: '/known' } } } }))
+    const { port, record } = await startInProcess(httpConfig([1], { routes: { all: { match: { path: '/known' } } } }))
     const answer = await send(port('web'), '/unknown')
     expect(answer.status).toBe(404)
     expect(answer.headers['content-type']).toBe('application/problem+json')
@@ -83,7 +83,7 @@ describe('an http listener', () => {
       reached++
       response.end()
     })
-    const { port, record } = await startGateway(httpConfig([backend.port]))
+    const { port, record } = await startInProcess(httpConfig([backend.port]))
     const socket = await open(port('web'))
     const answer = drained(socket)
     socket.end(bytes, 'latin1')
@@ -101,7 +101,7 @@ describe('an http listener', () => {
       response.setHeader('x-secret-hop', '1')
       response.end(JSON.stringify(request.headers))
     })
-    const { port } = await startGateway(httpConfig([backend.port]))
+    const { port } = await startInProcess(httpConfig([backend.port]))
     const answer = await send(port('web'), '/', {
       headers: {
         host: 'shop.example:8080',
@@ -129,7 +129,7 @@ describe('an http listener', () => {
   it('believes forwarding fields of a trusted proxy', async () => {
     const backend = await echoBackend()
     const config = httpConfig([backend.port], { listeners: { web: { trustedProxies: ['127.0.0.0/8'] } } })
-    const { port, record } = await startGateway(config)
+    const { port, record } = await startInProcess(config)
     const answer = await send(port('web'), '/', { headers: { 'x-forwarded-for': '9.9.9.9, 203.0.113.7' } })
     const { headers } = answer.json<{ headers: Record<string, string> }>()
     expect(headers['x-real-ip']).toBe('203.0.113.7')
@@ -138,7 +138,7 @@ describe('an http listener', () => {
 
   it('streams large bodies both ways unchanged', async () => {
     const backend = await httpBackend((request, response) => void request.pipe(response))
-    const { port } = await startGateway(httpConfig([backend.port]))
+    const { port } = await startInProcess(httpConfig([backend.port]))
     const body = randomBytes(8 << 20)
     const digest = await new Promise<string>((resolve, reject) => {
       const request = httpRequest({ host: '127.0.0.1', port: port('web'), method: 'PUT', path: '/' }, (response) => {
@@ -165,7 +165,7 @@ describe('an http listener', () => {
       }
       more()
     })
-    const { port } = await startGateway(httpConfig([backend.port]))
+    const { port } = await startInProcess(httpConfig([backend.port]))
     const socket = await open(port('web'))
     socket.pause()
     socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
@@ -206,7 +206,7 @@ describe('an http listener', () => {
       started = true
       request.on('close', () => (aborted = true))
     })
-    const { port, record } = await startGateway(httpConfig([backend.port]))
+    const { port, record } = await startInProcess(httpConfig([backend.port]))
     const socket = await open(port('web'))
     socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
     await until('the backend to be asked', () => started)
@@ -219,7 +219,7 @@ describe('an http listener', () => {
 describe('upstream failures', () => {
   it('passes over a backend that refuses, without the client noticing', async () => {
     const backend = await echoBackend()
-    const running = await startGateway(httpConfig([await deadPort(), backend.port]))
+    const running = await startInProcess(httpConfig([await deadPort(), backend.port]))
     const { port } = running
     for (let i = 0; i < 6; i++) {
       expect((await send(port('web'), '/', { method: 'POST', body: `b${i}` })).json().body).toBe(`b${i}`)
@@ -230,7 +230,7 @@ describe('upstream failures', () => {
   })
 
   it('answers 502 when every backend refuses', async () => {
-    const { port, record } = await startGateway(httpConfig([await deadPort(), await deadPort()]))
+    const { port, record } = await startInProcess(httpConfig([await deadPort(), await deadPort()]))
     expect((await send(port('web'), '/')).status).toBe(502)
     expect((await record((line) => line.msg === 'request')).outcome).toBe('UF')
   })
@@ -246,7 +246,7 @@ describe('upstream failures', () => {
         },
       },
     })
-    const { port, record } = await startGateway(config)
+    const { port, record } = await startInProcess(config)
     const answer = await send(port('web'), '/')
     expect(answer.status).toBe(503)
     expect(answer.headers['retry-after']).toBeDefined()
@@ -255,7 +255,7 @@ describe('upstream failures', () => {
 
   it('answers 504 when the response head does not come', async () => {
     const backend = await httpBackend(() => {})
-    const { port, record } = await startGateway(
+    const { port, record } = await startInProcess(
       httpConfig([backend.port], { upstreams: { app: { timeouts: { response: '100ms' } } } }),
     )
     expect((await send(port('web'), '/')).status).toBe(504)
@@ -264,14 +264,14 @@ describe('upstream failures', () => {
 
   it("answers 504 when the route's time is up", async () => {
     const backend = await httpBackend(() => {})
-    const { port, record } = await startGateway(httpConfig([backend.port], { routes: { all: { timeout: '100ms' } } }))
+    const { port, record } = await startInProcess(httpConfig([backend.port], { routes: { all: { timeout: '100ms' } } }))
     expect((await send(port('web'), '/')).status).toBe(504)
     expect((await record((line) => line.msg === 'request')).outcome).toBe('UT')
   })
 
   it('breaks the connection when a response stands still, since its head is out', async () => {
     const backend = await httpBackend((_request, response) => void response.write('some'))
-    const { port, record } = await startGateway(
+    const { port, record } = await startInProcess(
       httpConfig([backend.port], { upstreams: { app: { timeouts: { idle: '100ms' } } } }),
     )
     const text = await raw(port('web'), 'GET / HTTP/1.1\r\nhost: a\r\n\r\n')
@@ -284,21 +284,21 @@ describe('upstream failures', () => {
     const backend = await tcpBackend((socket) => {
       socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort'))
     })
-    const { port, record } = await startGateway(httpConfig([backend.port]))
+    const { port, record } = await startInProcess(httpConfig([backend.port]))
     await expect(send(port('web'), '/')).rejects.toThrow()
     expect((await record((line) => line.msg === 'request')).outcome).toMatch(/^U[CR]$/)
   })
 
   it('answers 502 when the backend closes without an answer', async () => {
     const backend = await tcpBackend((socket) => void socket.once('data', () => socket.end()))
-    const { port, record } = await startGateway(httpConfig([backend.port]))
+    const { port, record } = await startInProcess(httpConfig([backend.port]))
     expect((await send(port('web'), '/', { method: 'POST', body: 'x' })).status).toBe(502)
     expect((await record((line) => line.msg === 'request')).outcome).toBe('UC')
   })
 
   it('answers 502 when the backend does not speak HTTP', async () => {
     const backend = await tcpBackend((socket) => void socket.once('data', () => socket.end('220 smtp ready\r\n\r\n')))
-    const { port, record } = await startGateway(httpConfig([backend.port]))
+    const { port, record } = await startInProcess(httpConfig([backend.port]))
     expect((await send(port('web'), '/', { method: 'POST', body: 'x' })).status).toBe(502)
     expect((await record((line) => line.msg === 'request')).outcome).toBe('UPE')
   })
@@ -313,14 +313,14 @@ describe('upstream failures', () => {
         else socket.destroy()
       })
     })
-    const { port } = await startGateway(httpConfig([backend.port]))
+    const { port } = await startInProcess(httpConfig([backend.port]))
     for (let i = 0; i < 3; i++) expect((await send(port('web'), '/')).status).toBe(200)
     expect(asked).toBeGreaterThan(3)
   })
 
   it('answers 408 when the client stops in the middle of the body', async () => {
     const backend = await httpBackend((request, response) => void request.resume().on('end', () => response.end()))
-    const { port, record } = await startGateway(
+    const { port, record } = await startInProcess(
       httpConfig([backend.port], { upstreams: { app: { timeouts: { idle: '100ms' } } } }),
     )
     const text = await raw(port('web'), 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf')

@@ -2,14 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { deadPort, tcpBackend } from '../helpers/backend.ts'
 import { drained, open } from '../helpers/client.ts'
-import { type Json, startGateway } from '../helpers/gateway.ts'
+import { type Json, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
-function tcpConfig(
-  ports: readonly number[],
-  upstream: { [name: string]: Json } = {},
-  rest: { [name: string]: Json } = {},
-): Json {
+function tcpConfig(ports: readonly number[], upstream: { [name: string]: Json } = {}): Json {
   return {
     listeners: { db: { protocol: 'tcp', address: '127.0.0.1', port: 0 } },
     routes: { database: { listener: 'db', upstream: 'pool' } },
@@ -21,7 +17,6 @@ function tcpConfig(
         ...upstream,
       },
     },
-    ...rest,
   }
 }
 
@@ -35,7 +30,7 @@ describe('a tcp listener', () => {
       // Answers only once the client has ended its side.
       socket.on('end', () => socket.end(`heard ${text}`))
     })
-    const { port, record } = await startGateway(tcpConfig([backend.port]))
+    const { port, record } = await startInProcess(tcpConfig([backend.port]))
     const socket = await open(port('db'))
     const answer = drained(socket)
     socket.end('hello')
@@ -53,7 +48,7 @@ describe('a tcp listener', () => {
 
   it('carries large amounts unchanged', async () => {
     const backend = await tcpBackend((socket) => void socket.pipe(socket))
-    const { port } = await startGateway(tcpConfig([backend.port]))
+    const { port } = await startInProcess(tcpConfig([backend.port]))
     const body = randomBytes(8 << 20)
     const socket = await open(port('db'))
     const chunks: Buffer[] = []
@@ -65,19 +60,19 @@ describe('a tcp listener', () => {
 
   it('tries another backend when one refuses', async () => {
     const backend = await tcpBackend((socket) => void socket.end('here'))
-    const { port } = await startGateway(tcpConfig([await deadPort(), backend.port]))
+    const { port } = await startInProcess(tcpConfig([await deadPort(), backend.port]))
     for (let i = 0; i < 4; i++) expect(await drained(await open(port('db')))).toBe('here')
   })
 
   it('closes the connection when nothing can be reached, and says why', async () => {
-    const { port, record } = await startGateway(tcpConfig([await deadPort()]))
+    const { port, record } = await startInProcess(tcpConfig([await deadPort()]))
     expect(await drained(await open(port('db')))).toBe('')
     expect((await record((line) => line.msg === 'connection')).outcome).toBe('UF')
   })
 
   it('ends a connection on which nothing moves', async () => {
     const backend = await tcpBackend(() => {})
-    const { port, record } = await startGateway(tcpConfig([backend.port], { timeouts: { idle: '100ms' } }))
+    const { port, record } = await startInProcess(tcpConfig([backend.port], { timeouts: { idle: '100ms' } }))
     await drained(await open(port('db')))
     expect((await record((line) => line.msg === 'connection')).outcome).toBe('SI')
   })
@@ -85,10 +80,7 @@ describe('a tcp listener', () => {
   it('spreads connections by the balance of the upstream', async () => {
     const one = await tcpBackend((socket) => void socket.write('1'))
     const two = await tcpBackend((socket) => void socket.write('2'))
-    const { port } = await startGateway(
-      // Each worker counts its own connections.
-      tcpConfig([one.port, two.port], { balance: 'least-connections' }, { workers: 1 }),
-    )
+    const { port } = await startInProcess(tcpConfig([one.port, two.port], { balance: 'least-connections' }))
     const first = async (): Promise<string> => {
       const socket = await open(port('db'))
       return new Promise((resolve) => socket.once('data', (chunk: Buffer) => resolve(chunk.toString())))
@@ -108,7 +100,7 @@ describe('a tcp listener', () => {
     })
     const pool = { protocol: 'tcp', backends: [{ address: `127.0.0.1:${backend.port}` }], health: false }
     const both = { one: { listener: 'db', upstream: 'pool' }, two: { listener: 'other', upstream: 'pool' } }
-    const { port, reload } = await startGateway(config(both, { pool }))
+    const { port, reload } = await startInProcess(config(both, { pool }))
     const [stays, goes] = [await open(port('db')), await open(port('other'))]
     let echoed = ''
     stays.on('data', (chunk: Buffer) => {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, get, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { type Json, startGateway } from '../helpers/gateway.ts'
+import { type Json, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
 const plugin = `
@@ -54,7 +54,7 @@ test('a plugin reaches what the configuration lists, and after a reload what tha
   const port = await serve((_, response) => response.writeHead(201).end('served'))
   const url = `http://localhost:${port}`
   const listed = [{ origin: url, private: true }]
-  const gateway = await startGateway(config(url, listed), { 'plugins/asker/index.ts': plugin })
+  const gateway = await startInProcess(config(url, listed), { 'plugins/asker/index.ts': plugin })
   expect(await ask(gateway.port('web'))).toEqual([201, 'served'])
 
   await gateway.reload(config(url, [url]))
@@ -76,7 +76,7 @@ test('a client that goes away ends what its request waits for', async () => {
     })
   })
   const url = `http://127.0.0.1:${port}`
-  const gateway = await startGateway(config(url, [url]), { 'plugins/asker/index.ts': plugin })
+  const gateway = await startInProcess(config(url, [url]), { 'plugins/asker/index.ts': plugin })
   const client = get({ port: gateway.port('web'), host: '127.0.0.1' }).on('error', () => {})
   await until('the request of the plugin', () => arrived)
   client.destroy()

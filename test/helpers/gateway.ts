@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 import type { Gateway } from '../../core/gateway.ts'
 import { startGateway as start } from '../../core/start.ts'
-import { postern } from './process.ts'
+import { type PosternOptions, type PosternProcess, postern } from './process.ts'
 import { until } from './until.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
@@ -21,52 +21,111 @@ export interface TestGateway {
   record(matches: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
 }
 
+/** A `postern` with processes of its own. */
+export interface BinaryGateway extends TestGateway {
+  readonly process: PosternProcess
+}
+
 /** A folder with a configuration and whatever other files it needs; gone when the test is. */
 export function gatewayFolder(config: Json, files: Record<string, string> = {}): string {
+  const folder = newFolder(onTestFinished)
+  write(folder, config, files)
+  return folder
+}
+
+function newFolder(onFinished: (end: () => void) => void): string {
   const folder = mkdtempSync(join(tmpdir(), 'postern-test-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+function write(folder: string, config: Json, files: Record<string, string>): void {
   for (const [name, text] of Object.entries({ 'gateway.json': JSON.stringify(config), ...files })) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), text)
   }
-  return folder
 }
+
+const withWorkers = (config: Json): Json => ({ workers: 2, ...(config as object) }) as Json
 
 /**
  * Runs `postern` with its defaults and, unless the configuration says otherwise, two workers; ended when the test is over.
+ * Costs seconds of CPU: for what only processes show. Files that need more than one of them take turns in one, see
+ * `shareGateway`.
  */
-export async function startGateway(
+export function startGateway(
   config: Json,
   files: Record<string, string> = {},
-  env: NodeJS.ProcessEnv = {},
-): Promise<TestGateway> {
-  const withWorkers = (one: Json): Json => ({ workers: 2, ...(one as object) }) as Json
-  const folder = gatewayFolder(withWorkers(config), files)
-  const process = postern(['run', '-c', join(folder, 'gateway.json')], { env })
-  const ports = new Map<string, number>()
-  const learnPorts = async (): Promise<void> => {
-    await until(
-      () => `the start: ${process.stderr()}${process.stdout()}`,
-      () => process.stderr().includes('postern: ready'),
+  options: PosternOptions = {},
+): Promise<BinaryGateway> {
+  return run(gatewayFolder(withWorkers(config), files), options)
+}
+
+/**
+ * For the tests of a file, which take turns in one `postern`: the first call starts it, as `startGateway` does, each later
+ * one reloads it with another configuration. What a test gets shows the log from then on. Ended after the last test.
+ */
+export function shareGateway(
+  options: PosternOptions = {},
+): (config: Json, files?: Record<string, string>) => Promise<BinaryGateway> {
+  const ends: (() => void)[] = []
+  const onFinished = (end: () => void): void => void ends.push(end)
+  afterAll(() => {
+    for (const end of ends) end()
+  })
+  let shared: BinaryGateway | undefined
+  return async (config, files = {}) => {
+    if (shared === undefined) {
+      const folder = newFolder(onFinished)
+      write(folder, withWorkers(config), files)
+      shared = await run(folder, { ...options, onFinished })
+      return shared
+    }
+    write(shared.folder, withWorkers(config), files)
+    await shared.reload(config)
+    const { process } = shared
+    const from = process.log().length
+    const since = (): readonly Record<string, unknown>[] => process.log().slice(from)
+    return {
+      ...shared,
+      get log() {
+        return since()
+      },
+      record: (matches) => process.record(matches, from),
+    }
+  }
+}
+
+async function run(folder: string, options: PosternOptions): Promise<BinaryGateway> {
+  const process = postern(['run', '-c', join(folder, 'gateway.json')], options)
+  const said = (): string => `${process.stderr()}${process.stdout()}`.slice(-3_000)
+  const isAnswer = ({ msg }: Record<string, unknown>): boolean =>
+    msg === 'reloaded' || String(msg).startsWith('reload refused')
+  const awaited = <T>(what: string, condition: () => T | undefined | false): Promise<T> =>
+    until(
+      () => `${what}: ${said()}`,
+      () => {
+        if (process.ended()) throw new Error(`postern has ended: ${said()}`)
+        return condition()
+      },
       60_000,
     )
-    for (const [, name, port] of process.stderr().matchAll(/listener "([^"]+)".* port (\d+)/g))
-      ports.set(name!, Number(port))
-  }
-  await learnPorts()
+  await awaited('the start', () => process.stderr().includes('postern: ready'))
+  const ports = new Map(
+    [...process.stderr().matchAll(/listener "([^"]+)".* port (\d+)/g)].map(([, name, port]) => [name!, Number(port)]),
+  )
   return {
+    process,
     folder,
     get log() {
       return process.log()
     },
     port: (listener) => ports.get(listener) ?? 0,
     reload: async (next) => {
-      const isAnswer = ({ msg }: Record<string, unknown>): boolean =>
-        msg === 'reloaded' || String(msg).startsWith('reload refused')
       const before = process.log().filter(isAnswer).length
       writeFileSync(join(folder, 'gateway.json'), JSON.stringify(withWorkers(next)))
       process.child.kill('SIGHUP')
-      const answer = await until('the reload', () => process.log().filter(isAnswer)[before], 60_000)
+      const answer = await awaited('the reload', () => process.log().filter(isAnswer)[before])
       if (answer.msg !== 'reloaded') throw new Error((answer.problems as string[]).join('\n'))
     },
     record: process.record,

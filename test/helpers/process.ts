@@ -13,25 +13,34 @@ export interface PosternProcess {
   /** Exit code and signal, once it has ended. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** Every log record so far. */
-  log(): Record<string, unknown>[]
-  /** Waits for a log record. */
-  record(matches: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
+  log(): readonly Record<string, unknown>[]
+  /** Waits for a log record, of those from `from` on; default: of all. */
+  record(matches: (record: Record<string, unknown>) => boolean, from?: number): Promise<Record<string, unknown>>
+  /** Whether the process has ended. */
+  ended(): boolean
   /** Process ids of the workers that serve now, by slot. */
   workers(): number[]
   /** Port of a listener, as the process printed it. */
   port(listener: string): Promise<number>
 }
 
+export interface PosternOptions {
+  readonly cwd?: string
+  readonly env?: NodeJS.ProcessEnv
+  /** Whether a spare worker waits to take the place of one that dies; default: no, which saves a process. */
+  readonly spare?: boolean
+  /** Says when the process is no longer needed; default: when the test is over. */
+  readonly onFinished?: (end: () => void) => void
+}
+
 /** Runs the command line as a process of its own; ended, by its pid, when the test is over. */
-export function postern(
-  args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): PosternProcess {
+export function postern(args: readonly string[], options: PosternOptions = {}): PosternProcess {
+  const { cwd, env, spare = false, onFinished = onTestFinished } = options
   const child = spawn(process.execPath, ['--no-node-snapshot', main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    cwd: options.cwd,
+    cwd,
     // Compiled code is shared by all the processes of all tests.
-    env: { ...process.env, NODE_COMPILE_CACHE: cache, ...options.env },
+    env: { ...process.env, NODE_COMPILE_CACHE: cache, ...(!spare && { POSTERN_SPARE: '0' }), ...env },
   })
   let stdout = ''
   let stderr = ''
@@ -44,31 +53,37 @@ export function postern(
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.on('close', (code, signal) => resolve({ code, signal }))
   })
-  onTestFinished(() => {
+  onFinished(() => {
     if (child.exitCode === null) child.kill('SIGKILL')
   })
-  const log = (): Record<string, unknown>[] =>
-    stdout
-      .split('\n')
-      .slice(0, -1)
-      .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  const records: Record<string, unknown>[] = []
+  let parsed = 0
+  // Tests that wait for a record ask every few milliseconds: each line is parsed once.
+  const log = (): readonly Record<string, unknown>[] => {
+    const end = stdout.lastIndexOf('\n') + 1
+    if (end === parsed) return records
+    const lines = stdout.slice(parsed, end).split('\n')
+    for (const line of lines) if (line.startsWith('{')) records.push(JSON.parse(line) as Record<string, unknown>)
+    parsed = end
+    return records
+  }
   return {
     child,
     log,
-    record: (matches) =>
+    record: (matches, from = 0) =>
       until(
         () => `a log record; last: ${stdout.slice(-1500)} ${stderr}`,
-        () => log().find(matches),
+        () => log().find((record, index) => index >= from && matches(record)),
         30_000,
       ),
+    ended: () => child.exitCode !== null || child.signalCode !== null,
     workers: () => {
       const bySlot = new Map<unknown, unknown>()
       for (const { msg, slot, pid } of log()) {
         if (msg === 'worker started') bySlot.set(slot, pid)
         else if (msg === 'worker died') bySlot.delete(slot)
       }
-      return [...bySlot.values()] as number[]
+      return [...bySlot].sort(([a], [b]) => Number(a) - Number(b)).map(([, pid]) => Number(pid))
     },
     stdout: () => stdout,
     stderr: () => stderr,

@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { until } from '../helpers/until.ts'
 import { serving } from './footprint.ts'
-import { type Arena, arena, expectRefused, type LogRecord } from './harness.ts'
+import { type Arena, expectRefused, type LogRecord, arena as sharedArena } from './harness.ts'
 import type { Answer } from './send.ts'
 import { expectUnharmed, underAttack } from './siege.ts'
 
 /** Deaths after which a plugin must have been stopped, however many workers there are. */
 const tolerated = 3
+
+const arena = (plugins: readonly string[]): Promise<Arena> => sharedArena(plugins, { ofItsOwn: true })
 
 const deathsOf = (ring: Arena): LogRecord[] => ring.log().filter(({ msg }) => msg === 'worker died')
 

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { until } from '../helpers/until.ts'
 import type { Arena } from './harness.ts'
 
 /** What a process holds, as Linux tells it. */
@@ -17,7 +18,8 @@ export const measurable: boolean = existsSync('/proc/self/status')
 export function footprint(pid: number): Footprint | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-    const figure = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1])
+    // A process that has ended and whose parent has not noticed yet has no memory.
+    const figure = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0)
     return {
       memory: figure('VmRSS') / 1024,
       handles: readdirSync(`/proc/${pid}/fd`).length,
@@ -40,6 +42,14 @@ export function footprintOf({ gateway }: Arena): Footprint {
   return total
 }
 
+/** The same, when the processes that checked its configurations have ended: what lasts. */
+export async function lastingFootprintOf(arena: Arena): Promise<Footprint> {
+  const { gateway, base } = arena
+  const others = (): number => descendants(gateway.child.pid ?? 0).length - (base.workers ?? 0)
+  await until('the last check of a configuration to end', () => others() <= 0, 30_000)
+  return footprintOf(arena)
+}
+
 /** Processes that a process has started, and theirs. */
 export function descendants(pid: number): number[] {
   try {
@@ -52,9 +62,6 @@ export function descendants(pid: number): number[] {
 }
 
 /** The processes that serve: its workers, as the log tells of them, or itself where it has none. */
-export function serving({ gateway, base, log }: Arena): number[] {
-  if (base.workers === undefined) return [gateway.child.pid ?? 0]
-  const pids = (event: string): number[] => log().flatMap(({ msg, pid }) => (msg === event ? [Number(pid)] : []))
-  const died = new Set(pids('worker died'))
-  return pids('worker started').filter((pid) => !died.has(pid))
+export function serving({ gateway, base }: Arena): number[] {
+  return base.workers === undefined ? [gateway.child.pid ?? 0] : gateway.workers()
 }

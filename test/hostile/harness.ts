@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, vi } from 'vitest'
 import { echoBackend } from '../helpers/backend.ts'
-import { gatewayFolder, type Json } from '../helpers/gateway.ts'
-import { type PosternProcess, postern } from '../helpers/process.ts'
+import { type Json, shareGateway, startGateway } from '../helpers/gateway.ts'
+import type { PosternProcess } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 import { type Answer, type Ask, send } from './send.ts'
 
@@ -25,7 +25,7 @@ export interface Arena {
   /** Asks the route of a plugin; resolves whatever comes of it. */
   bad(plugin: string, path?: string, ask?: Ask): Promise<Answer>
   ask(path: string, ask?: Ask): Promise<Answer>
-  /** Every log record so far. */
+  /** Every log record since the test began. */
   log(): LogRecord[]
   /** Waits for a log record. */
   record(what: string, matches: (record: LogRecord) => boolean): Promise<LogRecord>
@@ -37,24 +37,28 @@ export interface ArenaOptions {
   /** Options of the policies, by plugin. */
   readonly options?: PolicyOptions
   readonly limits?: { readonly [plugin: string]: Json }
+  /** A gateway for this test alone, with a spare worker: for tests that end processes. */
+  readonly ofItsOwn?: boolean
 }
 
 type PolicyOptions = { readonly [plugin: string]: Json }
 
-/** Starts the `postern` binary with these plugins, as it comes but for what `base` says; ended when the test is over. */
+const share = shareGateway()
+
+/**
+ * The `postern` binary with these plugins, as it comes but for what `base` says: that of the file, which its tests take
+ * turns in, unless the test may cost it a process.
+ */
 export async function arena(plugins: readonly string[], settings: ArenaOptions = {}): Promise<Arena> {
   const backend = await echoBackend()
   const configured = (options: PolicyOptions): Json => configOf(plugins, backend.port, options, settings.limits ?? {})
-  const folder = gatewayFolder(configured(settings.options ?? {}))
-  const gateway = postern(['run', '-c', join(folder, 'gateway.json')])
-  const ended = gateway.exited.then(({ code, signal }) => {
-    throw new Error(`the gateway has ended (${code ?? signal}): ${gateway.stderr().slice(-2_000)}`)
-  })
-  // It ends, too, when the test does.
-  ended.catch(() => {})
-  const listening = until('the listener', () => /listener "web".* port (\d+)/.exec(gateway.stderr()), startUp)
-  const port = Number((await Promise.race([listening, ended]))[1])
-  const log = (): LogRecord[] => readLog(gateway.stdout())
+  const config = configured(settings.options ?? {})
+  const { process: gateway, ...running } = await (settings.ofItsOwn
+    ? startGateway(config, {}, { spare: true })
+    : share(config))
+  const port = running.port('web')
+  const from = gateway.log().length
+  const log = (): LogRecord[] => gateway.log().slice(from)
   const ask = (path: string, options: Ask = {}): Promise<Answer> => send(port, path, options)
   return {
     gateway,
@@ -63,9 +67,10 @@ export async function arena(plugins: readonly string[], settings: ArenaOptions =
     ask,
     bad: (plugin, path = '/', options = {}) => ask(`/bad/${plugin}${path}`, options),
     log,
-    record: (what, matches) => until(`a log record: ${what}`, () => log().find(matches), 15_000),
+    record: (what, matches) =>
+      until(`a log record: ${what}`, () => gateway.log().find((record, i) => i >= from && matches(record)), 15_000),
     reload: (options) => {
-      writeFileSync(join(folder, 'gateway.json'), JSON.stringify(configured(options)))
+      writeFileSync(join(running.folder, 'gateway.json'), JSON.stringify(configured(options)))
       gateway.child.kill('SIGHUP')
     },
   }
@@ -115,15 +120,4 @@ export function expectRefused(answer: Answer, status: readonly number[] = [500])
   expect(answer, answer.error).toMatchObject({ status: expect.toSatisfy((one: number) => status.includes(one)) })
   expect(answer.headers['content-type']).toBe('application/problem+json')
   expect(answer.body).not.toMatch(/plugin:\/\/|\.ts\b|\bat .*:\d+|node:|isolated/)
-}
-
-function readLog(text: string): LogRecord[] {
-  const lines = text.split('\n').slice(0, -1)
-  return lines.flatMap((line) => {
-    try {
-      return [JSON.parse(line) as LogRecord]
-    } catch {
-      return []
-    }
-  })
 }

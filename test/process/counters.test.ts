@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest'
 import { echoBackend } from '../helpers/backend.ts'
 import { type ClientResponse, send } from '../helpers/client.ts'
-import { gatewayFolder, httpConfig, type Json, startGateway } from '../helpers/gateway.ts'
-import { postern } from '../helpers/process.ts'
+import { httpConfig, type Json, shareGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
 function limited(backend: number, points: number, cost = 1): Json {
+  // Counters outlive a reload: tests that share a gateway need one each.
+  const name = `limit-${points}-${cost}`
   return httpConfig([backend], {
-    routes: { all: { policies: ['limit'] } },
-    policies: { limit: { plugin: 'rate-limit', options: { points, duration: '1h', cost } } },
+    routes: { all: { policies: [name] } },
+    policies: { [name]: { plugin: 'rate-limit', options: { points, duration: '1h', cost } } },
   })
 }
 
@@ -23,6 +24,8 @@ async function ask(port: number, count: number): Promise<ClientResponse[]> {
   return answers
 }
 
+const share = shareGateway()
+
 const allowed = (answers: readonly ClientResponse[]): number => answers.filter(({ status }) => status === 200).length
 
 test.each([
@@ -30,7 +33,7 @@ test.each([
   [401, 7],
 ])('two workers under load allow exactly what %i points at %i a request hold', async (points, cost) => {
   const backend = await echoBackend()
-  const gateway = await startGateway(limited(backend.port, points, cost))
+  const gateway = await share(limited(backend.port, points, cost))
   const most = Math.floor(points / cost)
   const answers = await ask(gateway.port('web'), most + 300)
   expect(allowed(answers)).toBe(most)
@@ -48,9 +51,8 @@ test.each([
 test('the death of a worker gives nobody more, and takes little', async () => {
   const points = 800
   const backend = await echoBackend()
-  const folder = gatewayFolder({ ...(limited(backend.port, points) as object), workers: 2 } as Json)
-  const gateway = postern(['run', '-c', `${folder}/gateway.json`])
-  const port = await gateway.port('web')
+  const { process: gateway, ...running } = await share(limited(backend.port, points))
+  const port = running.port('web')
   await until('both workers', () => gateway.workers().length === 2, 30_000)
   const before = allowed(await ask(port, 300))
   expect(before).toBe(300)

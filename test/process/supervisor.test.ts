@@ -1,17 +1,17 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { type ClientResponse, open, send } from '../helpers/client.ts'
-import { gatewayFolder, httpConfig, type Json } from '../helpers/gateway.ts'
-import { type PosternProcess, postern } from '../helpers/process.ts'
+import { httpConfig, type Json, shareGateway, startGateway } from '../helpers/gateway.ts'
+import type { PosternProcess } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 
-async function start(config: Json, files: Record<string, string> = {}) {
-  const folder = gatewayFolder({ ...(config as object), workers: 2 } as Json, files)
-  const gateway = postern(['run', '-c', join(folder, 'gateway.json')])
-  const port = await gateway.port('web')
-  return { gateway, port, folder }
+/** All but the last test take turns in one gateway. Where one kills a worker, a spare takes its place. */
+const share = shareGateway({ spare: true })
+
+async function start(config: Json) {
+  const { process: gateway, port, reload, record } = await share(config)
+  await until('both workers', () => gateway.workers().length === 2, 30_000)
+  return { gateway, port: port('web'), reload, record }
 }
 
 function isAlive(pid: number): boolean {
@@ -64,41 +64,35 @@ describe('worker processes', () => {
     '%s of one under load fails nothing but what was under way in it',
     async (signal) => {
       const backend = await echoBackend()
-      const { gateway, port } = await start(httpConfig([backend.port]))
+      const { gateway, port, record } = await start(httpConfig([backend.port]))
       const load = traffic(port)
-      await until('some answers', () => load.answered() > 50)
-      const [victim] = gateway.workers()
+      await until('some answers', () => load.answered() > 50, 30_000)
+      const victim = gateway.workers().at(-1)
       const killed = performance.now()
       process.kill(victim!, signal)
       await replaced(gateway, victim!)
       console.log(`${signal}: another worker serves after ${Math.round(performance.now() - killed)} ms`)
       const before = load.answered()
-      await until('more answers', () => load.answered() > before + 50)
+      await until('more answers', () => load.answered() > before + 50, 30_000)
       await load.stop()
       // Whoever began after the kill was answered, by the other worker or by the next one on the same socket.
       expect(load.failures.filter(({ began }) => began > killed)).toEqual([])
       expect(load.failures.length).toBeLessThanOrEqual(4)
-      expect(await gateway.record(({ msg }) => msg === 'worker died')).toMatchObject({ pid: victim, signal })
+      expect(await record(({ msg }) => msg === 'worker died')).toMatchObject({ pid: victim, signal })
     },
   )
 
   it('reload together, and none of them when one cannot', async () => {
     const backend = await echoBackend()
-    const { gateway, port, folder } = await start(httpConfig([backend.port]))
-    const write = (config: Json): void => {
-      writeFileSync(join(folder, 'gateway.json'), JSON.stringify(config))
-      gateway.child.kill('SIGHUP')
-    }
-    write(httpConfig([backend.port], { routes: { all: { match: { path: '/new' } } } }))
-    await gateway.record(({ msg }) => msg === 'reloaded')
+    const { port, reload } = await start(httpConfig([backend.port]))
+    await reload(httpConfig([backend.port], { routes: { all: { match: { path: '/new' } } } }))
     for (let i = 0; i < 10; i++) {
       expect((await send(port, '/new')).status).toBe(200)
       expect((await send(port, '/')).status).toBe(404)
     }
     const occupied = await tcpBackend(() => {})
-    write(httpConfig([backend.port], { listeners: { second: { address: '127.0.0.1', port: occupied.port } } }))
-    const refusal = await gateway.record(({ msg }) => String(msg).startsWith('reload refused'))
-    expect(JSON.stringify(refusal)).toContain('cannot listen')
+    const second = { address: '127.0.0.1', port: occupied.port }
+    await expect(reload(httpConfig([backend.port], { listeners: { second } }))).rejects.toThrow('cannot listen')
     for (let i = 0; i < 10; i++) expect((await send(port, '/new')).status).toBe(200)
   })
 
@@ -110,13 +104,7 @@ describe('worker processes', () => {
           ['all', ...paths].map((name) => [name, { listener: 'web', match: { path: `/${name}` }, upstream: 'app' }]),
         ),
       })
-    const { gateway, port, folder } = await start(config('a', 'b'))
-    const reload = async (next: Json): Promise<void> => {
-      const done = gateway.log().filter(({ msg }) => msg === 'reloaded').length
-      writeFileSync(join(folder, 'gateway.json'), JSON.stringify({ ...(next as object), workers: 2 }))
-      gateway.child.kill('SIGHUP')
-      await until('the reload', () => gateway.log().filter(({ msg }) => msg === 'reloaded').length > done, 30_000)
-    }
+    const { gateway, port, reload } = await start(config('a', 'b'))
     await reload(config('a', 'c'))
     await reload(config('a', 'c', 'd'))
     const expectRoutes = async (): Promise<void> => {
@@ -128,7 +116,7 @@ describe('worker processes', () => {
       }
     }
     await expectRoutes()
-    const [victim] = gateway.workers()
+    const victim = gateway.workers().at(-1)
     process.kill(victim!, 'SIGKILL')
     await replaced(gateway, victim!)
     await expectRoutes()
@@ -138,18 +126,16 @@ describe('worker processes', () => {
 
   it('serve a listener that a reload adds, on every worker', async () => {
     const backend = await echoBackend()
-    const { gateway, folder } = await start(httpConfig([backend.port]))
+    const { gateway, reload } = await start(httpConfig([backend.port]))
     const free = await tcpBackend(() => {})
     await free.close()
     const config = httpConfig([backend.port], {
       listeners: { second: { address: '127.0.0.1', port: free.port } },
       routes: { second: { listener: 'second', upstream: 'app' } },
     })
-    writeFileSync(join(folder, 'gateway.json'), JSON.stringify(config))
-    gateway.child.kill('SIGHUP')
-    await gateway.record(({ msg }) => msg === 'reloaded')
+    await reload(config)
     for (let i = 0; i < 20; i++) expect((await send(free.port, '/')).status).toBe(200)
-    const [victim] = gateway.workers()
+    const victim = gateway.workers().at(-1)
     process.kill(victim!, 'SIGKILL')
     await replaced(gateway, victim!)
     for (let i = 0; i < 20; i++) expect((await send(free.port, '/')).status).toBe(200)
@@ -180,37 +166,27 @@ describe('worker processes', () => {
       }
       response.end()
     })
-    const { gateway, port } = await start(
+    const { gateway, port, record } = await start(
       httpConfig([backend.port], {
-        upstreams: { app: { health: { path: '/healthz', interval: '500ms', timeout: '400ms' } } },
+        upstreams: { app: { health: { path: '/healthz', interval: '200ms', timeout: '5s' } } },
       }),
     )
     const from = probes
     const began = performance.now()
     await until('ten probes', () => probes >= from + 10, 20_000)
     // Two workers that probed both would need half the time.
-    expect((performance.now() - began) / 10).toBeGreaterThan(350)
+    expect((performance.now() - began) / 10).toBeGreaterThan(140)
     healthy = false
-    await gateway.record(({ msg }) => msg === 'backend down')
-    await until('every worker to know', async () => true)
-    const statuses = await until('only 503', () => statuses503(port))
-    expect(await statuses).toBe(true)
-    // The worker that probes dies: another one goes on with it.
+    await record(({ msg }) => msg === 'backend down')
+    await only503(port)
+    // The worker that probes, the first, dies: another one goes on with it.
     const [victim] = gateway.workers()
     process.kill(victim!, 'SIGKILL')
     await replaced(gateway, victim!)
     expect((await send(port, '/')).status).toBe(503)
     healthy = true
-    await gateway.record(({ msg }) => msg === 'backend up')
+    await record(({ msg }) => msg === 'backend up')
     for (let i = 0; i < 10; i++) await answers200(port)
-  })
-
-  it('end with their supervisor', async () => {
-    const backend = await echoBackend()
-    const { gateway } = await start(httpConfig([backend.port]))
-    const workers = await until('two workers', () => (gateway.workers().length === 2 ? gateway.workers() : undefined))
-    gateway.child.kill('SIGKILL')
-    await until('the workers to end', () => workers.every((pid) => !isAlive(pid)))
   })
 
   it('one that gets SIGTERM finishes what it has and is replaced', async () => {
@@ -230,18 +206,31 @@ describe('worker processes', () => {
     for (const pid of before) process.kill(pid, 'SIGTERM')
     release!()
     await until('the answer', () => text.includes('done'))
-    await until('two other workers', () => {
-      const workers = gateway.workers()
-      return workers.length === 2 && workers.every((pid) => !before.includes(pid))
-    })
+    await until(
+      'two other workers',
+      () => {
+        const workers = gateway.workers()
+        return workers.length === 2 && workers.every((pid) => !before.includes(pid))
+      },
+      30_000,
+    )
     release = undefined
+  })
+
+  it('end with their supervisor', async () => {
+    const backend = await echoBackend()
+    const { process: gateway } = await startGateway(httpConfig([backend.port]), {}, { spare: true })
+    const workers = await until('two workers', () => (gateway.workers().length === 2 ? gateway.workers() : undefined))
+    gateway.child.kill('SIGKILL')
+    await until('the workers to end', () => workers.every((pid) => !isAlive(pid)), 30_000)
   })
 })
 
-async function statuses503(port: number): Promise<boolean> {
+/** Until every worker knows that no backend is up. */
+async function only503(port: number): Promise<void> {
   for (;;) {
     const statuses = await Promise.all(Array.from({ length: 8 }, () => send(port, '/').then((answer) => answer.status)))
-    if (statuses.every((status) => status === 503)) return true
+    if (statuses.every((status) => status === 503)) return
   }
 }
 
