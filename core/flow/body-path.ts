@@ -24,6 +24,8 @@ export type Held = 'complete' | 'more' | 'too large'
 
 const nothing = new Uint8Array(0)
 
+const noSource: BodySource = { pause: (): void => {}, resume: (): void => {} }
+
 /**
  * The way of one body from its source to its sink. It can be held at the beginning until the policies that asked for it
  * have had their turn, changed chunk by chunk, or replaced; back-pressure goes through. Without any of that a chunk goes
@@ -42,8 +44,10 @@ export class BodyPath {
   #over = false
   #waiting: { wanted: number; whole: boolean; done: (held: Held) => void } | undefined
 
-  constructor(source: BodySource) {
-    this.#source = source
+  /** @param source `undefined`: there is no body, or one made here takes its place. */
+  constructor(source: BodySource | undefined) {
+    this.#source = source ?? noSource
+    this.#ended = source === undefined
   }
 
   /** A chunk has come. It stays here, or on its way, unless this says that it is free. */

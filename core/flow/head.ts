@@ -6,6 +6,7 @@ import { dropForwarding, forwardingFields, type Hop, takeForwarding } from '../h
 import { screenUnderscores } from '../http/underscores.ts'
 import { isLoop } from '../http/via.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
+import { type Bodies, setBodyLength } from './bodies.ts'
 import type { RequestFacts } from './request-facts.ts'
 
 /**
@@ -14,7 +15,8 @@ import type { RequestFacts } from './request-facts.ts'
  *
  * @returns why the request is refused, wherever it may be going
  */
-export function cleanHead(fields: Fields, facts: RequestFacts, plan: HttpPlan): PosternError | undefined {
+export function cleanHead(facts: RequestFacts, plan: HttpPlan): PosternError | undefined {
+  const { fields } = facts
   const { config, snapshot } = plan
   const problem = screenUnderscores(fields, config.underscores, plan.isWritten)
   if (problem !== undefined) return new PosternError('DPE', problem)
@@ -26,15 +28,20 @@ export function cleanHead(fields: Fields, facts: RequestFacts, plan: HttpPlan): 
   return undefined
 }
 
+/** Completes the head of a request when it leaves: the gateway's own fields, the expectation, the length of its body. */
+export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bodies, plan: HttpPlan): void {
+  const { fields, awaitsContinue } = exchange
+  addOwnFields(exchange, facts, plan)
+  // Only a body that the client holds back is worth asking about; the backend's 100 then is what the client gets.
+  if (!awaitsContinue || bodies.request.replacedLength !== undefined) fields.delete('expect')
+  setBodyLength(fields, bodies.request, facts.chain!.steps.onRequestBody.length > 0)
+}
+
 /**
- * Adds to a request, when it leaves, what only the gateway may say: which way it came, for which host, under which
- * identifier. What policies wrote of that is replaced.
+ * Adds what only the gateway may say: which way the request came, for which host, under which identifier. What policies
+ * wrote of that is replaced.
  */
-export function addOwnFields(
-  { connection, version, fields }: Exchange,
-  facts: RequestFacts,
-  { snapshot }: HttpPlan,
-): void {
+function addOwnFields({ connection, version, fields }: Exchange, facts: RequestFacts, { snapshot }: HttpPlan): void {
   const { hop, earlier, target, id } = facts
   const isAsked = facts.chain!.steps.onRequest.length > 0
   if (isAsked) fields.delete('x-request-id')

@@ -5,7 +5,7 @@ import type { Policy } from '../hooks/policy.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
 import type { Target } from '../route/target.ts'
-import { BodyPath, type BodySource } from './body-path.ts'
+import { BodyPath } from './body-path.ts'
 import type { FinalResponse, RequestFacts } from './request-facts.ts'
 
 /** The outcome code of an answer that a policy made: empty when it is no refusal. */
@@ -31,9 +31,6 @@ export function asPosternError(error: unknown): PosternError {
   return new PosternError('GE', error instanceof Error ? error.message : String(error), { cause: error })
 }
 
-/** A body that was made here has no source. */
-export const noSource: BodySource = { pause: (): void => {}, resume: (): void => {} }
-
 /** The final response of a request becomes one made here: the outcome says so, the connection ends where it has to. */
 export function respondHere(
   by: Reply | PosternError,
@@ -52,7 +49,7 @@ export function respondHere(
 function madeResponse(result: Reply | PosternError, requestId: string): FinalResponse {
   const { status, headers, body: text } = result instanceof PosternError ? problemOf(result, requestId) : result
   const bytes = Buffer.from(text)
-  const body = new BodyPath(noSource)
+  const body = new BodyPath(undefined)
   body.replace(bytes)
   const fields = new Fields(headers.flat())
   if (status !== 204 && status !== 304) fields.set('content-length', `${bytes.length}`)

@@ -16,6 +16,9 @@ import type { Bodies } from './bodies.ts'
 import type { BodyPath } from './body-path.ts'
 import { flowId } from './flow-id.ts'
 
+/** Longest silence of a client that is sent an answer made here, ms. */
+const ownIdle = 30_000
+
 /** The target of a request whose target has not been read. */
 const unread: Target = { authority: '', host: '', path: '', query: '', full: '', hasQuery: false }
 
@@ -124,6 +127,18 @@ export class RequestFacts implements FlowFacts, RequestView, WritableFacts {
   get #publicAuthority(): string {
     const named = this.client.host === undefined ? undefined : parseAuthority(this.client.host)
     return named === undefined || 'problem' in named ? this.target.authority : named.authority
+  }
+
+  /** Longest silence while bytes are due, ms. */
+  get idle(): number {
+    return this.upstream?.config.timeouts.idle ?? ownIdle
+  }
+
+  /** Where the request goes, unless a policy chooses another upstream. */
+  take(route: Route): void {
+    this.route = route
+    this.upstream = route.upstream
+    this.chain = route.base
   }
 
   replaceBody(hook: HookName, bytes: Uint8Array): void {

@@ -17,16 +17,13 @@ import { Phases } from '../telemetry/phases.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import { type AttemptFlow, Attempts } from '../upstream/attempt.ts'
 import type { Backend } from '../upstream/backend.ts'
-import { Bodies, type BodiesFlow, setBodyLength } from './bodies.ts'
+import { Bodies, type BodiesFlow } from './bodies.ts'
 import { BodyPath } from './body-path.ts'
 import { Deadline } from './deadline.ts'
-import { addOwnFields, cleanHead, passableTrailers } from './head.ts'
-import { noSource, replyOfRoute, respondHere } from './local-reply.ts'
+import { cleanHead, completeHead, passableTrailers } from './head.ts'
+import { replyOfRoute, respondHere } from './local-reply.ts'
 import { RequestFacts } from './request-facts.ts'
 import { Tunnel, upgradeOffer } from './tunnel.ts'
-
-/** Longest silence of a client that is sent an answer made here, ms. */
-const ownIdle = 30_000
 
 /**
  * The life of one request, top to bottom: arrive → route → onRequest → choose a backend → send → response head →
@@ -67,20 +64,15 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   start(): void {
     const { facts } = this
-    const { fields } = this.#exchange
-    const refusal = cleanHead(fields, facts, this.#plan)
-    if (refusal !== undefined) return this.fail(refusal)
-    const located = locate(this.#plan.routes, this.#exchange, facts.client.scheme)
+    const located = cleanHead(facts, this.#plan) ?? locate(this.#plan.routes, this.#exchange, facts.client.scheme)
     if (located instanceof PosternError) return this.fail(located)
     const { target, route } = located
     facts.target = target
     if (route === undefined) return this.fail(new PosternError('NR', `no route for ${target.host}${target.path}`))
     this.#phases.enter('policies')
-    facts.route = route
-    facts.upstream = route.upstream
-    facts.chain = route.base
+    facts.take(route)
     if (route.config.timeout !== undefined) this.#deadline.limitAll(route.config.timeout)
-    removeHopByHop(fields)
+    removeHopByHop(facts.fields)
     ask(this, 'onRequest', route.base, 0, (result, policy) => this.#askedByRoute(result, policy))
   }
 
@@ -89,7 +81,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     const { facts } = this
     const { config, match, base } = facts.route!
     if (facts.upstream === undefined) return this.answer(replyOfRoute(config.reply!, facts.client.scheme, facts.target))
-    const last = countHop(this.#exchange.method, this.#exchange.fields, match.methods)
+    const last = countHop(facts.method, facts.fields, match.methods)
     if (last !== undefined) return this.answer(last)
     facts.chain = facts.route!.through(facts.upstream)
     ask(this, 'onRequest', facts.chain, base.length, (reply, by) => this.#asked(reply, by))
@@ -97,14 +89,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   #asked(result: Reply | PosternError | undefined, policy: Policy | undefined): void {
     if (result !== undefined) return this.answer(result, policy)
-    const { steps } = this.facts.chain!
-    this.#phases.enter('queue', steps.onRequest.length > 0)
-    const { fields, awaitsContinue } = this.#exchange
-    const { request } = this.#bodies
-    addOwnFields(this.#exchange, this.facts, this.#plan)
-    // Only a body that the client holds back is worth asking about; the backend's 100 then is what the client gets.
-    if (!awaitsContinue || request.replacedLength !== undefined) fields.delete('expect')
-    setBodyLength(fields, request, steps.onRequestBody.length > 0)
+    this.#phases.enter('queue', this.facts.chain!.steps.onRequest.length > 0)
+    completeHead(this.#exchange, this.facts, this.#bodies, this.#plan)
     this.#attempt()
   }
 
@@ -118,12 +104,10 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   }
 
   #send(backend: Backend): void {
-    const { chain, target, upstream } = this.facts
+    const { chain, target, upstream, method, fields } = this.facts
     this.#phases.enter('connect', chain!.steps.selectBackend.length > 0)
-    const { method, fields } = this.#exchange
     const hasBody = this.#bodies.goesUpstream
-    const upgrade = hasBody ? undefined : upgradeOffer(this.#exchange.upgrade)
-    const request = { method, target: target.full, fields, hasBody, upgrade }
+    const request = { method, target: target.full, fields, hasBody, upgrade: upgradeOffer(this.#exchange, hasBody) }
     this.#sent = backend.pool.send(request, upstream!.config.timeouts.connect, this)
   }
 
@@ -152,7 +136,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   /** Until there is a response, the time limit is that of who has to act next: the client while its body is due, or the backend. */
   awaitNext(): void {
     if (this.facts.response !== undefined) return
-    if (this.#bodies.client.due) this.#deadline.awaitClient(this.#idle)
+    if (this.#bodies.client.due) this.#deadline.awaitClient(this.facts.idle)
     else if (this.#sent === undefined) this.#deadline.pause()
     else this.#deadline.awaitHead(this.facts.upstream!.config.timeouts.response)
   }
@@ -188,9 +172,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     this.#deadline.pause()
     removeHopByHop(fields)
     fields.list.push('via', this.#plan.snapshot.via.entry[version])
-    const body = new BodyPath(this.#sent ?? noSource)
-    if (this.#sent === undefined) body.end()
-    this.facts.response = { status, reason, fields, body }
+    this.facts.response = { status, reason, fields, body: new BodyPath(this.#sent) }
     this.#respond()
   }
 
@@ -222,20 +204,17 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     this.#walk = undefined
     this.#headSent = true
     this.#phases.enter('body')
-    this.#deadline.awaitData(this.#idle)
+    this.#deadline.awaitData(this.facts.idle)
     if (this.#tunnel === undefined) return this.#bodies.toClient(response!, chain)
     this.#deadline.end()
     this.#tunnel.open(this.#exchange, response!.fields, upstream!.config.timeouts.tunnel, (error) => {
-      this.#error = error
-      this.facts.outcome = error?.outcome ?? ''
+      this.#finish(error)
       this.#exchange.end()
-      // When the gateway itself broke the connection, the exchange does not say so.
-      this.#finish()
     })
   }
 
   onData(chunk: Uint8Array): Consumed | undefined {
-    this.#deadline.awaitData(this.#idle)
+    this.#deadline.awaitData(this.facts.idle)
     return this.facts.response?.body.take(chunk)
   }
 
@@ -245,7 +224,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   onEnd(): void {
     const trailers = passableTrailers(this.#sent?.trailers, 'response', this.facts.chain)
-    this.#deadline.awaitData(this.#idle)
+    this.#deadline.awaitData(this.facts.idle)
     this.#attempts.end()
     this.#sent = undefined
     this.facts.response?.body.end(trailers)
@@ -261,9 +240,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     if (this.ended) return
     // How the client of a tunnel leaves is the tunnel's to see: here the gateway closes.
     if (this.#tunnel?.isOpen) return this.#tunnel.close()
-    this.#error = new PosternError('DC', 'the client went away before the response was complete')
-    this.facts.outcome = 'DC'
-    this.#finish()
+    this.#finish(new PosternError('DC', 'the client went away before the response was complete'))
   }
 
   /**
@@ -274,28 +251,28 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     if (this.ended) return
     this.#dropHook()
     if (this.#headSent) {
-      this.#error = error
-      this.facts.outcome = error.outcome
-      this.#exchange.abort()
-      return this.#finish()
+      this.#finish(error)
+      return this.#exchange.abort()
     }
     if (this.#walk === undefined) return this.answer(error)
     this.replaceResponse(error)
     this.#sendHead()
   }
 
-  #finish(): void {
+  #finish(error?: PosternError): void {
     if (this.ended) return
     this.ended = true
+    if (error !== undefined) {
+      this.#error = error
+      this.facts.outcome = error.outcome
+    }
     this.#deadline.end()
     this.#dropHook()
     this.#dropUpstream()
     this.#phases.end()
     const { bytesIn, bytesOut } = this.#exchange
     this.#tap.tell({ kind: 'end', flow: this.facts, bytesIn, bytesOut, phases: this.#phases, error: this.#error })
-    const { chain } = this.facts
-    if (chain === undefined || chain.steps.onClose.length === 0) return this.#plan.snapshot.release()
-    tell(this, chain, () => this.#plan.snapshot.release())
+    tell(this, this.facts.chain, () => this.#plan.snapshot.release())
   }
 
   #dropHook(): void {
@@ -320,7 +297,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   }
 
   hold(need: BodyNeed, done: (error: PosternError | undefined) => void): void {
-    if (need.hook === 'onResponse') this.#deadline.awaitData(this.#idle)
+    if (need.hook === 'onResponse') this.#deadline.awaitData(this.facts.idle)
     this.#bodies.hold(need, (error) => {
       this.#deadline.pause()
       done(error)
@@ -332,10 +309,5 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     if (this.#tunnel !== undefined) return false
     this.#dropUpstream()
     return true
-  }
-
-  /** Longest silence while bytes are due, ms. */
-  get #idle(): number {
-    return this.facts.upstream?.config.timeouts.idle ?? ownIdle
   }
 }

@@ -56,11 +56,13 @@ function ignore(): void {}
 const unseen = new Set(['h2c', 'h2', 'http', 'tls'])
 
 /**
- * What the backend is asked to switch to when the client asks for `upgrade` (RFC 9110 §7.8); `undefined`: nothing, the
+ * What the backend is asked to switch to when the client asks for an upgrade (RFC 9110 §7.8); `undefined`: nothing, the
  * request is an ordinary one. A list of protocols is not passed on, so that both sides can only mean the same one.
+ *
+ * @param hasBody whether a body goes upstream: then the upgrade does not.
  */
-export function upgradeOffer(upgrade: string | undefined): string | undefined {
-  if (upgrade === undefined) return undefined
+export function upgradeOffer({ upgrade }: Exchange, hasBody: boolean): string | undefined {
+  if (upgrade === undefined || hasBody) return undefined
   const [, name] = /^([\w!#$%&'*+.^`|~-]+)(?:\/[\w!#$%&'*+.^`|~-]+)?$/.exec(upgrade) ?? []
   return name === undefined || unseen.has(name.toLowerCase()) ? undefined : upgrade
 }

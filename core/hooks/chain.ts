@@ -179,10 +179,11 @@ export function examine(
 /** *observe*: tells every policy that has had its turn that the flow, or an L7 connection, is over. */
 export function tell(
   flow: HookFlow,
-  chain: Chain,
+  chain: Chain | undefined,
   done: () => void,
   hook: 'onClose' | 'onDisconnect' = 'onClose',
 ): void {
+  if (chain === undefined || chain.steps[hook].length === 0) return done()
   new Walk(flow, hook, chain, (index) => index < flow.reached, { onTurn: () => true, onEnd: done }).next()
 }
 
