@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest'
+import type { Json } from '../helpers/gateway.ts'
+import { until } from '../helpers/until.ts'
+import { type MemoryAnswer, MemoryPool } from './backend.ts'
+import type { MemoryRequest } from './client.ts'
+import { type MemoryGateway, memoryGateway } from './gateway.ts'
+
+type Waiting = 'onRequest' | 'onRequestBody' | 'onResponse' | 'onResponseBody'
+
+/** Waits in one hook for a fetch that is never answered. */
+const waiter = (hook: Waiting): Record<string, string> => ({
+  'plugins/waiter/index.ts': `import { definePlugin } from 'postern/sdk'
+export default definePlugin({
+  name: 'waiter',
+  needs: ['fetch'],
+  writes: ['body', 'response.body'],
+  async ${hook}({ fetch }) { await fetch('http://slow.test/') },
+})`,
+})
+
+interface Late {
+  readonly route?: { [key: string]: Json }
+  readonly upstream?: { [key: string]: Json }
+  readonly wait?: string
+  readonly answer?: MemoryAnswer
+}
+
+function start(hook: Waiting, { route = {}, upstream = {}, wait = '1m', answer = {} }: Late): Promise<MemoryGateway> {
+  const plugins = { waiter: { fetch: ['http://slow.test'], limits: { wait } } }
+  const policies = { waiter: { plugin: 'waiter' } }
+  const extra = { route: { policies: ['waiter'], ...route }, upstream, policies, plugins }
+  return memoryGateway([new MemoryPool({ body: ['some ', 'body'], ...answer })], extra, waiter(hook))
+}
+
+const request: MemoryRequest = { method: 'POST', body: ['x'] }
+
+/** How a flow ends that is late in a hook: answered as long as the client has no head, broken after that. */
+async function endOf({ send, end }: MemoryGateway, sent = request): Promise<unknown[]> {
+  const exchange = await send(sent)
+  const { flow } = await end()
+  // The record says what the client saw.
+  expect(flow.response?.status).toBe(exchange.status)
+  return [exchange.status, exchange.outcome, flow.outcome]
+}
+
+describe('a hook waits', () => {
+  test.each<[Waiting, number, string]>([
+    ['onRequest', 504, 'sent'],
+    ['onRequestBody', 504, 'sent'],
+    ['onResponse', 504, 'sent'],
+    ['onResponseBody', 200, 'aborted'],
+  ])('longer than its route allows: %s, %i, %s', async (hook, status, outcome) => {
+    expect(await endOf(await start(hook, { route: { timeout: '50ms' } }))).toEqual([status, outcome, 'UT'])
+  })
+
+  test.each<[Waiting, number, string]>([
+    ['onRequest', 500, 'sent'],
+    ['onRequestBody', 500, 'sent'],
+    ['onResponse', 500, 'sent'],
+    ['onResponseBody', 200, 'aborted'],
+  ])('longer than its plugin may: %s, %i, %s', async (hook, status, outcome) => {
+    expect(await endOf(await start(hook, { wait: '50ms' }))).toEqual([status, outcome, 'PT:waiter'])
+  })
+
+  test.each<[Waiting, number, string]>([
+    ['onResponse', 502, 'sent'],
+    ['onResponseBody', 200, 'aborted'],
+  ])('and the backend breaks meanwhile: %s, %i, %s', async (hook, status, outcome) => {
+    const pool = new MemoryPool({ status: 200, body: ['some'], stalls: 'body' })
+    const plugins = { waiter: { fetch: ['http://slow.test'], limits: { wait: '1m' } } }
+    const extra = { route: { policies: ['waiter'] }, policies: { waiter: { plugin: 'waiter' } }, plugins }
+    const gateway = await memoryGateway([pool], extra, waiter(hook))
+    const exchange = gateway.begin(request)
+    await until('the hook', () => pool.responding.length > 0 && pool.responding[0]!.headed)
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+    pool.responding[0]!.break('UR')
+    const { flow } = await gateway.end()
+    expect([exchange.status, exchange.outcome, flow.outcome]).toEqual([status, outcome, 'UR'])
+  })
+
+  test.each<Waiting>(['onRequest', 'onRequestBody', 'onResponse', 'onResponseBody'])(
+    'and the client leaves meanwhile: %s',
+    async (hook) => {
+      const gateway = await start(hook, {})
+      const exchange = gateway.begin(request)
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1))
+      expect(exchange.isOver).toBe(false)
+      exchange.leave()
+      expect((await gateway.end()).flow.outcome).toBe('DC')
+    },
+  )
+
+  test('onResponse: neither the backend nor the client is blamed for it', async () => {
+    const gateway = await start('onResponse', {
+      upstream: { timeouts: { response: '50ms', idle: '50ms' } },
+      wait: '800ms',
+    })
+    expect(await endOf(gateway)).toEqual([500, 'sent', 'PT:waiter'])
+  })
+})
+
+describe('a body that a policy holds', () => {
+  const holder = (hook: string, scope: string): Record<string, string> => ({
+    'plugins/holder/index.ts': `import { definePlugin } from 'postern/sdk'
+export default definePlugin({ name: 'holder', reads: ['${scope}:buffer:1000'], ${hook}() {} })`,
+  })
+  const policies = { holder: { plugin: 'holder' } }
+  const held = { route: { policies: ['holder'] }, upstream: { timeouts: { idle: '50ms' } }, policies }
+
+  test('does not arrive: the client is told', async () => {
+    const gateway = await memoryGateway([new MemoryPool({})], held, holder('onRequest', 'body'))
+    expect(await endOf(gateway, { method: 'POST', body: ['x'], stalls: true })).toEqual([408, 'sent', 'DPE'])
+  })
+
+  test.each([[['some']], [[]]])('does not arrive from the backend, after %j: 504', async (body) => {
+    const gateway = await memoryGateway(
+      [new MemoryPool({ body, stalls: 'body' })],
+      held,
+      holder('onResponse', 'response.body'),
+    )
+    expect(await endOf(gateway, {})).toEqual([504, 'sent', 'SI'])
+  })
+})
+
+describe('no policy waits', () => {
+  test.each<[string, Late, MemoryRequest, unknown[]]>([
+    [
+      'the backend, for its head',
+      { upstream: { timeouts: { response: '50ms' } }, answer: { stalls: 'head' } },
+      {},
+      [504, 'sent', 'UT'],
+    ],
+    [
+      'the backend, for its body',
+      { upstream: { timeouts: { idle: '50ms' } }, answer: { stalls: 'body' } },
+      {},
+      [200, 'aborted', 'SI'],
+    ],
+    [
+      'the client',
+      { upstream: { timeouts: { idle: '50ms' } } },
+      { method: 'POST', body: ['x'], stalls: true },
+      [408, 'sent', 'DPE'],
+    ],
+    ['all of it', { route: { timeout: '50ms' }, answer: { stalls: 'head' } }, {}, [504, 'sent', 'UT']],
+  ])('late is %s', async (_who, { route = {}, upstream = {}, answer = {} }, sent, expected) => {
+    const gateway = await memoryGateway([new MemoryPool({ body: ['some'], ...answer })], { route, upstream })
+    expect(await endOf(gateway, sent)).toEqual(expected)
+  })
+
+  test.each<[string, Late, string]>([
+    ['a slow head', { upstream: { timeouts: { response: '100ms' } }, answer: { stalls: 'head' } }, 'head'],
+    ['a slow body', { upstream: { timeouts: { idle: '100ms' } }, answer: { stalls: 'body' } }, 'body'],
+  ])('the phases say where the time went: %s', async (_what, { upstream = {}, answer = {} }, phase) => {
+    const gateway = await memoryGateway([new MemoryPool({ body: ['some'], ...answer })], { upstream })
+    await gateway.send()
+    const { phases } = await gateway.end()
+    const all = { route: phases.route, connect: phases.connect, head: phases.head, body: phases.body }
+    expect(Object.entries(all).sort(([, a], [, b]) => b - a)[0]![0]).toBe(phase)
+  })
+})
