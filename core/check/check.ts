@@ -71,7 +71,7 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
     policies.set(name, deepFreeze({ name, plugin, options, scopes, onFailure, limits, fetch, group }))
   }
   const warnings = findWarnings(draft, config, attachments, facts, secrets)
-  return { ok: true, config, policies, warnings, secrets: secrets.values, files: [...files] }
+  return { ok: true, config, policies, warnings, secrets: secrets.list, files: [...files] }
 }
 
 async function checkPolicies(

@@ -1,6 +1,7 @@
 import type { Origin } from '../grants/origin.ts'
 import type { Limits, PluginCode, Scopes } from '../sandbox/plugin.ts'
 import type { Problem } from './problem.ts'
+import type { Secret } from './secrets.ts'
 import type { Config } from './types.ts'
 
 /** A policy whose plugin was built and whose options were checked. Frozen. */
@@ -27,8 +28,8 @@ export interface CheckedConfig {
   readonly policies: ReadonlyMap<string, CheckedPolicy>
   /** What works, but was hardly meant so. */
   readonly warnings: readonly Problem[]
-  /** Values that references resolved to; nothing that is printed or served may hold one. */
-  readonly secrets: readonly string[]
+  /** What references resolved to, for `new Secrets`: nothing that is printed or served may contain a value. */
+  readonly secrets: readonly Secret[]
   /** Every file that the configuration was read from, absolute: itself, policies, references, plugins' entries. */
   readonly files: readonly string[]
 }

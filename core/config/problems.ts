@@ -3,11 +3,15 @@ import type { Secrets } from './secrets.ts'
 import type { Source } from './source.ts'
 
 interface Entry {
-  readonly problem: Problem
+  readonly file: string
+  readonly path: Path
+  readonly message: string
+  readonly line?: number
+  readonly column?: number
   readonly step: number
 }
 
-/** Collects what is wrong, step by step, so that one run tells all of it and nothing twice. */
+/** Collects the problems of all steps of a check: one run reports every mistake, and each only once. */
 export class Problems {
   readonly #entries = new Map<string, Entry[]>()
   /** Paths that hold a problem, and all paths above them. */
@@ -19,19 +23,19 @@ export class Problems {
     this.#secrets = secrets
   }
 
-  /** From here on, a place that an earlier step complained about is left alone. */
+  /** From here on, a path at which an earlier step found a problem takes no further ones. */
   nextStep(): void {
     this.#step++
   }
 
   add(source: Source, path: Path, message: string): void {
     const position = source.locate(path)
-    this.#put(source.file, path, { message, ...position })
+    this.#put({ file: source.file, path, message, ...position, step: this.#step })
   }
 
-  /** A problem that has a place in the text but none in the data. */
-  addAt(file: string, place: { line: number; column: number } | undefined, message: string): void {
-    this.#put(file, [], { message, ...place })
+  /** A problem that has a position in the text but no path in the data. */
+  addAt(file: string, position: { line: number; column: number } | undefined, message: string): void {
+    this.#put({ file, path: [], message, ...position, step: this.#step })
   }
 
   /** True when there is a problem at the path or below it. */
@@ -45,30 +49,30 @@ export class Problems {
     return count
   }
 
-  /** All of them, in the order of the text. */
+  /** All of them, in the order of the text. No value of a secret is in them, also of one that was resolved later. */
   get list(): Problem[] {
-    const all = [...this.#entries.values()].flat().map((entry) => entry.problem)
-    const files = [...new Set(all.map((problem) => problem.file))]
-    return all.sort(
+    const all = [...this.#entries.values()].flat()
+    const files = [...new Set(all.map((entry) => entry.file))]
+    all.sort(
       (a, b) =>
         files.indexOf(a.file) - files.indexOf(b.file) ||
         (a.line ?? 0) - (b.line ?? 0) ||
         (a.column ?? 0) - (b.column ?? 0),
     )
+    return all.map(({ step: _, ...entry }) => ({
+      ...entry,
+      path: formatPath(entry.path.map((key) => (typeof key === 'string' ? this.#secrets.redact(key) : key))),
+      message: this.#secrets.redact(entry.message).replace(/\s*[\r\n]+\s*/g, ' '),
+    }))
   }
 
-  #hide(key: string | number): string | number {
-    return typeof key === 'string' ? this.#secrets.redact(key) : key
-  }
-
-  #put(file: string, path: Path, rest: Omit<Problem, 'file' | 'path'>): void {
-    const message = this.#secrets.redact(rest.message).replace(/\s*[\r\n]+\s*/g, ' ')
-    const problem: Problem = { ...rest, file, path: formatPath(path.map((key) => this.#hide(key))), message }
+  #put(entry: Entry): void {
+    const { file, path, message, line, step } = entry
     const key = keyOf(file, path)
-    const there = this.#entries.get(key) ?? []
-    const known = there.some((entry) => entry.problem.message === message && entry.problem.line === problem.line)
-    if (known || (path.length > 0 && there.some((entry) => entry.step < this.#step))) return
-    this.#entries.set(key, [...there, { problem, step: this.#step }])
+    const known = this.#entries.get(key) ?? []
+    if (known.some((other) => other.message === message && other.line === line)) return
+    if (path.length > 0 && known.some((other) => other.step < step)) return
+    this.#entries.set(key, [...known, entry])
     for (let length = 0; length <= path.length; length++) this.#touched.add(keyOf(file, path.slice(0, length)))
   }
 }

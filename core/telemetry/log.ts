@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino'
+import { type Secret, Secrets } from '../config/secrets.ts'
 import type { LogConfig } from '../config/types.ts'
 import type { PosternError } from '../errors.ts'
 import type { PluginLine } from '../grants/plugin-log.ts'
@@ -14,7 +15,7 @@ export class Log implements FlowObserver {
   readonly #destination: LineStream
   /** Whether access records are written. */
   #records = true
-  #secrets: readonly string[] = []
+  #secrets = new Secrets()
 
   constructor(stream?: LineStream) {
     this.#destination = stream ?? new LineBatch(1)
@@ -22,10 +23,10 @@ export class Log implements FlowObserver {
   }
 
   /** Takes over what a new configuration says of logging. */
-  configure(config: LogConfig, secrets: readonly string[]): void {
+  configure(config: LogConfig, secrets: readonly Secret[]): void {
     this.#pino.level = config.level
     this.#records = config.access && this.#pino.isLevelEnabled('info')
-    this.#secrets = secrets
+    this.#secrets = new Secrets(secrets)
   }
 
   /** Writes out what is batched; gives up when the reader does not take it, so that nobody waits for it for ever. */
@@ -44,25 +45,19 @@ export class Log implements FlowObserver {
   /** A line that a plugin wrote. */
   plugin(line: PluginLine): void {
     const { level: how, message, fields, ...who } = line
-    const safe = Object.fromEntries(
-      Object.entries(fields ?? {}).map(([key, value]) => [
-        key,
-        typeof value === 'string' ? this.#redact(value) : value,
-      ]),
-    )
-    this.#pino[how]({ ...who, fields: fields && safe }, this.#redact(message))
+    this.#pino[how]({ ...who, fields: this.#secrets.redactAll(fields) }, this.#secrets.redact(message))
   }
 
   info(event: string, facts: Record<string, unknown> = {}): void {
-    this.#pino.info(this.#redacted(facts), event)
+    this.#pino.info(this.#secrets.redactValues(facts), event)
   }
 
   warn(event: string, facts: Record<string, unknown> = {}): void {
-    this.#pino.warn(this.#redacted(facts), event)
+    this.#pino.warn(this.#secrets.redactValues(facts), event)
   }
 
   error(event: string, facts: Record<string, unknown> = {}): void {
-    this.#pino.error(this.#redacted(facts), event)
+    this.#pino.error(this.#secrets.redactValues(facts), event)
   }
 
   observe(event: FlowEvent): void {
@@ -92,25 +87,11 @@ export class Log implements FlowObserver {
       route: flow.routeName,
       cause: error.message,
     }
-    this.#pino.warn(this.#redacted(facts), 'policy failed')
+    this.#pino.warn(this.#secrets.redactValues(facts), 'policy failed')
   }
 
   #cause(error: PosternError | undefined): string | undefined {
-    return error === undefined ? undefined : this.#redact(error.message)
-  }
-
-  #redacted(facts: Record<string, unknown>): Record<string, unknown> {
-    const entries = Object.entries(facts)
-    return Object.fromEntries(
-      entries.map(([key, value]) => [key, typeof value === 'string' ? this.#redact(value) : value]),
-    )
-  }
-
-  /** A plugin's message may hold one of its options, and an option may be a secret. */
-  #redact(text: string): string {
-    let safe = text
-    for (const secret of this.#secrets) safe = safe.replaceAll(secret, '[redacted]')
-    return safe
+    return error === undefined ? undefined : this.#secrets.redact(error.message)
   }
 }
 

@@ -18,7 +18,8 @@ interface Case {
   /** A part of the resulting configuration; all of it when `exact`. */
   readonly config?: object
   readonly exact?: boolean
-  readonly secrets?: readonly string[]
+  /** Value → reference. */
+  readonly secrets?: Readonly<Record<string, string>>
 }
 
 const cases = new URL('../cases/check/', import.meta.url)
@@ -57,7 +58,11 @@ for (const file of readdirSync(cases)) {
       if (!result.ok) return
       if (one.exact) expect(result.config).toEqual(one.config)
       else if (one.config !== undefined) expect(result.config).toMatchObject(one.config)
-      if (one.secrets !== undefined) expect([...result.secrets].sort()).toEqual([...one.secrets].sort())
+      if (one.secrets !== undefined) {
+        expect(Object.fromEntries(result.secrets.map(({ value, reference }) => [value, reference]))).toEqual(
+          one.secrets,
+        )
+      }
       if (one.warnings !== undefined) expect(result.warnings.map(formatProblem)).toEqual(one.warnings)
     })
   })

@@ -1,12 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatPath, formatProblem } from '../../core/config/problem.ts'
-import { Secrets } from '../../core/config/secrets.ts'
 import { didYouMean, suggest } from '../../core/config/suggest.ts'
 import { parseDuration, parseSize } from '../../core/config/units.ts'
-
-/** What stands in the file where the secret goes. */
-const REFERENCE = '$' + '{env:KEY}'
 
 describe('a problem', () => {
   test('is one line with its path', () => {
@@ -20,30 +16,6 @@ describe('a problem', () => {
   test('has its place in the text when it has no path', () => {
     expect(formatProblem({ file: 'a.json', path: '', message: 'm', line: 3, column: 7 })).toBe('a.json:3:7: m')
     expect(formatProblem({ file: 'a.json', path: '', message: 'm' })).toBe('a.json: m')
-  })
-})
-
-describe('secrets', () => {
-  test('are replaced in every letter case and as JSON spells them', () => {
-    const secrets = new Secrets()
-    secrets.add('Open "Sesame"', REFERENCE)
-    expect(secrets.redact('x open "sesame" y OPEN \\"SESAME\\"')).toBe(`x ${REFERENCE} y ${REFERENCE}`)
-  })
-
-  test('that are short are replaced where they stand alone', () => {
-    const secrets = new Secrets()
-    secrets.add('a', REFERENCE)
-    expect(secrets.redact('a "a" an')).toBe(`${REFERENCE} "${REFERENCE}" an`)
-  })
-
-  test('of any text never survive', () => {
-    fc.assert(
-      fc.property(fc.string({ minLength: 4 }), fc.string(), fc.string(), (secret, before, after) => {
-        const secrets = new Secrets()
-        secrets.add(secret, REFERENCE)
-        expect(secrets.redact(`${before} |${secret}| ${after}`)).not.toContain(`|${secret}|`)
-      }),
-    )
   })
 })
 
