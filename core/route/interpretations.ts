@@ -1,5 +1,7 @@
-/** Characters that all interpretations of a path may have together: a path of hundreds of turns must not cost hundreds of times. */
-const most = 64 * 1024
+/** Interpretations that a path may have. Their number grows with each ambiguity times the others: 74 bytes can have hundreds. */
+const mostInterpretations = 32
+/** Characters that all interpretations of a path may have together: a long path must not cost as much for each of them. */
+const mostCharacters = 64 * 1024
 
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 /** RFC 3986 §2.3. */
@@ -36,14 +38,21 @@ const steps: readonly ((path: string) => string)[] = [
 
 /**
  * Everything that a backend may read in an ambiguous path: the path as it is sent, and what any of the steps above make of
- * it. `undefined` when that is too much to look at.
+ * it. When that is more than the limits allow, the text says which one.
  */
-export function interpretationsOf(path: string): readonly string[] | undefined {
+export function interpretationsOf(path: string): readonly string[] | string {
   const interpretations = new Set([literalOf(path)])
   // A Set goes on to what is added meanwhile.
   for (const interpretation of interpretations) {
-    for (const step of steps) interpretations.add(step(interpretation))
-    if (interpretations.size * path.length > most) return undefined
+    for (const step of steps) {
+      interpretations.add(step(interpretation))
+      if (interpretations.size > mostInterpretations) {
+        return `the path has more than ${mostInterpretations} interpretations, the limit`
+      }
+    }
+    if (interpretations.size * path.length > mostCharacters) {
+      return `the interpretations of the path have more than ${mostCharacters} characters together`
+    }
   }
   return [...interpretations]
 }

@@ -59,8 +59,7 @@ function except<R extends Locatable>(
   if (route === undefined || target === undefined) return new PosternError('PN', problem)
   if ('problem' in target) return new PosternError('PN', target.problem)
   const interpretations = interpretationsOf(target.path)
-  if (interpretations === undefined)
-    return new PosternError('PN', 'the path has more interpretations than can be looked at')
+  if (typeof interpretations === 'string') return new PosternError('PN', interpretations)
   const other = interpretations.find((interpretation) => find(interpretation) !== route)
   if (other === undefined) return { target: { ...target, interpretations }, route }
   return new PosternError('PN', `the path may be read as ${JSON.stringify(other)}, which is not for the same route`)
