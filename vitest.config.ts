@@ -1,15 +1,42 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+
+/** Tests that start processes, or tell what those hold: each file in a process of its own. */
+const apart = [
+  'test/bench/**',
+  'test/guard/**',
+  'test/hostile/**',
+  'test/package/**',
+  'test/peers/**',
+  'test/process/{counters,supervisor}.test.ts',
+  'test/flow/{health-hook,http,process,quarantine}.test.ts',
+  // Runs other files of tests, over TLS: they must not have been loaded before.
+  'test/http1/tls.test.ts',
+].map((pattern) => (pattern.endsWith('**') ? `${pattern}/*.test.ts` : pattern))
 
 export default defineConfig({
   resolve: { conditions: ['postern-source'] },
   ssr: { resolve: { conditions: ['postern-source'] } },
   test: {
-    include: ['test/**/*.test.ts', 'plugins/**/*.test.ts'],
     // Real isolates and real sockets: processes, not threads (isolated-vm wants no node snapshot in its process).
     pool: 'forks',
     execArgv: ['--no-node-snapshot', '--conditions=postern-source'],
+    maxWorkers: Math.max(2, availableParallelism()),
     // Whole gateways, several processes each, on machines that do other things too.
     testTimeout: 90_000,
     reporters: ['default', './test/helpers/count-reporter.ts'],
+    projects: [
+      { extends: true, test: { name: 'processes', include: apart } },
+      {
+        extends: true,
+        // Loading the modules under test takes longer than most of these tests: a process keeps them from file to file.
+        test: {
+          name: 'modules',
+          isolate: false,
+          include: ['test/**/*.test.ts', 'plugins/**/*.test.ts'],
+          exclude: apart,
+        },
+      },
+    ],
   },
 })

@@ -3,38 +3,35 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { echoBackend, httpBackend } from '../helpers/backend.ts'
 import { open, send } from '../helpers/client.ts'
-import { gatewayFolder, httpConfig } from '../helpers/gateway.ts'
+import { gatewayFolder, httpConfig, type Json, shareGateway, startGateway } from '../helpers/gateway.ts'
 import { postern } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
+
+const share = shareGateway()
+
+/** One worker, for what shows nothing about several. */
+const alone = (config: Json): Json => ({ ...(config as object), workers: 1 }) as Json
 
 describe('postern run', () => {
   it('reloads on SIGHUP with 200 requests in flight and none of them failing', async () => {
     const held: (() => void)[] = []
     const backend = await httpBackend((_request, response) => void held.push(() => response.end('ok')))
-    const folder = gatewayFolder(httpConfig([backend.port]))
-    const gateway = postern(['run', '-c', join(folder, 'gateway.json')])
-    const port = await gateway.port('web')
-    const statuses = Array.from({ length: 200 }, () => send(port, '/').then((answer) => answer.status))
-    await until('200 requests in flight', () => held.length === 200)
-    writeFileSync(
-      join(folder, 'gateway.json'),
-      JSON.stringify(httpConfig([backend.port], { routes: { all: { timeout: '9s' } } })),
-    )
-    gateway.child.kill('SIGHUP')
-    await until('the reload', () => gateway.stdout().includes('"msg":"reloaded"'))
+    const gateway = await share(httpConfig([backend.port]))
+    const statuses = Array.from({ length: 200 }, () => send(gateway.port('web'), '/').then(({ status }) => status))
+    await until('200 requests in flight', () => held.length === 200, 30_000)
+    await gateway.reload(httpConfig([backend.port], { routes: { all: { timeout: '9s' } } }))
     for (const release of held) release()
     expect(new Set(await Promise.all(statuses))).toEqual(new Set([200]))
   })
 
   it('keeps the old configuration when the new one is refused, and says why', async () => {
     const backend = await echoBackend()
-    const folder = gatewayFolder(httpConfig([backend.port]))
-    const gateway = postern(['run', '-c', join(folder, 'gateway.json')])
-    const port = await gateway.port('web')
-    writeFileSync(join(folder, 'gateway.json'), '{ "listeners": }')
-    gateway.child.kill('SIGHUP')
-    await until('the refusal', () => gateway.stdout().includes('reload refused'))
-    expect((await send(port, '/')).status).toBe(200)
+    const gateway = await share(httpConfig([backend.port]))
+    writeFileSync(join(gateway.folder, 'gateway.json'), '{ "listeners": }')
+    gateway.process.child.kill('SIGHUP')
+    const refusal = await gateway.record(({ msg }) => String(msg).startsWith('reload refused'))
+    expect(refusal.problems).toEqual([expect.stringContaining('gateway.json')])
+    expect((await send(gateway.port('web'), '/')).status).toBe(200)
   })
 
   it('drains on SIGTERM: what is in flight finishes, nothing new is taken, exit code 0', async () => {
@@ -42,8 +39,8 @@ describe('postern run', () => {
     const backend = await httpBackend((_request, response) => {
       release = () => response.end('done')
     })
-    const gateway = postern(['run', '-c', join(gatewayFolder(httpConfig([backend.port])), 'gateway.json')])
-    const port = await gateway.port('web')
+    const { process: gateway, ...running } = await startGateway(alone(httpConfig([backend.port])))
+    const port = running.port('web')
     const answer = send(port, '/')
     await until('the request to be in flight', () => release)
     gateway.child.kill('SIGTERM')
@@ -60,8 +57,8 @@ describe('postern run', () => {
     const backend = await httpBackend(() => {
       asked = true
     })
-    const gateway = postern(['run', '-c', join(gatewayFolder(httpConfig([backend.port])), 'gateway.json')])
-    const answer = send(await gateway.port('web'), '/').catch(() => 'ended')
+    const { process: gateway, port } = await startGateway(alone(httpConfig([backend.port])))
+    const answer = send(port('web'), '/').catch(() => 'ended')
     await until('the request to be in flight', () => asked)
     gateway.child.kill('SIGTERM')
     await until('the drain', () => gateway.stdout().includes('"msg":"draining"'))

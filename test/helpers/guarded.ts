@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'vitest'
+import { cached } from './process.ts'
 import { until } from './until.ts'
 
 const fixture = join(import.meta.dirname, '../fixtures/process/guarded.ts')
@@ -40,6 +41,7 @@ export function guarded(
   const { slotFile = join(slotFolder(onTestFinished), 'slot'), hard = 1_000 } = options
   const child = spawn(process.execPath, ['--no-node-snapshot', fixture, scenario, slotFile, `${hard}`], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...cached },
   })
   let stdout = ''
   let stderr = ''

@@ -4,7 +4,10 @@ import { onTestFinished } from 'vitest'
 import { until } from './until.ts'
 
 const main = join(import.meta.dirname, '../../core/main.ts')
-const cache = join(import.meta.dirname, '../../node_modules/.cache/postern-tests')
+/** Compiled code is shared by all the processes of all tests. */
+export const cached: NodeJS.ProcessEnv = {
+  NODE_COMPILE_CACHE: join(import.meta.dirname, '../../node_modules/.cache/postern-tests'),
+}
 
 export interface PosternProcess {
   readonly child: ChildProcess
@@ -39,8 +42,7 @@ export function postern(args: readonly string[], options: PosternOptions = {}): 
   const child = spawn(process.execPath, ['--no-node-snapshot', main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd,
-    // Compiled code is shared by all the processes of all tests.
-    env: { ...process.env, NODE_COMPILE_CACHE: cache, ...(!spare && { POSTERN_SPARE: '0' }), ...env },
+    env: { ...process.env, ...cached, ...(!spare && { POSTERN_SPARE: '0' }), ...env },
   })
   let stdout = ''
   let stderr = ''

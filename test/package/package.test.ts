@@ -59,7 +59,7 @@ describe('the command', () => {
   })
 
   test.each(['node_modules/postern/gateway.json', join(root, 'docker/gateway.json')])('check -c %s', async (file) => {
-    await succeed(['npx', 'postern', 'check', '-c', file], here)
+    await succeed(['node_modules/.bin/postern', 'check', '-c', file], here)
   })
 })
 
