@@ -162,10 +162,10 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     this.awaitNext()
   }
 
-  onUpgrade(fields: Fields, stream: ByteStream): void {
+  onUpgrade(fields: Fields, stream: ByteStream, version: HttpVersion): void {
     this.#sent = undefined
     this.#tunnel = new Tunnel(stream)
-    this.onHead(101, '', fields, '1.1')
+    this.onHead(101, '', fields, version)
   }
 
   onHead(status: number, reason: string, fields: Fields, version: HttpVersion): void {

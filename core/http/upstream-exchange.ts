@@ -60,7 +60,7 @@ export interface UpstreamOwner {
    * The backend agreed to the upgrade. The stream is the owner's: paused, without listeners, and with what the backend sent
    * ahead as its first data. Without this a 101 is malformed.
    */
-  onUpgrade?(fields: Fields, stream: ByteStream): void
+  onUpgrade?(fields: Fields, stream: ByteStream, version: HttpVersion): void
   onFail(error: PosternError): void
 }
 

@@ -220,7 +220,7 @@ export class ClientConnection implements ByteTaker {
   }
 
   /** RFC 9110 §7.8: only what was asked for, and what the answer itself calls an upgrade, is a tunnel. */
-  #switch(exchange: ClientExchange, { fields }: ResponseHead): boolean {
+  #switch(exchange: ClientExchange, { fields, version }: ResponseHead): boolean {
     const { owner, request } = exchange
     const asked = request.upgrade?.toLowerCase()
     const agreed = asked !== undefined && fields.get('upgrade')?.toLowerCase() === asked
@@ -229,7 +229,7 @@ export class ClientConnection implements ByteTaker {
     }
     exchange.over = true
     this.exchange = undefined
-    owner.onUpgrade(fields, this.#release())
+    owner.onUpgrade(fields, this.#release(), version)
     return false
   }
 

@@ -125,7 +125,7 @@ class MemoryUpstream implements UpstreamExchange {
         stream: ours,
         reset: () => void ours.destroy(Object.assign(new Error(), { code: 'ECONNRESET' })),
       }
-      return this.#owner.onUpgrade?.(new Fields(['upgrade', upgrade, 'connection', 'upgrade']), stream)
+      return this.#owner.onUpgrade?.(new Fields(['upgrade', upgrade, 'connection', 'upgrade']), stream, '2')
     }
     this.headed = true
     this.#owner.onHead(status, '', new Fields([...fields]), '2')
