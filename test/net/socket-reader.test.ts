@@ -1,8 +1,10 @@
 import { Socket } from 'node:net'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { ReceiveBuffer } from '../../core/http1/receive-buffer.ts'
 import { type ByteTaker, leaveBytes, SocketReader, takeBytes } from '../../core/net/socket-reader.ts'
+import { giveMemory } from '../../core/net/spare-memory.ts'
+import { pair, until } from '../upstream/sockets.ts'
 
 const size = 64 * 1024
 
@@ -173,3 +175,46 @@ class Connection implements ByteTaker {
     if (!this.#input.bytes.subarray(this.#input.at).equals(this.#rest)) throw new Error('rest: not what came')
   }
 }
+
+test('memory that a taker hands back later is read into again, a part of it is not', () => {
+  const taker = takerThat(false)
+  const one = reading(taker)
+  one.read(size, 1)
+  // The first read was copied out of the common memory, the second goes into it again.
+  const [whole] = taker.taken.map(({ bytes }) => bytes)
+  giveMemory(whole!.subarray(0, 100))
+  giveMemory(whole!)
+  const other = reading(takerThat(true))
+  other.read(size, 2)
+  expect(other.memory()).toBe(whole)
+})
+
+test('bytes that one taker gives back come first to the next one, and the end after them', async () => {
+  const [near, far] = await pair(new SocketReader())
+  onTestFinished(() => {
+    near.destroy()
+    far.destroy()
+  })
+  const peeked: string[] = []
+  const first: ByteTaker = {
+    onBytes(bytes) {
+      peeked.push(bytes.toString())
+      leaveBytes(near)
+      near.unshift(Buffer.from(bytes))
+      return true
+    },
+  }
+  takeBytes(near, first)
+  far.end('hello world')
+  await until(() => peeked.length > 0)
+  const taken: string[] = []
+  near.on('end', () => taken.push('end'))
+  takeBytes(near, {
+    onBytes(bytes) {
+      taken.push(bytes.toString())
+      return true
+    },
+  })
+  await until(() => taken.includes('end'))
+  expect([peeked.join(''), taken]).toEqual(['hello world', ['hello world', 'end']])
+})
