@@ -22,13 +22,6 @@ export interface JsonFault extends Position {
 /** Deeper than any configuration; recursion further on relies on it. */
 const deepest = 100
 
-/** Own property whatever the name: `__proto__` in a file is a key like any other. */
-export function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === '__proto__')
-    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
-  else object[key] = value
-}
-
 /** Reads JSON. `JSON.parse` is the judge of what is JSON; the places and the words for what is not are added here. */
 export function parseJson(text: string): JsonDocument {
   // A byte order mark is no part of the text, nor does an editor count it as a column.

@@ -1,11 +1,11 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { setOwn } from './json.ts'
 import type { Path } from './problem.ts'
 import type { Problems } from './problems.ts'
 import type { Secrets } from './secrets.ts'
 import { displayName, reasonOf, type Source } from './source.ts'
 import { didYouMean } from './suggest.ts'
+import { setOwn } from './untyped.ts'
 
 /** Where references lead. */
 export interface ReferenceContext {

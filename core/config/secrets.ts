@@ -1,4 +1,4 @@
-import { setOwn } from './json.ts'
+import { setOwn } from './untyped.ts'
 
 /** What a reference resolved to. */
 export interface Secret {
