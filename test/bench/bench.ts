@@ -6,6 +6,7 @@ import { Lab } from './lab.ts'
 import { hasWrk } from './load/generate.ts'
 import { describeMachine } from './machine.ts'
 import type { BenchOptions } from './options.ts'
+import { postern, posternAt } from './peers/postern.ts'
 import type { Results, Table } from './results.ts'
 import type { Bench, Scenario } from './scenarios/scenario.ts'
 import { scenariosOf } from './scenarios/scenarios.ts'
@@ -39,7 +40,8 @@ export async function runBench({ options, command, say, signal }: Run): Promise<
     const tables: Table[] = []
     for (const scenario of scenarios) {
       signal?.throwIfAborted()
-      const measured = scenario.subjects.filter((subject) => isWanted(subject, options) && !subject.peer.missing())
+      const wanted = scenario.subjects.filter((subject) => isWanted(subject, options) && !subject.peer.missing())
+      const measured = wanted.flatMap((subject) => [subject, ...earlier(subject, options)])
       if (measured.length > 0) tables.push(...(await scenario.run(bench, measured)))
     }
     const all = new Set(scenarios.flatMap(({ subjects }) => subjects).filter((subject) => isWanted(subject, options)))
@@ -73,6 +75,12 @@ function chosen({ only, effort }: BenchOptions): Scenario[] {
 
 function isWanted({ name }: Subject, { subjects }: BenchOptions): boolean {
   return subjects === undefined || subjects.some((start) => name.startsWith(start))
+}
+
+/** The same of an earlier checkout, where one is named. */
+function earlier(subject: Subject, { before }: BenchOptions): Subject[] {
+  if (before === undefined || subject.peer !== postern) return []
+  return [{ ...subject, name: `${subject.name} before`, peer: posternAt(before, 'postern before') }]
 }
 
 function versionsOf(subjects: readonly Subject[]): Record<string, string> {

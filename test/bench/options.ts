@@ -7,6 +7,8 @@ export interface BenchOptions {
   readonly only: readonly string[] | undefined
   /** Measure subjects whose names begin with one of these. Default: all. */
   readonly subjects: readonly string[] | undefined
+  /** Another checkout of this repository, its packages installed, that is measured beside this one. */
+  readonly before: string | undefined
   /** Files to write. */
   readonly json: string | undefined
   readonly svg: string | undefined
@@ -18,6 +20,7 @@ export const usage = `node test/bench/main.ts [options]
   --quick               a glance, under two minutes: one round, fewer subjects
   --only <a,b>          only these scenarios
   --subjects <a,b>      only subjects whose names begin so: nginx,postern
+  --before <folder>     measure another checkout too, its packages installed, as postern before
   --rounds <n>          measurements of each subject (default: 5, quick: 1)
   --seconds <s>         length of each (default: 3, quick: 1)
   --json <file>         write the results
@@ -35,6 +38,7 @@ export function parseOptions(args: readonly string[]): BenchOptions & { readonly
       help: flag,
       only: text,
       subjects: text,
+      before: text,
       rounds: text,
       seconds: text,
       json: text,
@@ -42,7 +46,7 @@ export function parseOptions(args: readonly string[]): BenchOptions & { readonly
       readme: text,
     },
   })
-  const { quick, help, json, svg, readme } = values
+  const { quick, help, before, json, svg, readme } = values
   const seconds = positive('--seconds', values.seconds, quick ? 1 : 3)
   const rounds = Math.ceil(positive('--rounds', values.rounds, quick ? 1 : 5))
   return {
@@ -50,6 +54,7 @@ export function parseOptions(args: readonly string[]): BenchOptions & { readonly
     effort: { quick, seconds, rounds, warmUpSeconds: Math.min(seconds * 3, 5) },
     only: values.only?.split(','),
     subjects: values.subjects?.split(','),
+    before,
     json,
     svg,
     readme,

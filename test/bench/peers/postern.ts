@@ -5,20 +5,20 @@ import { keys, type Peer, type Site, type Work } from './peer.ts'
 
 /** Plugins of the bench itself. */
 const ownPlugins = join(import.meta.dirname, '../plugins')
-const main = join(import.meta.dirname, '../../../core/main.ts')
-
 /** This gateway, as `postern run` runs it: supervisor, workers, watchdog, health checks, access log. */
-export const postern: Peer = {
-  name: 'postern',
-  missing: () => undefined,
-  version,
-  command(work, site) {
+export const postern: Peer = posternAt(join(import.meta.dirname, '../../..'), 'postern')
+
+/** The gateway of a checkout, its packages installed. */
+export function posternAt(root: string, name: string): Peer {
+  const command: Peer['command'] = (work, site) => {
     const config = join(site.folder, 'gateway.json')
     if (work.plugins === 5) cpSync(ownPlugins, join(site.folder, 'plugins'), { recursive: true })
     writeFileSync(config, JSON.stringify(configOf(work, site), undefined, 2))
     const { execPath } = process
+    const main = join(root, 'core/main.ts')
     return [execPath, '--no-node-snapshot', main, 'run', '-c', config, '--workers', `${work.workers ?? 1}`]
-  },
+  }
+  return { name, missing: () => undefined, version, command }
 }
 
 const policies = {
