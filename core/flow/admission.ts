@@ -68,6 +68,6 @@ export class Admission implements HookFlow {
   replaceResponse(): void {}
 
   onHook(result: HookResult): void {
-    this.#tap.tell({ kind: 'hook', flow: this.facts, result })
+    this.#tap.hook(this.facts, result)
   }
 }

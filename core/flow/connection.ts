@@ -185,7 +185,7 @@ export class ConnectionFlow implements HookFlow {
 
   onHook(result: HookResult): void {
     if (result.ran) this.#phases.hook(result.policy.name, result.hook, result.duration)
-    this.#tap.tell({ kind: 'hook', flow: this.facts, result })
+    this.#tap.hook(this.facts, result)
   }
 
   /** There is no response on L4. */

@@ -87,7 +87,7 @@ export class HealthFlow implements HookFlow {
     const { error, policy } = result
     const message = `${this.#backend.address}: ${error?.message}`
     const named = error && new PosternError(error.code, message, { plugin: policy.plugin, cause: error })
-    this.#tap.tell({ kind: 'hook', flow: this.facts, result: { ...result, error: named } })
+    this.#tap.hook(this.facts, { ...result, error: named })
   }
 
   replaceResponse(): void {}

@@ -46,7 +46,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   #sent: UpstreamExchange | undefined
   #tunnel: Tunnel | undefined
   /** Stands for the walk of the response up through the policies, while it is under way. */
-  #walk: symbol | undefined
+  #walk: object | undefined
   #headSent = false
   #error: PosternError | undefined
 
@@ -194,7 +194,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     if (chain === undefined || chain.steps.onResponse.length === 0) return this.#sendHead()
     this.#phases.enter('policies')
     this.#sent?.pause()
-    const walk = Symbol('walk')
+    const walk = {}
     this.#walk = walk
     pass(this, chain, () => walk === this.#walk && this.#sendHead())
   }
@@ -293,7 +293,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   onHook(result: HookResult): void {
     if (result.ran) this.#phases.hook(result.policy.name, result.hook, result.duration)
-    this.#tap.tell({ kind: 'hook', flow: this.facts, result })
+    this.#tap.hook(this.facts, result)
   }
 
   hold(need: BodyNeed, done: (error: PosternError | undefined) => void): void {

@@ -55,9 +55,17 @@ const table: ReadonlyMap<string, number> = new Map(
   }),
 )
 
+/** Which first letters and lengths the names of the table have: most names of a message are ruled out without a look-up. */
+const shapes = new Uint8Array(32 * 64)
+for (const name of table.keys()) shapes[shapeOf(name)] = 1
+
 /** The treatments of a field, as bits. @param name in lower case. */
 export function treatmentOf(name: string): number {
-  return table.get(name) ?? 0
+  return shapes[shapeOf(name)] === 0 ? 0 : (table.get(name) ?? 0)
+}
+
+function shapeOf(name: string): number {
+  return (name.charCodeAt(0) & 31) * 64 + (name.length & 63)
 }
 
 /** The treatments of a field whose name may be spelt with underscores: some backends cannot tell them from dashes. */

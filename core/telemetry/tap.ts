@@ -36,6 +36,8 @@ export interface MalformedEvent {
 
 /** The log, metrics, recent flows and whatever else wants to know of flows. */
 export interface FlowObserver {
+  /** Whether it observes hooks that went well too; without it only those that failed. */
+  readonly seesHooks?: boolean
   /** On the request path: takes microseconds, and throws nothing. */
   observe(event: FlowEvent): void
 }
@@ -43,9 +45,15 @@ export interface FlowObserver {
 /** Where flows tell what happens to them: every observer hears every event. */
 export class Tap {
   readonly #observers: readonly FlowObserver[]
+  readonly #seesHooks: boolean
 
   constructor(observers: readonly FlowObserver[]) {
     this.#observers = observers
+    this.#seesHooks = observers.some(({ seesHooks }) => seesHooks)
+  }
+
+  hook(flow: FlowFacts, result: HookResult): void {
+    if (this.#seesHooks || result.error !== undefined) this.tell({ kind: 'hook', flow, result })
   }
 
   tell(event: FlowEvent): void {

@@ -13,6 +13,8 @@ export interface AttemptFlow extends HookFlow {
   }
 }
 
+const none: readonly Backend[] = []
+
 /**
  * The attempts of one flow at the backends of its upstream, one at a time: `begin` chooses a backend and counts the flow in
  * on it, `end` counts it out and remembers how it went. Every `begin` that gave a backend is paired with one `end`.
@@ -20,7 +22,7 @@ export interface AttemptFlow extends HookFlow {
 export class Attempts {
   readonly #flow: AttemptFlow
   /** Backends that could not be reached; each is tried once. */
-  readonly #unreachable: Backend[] = []
+  #unreachable: readonly Backend[] = none
   /** Why the attempt before this one failed. */
   #error: PosternError | undefined
   /** The backend that the flow is counted in on. */
@@ -89,7 +91,7 @@ export class Attempts {
     this.#busy = undefined
     backend.release()
     if (error?.code !== 'UF') return
-    this.#unreachable.push(backend)
+    this.#unreachable = [...this.#unreachable, backend]
     this.#error = error
   }
 

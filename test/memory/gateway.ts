@@ -60,7 +60,7 @@ export async function memoryGateway(
   })
   const plan = snapshot.listeners.get('web') as HttpPlan
   const events: FlowEvent[] = []
-  const tap = new Tap([{ observe: (event) => void events.push(event) }])
+  const tap = new Tap([{ seesHooks: true, observe: (event) => void events.push(event) }])
   const begin = (request: MemoryRequest = {}): MemoryExchange => {
     const exchange = new MemoryExchange(request)
     const flow = new RequestFlow(exchange, plan, tap)
