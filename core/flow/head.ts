@@ -1,7 +1,7 @@
 import { PosternError } from '../errors.ts'
 import type { Chain } from '../hooks/chain.ts'
 import type { Exchange, HttpConnection, HttpVersion, OwnFields } from '../http/exchange.ts'
-import { Fields } from '../http/fields.ts'
+import { Fields, SharedFields } from '../http/fields.ts'
 import { dropForwarding, forwardingFields, type Hop, takeForwarding } from '../http/forwarding.ts'
 import { screenUnderscores } from '../http/underscores.ts'
 import { isLoop } from '../http/via.ts'
@@ -50,15 +50,19 @@ function addOwnFields({ connection, version, fields }: Exchange, facts: RequestF
   fields.list.push('x-request-id', id)
   // A line of its own continues the list of Via (RFC 9110 §5.2).
   const via = snapshot.via.entry[version]
-  if (earlier !== undefined) fields.shared = [...forwardingFields(hop, earlier), 'via', via]
-  else fields.shared = usualFields(connection, hop, version, via).list
+  if (earlier !== undefined) fields.shared = new SharedFields([...forwardingFields(hop, earlier), 'via', via])
+  else fields.shared = usualFields(connection, hop, version, via).fields
 }
 
 /** Of a peer that says nothing of hops before it, the same for one request after the other. */
 function usualFields(connection: HttpConnection, hop: Hop, version: HttpVersion, via: string): OwnFields {
   const { own } = connection
   if (own?.authority === hop.authority && own.version === version) return own
-  const made = { authority: hop.authority, version, list: [...forwardingFields(hop, undefined), 'via', via] }
+  const made = {
+    authority: hop.authority,
+    version,
+    fields: new SharedFields([...forwardingFields(hop, undefined), 'via', via]),
+  }
   connection.own = made
   return made
 }

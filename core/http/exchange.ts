@@ -1,6 +1,6 @@
 import type { Peer } from '../net/peer.ts'
 import type { ByteStream } from '../net/reset.ts'
-import type { Fields } from './fields.ts'
+import type { Fields, SharedFields } from './fields.ts'
 import type { Malformed } from './malformed.ts'
 
 /**
@@ -106,8 +106,7 @@ export interface HttpConnection {
 export interface OwnFields {
   readonly authority: string
   readonly version: HttpVersion
-  /** For `Fields.shared`. */
-  readonly list: readonly string[]
+  readonly fields: SharedFields
 }
 
 /** A client's connection, as the codec that serves it offers it to the listener. */

@@ -10,11 +10,8 @@ import { isFieldValue, isToken } from './field-problem.ts'
  */
 export class Fields {
   readonly list: string[]
-  /**
-   * Names and values that go on the wire after the others and are found by no look-up. Many messages share one list, so that
-   * a codec may keep what it has encoded of it; sound like the others, and never altered.
-   */
-  shared: readonly string[] = nothing
+  /** Fields that go on the wire after the others and are found by no look-up. */
+  shared: SharedFields | undefined
 
   /**
    * @param list becomes its own
@@ -105,7 +102,17 @@ export class Fields {
   }
 }
 
-const nothing: readonly string[] = []
+/** Fields that many messages carry one after the other; as sound as others, and never altered. */
+export class SharedFields {
+  /** Name, value, name, value. */
+  readonly list: readonly string[]
+  /** Where the codec that sent them keeps what it made of them. Only a codec looks at it, and believes only what it made. */
+  encoded: unknown
+
+  constructor(list: readonly string[]) {
+    this.list = list
+  }
+}
 
 function cleanAll(list: string[]): void {
   let kept = 0

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Fields } from '../../core/http/fields.ts'
+import { Fields, SharedFields } from '../../core/http/fields.ts'
 import { Malformed } from '../../core/http/malformed.ts'
 import { encodeFields } from '../../core/http1/encode-fields.ts'
 import {
@@ -42,7 +42,7 @@ describe('fields', () => {
 
 test('fields that many messages share come after the others', () => {
   const fields = new Fields(['a', '1'])
-  fields.shared = ['x-b', '2', 'via', '1.1 gateway', 'connection', 'close']
+  fields.shared = new SharedFields(['x-b', '2', 'via', '1.1 gateway', 'connection', 'close'])
   const expected = 'a: 1\r\nx-b: 2\r\nvia: 1.1 gateway\r\n'
   for (const _ of [1, 2]) expect(encodeFields(fields)).toBe(expected)
 })

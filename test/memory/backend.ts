@@ -51,7 +51,7 @@ export class MemoryPool implements UpstreamPool {
   send(request: UpstreamRequest, _connectTimeout: number, owner: UpstreamOwner): UpstreamExchange {
     const answer = this.#answers.length > 1 ? this.#answers.shift()! : (this.#answers[0] ?? {})
     const { method, target, fields } = request
-    const copy = new Fields([...fields.list, ...fields.shared])
+    const copy = new Fields([...fields.list, ...(fields.shared?.list ?? [])])
     const seen: Seen = {
       method,
       target,

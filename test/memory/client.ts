@@ -113,7 +113,7 @@ export class MemoryExchange implements Exchange {
   respond(status: number, _reason: string, fields: Fields): void {
     if (this.isOver || this.status !== 0) return
     this.status = status
-    this.response = new Fields([...fields.list, ...fields.shared])
+    this.response = new Fields([...fields.list, ...(fields.shared?.list ?? [])])
   }
 
   write(chunk: Uint8Array): boolean {
