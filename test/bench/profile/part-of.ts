@@ -1,8 +1,8 @@
-/** Where the code of a gateway stands, by what it is about; the first that fits. */
+/** What the code of a gateway is about, by its folder; the first that fits. */
 const folders: readonly (readonly [RegExp, string])[] = [
-  [/\/core\/(http1|socket)\//, 'HTTP/1.1 codec and connections'],
-  [/\/core\/(log|line-batch)\./, 'log'],
-  [/\/core\/process\//, 'watchdog and crash slot'],
+  [/\/core\/(http1|http|net)\//, 'HTTP codec and connections'],
+  [/\/core\/telemetry\//, 'log'],
+  [/\/core\/(process|guard)\//, 'watchdog and crash slot'],
   [/\/core\/(sandbox|hooks|grants)\//, 'sandbox and hooks, outside of the isolate'],
   [/\/core\//, 'flow, routing, balance'],
 ]
@@ -40,5 +40,5 @@ export function partOf(stack: readonly string[], isMain: boolean): string {
     const part = frames.find(([name]) => name.test(frame))?.[1]
     if (part !== undefined) return part
   }
-  return 'V8, for nobody in particular'
+  return 'V8, for no part in particular'
 }
