@@ -28,7 +28,7 @@ test('what perf prints becomes parts and their functions, the largest first', ()
   ])
   expect(selfCosts([...samples, samples[1]!], 7)).toEqual([
     { part: 'kernel: writes to sockets', share: 0.5, functions: [['tcp_sendmsg_locked', 0.5]] },
-    { part: 'HTTP/1.1 codec and connections', share: 0.25, functions: [['parseFields', 0.25]] },
+    { part: 'HTTP codec and connections', share: 0.25, functions: [['parseFields', 0.25]] },
     { part: 'compiling JavaScript', share: 0.25, functions: [['compiler::Reduce', 0.25]] },
   ])
 })
