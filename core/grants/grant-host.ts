@@ -76,10 +76,10 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
   return {
     perform: (call) => {
       const run = operations.get(call.operation)
-      if (run === undefined) throw new GrantError('there is no such operation')
+      if (run === undefined) throw new GrantError('unknown operation')
       for (const arg of call.args) {
         if (arg.length > largestArgument)
-          throw new GrantError(`an argument holds ${largestArgument} characters at most`)
+          throw new GrantError(`an argument has ${arg.length} characters; the limit is ${largestArgument}`)
       }
       try {
         const result = run(call.args, call)
@@ -95,5 +95,5 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
 
 /** What went wrong inside the host is nothing that a plugin should read. */
 function fail(error: unknown): never {
-  throw error instanceof GrantError ? error : new GrantError('the host could not do it', { cause: error })
+  throw error instanceof GrantError ? error : new GrantError('internal error in the gateway', { cause: error })
 }

@@ -32,7 +32,7 @@ export function createJwt(fetcher: Fetcher, options: RemoteKeysOptions = {}): { 
     try {
       return JSON.parse(body.toString())
     } catch {
-      throw new GrantError('the keys cannot be loaded: this is no JSON')
+      throw new GrantError('the keys cannot be loaded: the answer is not JSON')
     }
   }
 
@@ -91,7 +91,7 @@ async function verifyWithSecret(
   const algorithms = check.algorithms.filter((name) => bytes.length * 8 >= Number(name.slice(2)))
   if (algorithms.length === 0) {
     const least = Math.min(...check.algorithms.map((name) => Number(name.slice(2)) / 8))
-    throw new GrantError(`the secret is too short: ${check.algorithms[0]} takes ${least} bytes at least`)
+    throw new GrantError(`the secret is too short: ${check.algorithms[0]} needs at least ${least} bytes`)
   }
   return result(
     await jwtVerify(token, typeof secret === 'string' ? bytes : (secret as JWK), joseOptions(check, algorithms)),

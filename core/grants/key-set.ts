@@ -15,8 +15,8 @@ const mostKeys = 100
  */
 export function createKeySet(set: unknown): KeyFinder {
   const keys: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined
-  if (!Array.isArray(keys)) throw new GrantError('this is not a JSON Web Key Set')
-  if (keys.length > mostKeys) throw new GrantError(`a key set holds ${mostKeys} keys at most`)
+  if (!Array.isArray(keys)) throw new GrantError('not a JSON Web Key Set')
+  if (keys.length > mostKeys) throw new GrantError(`the key set has ${keys.length} keys; the limit is ${mostKeys}`)
   return createLocalJWKSet({ keys: keys.filter(isUsable) })
 }
 
@@ -38,10 +38,11 @@ export function weakKey(jwk: Readonly<Record<string, unknown>>): string | undefi
   if (jwk.kty !== 'RSA') return undefined
   const modulus = number(jwk.n)
   const exponent = number(jwk.e)
-  if (modulus === undefined || exponent === undefined) return 'it is not complete'
-  if (modulus.toString(2).length < 2048) return 'it has less than 2048 bits'
+  if (modulus === undefined || exponent === undefined) return 'its modulus or exponent is missing or not a number'
+  if (modulus.toString(2).length < 2048) return 'it has fewer than 2048 bits'
   // A large one costs as much as signing, and nobody needs it.
-  if (exponent < 3n || exponent % 2n === 0n || exponent >= 1n << 64n) return 'its exponent is not one'
+  if (exponent < 3n || exponent % 2n === 0n || exponent >= 1n << 64n)
+    return 'its exponent is not an odd number from 3 to 2^64'
   if (marked.every((prime) => isPowerOf65537(Number(modulus % BigInt(prime)), prime))) {
     return 'it was made by a faulty generator (CVE-2017-15361)'
   }

@@ -39,7 +39,7 @@ export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete'
     },
     set: ([key = '', value = '', ttl], call) => {
       if (value.length > longestValue) {
-        throw new GrantError(`a value holds ${longestValue} characters at most, not ${value.length}`)
+        throw new GrantError(`the value has ${value.length} characters; the limit is ${longestValue}`)
       }
       storeOf(call).set(checkedKey(key), { value, expires: expiry(ttl) })
       return []
@@ -50,8 +50,8 @@ export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete'
       const former = store.get(checkedKey(key))
       const step = wholeNumber('by', by, Number.MIN_SAFE_INTEGER)
       const expires = expiry(ttl)
-      const sum = wholeNumber('what is there', former?.value ?? '0', Number.MIN_SAFE_INTEGER) + step
-      if (!Number.isSafeInteger(sum)) throw new GrantError('the sum is more than a number can hold')
+      const sum = wholeNumber('the stored value', former?.value ?? '0', Number.MIN_SAFE_INTEGER) + step
+      if (!Number.isSafeInteger(sum)) throw new GrantError('the sum is beyond 2^53 - 1')
       store.set(key, { value: String(sum), expires: former?.expires ?? expires })
       return [String(sum)]
     },
@@ -107,6 +107,6 @@ function expiry(ttl: string | undefined): number {
 }
 
 function checkedKey(key: string): string {
-  if (key.length > longestKey) throw new GrantError(`a key holds ${longestKey} characters at most, not ${key.length}`)
+  if (key.length > longestKey) throw new GrantError(`the key has ${key.length} characters; the limit is ${longestKey}`)
   return key
 }

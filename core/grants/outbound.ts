@@ -100,7 +100,7 @@ function flatten(headers: Readonly<Record<string, string | string[] | undefined>
 }
 
 function problemOf(error: unknown): string {
-  if (error instanceof errors.InvalidArgumentError) return `cannot be asked so: ${error.message}`
+  if (error instanceof errors.InvalidArgumentError) return `cannot be sent this request: ${error.message}`
   const { code, message } = error as NodeJS.ErrnoException
   return `cannot be reached: ${code ?? message}`
 }

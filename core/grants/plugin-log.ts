@@ -39,7 +39,7 @@ export function createPluginLog(onLog?: (line: PluginLine) => void): Record<'inf
     setTimeout(() => {
       windows.delete(plugin)
       if (window.dropped === 0) return
-      const message = `${window.dropped} lines of this plugin were dropped: it may write ${perSecond} a second`
+      const message = `${window.dropped} lines of this plugin were dropped; the limit is ${perSecond} a second`
       onLog?.({ level: 'warn', plugin, policy, message })
     }, 1_000).unref()
     return true

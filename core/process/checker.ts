@@ -33,7 +33,7 @@ export function checkApart(file: string, cache: string, inBackground: boolean): 
     child.once('error', reject)
     child.once('exit', (code, signal) => {
       if (!answered)
-        reject(new Error(`the check of ${file} ended without an answer (${signal ?? `exit code ${code}`})`))
+        reject(new Error(`the check of ${file} exited without a result (${signal ?? `exit code ${code}`})`))
     })
   })
 }

@@ -108,7 +108,7 @@ const words: Readonly<Record<FaultKind, string>> = {
   threw: 'threw',
   timeout: 'ran out of time',
   memory: 'ran out of memory',
-  kill: 'had to be killed with its process',
+  kill: 'had its process killed by the watchdog',
   crash: 'crashed its process',
 }
 

@@ -54,7 +54,7 @@ export class Quarantine {
 
   fault({ hash, plugin, kind, alone }: Fault): void {
     const now = this.#now()
-    const pluginFaults = this.#dossierOf(hash, plugin, now)
+    const pluginFaults = this.#faultsOf(hash, plugin, now)
     if (isDeath(kind)) {
       if (alone) this.#suspects.found(hash, now)
       else this.#suspects.add([hash], now)
@@ -82,7 +82,7 @@ export class Quarantine {
     const alone = plugins.size === 1
     for (const [hash, plugin] of plugins) {
       if (alone) this.fault({ hash, plugin, kind: report === undefined ? 'crash' : 'kill', alone })
-      else this.#dossierOf(hash, plugin, this.#now())
+      else this.#faultsOf(hash, plugin, this.#now())
     }
     if (!alone) this.#suspects.add(plugins.keys(), this.#now())
     this.#arm()
@@ -129,7 +129,7 @@ export class Quarantine {
     this.#wake = undefined
   }
 
-  #dossierOf(hash: string, plugin: string, now: number): PluginFaults {
+  #faultsOf(hash: string, plugin: string, now: number): PluginFaults {
     const known = this.#pluginFaults.get(hash)
     if (known !== undefined) return known
     const pluginFaults = new PluginFaults(hash, plugin, now)

@@ -7,7 +7,7 @@ export interface CounterAuthorityOptions extends CounterBounds {
   /** There is one worker and it cannot die alone: it may have all points at once. Default: false. */
   readonly sole?: boolean
   /** How long a worker may take to give points back, ms; then it is not waited for. Default: 250. */
-  readonly patience?: number
+  readonly timeout?: number
   /** Milliseconds, of a clock that is never set. Default: `performance.now`. */
   readonly now?: () => number
   /** Default: `setTimeout`. */
@@ -41,7 +41,7 @@ const leasable = 1 / 4
  */
 export class CounterAuthority {
   readonly #sole: boolean
-  readonly #patience: number
+  readonly #timeout: number
   readonly #now: () => number
   readonly #schedule: (delay: number, run: () => void) => () => void
   readonly #limits: LimitTable<CounterWindow<Worker>, CountedLimit<Worker>>
@@ -49,9 +49,9 @@ export class CounterAuthority {
   #lastWindow = 0
 
   constructor(options: CounterAuthorityOptions = {}) {
-    const { sole = false, patience = 250, now = () => performance.now(), schedule = wait, ...bounds } = options
+    const { sole = false, timeout = 250, now = () => performance.now(), schedule = wait, ...bounds } = options
     this.#sole = sole
-    this.#patience = patience
+    this.#timeout = timeout
     this.#now = now
     this.#schedule = schedule
     this.#limits = new LimitTable(
@@ -197,8 +197,8 @@ export class CounterAuthority {
         resolve()
       }
       // At the end of the window all of them are worth nothing.
-      const patience = Math.min(this.#patience, Math.max(0, window.end - this.#now()))
-      const cancel = this.#schedule(patience, () => {
+      const timeout = Math.min(this.#timeout, Math.max(0, window.end - this.#now()))
+      const cancel = this.#schedule(timeout, () => {
         for (const [, held] of window.holders()) if (held.recall === 'sent') held.recall = 'late'
         settle()
       })
