@@ -15,7 +15,7 @@ export interface FetchOrder {
   readonly limit: number
 }
 
-/** Rejects with a `GrantError`. `signal`: nobody waits for it any more. */
+/** Rejects with a `GrantError`. `signal` is aborted when the hook no longer waits for the answer. */
 export type Fetcher = (order: FetchOrder, origins: readonly Origin[], signal?: AbortSignal) => Promise<OutboundResponse>
 
 const hops = 3

@@ -14,13 +14,13 @@ import { createPluginLog, type PluginLine } from './plugin-log.ts'
 /** What the sandbox needs of the host. */
 export interface GrantHost {
   /**
-   * Answers at once where nothing has to be waited for.
+   * Returns the result immediately, without a promise, where it is available.
    *
    * @throws {GrantError} when the arguments make no sense or the work could not be done; or rejects with one.
    */
   perform(call: GrantCall): readonly string[] | Promise<readonly string[]>
   /**
-   * Operations that take microseconds, most of which are answered at once: they may be performed while a plugin's code has
+   * Operations that take microseconds, most of which have their result immediately: they may be performed while a plugin's code has
    * the thread. Default: none.
    */
   readonly immediate?: ReadonlySet<string>

@@ -17,7 +17,7 @@ export interface SoundCheck extends Omit<JwtCheck, 'algorithms' | 'issuer' | 'au
  * Reads what a plugin asks for. Which algorithms may be used follows from the kind of key alone, so that no token can
  * have a public key taken for a secret.
  *
- * @param text JSON, anything may stand in it.
+ * @param text JSON, its content is untrusted.
  * @throws {GrantError} when it makes no sense.
  */
 export function readCheck(text: string): SoundCheck {

@@ -26,7 +26,7 @@ export function createJwt(fetcher: Fetcher, options: RemoteKeysOptions = {}): { 
 
   async function load(url: string, origins: GrantCall['origins']): Promise<unknown> {
     const order: FetchOrder = { url, ...keyRequest }
-    // Not with the signal of a call: who asked first may leave, the others wait on.
+    // Without the signal of a call: the first caller may leave while others still wait.
     const { status, body } = await fetcher(order, origins)
     if (status !== 200) throw new GrantError(`the keys cannot be loaded: status ${status}`)
     try {
@@ -130,7 +130,7 @@ function result({ payload, protectedHeader }: { payload: object; protectedHeader
   return ['1', JSON.stringify(payload), JSON.stringify(protectedHeader)]
 }
 
-/** Why the token is refused. Anything that does not speak of the token is thrown on. */
+/** Why the token is refused. An error that is not about the token is thrown. */
 function reasonOf(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'expired'
   if (error instanceof errors.JWTClaimValidationFailed) return reasonOfClaim(error)

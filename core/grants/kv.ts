@@ -23,7 +23,7 @@ const longestLife = 86_400
 export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete' | 'increment', Operation> {
   const stores = new Map<string, Store>()
   const storeOf = ({ plugin }: GrantCall): Store => {
-    // Not by the hash of its code: a new version goes on where the old one was.
+    // Not by the hash of its code: a new version keeps the entries of the old one.
     const name = `${plugin.publisher} ${plugin.name}`
     let store = stores.get(name)
     if (store === undefined) {

@@ -9,7 +9,7 @@ export interface Origin {
 }
 
 /**
- * Reads an origin of the configuration. Whoever lists an address means that address, public or not; a name may lead
+ * Reads an origin of the configuration. An operator who lists an address means that address, public or not; a name may lead
  * anywhere, so there it has to be said.
  *
  * @param text fits `originProblem`.

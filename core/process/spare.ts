@@ -16,7 +16,7 @@ export class Spare {
     this.#folder = folder
   }
 
-  /** A worker for a slot: the one that stands ready, or a new one. */
+  /** A worker for a slot: the spare, or a new one when there is none. */
   take(): WorkerProcess {
     const worker = this.#worker ?? this.#start()
     this.#worker = undefined
@@ -24,12 +24,12 @@ export class Spare {
     return worker
   }
 
-  /** Has one ready from now on. */
+  /** Starts a spare unless there is one. */
   refill(): void {
     if (this.#closed || this.#worker !== undefined) return
     const worker = this.#start()
     this.#worker = worker
-    // One that dies while it waits is started anew when it is wanted.
+    // A spare that dies is not replaced until the next `refill` or `take`.
     worker.on({
       onMessage: () => {},
       onExit: () => {
