@@ -15,7 +15,7 @@ export interface FetchOrder {
   readonly limit: number
 }
 
-/** Rejects with a `GrantError`. `signal`: nobody waits for it any more. */
+/** Rejects with a `GrantError`. `signal` is aborted when the hook no longer waits for the answer. */
 export type Fetcher = (order: FetchOrder, origins: readonly Origin[], signal?: AbortSignal) => Promise<OutboundResponse>
 
 const hops = 3
@@ -60,7 +60,7 @@ export function createFetcher(outbound: Outbound): Fetcher {
         url = next
       }
     } catch (error) {
-      if (signal?.aborted) throw new GrantError('nobody waits for it any more')
+      if (signal?.aborted) throw new GrantError('canceled: the hook no longer waits for the answer')
       if (late.aborted) throw new GrantError(`no answer within ${timeout} ms`)
       throw error
     }
@@ -75,9 +75,10 @@ function becomesGet(status: number, method: string): boolean {
 
 function checkedHeaders({ method, headers, body }: FetchOrder): [string, string][] {
   if (!/^[A-Z]{1,20}$/.test(method) || method === 'CONNECT' || method === 'TRACE') {
-    throw new GrantError(`${JSON.stringify(method.slice(0, 40))} is not a method that can be sent`)
+    throw new GrantError(`${JSON.stringify(method.slice(0, 40))} is not a method that a plugin can send`)
   }
-  if (body !== undefined && (method === 'GET' || method === 'HEAD')) throw new GrantError(`a ${method} has no body`)
+  if (body !== undefined && (method === 'GET' || method === 'HEAD'))
+    throw new GrantError(`a ${method} request cannot have a body`)
   return headers.map(([name, value]) => {
     const lower = name.toLowerCase()
     const problem = lower === 'expect' ? 'the header "expect" belongs to the gateway' : fieldProblem(lower, value)
@@ -89,9 +90,13 @@ function checkedHeaders({ method, headers, body }: FetchOrder): [string, string]
 function parse(text: string, base?: URL): URL {
   const url = URL.parse(text, base?.href)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new GrantError(base === undefined ? 'it takes an absolute http: or https: URL' : 'a redirect leads nowhere')
+    throw new GrantError(
+      base === undefined
+        ? 'the URL must be absolute and begin with http: or https:'
+        : 'the redirect does not lead to a valid http: or https: URL',
+    )
   }
-  if (url.username !== '' || url.password !== '') throw new GrantError('a URL with a user name or password is refused')
+  if (url.username !== '' || url.password !== '') throw new GrantError('the URL must not have a user name or password')
   return url
 }
 

@@ -14,13 +14,13 @@ import { createPluginLog, type PluginLine } from './plugin-log.ts'
 /** What the sandbox needs of the host. */
 export interface GrantHost {
   /**
-   * Answers at once where nothing has to be waited for.
+   * Returns the result immediately, without a promise, where it is available.
    *
    * @throws {GrantError} when the arguments make no sense or the work could not be done; or rejects with one.
    */
   perform(call: GrantCall): readonly string[] | Promise<readonly string[]>
   /**
-   * Operations that take microseconds, most of which are answered at once: they may be performed while a plugin's code has
+   * Operations that take microseconds, most of which have their result immediately: they may be performed while a plugin's code has
    * the thread. Default: none.
    */
   readonly immediate?: ReadonlySet<string>
@@ -76,10 +76,10 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
   return {
     perform: (call) => {
       const run = operations.get(call.operation)
-      if (run === undefined) throw new GrantError('there is no such operation')
+      if (run === undefined) throw new GrantError('unknown operation')
       for (const arg of call.args) {
         if (arg.length > largestArgument)
-          throw new GrantError(`an argument holds ${largestArgument} characters at most`)
+          throw new GrantError(`an argument has ${arg.length} characters; the limit is ${largestArgument}`)
       }
       try {
         const result = run(call.args, call)
@@ -95,5 +95,5 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
 
 /** What went wrong inside the host is nothing that a plugin should read. */
 function fail(error: unknown): never {
-  throw error instanceof GrantError ? error : new GrantError('the host could not do it', { cause: error })
+  throw error instanceof GrantError ? error : new GrantError('internal error in the gateway', { cause: error })
 }

@@ -17,12 +17,12 @@ export interface SoundCheck extends Omit<JwtCheck, 'algorithms' | 'issuer' | 'au
  * Reads what a plugin asks for. Which algorithms may be used follows from the kind of key alone, so that no token can
  * have a public key taken for a secret.
  *
- * @param text JSON, anything may stand in it.
+ * @param text JSON, its content is untrusted.
  * @throws {GrantError} when it makes no sense.
  */
 export function readCheck(text: string): SoundCheck {
   const check = JSON.parse(text) as Record<string, unknown>
-  for (const name of Object.keys(check)) if (!members.includes(name)) fail(`there is no option "${name}"`)
+  for (const name of Object.keys(check)) if (!members.includes(name)) fail(`unknown option "${name}"`)
   const sources = ['jwksUrl', 'keys', 'secret'].filter((name) => check[name] !== undefined)
   if (sources.length !== 1) fail('give exactly one of jwksUrl, keys and secret')
   if (check.jwksUrl !== undefined && typeof check.jwksUrl !== 'string') fail('jwksUrl must be a string')
@@ -33,9 +33,10 @@ export function readCheck(text: string): SoundCheck {
   for (const name of ['issuer', 'audience']) {
     const value = check[name]
     if (value !== undefined && typeof value !== 'string' && !isTexts(value))
-      fail(`${name} must be a string, or several`)
+      fail(`${name} must be a string or a list of strings, not empty`)
   }
-  if (check.required !== undefined && !isTexts(check.required)) fail('required must be a list of claims')
+  if (check.required !== undefined && !isTexts(check.required))
+    fail('required must be a list of claim names, not empty')
   const tolerance = check.clockTolerance
   if (tolerance !== undefined && !(typeof tolerance === 'number' && tolerance >= 0 && tolerance <= 600)) {
     fail('clockTolerance must be from 0 to 600 seconds')
@@ -48,7 +49,7 @@ function checkKeys(keys: unknown): void {
   for (const key of keys as unknown[]) {
     const kind = kindOf(key)
     if (kind === undefined) fail('keys must be a list of public keys (JWK)')
-    if (kind === 'oct') fail('keys are public: a symmetric key is a secret')
+    if (kind === 'oct') fail('keys must be public keys: give a symmetric key as secret')
   }
 }
 
@@ -59,7 +60,7 @@ function algorithmsOf({ algorithms, secret }: Record<string, unknown>): string[]
   for (const name of algorithms) {
     if (offered.includes(name)) continue
     const other = secret === undefined ? 'a secret' : 'public keys'
-    fail(hmac.includes(name) || asymmetric.includes(name) ? `${name} needs ${other}` : `there is no algorithm ${name}`)
+    fail(hmac.includes(name) || asymmetric.includes(name) ? `${name} needs ${other}` : `unknown algorithm ${name}`)
   }
   return algorithms
 }

@@ -26,13 +26,13 @@ export function createJwt(fetcher: Fetcher, options: RemoteKeysOptions = {}): { 
 
   async function load(url: string, origins: GrantCall['origins']): Promise<unknown> {
     const order: FetchOrder = { url, ...keyRequest }
-    // Not with the signal of a call: who asked first may leave, the others wait on.
+    // Without the signal of a call: the first caller may leave while others still wait.
     const { status, body } = await fetcher(order, origins)
     if (status !== 200) throw new GrantError(`the keys cannot be loaded: status ${status}`)
     try {
       return JSON.parse(body.toString())
     } catch {
-      throw new GrantError('the keys cannot be loaded: this is no JSON')
+      throw new GrantError('the keys cannot be loaded: the answer is not JSON')
     }
   }
 
@@ -91,7 +91,7 @@ async function verifyWithSecret(
   const algorithms = check.algorithms.filter((name) => bytes.length * 8 >= Number(name.slice(2)))
   if (algorithms.length === 0) {
     const least = Math.min(...check.algorithms.map((name) => Number(name.slice(2)) / 8))
-    throw new GrantError(`the secret is too short: ${check.algorithms[0]} takes ${least} bytes at least`)
+    throw new GrantError(`the secret is too short: ${check.algorithms[0]} needs at least ${least} bytes`)
   }
   return result(
     await jwtVerify(token, typeof secret === 'string' ? bytes : (secret as JWK), joseOptions(check, algorithms)),
@@ -130,7 +130,7 @@ function result({ payload, protectedHeader }: { payload: object; protectedHeader
   return ['1', JSON.stringify(payload), JSON.stringify(protectedHeader)]
 }
 
-/** Why the token is refused. Anything that does not speak of the token is thrown on. */
+/** Why the token is refused. An error that is not about the token is thrown. */
 function reasonOf(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'expired'
   if (error instanceof errors.JWTClaimValidationFailed) return reasonOfClaim(error)

@@ -15,8 +15,8 @@ const mostKeys = 100
  */
 export function createKeySet(set: unknown): KeyFinder {
   const keys: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined
-  if (!Array.isArray(keys)) throw new GrantError('this is not a JSON Web Key Set')
-  if (keys.length > mostKeys) throw new GrantError(`a key set holds ${mostKeys} keys at most`)
+  if (!Array.isArray(keys)) throw new GrantError('not a JSON Web Key Set')
+  if (keys.length > mostKeys) throw new GrantError(`the key set has ${keys.length} keys; the limit is ${mostKeys}`)
   return createLocalJWKSet({ keys: keys.filter(isUsable) })
 }
 
@@ -30,7 +30,7 @@ function isUsable(key: unknown): key is { kty: string } {
 const marked = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157]
 
 /**
- * Why nobody should trust what an RSA key has signed; `undefined` for sound ones and keys of other types.
+ * Why signatures of an RSA key must not be trusted; `undefined` for sound keys and keys of other types.
  *
  * The last test is for keys of the RSALib generator (CVE-2017-15361): their public part is enough to find the private one.
  */
@@ -38,10 +38,11 @@ export function weakKey(jwk: Readonly<Record<string, unknown>>): string | undefi
   if (jwk.kty !== 'RSA') return undefined
   const modulus = number(jwk.n)
   const exponent = number(jwk.e)
-  if (modulus === undefined || exponent === undefined) return 'it is not complete'
-  if (modulus.toString(2).length < 2048) return 'it has less than 2048 bits'
-  // A large one costs as much as signing, and nobody needs it.
-  if (exponent < 3n || exponent % 2n === 0n || exponent >= 1n << 64n) return 'its exponent is not one'
+  if (modulus === undefined || exponent === undefined) return 'its modulus or exponent is missing or not a number'
+  if (modulus.toString(2).length < 2048) return 'it has fewer than 2048 bits'
+  // A large exponent costs as much as signing, and no real key has one.
+  if (exponent < 3n || exponent % 2n === 0n || exponent >= 1n << 64n)
+    return 'its exponent is not an odd number from 3 to 2^64'
   if (marked.every((prime) => isPowerOf65537(Number(modulus % BigInt(prime)), prime))) {
     return 'it was made by a faulty generator (CVE-2017-15361)'
   }
@@ -58,7 +59,7 @@ function isPowerOf65537(remainder: number, prime: number): boolean {
   return false
 }
 
-/** An unsigned number, base64url; `undefined` when it is none, or absurdly large. */
+/** An unsigned number in base64url; `undefined` when it is not a number, or longer than 2,800 characters. */
 function number(text: unknown): bigint | undefined {
   if (typeof text !== 'string' || text.length > 2_800 || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined
   return BigInt(`0x0${Buffer.from(text, 'base64url').toString('hex')}`)

@@ -23,7 +23,7 @@ const longestLife = 86_400
 export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete' | 'increment', Operation> {
   const stores = new Map<string, Store>()
   const storeOf = ({ plugin }: GrantCall): Store => {
-    // Not by the hash of its code: a new version goes on where the old one was.
+    // Not by the hash of its code: a new version keeps the entries of the old one.
     const name = `${plugin.publisher} ${plugin.name}`
     let store = stores.get(name)
     if (store === undefined) {
@@ -39,7 +39,7 @@ export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete'
     },
     set: ([key = '', value = '', ttl], call) => {
       if (value.length > longestValue) {
-        throw new GrantError(`a value holds ${longestValue} characters at most, not ${value.length}`)
+        throw new GrantError(`the value has ${value.length} characters; the limit is ${longestValue}`)
       }
       storeOf(call).set(checkedKey(key), { value, expires: expiry(ttl) })
       return []
@@ -50,8 +50,8 @@ export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete'
       const former = store.get(checkedKey(key))
       const step = wholeNumber('by', by, Number.MIN_SAFE_INTEGER)
       const expires = expiry(ttl)
-      const sum = wholeNumber('what is there', former?.value ?? '0', Number.MIN_SAFE_INTEGER) + step
-      if (!Number.isSafeInteger(sum)) throw new GrantError('the sum is more than a number can hold')
+      const sum = wholeNumber('the stored value', former?.value ?? '0', Number.MIN_SAFE_INTEGER) + step
+      if (!Number.isSafeInteger(sum)) throw new GrantError('the sum is beyond 2^53 - 1')
       store.set(key, { value: String(sum), expires: former?.expires ?? expires })
       return [String(sum)]
     },
@@ -107,6 +107,6 @@ function expiry(ttl: string | undefined): number {
 }
 
 function checkedKey(key: string): string {
-  if (key.length > longestKey) throw new GrantError(`a key holds ${longestKey} characters at most, not ${key.length}`)
+  if (key.length > longestKey) throw new GrantError(`the key has ${key.length} characters; the limit is ${longestKey}`)
   return key
 }

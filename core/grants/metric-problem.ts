@@ -9,13 +9,13 @@ export function metricProblem(
   kind: 'counter' | 'histogram',
   labels: readonly (readonly [string, string])[],
 ): string | undefined {
-  if (!nameForm.test(name)) return `the name must be letters, digits and underscores, a letter first, at most 64`
+  if (!nameForm.test(name)) return 'the name must have 1 to 64 letters, digits and underscores, a letter first'
   if (!Number.isFinite(value)) return 'the value must be a finite number'
   if (kind === 'counter' && value < 0) return 'a counter never goes down: the value must be 0 or more'
-  if (labels.length > mostLabels) return `a metric has ${mostLabels} labels at most`
+  if (labels.length > mostLabels) return `a metric has ${labels.length} labels; the limit is ${mostLabels}`
   for (const [label, text] of labels) {
-    if (!nameForm.test(label)) return `a label must be letters, digits and underscores, a letter first, at most 64`
-    if (text.length > longestValue) return `a label's value holds ${longestValue} characters at most`
+    if (!nameForm.test(label)) return 'a label must have 1 to 64 letters, digits and underscores, a letter first'
+    if (text.length > longestValue) return `a label value has ${text.length} characters; the limit is ${longestValue}`
   }
   return undefined
 }

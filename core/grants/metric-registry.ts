@@ -70,7 +70,7 @@ export class MetricRegistry {
     for (let i = series.cumulative.length - 1; i >= 0 && value <= buckets[i]!; i--) series.cumulative[i]!++
   }
 
-  /** Everything so far. What was dropped stands there too, as a counter `dropped_samples` of its plugin. */
+  /** Everything so far, with the number of dropped samples as the counter `dropped_samples` of each plugin. */
   families(): MetricFamily[] {
     const all: MetricFamily[] = []
     for (const [plugin, { families, dropped }] of this.#plugins) {

@@ -15,7 +15,7 @@ export interface GrantCall {
   readonly origins: readonly Origin[]
   /** Identifier of the request; `undefined` on L4. */
   readonly request?: string | undefined
-  /** Aborted when nobody waits for the result any more. */
+  /** Aborted when the hook no longer waits for the result. */
   readonly signal: AbortSignal
 }
 

@@ -9,7 +9,7 @@ export interface Origin {
 }
 
 /**
- * Reads an origin of the configuration. Whoever lists an address means that address, public or not; a name may lead
+ * Reads an origin of the configuration. An operator who lists an address means that address, public or not; a name may lead
  * anywhere, so there it has to be said.
  *
  * @param text fits `originProblem`.
@@ -27,9 +27,9 @@ export function originProblem(text: string): string | undefined {
     const shown = text.length > 80 ? 'this text' : JSON.stringify(text)
     return `${shown} is not an origin; write it with its scheme: "https://id.example.com"`
   }
-  if (url.username !== '' || url.password !== '') return 'an origin carries no user name and password'
+  if (url.username !== '' || url.password !== '') return 'an origin must not have a user name or password'
   const plain = /^https?:\/\/[^/?#\\]+$/i.test(text)
-  return plain ? undefined : `an origin ends with the host or port; write ${JSON.stringify(url.origin)}`
+  return plain ? undefined : `an origin must end after the host or port; write ${JSON.stringify(url.origin)}`
 }
 
 /** The entry that allows a URL, if there is one. */

@@ -41,17 +41,17 @@ const headSize = 16 * 1024
  */
 export function createOutbound(lookup: LookupFunction = systemLookup as LookupFunction): Outbound {
   const options = { connections, maxHeaderSize: headSize, allowH2: false, pipelining: 1 }
-  const open = new Agent({ ...options, connect: { lookup, timeout: 5_000 } })
-  const guarded = new Agent({ ...options, connect: { lookup: publicOnly(lookup), timeout: 5_000 } })
+  const anywhere = new Agent({ ...options, connect: { lookup, timeout: 5_000 } })
+  const publicNetwork = new Agent({ ...options, connect: { lookup: publicOnly(lookup), timeout: 5_000 } })
   return async ({ url, private: isPrivate, method, headers, body, limit, signal }) => {
     try {
       const response = await send(url, {
-        dispatcher: isPrivate ? open : guarded,
+        dispatcher: isPrivate ? anywhere : publicNetwork,
         method: method as 'GET',
         headers: headers.flat(),
         body: body ?? null,
         signal,
-        // One deadline for all of it is the caller's.
+        // The caller sets one deadline for the whole request.
         headersTimeout: 0,
         bodyTimeout: 0,
       })
@@ -70,7 +70,7 @@ function publicOnly(lookup: LookupFunction): LookupFunction {
       if (error !== null) return callback(error, '', 0)
       const addresses = typeof found === 'string' ? [{ address: found, family: family ?? 4 }] : found
       if (addresses.length === 0 || !addresses.every(({ address }) => isPublicAddress(address))) {
-        // Which address it is, is nothing that a plugin should learn.
+        // A plugin must not learn which address it is.
         return callback(new GrantError(`${hostname} has an address that is not public`), '', 0)
       }
       if (options.all === true) return callback(null, addresses)
@@ -100,7 +100,7 @@ function flatten(headers: Readonly<Record<string, string | string[] | undefined>
 }
 
 function problemOf(error: unknown): string {
-  if (error instanceof errors.InvalidArgumentError) return `cannot be asked so: ${error.message}`
+  if (error instanceof errors.InvalidArgumentError) return `cannot be sent this request: ${error.message}`
   const { code, message } = error as NodeJS.ErrnoException
   return `cannot be reached: ${code ?? message}`
 }

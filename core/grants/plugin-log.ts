@@ -39,7 +39,7 @@ export function createPluginLog(onLog?: (line: PluginLine) => void): Record<'inf
     setTimeout(() => {
       windows.delete(plugin)
       if (window.dropped === 0) return
-      const message = `${window.dropped} lines of this plugin were dropped: it may write ${perSecond} a second`
+      const message = `${window.dropped} lines of this plugin were dropped; the limit is ${perSecond} a second`
       onLog?.({ level: 'warn', plugin, policy, message })
     }, 1_000).unref()
     return true
@@ -63,7 +63,7 @@ export function createPluginLog(onLog?: (line: PluginLine) => void): Record<'inf
   return { info: writer('info'), warn: writer('warn'), error: writer('error') }
 }
 
-/** The plugin's own runtime wrote them down, which it may have tampered with: anything may stand here. */
+/** The plugin's own runtime wrote them down, which it may have tampered with: the content is untrusted. */
 function readFields(json: string): PluginLine['fields'] {
   if (json === '') return undefined
   let parsed: unknown

@@ -14,7 +14,7 @@ export interface RemoteKeysOptions {
   readonly now?: () => number
 }
 
-/** A key set on another server: loaded when it is first needed, one request at a time, never more often than is decent. */
+/** A key set on another server: loaded when it is first needed, one request at a time, no more often than the options allow. */
 export class RemoteKeys {
   readonly #load: () => Promise<unknown>
   readonly #options: Required<RemoteKeysOptions>
@@ -22,7 +22,7 @@ export class RemoteKeys {
   #loadedAt = 0
   #failedAt: number | undefined
   #problem = ''
-  #pending: Promise<void> | undefined
+  #loading: Promise<void> | undefined
 
   /** @param load gives the parsed set, or rejects with a `GrantError`. */
   constructor(load: () => Promise<unknown>, options: RemoteKeysOptions = {}) {
@@ -40,7 +40,7 @@ export class RemoteKeys {
   /**
    * The keys, as old as they may be.
    *
-   * @throws {GrantError} when they cannot be had.
+   * @throws {GrantError} when they cannot be loaded.
    */
   async current(): Promise<KeyFinder> {
     const { fresh, stale } = this.#options
@@ -55,8 +55,8 @@ export class RemoteKeys {
   /** After a token with an unknown key: newer keys, if it is time to ask; `undefined` when there are none. */
   async newer(): Promise<KeyFinder | undefined> {
     const former = this.#keys
-    // Somebody else's question is ours too.
-    if (this.#pending === undefined && this.#age < this.#options.cooldown) return undefined
+    // A request that is already under way serves this call too.
+    if (this.#loading === undefined && this.#age < this.#options.cooldown) return undefined
     await this.#refresh()
     return this.#keys === former ? undefined : this.#keys
   }
@@ -67,9 +67,9 @@ export class RemoteKeys {
 
   #refresh(): Promise<void> {
     const { now, retry } = this.#options
-    if (this.#pending !== undefined) return this.#pending
+    if (this.#loading !== undefined) return this.#loading
     if (this.#failedAt !== undefined && now() - this.#failedAt < retry) return Promise.resolve()
-    this.#pending = this.#load()
+    this.#loading = this.#load()
       .then((set) => {
         this.#keys = createKeySet(set)
         this.#loadedAt = now()
@@ -80,8 +80,8 @@ export class RemoteKeys {
         this.#problem = error instanceof GrantError ? error.message : 'the keys cannot be used'
       })
       .finally(() => {
-        this.#pending = undefined
+        this.#loading = undefined
       })
-    return this.#pending
+    return this.#loading
   }
 }

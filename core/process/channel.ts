@@ -10,7 +10,7 @@ export interface HealthReport {
   readonly upstream: string
   readonly address: string
   readonly healthy: boolean
-  /** Takes the place of the configured one; a `checkHealth` hook measured it. */
+  /** Measured by a `checkHealth` hook; replaces the configured weight. */
   readonly weight?: number | undefined
 }
 
@@ -49,7 +49,7 @@ export type Question<K extends QuestionKind = QuestionKind> = {
 
 export type Answer<K extends QuestionKind = QuestionKind> = Questions[K]['answer']
 
-/** What the supervisor tells a worker. A `socket` is sent with the handle of a bound socket. */
+/** Messages from the supervisor to a worker. A `socket` is sent with the handle of a bound socket. */
 export type ToWorker =
   | { readonly type: 'socket'; readonly listener: string }
   /** Answered with the same `id`. */
@@ -62,7 +62,7 @@ export type ToWorker =
   | { readonly type: 'counters'; readonly news: LeaseNews }
   | { readonly type: 'drain' }
 
-/** What a worker tells the supervisor. */
+/** Messages from a worker to the supervisor. */
 export type ToSupervisor =
   | { readonly type: 'answer'; readonly id: number; readonly answer: Answer }
   | { readonly type: 'health'; readonly reports: readonly HealthReport[] }

@@ -18,7 +18,7 @@ export interface Checked {
  *
  * @param inBackground while workers serve. Checking 10,000 routes takes a second of CPU, which traffic must not wait for;
  *   below normal and not lowest, so that it ends on a host that is always busy: there it has a tenth of a core.
- * @throws {Error} when the process ends without an answer.
+ * @throws {Error} when the process exits without a result.
  */
 export function checkApart(file: string, cache: string, inBackground: boolean): Promise<Checked> {
   return new Promise((resolve, reject) => {
@@ -33,7 +33,7 @@ export function checkApart(file: string, cache: string, inBackground: boolean): 
     child.once('error', reject)
     child.once('exit', (code, signal) => {
       if (!answered)
-        reject(new Error(`the check of ${file} ended without an answer (${signal ?? `exit code ${code}`})`))
+        reject(new Error(`the check of ${file} exited without a result (${signal ?? `exit code ${code}`})`))
     })
   })
 }
@@ -43,6 +43,6 @@ function stepBack(pid: number | undefined): void {
   try {
     if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
   } catch {
-    // It has ended already, or may not be touched: then it runs like everybody else.
+    // It has exited already, or its priority may not be changed: then it runs at normal priority.
   }
 }

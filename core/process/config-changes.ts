@@ -2,15 +2,15 @@ import type { CheckedConfig } from '../config/checked.ts'
 import type { Steps } from '../in-slices.ts'
 import type { PackedConfig, PackedSection } from './packed-config.ts'
 
-/** What has to be done to a section to make it another one. */
+/** The difference between two versions of a section. */
 export interface SectionChanges {
-  /** Names of entries that are not there any more. */
+  /** Names of entries that were removed. */
   readonly gone: readonly string[]
   /** JSON objects that hold the new and changed entries by name, some in each. */
   readonly set: readonly string[]
 }
 
-/** What makes one configuration another one. */
+/** The difference between two configurations. */
 export interface ConfigChanges {
   readonly rest: CheckedConfig
   readonly routes: SectionChanges
@@ -23,7 +23,7 @@ const together = 4
 /** All workers of a host ask for the same. */
 let last: { before: PackedConfig | undefined; after: PackedConfig; changes: ConfigChanges } | undefined
 
-/** @param before `undefined`: nothing is there yet. */
+/** @param before `undefined`: there is no configuration yet. */
 export function changesBetween(before: PackedConfig | undefined, after: PackedConfig): ConfigChanges {
   if (last === undefined || last.before !== before || last.after !== after) {
     const routes = changesOf(before?.routes, after.routes)

@@ -1,6 +1,6 @@
 /**
- * What a plugin did wrong: `threw`, `timeout` and `memory` are failed calls · `kill`: the watchdog had to end the process ·
- * `crash`: the process ended by itself.
+ * How a plugin failed: `threw`, `timeout` and `memory` are failed calls · `kill`: the watchdog had to end the process ·
+ * `crash`: the process exited without it.
  */
 export type FaultKind = 'threw' | 'timeout' | 'memory' | 'kill' | 'crash'
 
@@ -10,11 +10,11 @@ export interface Fault {
   readonly plugin: string
   readonly policy?: string
   readonly kind: FaultKind
-  /** Of a kill or a crash: nobody else comes into question. */
+  /** Of a kill or a crash: only this plugin can have caused it. */
   readonly alone: boolean
 }
 
-/** What each costs. At `limit` points the plugin is quarantined. */
+/** Points of each kind. At `limit` points the plugin is quarantined. */
 export const points: Readonly<Record<FaultKind, number>> = { threw: 1, timeout: 10, memory: 10, kill: 50, crash: 50 }
 export const limit = 100
 

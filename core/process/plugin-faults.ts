@@ -1,16 +1,16 @@
 import { deathWindow, type FaultKind, faultWindow, isDeath, limit, points } from './fault.ts'
 
-/** `closed`: its calls run · `open`: none does · `half-open`: one at a time does, to see whether it works again. */
+/** `closed`: its calls run · `open`: no call runs · `half-open`: one call at a time runs, to test whether it works again. */
 export type QuarantineState = 'closed' | 'open' | 'half-open'
 
-/** What is known of one plugin. Plain data. */
+/** Faults and state of one plugin, as plain data. */
 export interface QuarantineEntry {
   readonly hash: string
   readonly plugin: string
   readonly state: QuarantineState
   /** When this state began, ms since the epoch. */
   readonly since: number
-  /** When an open one is probed, ms since the epoch; without it only another hash or a person ends it. */
+  /** When an open one is probed, ms since the epoch; without it only new code (another hash) or an operator ends it. */
   readonly until?: number
   /** Why it is in this state, in words; empty when it never left `closed`. */
   readonly why: string
@@ -29,7 +29,7 @@ interface Recent {
 const shortest = 30_000
 const longest = 600_000
 
-/** The file that is kept on one plugin. */
+/** Fault history and quarantine state of one plugin. */
 export class PluginFaults {
   readonly hash: string
   readonly plugin: string
@@ -42,7 +42,7 @@ export class PluginFaults {
   unnamed: number | undefined
   /** Never more than it takes to reach the limit. */
   #recent: Recent[] = []
-  /** How often in a row it was opened. */
+  /** How often it was opened in a row. */
   #openings = 0
 
   constructor(hash: string, plugin: string, now: number) {
@@ -53,11 +53,11 @@ export class PluginFaults {
 
   add(kind: FaultKind, now: number): void {
     this.faults[kind]++
-    // What was under way when it was opened may still fail; only the end of a process says something new.
+    // Calls that were under way when it was opened may still fail; only a process exit is new information.
     if (this.state === 'open' && (!isDeath(kind) || this.until === undefined)) return
     this.#recent = this.#recent.filter((fault) => now - fault.at < windowOf(fault.kind))
     this.#recent.push({ kind, at: now })
-    // Two ended processes by themselves, or one in spite of a quarantine, are not to be tried out on live traffic.
+    // After two process exits, or one despite a quarantine, it is not probed on live traffic.
     const deaths = this.#recent.filter((fault) => isDeath(fault.kind))
     const fatal = pointsOf(deaths) >= limit || (isDeath(kind) && this.state !== 'closed')
     if (this.state !== 'closed' || pointsOf(this.#recent) >= limit) this.#open(fatal, now)
@@ -73,7 +73,7 @@ export class PluginFaults {
     this.#enter('half-open', this.why, now)
   }
 
-  /** A person lets it run again. */
+  /** An operator lets it run again. */
   clear(now: number): void {
     this.#recent = []
     this.#openings = 0
@@ -81,7 +81,7 @@ export class PluginFaults {
   }
 
   #open(fatal: boolean, now: number): void {
-    // It has been well for so long that the last time is forgotten.
+    // It has worked for so long that earlier quarantines no longer count.
     if (this.state === 'closed' && now - this.since >= longest) this.#openings = 0
     this.#enter('open', this.#recent.length > 0 ? reason(this.#recent) : 'it failed again', now)
     if (!fatal) this.until = now + Math.min(longest, shortest * 2 ** this.#openings++)
@@ -108,7 +108,7 @@ const words: Readonly<Record<FaultKind, string>> = {
   threw: 'threw',
   timeout: 'ran out of time',
   memory: 'ran out of memory',
-  kill: 'had to be killed with its process',
+  kill: 'had its process killed by the watchdog',
   crash: 'crashed its process',
 }
 

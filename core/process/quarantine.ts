@@ -22,7 +22,7 @@ const memory = 3_600_000
 const most = 1_000
 
 /**
- * Counts what plugins do wrong, on all workers, by the hash of their code, and stops the ones that do too much of it. Lives
+ * Counts the faults of plugins on all workers, by the hash of their code, and stops plugins with too many. Lives
  * in the supervisor, because a worker's own count would die with the worker.
  */
 export class Quarantine {
@@ -41,7 +41,7 @@ export class Quarantine {
     this.#suspects = new Suspects((hashes, on) => onSuspects?.(hashes, on))
   }
 
-  /** Takes note of the plugins in use; others are forgotten after an hour, so that a way back to a bad one stays shut. */
+  /** Takes note of the plugins in use; others are forgotten after an hour, so that going back to a bad version does not clear its faults. */
   adopt(hashes: Iterable<string>): void {
     this.#named = new Set(hashes)
     const now = this.#now()
@@ -54,7 +54,7 @@ export class Quarantine {
 
   fault({ hash, plugin, kind, alone }: Fault): void {
     const now = this.#now()
-    const pluginFaults = this.#dossierOf(hash, plugin, now)
+    const pluginFaults = this.#faultsOf(hash, plugin, now)
     if (isDeath(kind)) {
       if (alone) this.#suspects.found(hash, now)
       else this.#suspects.add([hash], now)
@@ -63,7 +63,7 @@ export class Quarantine {
     this.#arm()
   }
 
-  /** Takes in what a sandbox tells of a plugin; most of it is not a fault. */
+  /** Takes an event of a sandbox; most events are not faults. */
   event({ type, hash, plugin, alone }: SandboxEvent): void {
     if (hash === '') return
     if (type === 'threw' || type === 'timeout' || type === 'memory') this.fault({ hash, plugin, kind: type, alone })
@@ -71,7 +71,7 @@ export class Quarantine {
   }
 
   /**
-   * A worker has died. If all that ran is of one plugin, that is to blame; otherwise all are suspects.
+   * A worker has died. If all calls that ran are of one plugin, it is to blame; otherwise all are suspects.
    *
    * @param report what its watchdog wrote, if that ended it.
    * @param slot what its crash slot shows; less exact, because it cannot tell whose code ran.
@@ -82,7 +82,7 @@ export class Quarantine {
     const alone = plugins.size === 1
     for (const [hash, plugin] of plugins) {
       if (alone) this.fault({ hash, plugin, kind: report === undefined ? 'crash' : 'kill', alone })
-      else this.#dossierOf(hash, plugin, this.#now())
+      else this.#faultsOf(hash, plugin, this.#now())
     }
     if (!alone) this.#suspects.add(plugins.keys(), this.#now())
     this.#arm()
@@ -96,7 +96,7 @@ export class Quarantine {
     this.#arm()
   }
 
-  /** A person lets it run again, and what it did is forgotten. `false` when nothing is known of it. */
+  /** An operator lets it run again, and its faults are forgotten. `false` when nothing is known of it. */
   clear(hash: string): boolean {
     const pluginFaults = this.#pluginFaults.get(hash)
     if (pluginFaults === undefined) return false
@@ -115,7 +115,7 @@ export class Quarantine {
     return this.#suspects.list
   }
 
-  /** Every plugin with a fault, for new workers and for whoever asks. */
+  /** Every plugin with a fault, for new workers and for reports. */
   snapshot(): readonly QuarantineEntry[] {
     return [...this.#pluginFaults.values()].map(({ hash, plugin, state, since, until, why, faults }) => {
       const suspect = this.#suspects.has(hash)
@@ -123,13 +123,13 @@ export class Quarantine {
     })
   }
 
-  /** Nothing is scheduled any more. */
+  /** Cancels the timer. */
   close(): void {
     this.#wake?.cancel()
     this.#wake = undefined
   }
 
-  #dossierOf(hash: string, plugin: string, now: number): PluginFaults {
+  #faultsOf(hash: string, plugin: string, now: number): PluginFaults {
     const known = this.#pluginFaults.get(hash)
     if (known !== undefined) return known
     const pluginFaults = new PluginFaults(hash, plugin, now)
@@ -157,7 +157,7 @@ export class Quarantine {
       this.#onChange(pluginFaults.hash, pluginFaults.state, pluginFaults.why)
   }
 
-  /** Does what its time has come for. */
+  /** Runs everything that is due. */
   #tick(): void {
     const now = this.#now()
     this.#suspects.expire(now)
@@ -169,7 +169,7 @@ export class Quarantine {
     this.#arm()
   }
 
-  /** Wakes up at the next time that something is due. */
+  /** Sets the timer for the next time that something is due. */
   #arm(): void {
     let at = this.#suspects.next ?? Number.POSITIVE_INFINITY
     for (const { until, unnamed } of this.#pluginFaults.values()) {

@@ -9,7 +9,7 @@ import type { PackedConfig } from './packed-config.ts'
 import { Quarantine } from './quarantine.ts'
 import type { WorkerSlot } from './worker-slot.ts'
 
-/** Tells every worker, but for the one that told it. */
+/** Sends a message to every worker except `except`. */
 export type Broadcast = (message: ToWorker, except?: WorkerSlot) => void
 
 /** What the workers of a host have in common, kept where no worker's death can reach it. */
@@ -19,7 +19,7 @@ export class SharedState {
   readonly #broadcast: Broadcast
   readonly #health = new Map<string, HealthReport>()
   readonly #quarantine: Quarantine
-  /** One for all workers, so that each thing is said once. */
+  /** One for all workers, so that each event is logged once. */
   readonly #tell: (event: SandboxEvent) => void
 
   constructor(log: Log, broadcast: Broadcast) {
@@ -48,7 +48,7 @@ export class SharedState {
     this.#broadcast({ type: 'health', reports }, from)
   }
 
-  /** A configuration is in force: what it does not name any more is forgotten. */
+  /** A configuration is in force: forgets what it no longer names. */
   adopt({ rest, addresses }: PackedConfig): void {
     this.#quarantine.adopt([...rest.policies.values()].map(({ plugin }) => plugin.hash))
     for (const [key, { upstream, address }] of this.#health) {
@@ -63,7 +63,7 @@ export class SharedState {
     }
   }
 
-  /** A worker has died: its watchdog may have said of whom, else it was one of those that ran. */
+  /** A worker has died: its watchdog's report names the culprit, or it was one of the plugins that ran. */
   blame(report: string, suspects: readonly GuardedCall[]): void {
     this.#quarantine.death(readReport(report), suspects)
   }

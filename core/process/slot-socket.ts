@@ -22,19 +22,19 @@ export class SlotSockets {
   readonly #address: string
   readonly #sockets: (SlotSocket | undefined)[]
 
-  /** @throws {Error} when the address cannot be had; names the listener. */
+  /** @throws {Error} when the address cannot be bound; names the listener. */
   constructor(name: string, config: ListenerConfig, slots: number) {
     const { port } = config
     try {
-      // With SO_REUSEPORT alone two gateways would share a port without a word.
+      // With SO_REUSEPORT alone two gateways would share a port unnoticed.
       const { socket, address } = bindAny(config.address, port)
-      const free = (socket.address() as AddressInfo).port
+      const bound = (socket.address() as AddressInfo).port
       this.#address = address
-      this.port = free
+      this.port = bound
       socket.close()
-      const first = bindSocket(address, free, spreads)
+      const first = bindSocket(address, bound, spreads)
       this.#sockets = Array.from({ length: slots }, (_, slot) => {
-        return slot === 0 ? first : spreads ? bindSocket(address, free, true) : first
+        return slot === 0 ? first : spreads ? bindSocket(address, bound, true) : first
       })
     } catch (error) {
       throw bindError(name, config.address, port, error as NodeJS.ErrnoException)
@@ -48,7 +48,7 @@ export class SlotSockets {
     return socket.handle
   }
 
-  /** Nobody will serve this slot for a while: the kernel must not send connections there. */
+  /** No worker serves this slot for a while, so the kernel must not send connections there. */
   closeSlot(slot: number): void {
     if (!spreads) return
     this.#sockets[slot]?.close()

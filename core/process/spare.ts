@@ -16,7 +16,7 @@ export class Spare {
     this.#folder = folder
   }
 
-  /** A worker for a slot: the one that stands ready, or a new one. */
+  /** A worker for a slot: the spare, or a new one when there is none. */
   take(): WorkerProcess {
     const worker = this.#worker ?? this.#start()
     this.#worker = undefined
@@ -25,14 +25,14 @@ export class Spare {
   }
 
   /**
-   * Has one ready from now on. The environment variable `POSTERN_SPARE=0` keeps it from that: most tests of this repository
-   * need no spare, and starting one costs them a third of a second of CPU.
+   * Starts a spare unless there is one. With `POSTERN_SPARE=0` in the environment it never does: most tests of this repository
+   * need no spare, and starting one takes a third of a second of CPU time.
    */
   refill(): void {
     if (this.#closed || this.#worker !== undefined || process.env.POSTERN_SPARE === '0') return
     const worker = this.#start()
     this.#worker = worker
-    // One that dies while it waits is started anew when it is wanted.
+    // A spare that dies is not replaced until the next `refill` or `take`.
     worker.on({
       onMessage: () => {},
       onExit: () => {

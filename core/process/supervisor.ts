@@ -52,8 +52,8 @@ export class Supervisor implements SlotHost {
   /**
    * Resolves when every worker serves.
    *
-   * @throws {ConfigError} when the configuration is refused.
-   * @throws {Error} when an address cannot be had, or a worker cannot start.
+   * @throws {ConfigError} when the configuration is rejected.
+   * @throws {Error} when an address cannot be bound, or a worker cannot start.
    */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
     const supervisor = new Supervisor(options)
@@ -82,7 +82,7 @@ export class Supervisor implements SlotHost {
   /**
    * Reads the configuration again and puts it in force in every worker, or in none.
    *
-   * @throws {ConfigError} when it is refused; the old one goes on.
+   * @throws {ConfigError} when it is rejected; the previous configuration stays in force.
    */
   reload(): Promise<void> {
     const next = this.#turn.then(() => (this.#stopping ? undefined : this.#reload()))
@@ -161,7 +161,7 @@ export class Supervisor implements SlotHost {
     return Object.entries(this.config.listeners).map(([name, listener]) => [listenerKey(name, listener), name])
   }
 
-  /** A worker began or ceased to serve: exactly one of those that serve probes the backends. */
+  /** A worker began or stopped serving: exactly one of the serving workers probes the backends. */
   onServing(): void {
     const leader = this.#slots.find((slot) => slot.serving)
     for (const slot of this.#slots) slot.lead(slot === leader)

@@ -1,6 +1,6 @@
 /**
  * For how long after a death its suspects cross alone, ms. Not shorter after some number of crossings that went well: under
- * load those are made in a second, and a request that comes every few seconds would find everybody together again.
+ * load those are made in a second, and a request that comes every few seconds would find all of them together again.
  */
 export const suspicion = 600_000
 
@@ -13,12 +13,12 @@ interface Death {
 }
 
 /**
- * Who may be to blame for the end of a process in which several plugins crossed together. Suspects cross one at a time, so
+ * Which plugins may have caused the exit of a process in which several plugins crossed together. Suspects cross one at a time, so
  * that the next death has one suspect only; then the others are suspects no more.
  */
 export class Suspects {
   readonly #onChange: (hashes: readonly string[], on: boolean) => void
-  /** Those that nobody explains yet. */
+  /** Those without a known culprit. */
   #deaths: Death[] = []
   #current: ReadonlySet<string> = new Set()
 
@@ -38,7 +38,7 @@ export class Suspects {
     this.#update([...this.#deaths, { at: now, hashes: new Set(hashes) }])
   }
 
-  /** It was alone when a process died: that explains the deaths before too. It goes on crossing alone. */
+  /** It was alone when a process died: that explains the earlier deaths too. It still crosses alone. */
   found(hash: string, now: number): void {
     const others = this.#deaths.filter(({ hashes }) => !hashes.has(hash))
     this.#update([...others, { at: now, hashes: new Set([hash]) }])

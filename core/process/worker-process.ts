@@ -10,7 +10,7 @@ import { spawnModule } from './spawn.ts'
 
 export interface WorkerEvents {
   onMessage(message: ToSupervisor): void
-  /** It is gone. `report` is what its watchdog wrote, empty when it wrote nothing. */
+  /** It has exited. `report` is what its watchdog wrote, empty when it wrote nothing. */
   onExit(death: WorkerDeath): void
 }
 
@@ -28,7 +28,7 @@ export class WorkerProcess {
   readonly #questions = new OpenQuestions((id, question) => this.send({ type: 'ask', id, question }))
   /** Where the worker notes what runs in it, for after a crash. */
   readonly slotFile: string
-  /** What it was told to prepare, by generation, and what it has in force: it is sent what is different from that. */
+  /** What it was asked to prepare, by generation, and what it has in force: it is sent only the difference. */
   readonly #sent = new Map<number, PackedConfig>()
   #inForce: PackedConfig | undefined
   #events: WorkerEvents | undefined
@@ -48,7 +48,7 @@ export class WorkerProcess {
       if (message.type === 'answer') this.#questions.answer(message.id, message.answer)
       else this.#events?.onMessage(message)
     })
-    // A channel that breaks is told by `close`, which waits for the last bytes of the report.
+    // `close` reports a broken channel; it comes after the last bytes of the report.
     this.#child.on('error', () => {})
     this.#child.on('close', (code, signal) => {
       this.#death = { code, signal, report }
@@ -57,7 +57,7 @@ export class WorkerProcess {
     })
   }
 
-  /** Tells somebody what becomes of it; one that has died already is told of at once. */
+  /** Sets the listener; a worker that has exited already calls `onExit` in the next microtask. */
   on(events: WorkerEvents): void {
     this.#events = events
     const death = this.#death
@@ -74,7 +74,7 @@ export class WorkerProcess {
 
   send(message: ToWorker, handle?: BoundHandle): void {
     if (this.#death !== undefined || !this.#child.connected) return
-    // An error here is a worker that has just died, which `close` tells.
+    // An error here means that the worker has just exited, which `close` reports.
     this.#child.send(message, handle as never, { keepOpen: true }, () => {})
   }
 

@@ -30,11 +30,11 @@ export interface SlotHost {
   onServing(): void
 }
 
-/** So many deaths in a minute are no accident any more. */
+/** Deaths within a minute after which the next worker starts later. */
 const tolerated = 5
 const minute = 60_000
 
-/** One place for a worker. When the worker dies another one takes its place, its sockets, and what waits in them. */
+/** Holds one worker at a time. When it dies, a successor takes over its sockets and the connections that wait in them. */
 export class WorkerSlot {
   readonly #index: number
   readonly #host: SlotHost
@@ -64,7 +64,7 @@ export class WorkerSlot {
     this.#worker = worker
     for (const message of this.#host.shared.briefing()) worker.send(message)
     let generation = -1
-    // A reload may have come in between: it does not wait for workers that are not there yet.
+    // A reload may have come in between: it does not wait for workers that do not serve yet.
     while (generation !== this.#host.current.generation) {
       const { current } = this.#host
       generation = current.generation
@@ -155,7 +155,7 @@ export class WorkerSlot {
     host.shared.blame(report, suspects)
     host.onServing()
     if (delay === 0) return void this.#startAgain()
-    // What waits here would wait for as long.
+    // Connections that wait in this slot's sockets would wait as long.
     for (const [key] of host.listeners()) host.sockets(key)?.closeSlot(this.#index)
     this.#restart = setTimeout(() => void this.#startAgain(), delay)
   }
@@ -167,7 +167,7 @@ export class WorkerSlot {
     this.#worker?.kill('SIGKILL')
   }
 
-  /** None for the first few deaths in a minute, then 1 s · 2ⁿ, 60 s at most. */
+  /** 0 for the first 5 deaths within a minute, then 1 s · 2ⁿ, 60 s at most. */
   #delay(): number {
     const now = performance.now()
     this.#deaths = [...this.#deaths.filter((at) => now - at < minute), now]

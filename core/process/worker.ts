@@ -129,11 +129,11 @@ process.on('message', (message: ToWorker, handle: unknown) => {
   if (isInTurn(message)) turn = turn.then(() => take(message, handle))
   else void take(message, handle)
 })
-// Ctrl-C reaches every process of the terminal, and so does its end: the supervisor decides what follows from it.
+// Ctrl-C reaches every process of the terminal, and so does its hang-up: the supervisor decides what follows.
 process.on('SIGINT', () => {})
 process.on('SIGHUP', () => {})
 process.on('SIGTERM', () => void drain())
-// Without a supervisor nobody could reload or end it any more.
+// Without a supervisor it could not be reloaded or ended.
 process.on('disconnect', () => {
   if (process.argv[2] !== undefined) rmSync(dirname(process.argv[2]), { recursive: true, force: true })
   void end(1)

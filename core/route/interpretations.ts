@@ -6,7 +6,7 @@ const mostCharacters = 64 * 1024
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 /** RFC 3986 §2.3. */
 const unreserved = codesOf(`${letters}0123456789-._~`)
-/** Escapes of these bytes are refused unless a route allows them: not everybody takes them for the character. */
+/** Escapes of these bytes are refused unless a route allows them: not every server takes them for the character. */
 const disputed = new Set([...unreserved, ...codesOf('/\\;%\x7f')])
 const undisputed = Array.from({ length: 0xe0 }, (_, index) => index + 0x20).filter((code) => !disputed.has(code))
 
@@ -16,7 +16,7 @@ const undisputedEscapes = new RegExp(`(?:${escapeOf(undisputed)}|%25(?![\\da-f]{
 
 /**
  * What servers are known to do to a path before they look at it. Each is applied to the result of each, in every order and
- * as often as it changes anything, so that no server does it in an order that was not thought of.
+ * as often as it changes anything, so that no server does it in an order that is not covered.
  */
 const steps: readonly ((path: string) => string)[] = [
   (path) => path.replace(escapes, decode),
@@ -57,7 +57,7 @@ export function interpretationsOf(path: string): readonly string[] | string {
   return [...interpretations]
 }
 
-/** The path as it is sent: decoded are only the escapes that everybody takes for their character. */
+/** The path as it is sent: decoded are only the escapes that every server takes for their character. */
 export function literalOf(path: string): string {
   return path.replace(undisputedEscapes, decode)
 }

@@ -20,7 +20,7 @@ export interface Located<R> {
  * Reads the target of a request and looks up its route.
  *
  * A path that is open to more than one interpretation is refused (`PN`) unless its route makes an exception (`pathExceptions`)
- * and every interpretation of it leads to this very route: however the backend reads it, no other route is passed by.
+ * and every interpretation of it leads to this very route: however the backend reads it, it bypasses no other route.
  *
  * @param scheme as the client used it
  */
@@ -50,7 +50,7 @@ function except<R extends Locatable>(
   const lenient = parseTarget(method, rawTarget, hosts, scheme, everyException)
   if ('problem' in lenient) return new PosternError('PN', problem)
   const { host, query } = lenient
-  // The table decodes what it looks up, and a interpretation is decoded already.
+  // The table decodes what it looks up, and an interpretation is decoded already.
   const find = (interpretation: string): R | undefined =>
     routes.find({ host, path: interpretation.replaceAll('%', '%25'), query, method, fields })
   const route = find(literalOf(lenient.path))

@@ -1,6 +1,6 @@
 /**
- * What a path may hold that has more than one interpretation, and that a route may take all the same. The value is a bit of what
- * `scanPath` is told to let pass.
+ * What a path may hold that has more than one interpretation, and that a route may take all the same. The value is a bit of
+ * `allowed` in `scanPath`.
  */
 const bits = {
   /** `%2F`. */

@@ -65,14 +65,14 @@ function kindAt(raw: string, at: number): number {
   return code < 128 ? kinds[code]! : MALFORMED
 }
 
-/** Percent-encoded dots are refused by themselves unless they are allowed; as dot segments they still are ones. */
+/** Percent-encoded dots are refused as escapes unless allowed; a segment of them is still a dot segment. */
 function isDots(raw: string, from: number, to: number): boolean {
   const length = to - from
   if (length === 1 || length === 2) return raw[from] === '.' && raw[to - 1] === '.'
   return length >= 3 && length <= 6 && /^(?:\.|%2e){1,2}$/i.test(raw.slice(from, to))
 }
 
-/** The byte that an escape stands for, -1 when it is none. */
+/** The byte of an escape, -1 when it is not a valid escape. */
 function escapeAt(raw: string, at: number): number {
   const high = hexAt(raw, at + 1)
   const low = hexAt(raw, at + 2)

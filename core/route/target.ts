@@ -3,7 +3,7 @@ import { codeOf, scanPath } from './path.ts'
 
 /**
  * Where a request goes, read once: routing, plugins, logs and the bytes sent upstream all use it. Nothing in it has been
- * rewritten, so that nobody can read it another way: what would need rewriting is refused.
+ * rewritten, so that every reader sees the same target: what would need rewriting is refused.
  */
 export interface Target {
   /** Lower-case host, and the port if one was sent: the `Host` that goes upstream. */
@@ -32,8 +32,8 @@ export interface TargetProblem {
  * Reads the target of a request in origin-form, absolute-form (whose host wins over `Host`) or, for OPTIONS,
  * asterisk-form. CONNECT is refused.
  *
- * @param raw the request-target as it stands in the request line, or `:path` of HTTP/2
- * @param hosts the value of every `Host` line, or `:authority` of HTTP/2; exactly one has to be there
+ * @param raw the request-target as in the request line, or `:path` of HTTP/2
+ * @param hosts the value of every `Host` line, or `:authority` of HTTP/2; exactly one is allowed
  * @param scheme as the client used it; an absolute-form with another one is refused
  * @param allowed bits of `PathException`: ambiguities of the path that are not refused
  */

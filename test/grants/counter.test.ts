@@ -81,7 +81,7 @@ test.each([
   ['k', 1, 0, 1, 'duration must be more than 0 and at most 2147483 seconds, not 0'],
   ['k', 1, Number.NaN, 1, 'duration must be more than 0 and at most 2147483 seconds, not NaN'],
   ['k', 1, 60, -1, 'cost must be a whole number, 0 or more, not -1'],
-  ['k'.repeat(513), 1, 60, 1, 'the key holds 512 characters at most, not 513'],
+  ['k'.repeat(513), 1, 60, 1, 'the key has 513 characters; the limit is 512'],
 ])('%s %d %d %d is refused', async (key, points, duration, cost, message) => {
   await expect(counter()(key, points, duration, cost)).rejects.toThrow(message)
 })

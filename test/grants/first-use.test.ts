@@ -38,8 +38,8 @@ test('a client that goes away ends the wait for the load', async () => {
   const client = new AbortController()
   const sent = send(never, 1_000, client.signal)
   client.abort()
-  await expect(sent).rejects.toThrow('nobody waits for it any more')
-  await expect(send(never, 1_000, client.signal)).rejects.toThrow('nobody waits for it any more')
+  await expect(sent).rejects.toThrow('canceled: the hook no longer waits for the answer')
+  await expect(send(never, 1_000, client.signal)).rejects.toThrow('canceled: the hook no longer waits for the answer')
 })
 
 test('a load that fails, in time or late, is handled, and tried again', async () => {

@@ -30,9 +30,9 @@ test('adds in one step, and its time runs from the beginning', async () => {
   expect([run('increment', 'n', '2', '0.05'), run('increment', 'n', '-5', '60')]).toEqual(['2', '-3'])
   await until('its end', () => run('get', 'n') === '(none)')
   run('set', 'text', 'x', '60')
-  expect(() => run('increment', 'text', '1', '60')).toThrow('what is there must be a whole number')
+  expect(() => run('increment', 'text', '1', '60')).toThrow('the stored value must be a whole number')
   run('set', 'n', String(Number.MAX_SAFE_INTEGER), '60')
-  expect(() => run('increment', 'n', '1', '60')).toThrow('the sum is more than a number can hold')
+  expect(() => run('increment', 'n', '1', '60')).toThrow('the sum is beyond 2^53 - 1')
 })
 
 test('plugins do not meet, versions of one do', () => {
@@ -75,8 +75,8 @@ test('the bounds hold whatever is set', () => {
 })
 
 test.each([
-  [['k'.repeat(513), 'v', '60'], 'a key holds 512 characters at most, not 513'],
-  [['k', 'v'.repeat(65_537), '60'], 'a value holds 65536 characters at most, not 65537'],
+  [['k'.repeat(513), 'v', '60'], 'the key has 513 characters; the limit is 512'],
+  [['k', 'v'.repeat(65_537), '60'], 'the value has 65537 characters; the limit is 65536'],
   [['k', 'v', '0'], 'ttl must be more than 0 and at most 86400 seconds, not 0'],
   [['k', 'v', '86401'], 'ttl must be more than 0'],
   [['k', 'v', 'NaN'], 'ttl must be more than 0'],

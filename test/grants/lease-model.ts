@@ -27,7 +27,7 @@ export interface ModelOptions extends CounterBounds {
   /** Seconds. */
   readonly duration: number
   /** How long the authority waits for points to come back, ms. */
-  readonly patience?: number
+  readonly timeout?: number
 }
 
 /** Workers and their authority, with a clock and with channels that move only when told to. */
@@ -46,8 +46,8 @@ export class LeaseModel {
   constructor(options: ModelOptions) {
     const { now, schedule } = this.time
     this.#options = options
-    const { patience } = options
-    this.#authority = new CounterAuthority({ now, schedule, ...(patience === undefined ? {} : { patience }) })
+    const { timeout } = options
+    this.#authority = new CounterAuthority({ now, schedule, ...(timeout === undefined ? {} : { timeout }) })
     this.#workers = Array.from({ length: options.workers }, () => this.#start())
   }
 

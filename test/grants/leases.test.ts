@@ -109,7 +109,7 @@ describe('what all workers allow together', () => {
   test.each([
     ['nothing is refused while somebody holds enough points', 3_600_000],
     ['what came back too late for one can be had by the next', 50],
-  ])('reaches it: %s', async (_law, patience) => {
+  ])('reaches it: %s', async (_law, timeout) => {
     const step = fc.oneof(
       { weight: 4, arbitrary: takes(fc.oneof(fc.nat({ max: 4 }), fc.nat({ max: 100 }))) },
       { weight: 10, arbitrary: delivery },
@@ -120,12 +120,12 @@ describe('what all workers allow together', () => {
         fc.integer({ min: 1, max: 500 }),
         fc.array(step, { maxLength: 120, size: 'max' }),
         async (points, steps) => {
-          const model = await play({ workers, points, duration: 3_600, patience }, steps)
+          const model = await play({ workers, points, duration: 3_600, timeout }, steps)
           await model.quiet()
           const unused = points - model.allowed
           for (const { cost, result } of model.takes) {
             expect(result).toBeDefined()
-            if (!result!.allowed && patience > 3_600) expect(unused).toBeLessThan(cost)
+            if (!result!.allowed && timeout > 3_600) expect(unused).toBeLessThan(cost)
           }
           await exhaust(model, unused, [0])
           expect(model.allowed).toBe(points)
@@ -230,8 +230,8 @@ describe('a lease', () => {
     expect(rest.map(({ result }) => result!.allowed)).toEqual([...times(5 + held).map(() => true), false])
   })
 
-  test('that does not come back is not waited for longer than patience allows', async () => {
-    const model = new LeaseModel({ workers: 2, points: 100, duration: 60, patience: 200 })
+  test('that does not come back is not waited for longer than timeout allows', async () => {
+    const model = new LeaseModel({ workers: 2, points: 100, duration: 60, timeout: 200 })
     await takeOneByOne(model, () => 0, 20)
     await model.take(1, times(81))
     await model.deliverUp(1)

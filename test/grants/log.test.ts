@@ -52,7 +52,7 @@ test('a hundred a second, then one that says how many were dropped', async () =>
   expect(lines).toHaveLength(101)
   await until('the note', () => lines.length === 102)
   expect(lines[101]).toMatchObject({ level: 'warn', plugin: 'probe' })
-  expect(lines[101]!.message).toBe('900 lines of this plugin were dropped: it may write 100 a second')
+  expect(lines[101]!.message).toBe('900 lines of this plugin were dropped; the limit is 100 a second')
   info('again')
   expect(lines).toHaveLength(103)
 })

@@ -54,14 +54,14 @@ test('a plugin has a hundred series, what is beyond is counted', () => {
 })
 
 test.each([
-  [['1st', '1'], 'the name must be'],
-  [['a b', '1'], 'the name must be'],
-  [['', '1'], 'the name must be'],
+  [['1st', '1'], 'the name must have'],
+  [['a b', '1'], 'the name must have'],
+  [['', '1'], 'the name must have'],
   [['a', 'NaN'], 'the value must be a finite number'],
   [['a', '-1'], 'a counter never goes down'],
-  [['a', '1', 'l l', 'x'], 'a label must be'],
-  [['a', '1', 'l', 'x'.repeat(129)], "a label's value holds 128 characters"],
-  [['a', '1', ...Array.from({ length: 18 }, (_, i) => `l${i}`)], 'a metric has 8 labels at most'],
+  [['a', '1', 'l l', 'x'], 'a label must have'],
+  [['a', '1', 'l', 'x'.repeat(129)], 'a label value has 129 characters; the limit is 128'],
+  [['a', '1', ...Array.from({ length: 18 }, (_, i) => `l${i}`)], 'a metric has 9 labels; the limit is 8'],
 ])('%j is refused', (args, message) => {
   expect(() => open().run('count', ...args)).toThrow(message)
 })

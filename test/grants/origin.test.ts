@@ -23,7 +23,7 @@ test.each([
   ['https://id.example.com/', 'write "https://id.example.com"'],
   ['https://id.example.com/jwks', 'write "https://id.example.com"'],
   ['https://id.example.com?x', 'write "https://id.example.com"'],
-  ['https://ann:pw@id.example.com', 'carries no user name'],
+  ['https://ann:pw@id.example.com', 'must not have a user name'],
 ])('%s is refused', (text, problem) => {
   expect(originProblem(text)).toContain(problem)
 })

@@ -155,7 +155,7 @@ test('log and metric: bounded for a call, and kept of one that throws', async ()
   expect(grants.metrics().find(({ name }) => name === 'thrown')!.series[0]!.sum).toBe(1)
 
   const wrong = await run('/wrong')
-  expect(wrong).toMatchObject({ kind: 'failed', message: expect.stringContaining('metric.count: the name must be') })
+  expect(wrong).toMatchObject({ kind: 'failed', message: expect.stringContaining('metric.count: the name must have') })
   sandbox.close()
 })
 

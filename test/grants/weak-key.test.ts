@@ -16,14 +16,14 @@ test('sound keys, and those of other types', () => {
 })
 
 test.each([
-  [{ n: undefined }, 'it is not complete'],
-  [{ n: 'not base64url!' }, 'it is not complete'],
-  [{ n: 'A'.repeat(3_000) }, 'it is not complete'],
-  [{ e: 3 }, 'it is not complete'],
-  [{ n: base64url(1n << 2046n) }, 'it has less than 2048 bits'],
-  [{ e: base64url(1n) }, 'its exponent is not one'],
-  [{ e: base64url(65_536n) }, 'its exponent is not one'],
-  [{ e: base64url((1n << 64n) + 1n) }, 'its exponent is not one'],
+  [{ n: undefined }, 'its modulus or exponent is missing or not a number'],
+  [{ n: 'not base64url!' }, 'its modulus or exponent is missing or not a number'],
+  [{ n: 'A'.repeat(3_000) }, 'its modulus or exponent is missing or not a number'],
+  [{ e: 3 }, 'its modulus or exponent is missing or not a number'],
+  [{ n: base64url(1n << 2046n) }, 'it has fewer than 2048 bits'],
+  [{ e: base64url(1n) }, 'its exponent is not an odd number from 3 to 2^64'],
+  [{ e: base64url(65_536n) }, 'its exponent is not an odd number from 3 to 2^64'],
+  [{ e: base64url((1n << 64n) + 1n) }, 'its exponent is not an odd number from 3 to 2^64'],
   // Every modulus of the faulty generator is a power of 65537 modulo each of the primes it is built on.
   [{ n: base64url(65_537n ** 128n) }, 'it was made by a faulty generator (CVE-2017-15361)'],
 ])('%#: weak', (change, problem) => {

@@ -157,7 +157,7 @@ describe('after ended processes', () => {
   test('it is never probed; a person ends it', () => {
     const { fail, time, quarantine, states, entry } = start()
     fail('kill', 2)
-    expect(entry()).toMatchObject({ state: 'open', why: 'it had to be killed with its process 2 times' })
+    expect(entry()).toMatchObject({ state: 'open', why: 'it had its process killed by the watchdog 2 times' })
     expect(entry()).not.toHaveProperty('until')
     time.advance(48 * 60 * minute)
     quarantine.probed('a', true)

@@ -4,10 +4,10 @@ import { PointCount, type Taken } from './point-count.ts'
 import { type CountedLimit, CounterWindow } from './window.ts'
 
 export interface CounterAuthorityOptions extends CounterBounds {
-  /** There is one worker and it cannot die alone: it may have all points at once. Default: false. */
+  /** There is one worker and it cannot die alone: it may lease all points. Default: false. */
   readonly sole?: boolean
-  /** How long a worker may take to give points back, ms; then it is not waited for. Default: 250. */
-  readonly patience?: number
+  /** How long the authority waits for a worker to give points back, ms. Default: 250. */
+  readonly timeout?: number
   /** Milliseconds, of a clock that is never set. Default: `performance.now`. */
   readonly now?: () => number
   /** Default: `setTimeout`. */
@@ -31,7 +31,7 @@ interface Worker {
   isGone: boolean
 }
 
-/** All that may be on lease, as a part of what is free: the rest is for whoever comes next. */
+/** All that may be on lease, as a part of what is free: the rest is for later asks. */
 const leasable = 1 / 4
 
 /**
@@ -41,7 +41,7 @@ const leasable = 1 / 4
  */
 export class CounterAuthority {
   readonly #sole: boolean
-  readonly #patience: number
+  readonly #timeout: number
   readonly #now: () => number
   readonly #schedule: (delay: number, run: () => void) => () => void
   readonly #limits: LimitTable<CounterWindow<Worker>, CountedLimit<Worker>>
@@ -49,9 +49,9 @@ export class CounterAuthority {
   #lastWindow = 0
 
   constructor(options: CounterAuthorityOptions = {}) {
-    const { sole = false, patience = 250, now = () => performance.now(), schedule = wait, ...bounds } = options
+    const { sole = false, timeout = 250, now = () => performance.now(), schedule = wait, ...bounds } = options
     this.#sole = sole
-    this.#patience = patience
+    this.#timeout = timeout
     this.#now = now
     this.#schedule = schedule
     this.#limits = new LimitTable(
@@ -111,7 +111,7 @@ export class CounterAuthority {
     }
     const held = window.heldBy(worker)
     if (held !== undefined && id === window.id) {
-      // At once, and not in its turn: somebody before it may wait for just these points.
+      // Immediately, before its turn: an earlier ask may wait for just these points.
       window.limit.count.giveBack(key, back)
       held.out = kept
     } else if (held !== undefined) {
@@ -138,7 +138,7 @@ export class CounterAuthority {
 
   async #decide(window: CounterWindow<Worker>, worker: Worker, ask: LeaseAsk): Promise<void> {
     const [ref, id, , , wish, costs] = ask
-    // Whoever only asks for more begins no window.
+    // An ask without takes begins no window.
     if (costs.length === 0 && (id !== window.id || this.#now() >= window.end))
       return this.#answer(worker, [ref, id, 0, 0, 0, 0, []])
     const refused: number[] = []
@@ -160,7 +160,7 @@ export class CounterAuthority {
     const left = Math.max(0, Math.floor(window.end - this.#now()))
     const elsewhere = window.elsewhere(worker)
     this.#answer(worker, [ref, window.id, left, leased, free, elsewhere, refused])
-    // Leases that were small when they were given are not any more, and whoever has one may have forgotten it.
+    // Leases that were small when they were given may no longer be small, and their workers may have forgotten them.
     if (elsewhere > free) this.#callBack(window, worker)
   }
 
@@ -196,9 +196,9 @@ export class CounterAuthority {
         window.onBack = undefined
         resolve()
       }
-      // At the end of the window all of them are worth nothing.
-      const patience = Math.min(this.#patience, Math.max(0, window.end - this.#now()))
-      const cancel = this.#schedule(patience, () => {
+      // After the end of the window they are worth nothing.
+      const timeout = Math.min(this.#timeout, Math.max(0, window.end - this.#now()))
+      const cancel = this.#schedule(timeout, () => {
         for (const [, held] of window.holders()) if (held.recall === 'sent') held.recall = 'late'
         settle()
       })

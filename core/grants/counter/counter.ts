@@ -11,20 +11,20 @@ const longestWindow = 2_147_483
 /**
  * Host side of `Counter`.
  *
- * @param patience how long the store may take, ms. Default: 2,000.
+ * @param timeout how long the store may take, ms. Default: 2,000.
  */
-export function createCounter(store: CounterStore, patience = 2_000): { take: Operation } {
+export function createCounter(store: CounterStore, timeout = 2_000): { take: Operation } {
   return {
     take: ([key = '', points, duration, cost], { policy }) => {
       if (key.length > longestKey)
-        throw new GrantError(`the key holds ${longestKey} characters at most, not ${key.length}`)
+        throw new GrantError(`the key has ${key.length} characters; the limit is ${longestKey}`)
       const limit = {
         points: wholeNumber('points', points, 1),
         duration: seconds('duration', duration, longestWindow),
         cost: wholeNumber('cost', cost, 0),
       }
       const result = store.take(policy, key, limit)
-      return result instanceof Promise ? within(patience, result).then(written) : written(result)
+      return result instanceof Promise ? within(timeout, result).then(written) : written(result)
     },
   }
 }
@@ -33,9 +33,9 @@ function written({ allowed, remaining, reset }: CounterResult): readonly string[
   return [allowed ? '1' : '', String(remaining), String(reset)]
 }
 
-function within(patience: number, result: Promise<CounterResult>): Promise<CounterResult> {
+function within(timeout: number, result: Promise<CounterResult>): Promise<CounterResult> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new GrantError(`no answer within ${patience} ms`)), patience).unref()
+    const timer = setTimeout(() => reject(new GrantError(`no answer within ${timeout} ms`)), timeout).unref()
     result.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }

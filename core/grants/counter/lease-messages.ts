@@ -7,7 +7,7 @@ export type LeaseAsk = readonly [
   ref: number,
   /** The window that the next two belong to; 0 for none. */
   window: number,
-  /** Points that the worker keeps and goes on using. */
+  /** Points that the worker keeps and still uses. */
   kept: number,
   /** Points that it gives back. */
   back: number,
@@ -25,7 +25,7 @@ export type LeaseAsk = readonly [
 /** All the points a worker has left of a lease; after it there are none. */
 export type LeaseReturn = readonly [ref: number, window: number, back: number]
 
-/** What became of an ask, or why nothing did. */
+/** The answer to an ask, or why it failed. */
 export type LeaseAnswer =
   | readonly [
       ref: number,
@@ -34,22 +34,22 @@ export type LeaseAnswer =
       left: number,
       /** Points leased beyond those of the takes that waited. */
       leased: number,
-      /** Points that nobody holds. */
+      /** Points that no worker holds. */
       free: number,
       /** Points that other workers hold at most. */
       elsewhere: number,
-      /** Which of the takes that waited are refused, by place. */
+      /** Which of the takes that waited are refused, by index. */
       refused: readonly number[],
     ]
   | readonly [ref: number, problem: string]
 
-/** What a worker says in a turn. */
+/** What a worker sends in one turn of its event loop. */
 export interface LeaseOrders {
   readonly returns: readonly LeaseReturn[]
   readonly asks: readonly LeaseAsk[]
 }
 
-/** What a worker is told in a turn. The answers were given before the recalls. */
+/** What a worker receives in one turn. The answers were given before the recalls. */
 export interface LeaseNews {
   readonly answers: readonly LeaseAnswer[]
   /** Leases (by ref) whose points are wanted back. */

@@ -13,7 +13,7 @@ export interface WaitingTake {
 const hot = 1_000
 const cold = 8 * hot
 
-/** Points of one key that a worker may hand out by itself, and what it knows of the rest. */
+/** Points of one key that a worker may hand out without asking, and what it knows of the rest. */
 export class CounterLease {
   /** Names it in messages. */
   readonly ref: number
@@ -25,7 +25,7 @@ export class CounterLease {
   end: number = Number.NEGATIVE_INFINITY
   /** Points in hand. */
   left = 0
-  /** Takes that nobody has an answer for, in their order. */
+  /** Takes without an answer yet, in their order. */
   waiting: WaitingTake[] = []
   /** An ask has gone out and has no answer yet. */
   isAsking = false
@@ -33,7 +33,7 @@ export class CounterLease {
   isListed = false
   /** How many of those that wait are part of the ask. */
   #sent = 0
-  /** Points that nobody held when the authority last said so, and those that others held at most. */
+  /** Points that no worker held at the authority's last answer, and the most that others held then. */
   #free = 0
   #elsewhere = 0
   /** As many points left, and more are asked for. */
@@ -66,7 +66,7 @@ export class CounterLease {
     return (this.left <= this.#renewAt && this.#free > 0) || now - this.#asked > hot
   }
 
-  /** @param sole nobody else can want the points. */
+  /** @param sole there is no other worker. */
   ask(now: number, sole: boolean): LeaseAsk {
     const { policy, points, duration } = this.limit
     const costs = this.waiting.map(({ cost }) => cost)
@@ -80,7 +80,7 @@ export class CounterLease {
     } else if (since > cold) this.#block = Math.floor(this.#block / 4)
     this.isAsking = true
     this.#asked = now
-    // Whoever waits needs more than is in hand, and the authority decides over all of it.
+    // Waiting takes need more than is in hand, and the authority decides over all of it.
     const back = costs.length > 0 || now >= this.end ? this.giveBack() : 0
     const wish = Math.max(0, this.#block - this.left)
     return [this.ref, this.window, this.left, back, wish, costs, policy, this.key, points, duration]
@@ -106,10 +106,10 @@ export class CounterLease {
     now: number,
   ): void {
     this.isAsking = false
-    // Of a window before it there are none in hand: whoever asks in vain keeps none.
+    // Of a window before it there are none in hand: an ask with takes gives all back.
     this.left += leased
     this.window = window
-    // From when it was asked, as the answer has been on its way for nobody knows how long.
+    // From when it was asked, because the answer's time on its way is unknown.
     this.end = this.#asked + ms
     this.#free = free
     this.#elsewhere = elsewhere

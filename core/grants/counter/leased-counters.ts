@@ -6,16 +6,16 @@ import { type CounterBounds, type Limit, LimitTable } from './limit-table.ts'
 import type { CounterStore } from './store.ts'
 
 export interface LeasedCountersOptions extends CounterBounds {
-  /** Tells the authority; what a worker says arrives in the order in which it is said. */
+  /** Sends to the authority; messages arrive in the order in which they are sent. */
   readonly send: (orders: LeaseOrders) => void
-  /** Nobody else counts, so all points are leased at once. Default: false. */
+  /** There is no other worker, so all points are leased in one lease. Default: false. */
   readonly sole?: boolean
   /** Milliseconds, of a clock that is never set. Default: `performance.now`. */
   readonly now?: () => number
 }
 
 /**
- * A worker's side of the counters. Takes are answered at once out of points that the authority has leased to this worker,
+ * A worker's side of the counters. Takes are answered immediately from points that the authority has leased to this worker,
  * and by asking it, once a turn of the event loop, where there are none.
  */
 export class LeasedCounters implements CounterStore {
@@ -65,7 +65,7 @@ export class LeasedCounters implements CounterStore {
     })
   }
 
-  /** What the authority says. */
+  /** Takes a message of the authority. */
   hear({ answers, recalls }: LeaseNews): void {
     const now = this.#now()
     for (const answer of answers) {

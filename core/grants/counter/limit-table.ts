@@ -46,7 +46,7 @@ export class LimitTable<Window, L extends Limit<Window>> {
     }
     if (this.#size >= this.#limits) this.#clear()
     if (this.#size >= this.#limits)
-      throw new GrantError(`more than ${this.#limits} different limits: use fewer points and durations`)
+      throw new GrantError(`more than ${this.#limits} different limits (points and duration); use fewer`)
     const limit = this.#create(policy, points, duration)
     this.#size++
     // Clearing may have taken away the list looked at above.

@@ -1,12 +1,12 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 
-/** What became of a take, and how many points nobody has taken. */
+/** The outcome of a take, and how many points are not taken. */
 export interface Taken {
   readonly allowed: boolean
   readonly free: number
 }
 
-/** Points taken from the budget of each key, until it is told to forget them. */
+/** Points taken from the budget of each key, until `forget`. */
 export class PointCount {
   readonly #points: number
   readonly #limiter: RateLimiterMemory
@@ -29,12 +29,12 @@ export class PointCount {
     }
   }
 
-  /** Counts at once. */
+  /** Takes effect immediately. */
   giveBack(key: string, points: number): void {
     if (points > 0) void this.#limiter.reward(key, points)
   }
 
-  /** Counts at once. */
+  /** Takes effect immediately. */
   forget(key: string): void {
     void this.#limiter.delete(key)
   }

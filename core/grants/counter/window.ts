@@ -16,7 +16,7 @@ export interface Held {
   out: number
   /** Those of them that were leased after the recall it has not answered yet. */
   since: number
-  /** It was told to give back what is left; `late` when it takes too long. */
+  /** Whether it was asked to give back what is left; `late`: it did not within the timeout. */
   recall: 'none' | 'sent' | 'late'
 }
 
