@@ -33,7 +33,7 @@ describe('postern run', () => {
     const port = await gateway.port('web')
     writeFileSync(join(folder, 'gateway.json'), '{ "listeners": }')
     gateway.child.kill('SIGHUP')
-    await until('the refusal', () => gateway.stdout().includes('reload refused'))
+    await until('the refusal', () => gateway.stdout().includes('reload rejected'))
     expect((await send(port, '/')).status).toBe(200)
   })
 

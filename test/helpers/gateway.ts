@@ -62,7 +62,7 @@ export async function startGateway(
     port: (listener) => ports.get(listener) ?? 0,
     reload: async (next) => {
       const isAnswer = ({ msg }: Record<string, unknown>): boolean =>
-        msg === 'reloaded' || String(msg).startsWith('reload refused')
+        msg === 'reloaded' || String(msg).startsWith('reload rejected')
       const before = process.log().filter(isAnswer).length
       writeFileSync(join(folder, 'gateway.json'), JSON.stringify(withWorkers(next)))
       process.child.kill('SIGHUP')

@@ -97,7 +97,7 @@ describe('worker processes', () => {
     }
     const occupied = await tcpBackend(() => {})
     write(httpConfig([backend.port], { listeners: { second: { address: '127.0.0.1', port: occupied.port } } }))
-    const refusal = await gateway.record(({ msg }) => String(msg).startsWith('reload refused'))
+    const refusal = await gateway.record(({ msg }) => String(msg).startsWith('reload rejected'))
     expect(JSON.stringify(refusal)).toContain('cannot listen')
     for (let i = 0; i < 10; i++) expect((await send(port, '/new')).status).toBe(200)
   })
