@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// The published command. It must parse, and speak, on a Node too old for everything else: no static imports, and
-// nothing that Node 18 does not know before the version is checked.
+// The published command. It must parse and report the problem on a Node that is too old for the rest: no static imports,
+// and nothing that Node 18 lacks before the version check.
 const version = process.versions.node
 if (Number.parseInt(version, 10) < 24) {
   process.stderr.write(
     `postern needs Node 24 or later; this is Node ${version} (${process.execPath}).\n` +
-      'Install a newer one (https://nodejs.org), or put one into the project: npm install node@26\n',
+      'Install a newer version (https://nodejs.org), or add one to the project: npm install node@26\n',
   )
   process.exit(1)
 }
@@ -18,7 +18,7 @@ if (process.execArgv.includes(needed)) {
   const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url))
   const args = [needed, ...process.execArgv, main, ...process.argv.slice(2)]
   if (process.execve !== undefined && process.platform !== 'win32') {
-    // The same process, so that a signal to it arrives.
+    // Keeps the process, so that signals reach it.
     process.execve(process.execPath, [process.execPath, ...args], process.env)
   }
   const { spawnSync } = await import('node:child_process')

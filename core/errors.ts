@@ -1,17 +1,17 @@
-/** Who caused an error; the default status follows from it. */
+/** What caused an error. */
 export type ErrorSource = 'client' | 'upstream' | 'gateway' | 'plugin'
 
 export interface OutcomeKind {
   readonly source: ErrorSource
-  /** Status the client gets, unless there is nobody to answer (0). */
+  /** Default status of the response to the client; 0 when the client is gone. */
   readonly status: number
-  /** RFC 9457 `title`: what a client may read. */
+  /** RFC 9457 `title`: the text for the client. */
   readonly title: string
   /** RFC 9209 `Proxy-Status` error type, where one fits. */
   readonly proxyStatus?: string
 }
 
-/** Envoy's letters where the meaning is equal; the codes that begin with P and the last one are ours. */
+/** Envoy's response flags where the meaning is the same; codes that begin with P, and GE, are Postern's own. */
 export type OutcomeCode =
   | 'NR'
   | 'PN'
@@ -36,9 +36,8 @@ export type OutcomeCode =
   | 'GE'
 
 /**
- * Every reason why a request or connection did not end well. The code is the outcome in logs and metrics; those of
- * plugins are followed by a colon and the plugin's name there. `core/README.md` prints the table and a test keeps the
- * two the same.
+ * Every reason why a request or connection failed. The code is the outcome in logs and metrics, where codes of plugins
+ * are followed by a colon and the plugin's name. A test keeps this table and the one in `core/README.md` the same.
  */
 export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
   NR: { source: 'client', status: 404, title: 'no route matches', proxyStatus: 'destination_not_found' },
@@ -64,11 +63,11 @@ export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
   GE: { source: 'gateway', status: 500, title: 'internal error', proxyStatus: 'proxy_internal_error' },
 }
 
-/** Why a request or connection did not end well, thrown or handed on; the message is for the log, never for the client. */
+/** Why a request or connection failed. The message is for the log, never for the client. */
 export class PosternError extends Error {
   override readonly name = 'PosternError'
   readonly code: OutcomeCode
-  /** Outcome as logged: the code, and the plugin's name where one is to blame. */
+  /** Outcome as logged: the code, followed by the plugin's name for errors of a plugin. */
   readonly outcome: string
   readonly status: number
 

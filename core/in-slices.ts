@@ -1,14 +1,14 @@
 import { performance } from 'node:perf_hooks'
 
-/** Work that can be interrupted after each of its steps; what it comes to is what it returns. */
+/** Work that can be interrupted after each of its steps; its return value is the result. */
 export type Steps<T> = Generator<undefined, T, undefined>
 
-/** How long the event loop is kept at most, give or take one step, ms. What comes in meanwhile waits for as long. */
+/** Longest time that the event loop is blocked, plus one step, ms. */
 const slice = 0.5
 
 /**
- * Does the work in slices, and lets the event loop go round once between two of them: a reload must not hold up traffic.
- * What fits into one slice is done at once.
+ * Does the work in slices, with one turn of the event loop between two slices: a reload must not delay traffic. Work that
+ * fits into one slice is done without a pause.
  *
  * @param now the clock, ms.
  */
@@ -16,7 +16,7 @@ export async function inSlices<T>(steps: Steps<T>, now: () => number = () => per
   for (;;) {
     const end = now() + slice
     do {
-      // A look at the clock costs as much as many a step.
+      // Reading the clock costs as much as a step.
       for (let i = 0; i < 8; i++) {
         const step = steps.next()
         if (step.done) return step.value

@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { version } from './cli/version.ts'
 
-/** Commands import what they need when they run: `postern version` compiles no schema and starts no isolate. */
+/** Each command imports its code when it runs: `postern version` compiles no schema and starts no isolate. */
 function program(): Command {
   const postern = new Command('postern')
     .description('A programmable L4/L7 gateway: gateway logic in TypeScript, sandboxed.')
@@ -12,13 +12,13 @@ function program(): Command {
   postern
     .command('run')
     .description(
-      'run the gateway until a signal ends it: SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once',
+      'run the gateway until a signal stops it: SIGHUP reloads, SIGTERM and SIGINT drain, a second one terminates immediately',
     )
     .addOption(config())
     .addOption(
       new Option(
         '--workers <n>',
-        'number of worker processes (default: what the configuration says, else one per core)',
+        'number of worker processes (default: "workers" of the configuration, else one per core)',
       )
         .env('POSTERN_WORKERS')
         .argParser(workers),
@@ -30,7 +30,7 @@ function program(): Command {
 
   postern
     .command('check')
-    .description('check a configuration and the plugins it names; exits with 3 on any problem')
+    .description('check a configuration and its plugins; exits with 3 if there is any problem')
     .addOption(config().default('gateway.json'))
     .addOption(new Option('--output <format>', 'how to print the problems').choices(['text', 'json']).default('text'))
     .action(async (options: { config: string; output: 'text' | 'json' }) => {
@@ -64,14 +64,14 @@ function config(): Option {
 function workers(text: string): number {
   const count = Number(text)
   if (!Number.isInteger(count) || count < 1 || count > 256)
-    throw new InvalidArgumentError('a whole number from 1 to 256')
+    throw new InvalidArgumentError('use a whole number from 1 to 256')
   return count
 }
 
 try {
   await program().parseAsync()
 } catch (error) {
-  // commander has said what is wrong; help and version come this way too, with exit code 0.
+  // commander has printed the problem; help and version end here too, with exit code 0.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 64
   else {
     process.stderr.write(`postern: ${error instanceof Error ? error.message : String(error)}\n`)

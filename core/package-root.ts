@@ -3,15 +3,15 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * The folder of this package, with a `/` never at its end: the sources and the built code lie at different depths below
- * it, the schemas and policies that it ships do not.
+ * The folder of this package, without a trailing `/`. Sources and built code are at different depths below it; its schemas
+ * and policies are not.
  */
 export const packageRoot: string = find(dirname(fileURLToPath(import.meta.url)))
 
 function find(folder: string): string {
   for (let at = folder; ; at = dirname(at)) {
     if (nameOf(join(at, 'package.json')) === 'postern') return at
-    if (dirname(at) === at) throw new Error(`no package.json of postern above ${folder}; install the package again`)
+    if (dirname(at) === at) throw new Error(`no package.json of postern found above ${folder}; reinstall the package`)
   }
 }
 

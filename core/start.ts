@@ -10,9 +10,9 @@ export { ConfigError } from './config/config-error.ts'
 export interface StartOptions {
   /** Path of the configuration. Default: `gateway.json` in the working directory. */
   readonly config?: string
-  /** What `${env:NAME}` references read. Default: the environment of the process. */
+  /** The variables of `${env:NAME}`. Default: the environment of the process. */
   readonly env?: NodeJS.ProcessEnv
-  /** Where the log goes, a JSON object per line. Default: standard output. */
+  /** Receives the log, one JSON object per line. Default: standard output. */
   readonly log?: LineStream
 }
 
@@ -20,22 +20,22 @@ export interface StartOptions {
 export interface RunningGateway {
   readonly gateway: Gateway
   /**
-   * Reads the configuration again. One that is refused, or cannot be applied, changes nothing.
+   * Reads the configuration again. One that is invalid, or cannot be applied, changes nothing.
    *
-   * @throws {ConfigError} when it is refused; the old one goes on.
+   * @throws {ConfigError} when it is invalid; the gateway is still running the previous configuration.
    */
   reload(): Promise<void>
-  /** Takes nothing new, lets everything under way end, and closes. */
+  /** Accepts nothing new, finishes what is in progress within the configured `drain` time, and closes. */
   drain(): Promise<void>
-  /** Ends everything now. */
+  /** Closes everything immediately. */
   close(): Promise<void>
 }
 
 /**
- * Starts a gateway inside this process, all or nothing: for tests, and for programs that bring their own process
- * management. A plugin that crashes V8 takes this process with it; `postern run` puts worker processes in between.
+ * Starts a gateway inside this process, all or nothing: for tests, and for programs with their own process
+ * management. A plugin that crashes V8 ends this process; `postern run` isolates crashes in worker processes.
  *
- * @throws {ConfigError} when the configuration is refused.
+ * @throws {ConfigError} when the configuration is invalid.
  * @throws {Error} when a listener cannot be bound.
  */
 export async function startGateway(options: StartOptions = {}): Promise<RunningGateway> {

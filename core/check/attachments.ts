@@ -3,7 +3,7 @@ import type { Path } from '../config/problem.ts'
 import { isProtocol, layerOf, type Protocol } from '../config/protocols.ts'
 import { asList, asObject, asText, member } from '../config/untyped.ts'
 
-/** One mention of a policy: who attaches it, and where the mention stands. */
+/** One mention of a policy: what it is attached to, and the path of the mention. */
 export interface Attachment {
   readonly policy: string
   readonly place: 'listener' | 'route' | 'upstream'
@@ -38,7 +38,7 @@ export function findAttachments(data: Readonly<Record<string, unknown>>): Attach
   return attachments
 }
 
-/** The hooks that run for a policy attached there, where flows are of that layer. */
+/** The hooks that run for an attached policy when flows are of this layer. */
 export function hooksAt({ place, probed }: Attachment, layer: Layer): HookName[] {
   // On L7 a connection has no route yet when it opens.
   const early = layer === 'L4' || place === 'listener'

@@ -4,18 +4,18 @@ import { layerOf } from '../config/protocols.ts'
 import type { Config } from '../config/types.ts'
 import type { PolicyFacts } from './plugins.ts'
 
-/** One policy in its place in a chain. */
+/** One policy in a chain. */
 export interface AttachedPolicy {
   readonly policy: string
   readonly facts: PolicyFacts
   readonly place: 'listener' | 'route' | 'upstream'
   /** Name of the listener, route or upstream. */
   readonly name: string
-  /** Where the mention stands in the configuration. */
+  /** Path of the mention in the configuration. */
   readonly path: Path
 }
 
-/** Two policies of which the first runs before the second on the way of a request or connection. */
+/** Two policies: `early` runs before `late` for a request or connection. */
 export interface Pair {
   readonly layer: Layer
   readonly early: AttachedPolicy
@@ -23,8 +23,8 @@ export interface Pair {
 }
 
 /**
- * Every two policies that some chain holds, each pair once: listener × route × upstream. When a policy may choose the
- * upstream, every one of the listener's protocol is within reach, as in the snapshot.
+ * Every pair of policies that some chain contains, each pair once: listener × route × upstream. When a policy may choose
+ * the upstream, every upstream of the listener's layer can follow, as in the snapshot.
  */
 export function findPairs(config: Config, facts: ReadonlyMap<string, PolicyFacts>): readonly Pair[] {
   const attachedTo = (
@@ -43,18 +43,18 @@ export function findPairs(config: Config, facts: ReadonlyMap<string, PolicyFacts
   for (const [name, { protocol, policies }] of Object.entries(config.upstreams)) {
     upstreams.set(name, { layer: layerOf(protocol), attached: attachedTo('upstream', 'upstreams', name, policies) })
   }
-  // Many upstreams have few different lists of policies, and most have none.
-  const guarded = new Map<string, { layer: Layer; attached: readonly AttachedPolicy[] }>()
+  // Many upstreams share few different lists of policies; those without policies add no pairs.
+  const distinct = new Map<string, { layer: Layer; attached: readonly AttachedPolicy[] }>()
   for (const one of upstreams.values()) {
     const key = JSON.stringify([one.layer, one.attached.map(({ policy }) => policy)])
-    if (one.attached.length > 0 && !guarded.has(key)) guarded.set(key, one)
+    if (one.attached.length > 0 && !distinct.has(key)) distinct.set(key, one)
   }
 
   const pairs = new Map<string, Pair>()
   const add = (layer: Layer, earlier: readonly AttachedPolicy[], later: readonly AttachedPolicy[]): void => {
     for (const early of earlier) {
       for (const late of later) {
-        // Twice in one chain it runs twice, by the same rules both times.
+        // A policy that is in a chain twice cannot conflict with itself.
         if (early.policy === late.policy) continue
         const key = `${layer} ${early.policy} ${late.policy}`
         if (!pairs.has(key)) pairs.set(key, { layer, early, late })
@@ -65,7 +65,7 @@ export function findPairs(config: Config, facts: ReadonlyMap<string, PolicyFacts
   for (const [name, route] of Object.entries(config.routes)) {
     const listener = config.listeners[route.listener]!
     const own = upstreams.get(route.upstream ?? '')
-    // So it is with routes.
+    // Many routes share few different lists of policies, too.
     const key = JSON.stringify([route.listener, route.policies, own?.attached.map(({ policy }) => policy)])
     if (seen.has(key)) continue
     seen.add(key)
@@ -75,7 +75,7 @@ export function findPairs(config: Config, facts: ReadonlyMap<string, PolicyFacts
       ...attachedTo('route', 'routes', name, route.policies),
     ]
     const chooses = base.some(({ facts: { scopes } }) => scopes.writes.includes('upstream'))
-    const all = [...guarded.values()].filter((one) => one.layer === layer)
+    const all = [...distinct.values()].filter((one) => one.layer === layer)
     const reachable = chooses ? all : own === undefined ? [] : [own]
     for (const [index, late] of base.entries()) add(layer, base.slice(0, index), [late])
     for (const { attached } of reachable) {

@@ -20,17 +20,17 @@ import { findWarnings } from './warnings.ts'
 export type CheckResult = CheckedConfig | { readonly ok: false; readonly problems: readonly Problem[] }
 
 export interface CheckOptions {
-  /** Where `${env:NAME}` looks. Default: `process.env`. */
+  /** The variables of `${env:NAME}`. Default: `process.env`. */
   readonly env?: NodeJS.ProcessEnv
-  /** How plugins are built and read. Default: in the sandbox. */
+  /** How plugins are built and inspected. Default: in the sandbox. */
   readonly loader?: PluginLoader
 }
 
 /**
- * Reads a configuration and tells everything that is wrong with it at once: read → references → schema → names →
- * plugins and their options → layers. Each step looks at what is still sound, so no mistake is told twice.
+ * Reads a configuration and reports every problem in one run: read → references → schema → names → plugins and their
+ * options → layers. Each step skips the paths at which an earlier step found a problem, so no mistake is reported twice.
  *
- * @param file the configuration; policies, plugins and `${file:…}` are looked for beside it
+ * @param file the configuration; policies, plugins and `${file:…}` are relative to its folder
  */
 export async function checkConfig(file: string, options: CheckOptions = {}): Promise<CheckResult> {
   const absolute = resolve(file)
@@ -40,7 +40,7 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   const folder = dirname(absolute)
   const context = { env: options.env ?? process.env, folder, secrets, problems, files }
 
-  const source = readSource(absolute, problems, 'there is no such file; name the configuration with -c')
+  const source = readSource(absolute, problems, 'the file does not exist; name the configuration with -c')
   if (source.value === undefined) return { ok: false, problems: problems.list }
 
   problems.nextStep()
@@ -102,14 +102,14 @@ function checkAttachments(
   for (const attachment of attachments) {
     const { policy, place, name, path } = attachment
     const key = JSON.stringify([place, name, policy])
-    if (seen.has(key)) draft.problems.add(draft.source, path, `policy "${policy}" is in this list already; keep one`)
+    if (seen.has(key)) draft.problems.add(draft.source, path, `policy "${policy}" is already in this list; keep one`)
     seen.set(key, attachment)
     const known = facts.get(policy)
     if (known !== undefined) checkAttachment(draft, attachment, known)
   }
 }
 
-/** Freezes plain data to the last leaf and gives it back. */
+/** Freezes plain data deeply and returns it. */
 function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value)

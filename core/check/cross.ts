@@ -6,7 +6,7 @@ import type { MatchConfig } from '../route/match.ts'
 import type { Draft } from './draft.ts'
 import { normalizeMatch } from './normalize.ts'
 
-/** What the schema cannot say: names that lead somewhere, and things that exclude each other. */
+/** What the schema cannot express: names that must exist, and fields that exclude each other. */
 export function checkCross(draft: Draft): void {
   checkAddresses(draft)
   checkRoutes(draft)
@@ -23,13 +23,13 @@ function checkAddresses({ source, data, problems }: Draft): void {
     if (other !== undefined) {
       const where =
         other.address === address ? `${show(address)} port ${port}` : `port ${port} of ${show(other.address)}`
-      problems.add(source, ['listeners', name, 'port'], `listener "${other.name}" has ${where} already`)
+      problems.add(source, ['listeners', name, 'port'], `listener "${other.name}" already uses ${where}`)
     }
     taken.push({ name, address, port })
   }
 }
 
-/** `::` takes IPv4 too, so it leaves nothing of its port to anyone. */
+/** `::` binds IPv4 too, so it overlaps with every address. */
 function overlap(a: string, b: string): boolean {
   const [x, y] = [a === 'localhost' ? '127.0.0.1' : a, b === 'localhost' ? '127.0.0.1' : b]
   if (x === y || x === '::' || y === '::') return true
@@ -59,7 +59,7 @@ function checkRoutes({ source, data, problems }: Draft): void {
     if (Object.hasOwn(route, 'upstream') && Object.hasOwn(route, 'reply')) {
       problems.add(source, at, 'has both "upstream" and "reply"; keep one')
     } else if (!hasGoal(route) && typeof value === 'object') {
-      problems.add(source, at, 'leads nowhere; give it an "upstream" or a "reply"')
+      problems.add(source, at, 'has neither "upstream" nor "reply"; add one')
     }
     const reply = asObject(route.reply)
     if (Object.hasOwn(route, 'reply'))
@@ -70,7 +70,7 @@ function checkRoutes({ source, data, problems }: Draft): void {
   }
 }
 
-/** A misspelt `upstream` was told already; to ask for one as well would be telling it twice. */
+/** True also for a misspelt `upstream` or `reply`, which is already reported as an unknown field. */
 function hasGoal(route: Readonly<Record<string, unknown>>): boolean {
   if (Object.hasOwn(route, 'upstream')) return true
   return Object.keys(route).some((field) => suggest(field, ['upstream', 'reply']) !== undefined)
@@ -81,10 +81,10 @@ function checkReply(reply: Readonly<Record<string, unknown>>, problem: (field: s
   if (Object.hasOwn(reply, 'redirect')) {
     if (Object.hasOwn(reply, 'body')) problem('body', 'a redirect has no body; remove one of "redirect" and "body"')
     if (typeof status === 'number' && ![301, 302, 303, 307, 308].includes(status)) {
-      problem('status', `${status} does not redirect; write 301, 302, 303, 307 or 308`)
+      problem('status', `${status} is not a redirect status; use 301, 302, 303, 307 or 308`)
     }
   } else if (Object.hasOwn(reply, 'body') && typeof status === 'number' && [204, 205, 304].includes(status)) {
-    problem('body', `an answer with status ${status} has no body; remove it or change the status`)
+    problem('body', `a response with status ${status} has no body; remove it or change the status`)
   }
 }
 
@@ -95,7 +95,7 @@ function checkHeaderNames(
   const seen = new Map<string, string>()
   for (const name of Object.keys(headers)) {
     const first = seen.get(name.toLowerCase())
-    if (first !== undefined) problem(name, `is the same header as "${first}"; keep one`)
+    if (first !== undefined) problem(name, `is the same header name as "${first}"; keep one`)
     seen.set(name.toLowerCase(), name)
   }
 }
@@ -121,7 +121,7 @@ function checkUpstreams({ source, data, problems }: Draft): void {
       problems.add(
         source,
         ['upstreams', name, 'health', 'status'],
-        'a TCP connect has no status; give a "path" to make the probe an HTTP GET',
+        'a TCP connect has no status; add "path" to probe with an HTTP GET',
       )
     }
   }

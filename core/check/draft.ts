@@ -1,7 +1,7 @@
 import type { Problems } from '../config/problems.ts'
 import type { Source } from '../config/source.ts'
 
-/** A configuration on its way through the checks: what of it is sound, no step knows yet. */
+/** A configuration during the checks; any part of it may still be invalid. */
 export interface Draft {
   readonly source: Source
   /** References resolved and defaults filled in. What was written, without defaults, is `source.value`. */

@@ -14,7 +14,7 @@ export function readSchema(name: 'gateway' | 'policy'): Record<string, unknown> 
   >
 }
 
-/** The check against a published schema; compiled once, since a gateway may reload often. */
+/** The check against a published schema; compiled once, because a gateway may reload often. */
 export function publishedSchema(name: 'gateway' | 'policy'): Validate {
   let validate = compiled.get(name)
   if (validate === undefined) {

@@ -6,19 +6,20 @@ import { compileWhen } from '../hooks/when.ts'
 import { type AttachedPolicy, findPairs, type Pair } from './chains.ts'
 import type { PolicyFacts } from './plugins.ts'
 
-/** Something that the order of two policies makes go wrong, most likely. */
+/** A likely mistake in the order of two policies. */
 export interface Hazard {
   readonly path: Path
-  /** What, and how to mend it. */
+  /** What goes wrong, and how to fix it. */
   readonly message: string
 }
 
 /**
- * What declared scopes tell of the order of policies, each pair of policies once, however many chains hold it.
+ * Likely mistakes in the order of policies, found from their declared scopes; each pair of policies once, however many
+ * chains contain it.
  *
- * All of it is a warning and none an error: a scope says what a policy may do, not what it does with each request. A
- * limiter may well be meant to see the header that a later policy strips, and what answers preflights belongs before what
- * asks who is calling.
+ * All of them are warnings, not errors: a scope says what a policy may do, not what it does with each request. A limiter
+ * may be intended to see a header that a later policy strips, and a policy that answers preflights belongs before
+ * authentication.
  */
 export function findHazards(config: Config, facts: ReadonlyMap<string, PolicyFacts>): readonly Hazard[] {
   return findPairs(config, facts).flatMap((pair) => {
@@ -37,24 +38,24 @@ function requestHook({ layer }: Pair): HookName {
 
 function readTooEarly(pair: Pair): Hazard | undefined {
   const { early, late } = pair
-  // Only who has this hook reads before the others write; later hooks see what is final.
+  // Only this hook reads before the others write; later hooks see the final values.
   if (!bothHave(pair, requestHook(pair))) return undefined
   const read = readsOf(early).filter((scope) => requestWrites(late, pair).some((write) => covers(write, scope)))
   if (read.length === 0) return undefined
-  // Who reads what it writes may strip it: then the order may be meant.
+  // A policy that reads what it writes may strip it: then the order may be intended.
   const strips = read.every((scope) => late.facts.scopes.reads.includes(scope))
-  const unless = strips ? `, unless ${quote(early)} is to see what the client sent` : ''
+  const unless = strips ? `, unless ${quote(early)} should see what the client sent` : ''
   const message = `${who(early)} reads ${list(read)}, which ${who(late)} ${verb(late, read)} later; put ${quote(late)} before ${quote(early)}${where(early, late)}${unless}`
   return { path: early.path, message }
 }
 
-/** Responses walk back up: what stands first in the chain writes last. */
+/** Responses pass the chain in reverse: its first policy writes last. */
 function readTooEarlyInResponse(pair: Pair): Hazard | undefined {
   const { early, late } = pair
   if (!bothHave(pair, 'onResponse')) return undefined
   const read = readsOf(late).filter((scope) => responseWrites(early).some((write) => covers(write, scope)))
   if (read.length === 0) return undefined
-  const message = `${who(late)} reads ${list(read)}, which ${who(early)} ${verb(early, read)} later, since responses pass the policies in reverse; put ${quote(late)} before ${quote(early)}${where(early, late)}`
+  const message = `${who(late)} reads ${list(read)}, which ${who(early)} ${verb(early, read)} later, because responses pass the policies in reverse order; put ${quote(late)} before ${quote(early)}${where(early, late)}`
   return { path: late.path, message }
 }
 
@@ -66,16 +67,16 @@ function writtenTwice(pair: Pair): Hazard[] {
     const sure = [early, late].every((one) => verb(one, fields) === 'writes')
     const may = sure ? 'write' : 'may write'
     const loser = winner === early ? late : early
-    const message = `${who(early)} and ${who(late)} both ${may} ${list(fields)}; the last word has ${quote(winner)}, ${why}; keep one of them, or swap them for ${quote(loser)} to win`
+    const message = `${who(early)} and ${who(late)} both ${may} ${list(fields)}; ${quote(winner)} wins, ${why}; keep one of them, or swap them to let ${quote(loser)} win`
     hazards.push({ path: late.path, message })
   }
   if (bothHave(pair, requestHook(pair))) {
-    report(shared(requestWrites(early, pair), requestWrites(late, pair)), late, 'which runs later')
+    report(shared(requestWrites(early, pair), requestWrites(late, pair)), late, 'because it runs later')
   }
   if (bothHave(pair, 'onResponse')) {
-    // Every policy may add a cookie of its own: such lines stand beside each other.
+    // Every policy may add its own cookie: set-cookie lines do not replace each other.
     const fields = shared(responseWrites(early), responseWrites(late)).filter((field) => field !== setCookie)
-    report(fields, early, 'since responses pass the policies in reverse')
+    report(fields, early, 'because responses pass the policies in reverse order')
   }
   return hazards
 }
@@ -83,22 +84,22 @@ function writtenTwice(pair: Pair): Hazard[] {
 function answeredBeforeAuth(pair: Pair): Hazard | undefined {
   const { early, late } = pair
   if (!early.facts.plugin.manifest.answers || !late.facts.scopes.writes.includes('consumer')) return undefined
-  // What looks at the consumer, or names it, is about who is calling itself.
+  // A policy that reads or writes the consumer is itself part of authentication.
   const { reads, writes } = early.facts.scopes
   if (!bothHave(pair, requestHook(pair)) || reads.includes('consumer') || writes.includes('consumer')) return undefined
-  const message = `${who(early)} answers requests before ${who(late)} finds out who is calling: its answers go to everyone; put ${quote(late)} before ${quote(early)}${where(early, late)}`
+  const message = `${who(early)} answers requests before ${who(late)} identifies the caller: every caller gets its responses; put ${quote(late)} before ${quote(early)}${where(early, late)}`
   return { path: late.path, message }
 }
 
 const setCookie = 'response.header:set-cookie'
 
-/** What a policy looks at in particular, its trigger included. Who takes every header asks for none of them: no order is wrong for it. */
+/** The single fields that a policy reads, its trigger included. Reading all headers does not count: no order is wrong for that. */
 function readsOf({ facts }: AttachedPolicy): string[] {
   const { reads, when = {} } = facts.scopes
   return [...new Set([...reads, ...compileWhen(when).reads])].filter((scope) => !scope.endsWith(':*'))
 }
 
-/** On L4 there is nothing to write but the upstream. */
+/** On L4 a policy can write only the upstream. */
 function requestWrites({ facts }: AttachedPolicy, { layer }: Pair): string[] {
   return facts.scopes.writes.filter((scope) => (layer === 'L4' ? scope === 'upstream' : !scope.startsWith('response.')))
 }
@@ -107,7 +108,7 @@ function responseWrites({ facts }: AttachedPolicy): string[] {
   return facts.scopes.writes.filter((scope) => scope.startsWith('response.'))
 }
 
-/** Fields that both write, by the narrower of their two names. */
+/** Fields that both write, by the narrower of the two names. */
 function shared(ours: readonly string[], theirs: readonly string[]): string[] {
   const fields = ours.flatMap((our) =>
     theirs.flatMap((their) => (covers(our, their) ? [their] : covers(their, our) ? [our] : [])),
@@ -115,7 +116,7 @@ function shared(ours: readonly string[], theirs: readonly string[]): string[] {
   return [...new Set(fields)]
 }
 
-/** Who declares `header:*` may write any header, and most likely does not write all of them. */
+/** A policy that declares `header:*` may write any header, but most likely does not write all of them. */
 function verb({ facts }: AttachedPolicy, fields: readonly string[]): 'writes' | 'may write' {
   const sure = fields.every((field) => !field.endsWith(':*') && facts.scopes.writes.includes(field))
   return sure ? 'writes' : 'may write'
@@ -133,7 +134,7 @@ function quote({ policy }: AttachedPolicy): string {
   return JSON.stringify(policy)
 }
 
-/** In one list moving a line is all; between two places it takes a word more. */
+/** Says where both are attached, unless they are in the same list. */
 function where(early: AttachedPolicy, late: AttachedPolicy): string {
   if (early.place === late.place && early.name === late.name) return ''
   const [one, other] = [early, late].map(({ place, name }) => `${place} ${JSON.stringify(name)}`)

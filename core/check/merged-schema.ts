@@ -9,8 +9,8 @@ import { type PluginLoader, sandboxLoader } from './plugin-loader.ts'
 import { ownPlugins, pluginNames, resolvePlugin } from './resolve-plugin.ts'
 
 /**
- * The gateway schema, completed by what is installed: the options of the plugins of this package, of `plugins/` beside
- * the configuration and of the configuration's own `plugins`.
+ * The gateway schema with the options of every installed plugin merged in: the plugins of this package, those in
+ * `plugins/` beside the configuration, and those in the configuration's own `plugins`.
  *
  * @param config absolute; need not exist
  */

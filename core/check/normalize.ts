@@ -54,7 +54,7 @@ interface WrittenPlugin {
   readonly isolation?: 'group' | 'plugin'
 }
 
-/** Brings checked data to the one form that the rest of the program reads. `data` fits the schema, defaults filled in. */
+/** Converts checked data to `Config`. `data` fits the schema and has its defaults filled in. */
 export function normalizeConfig(data: unknown, policies: ReadonlyMap<string, unknown>): Config {
   const { listeners, routes, upstreams, plugins, log, workers, drain } = data as Written
   return {
@@ -76,7 +76,7 @@ export function normalizeOrigins(fetch: unknown): Origin[] {
   })
 }
 
-/** The match of a route, in the spelling that requests are compared with. */
+/** The match of a route, normalised as requests are: host and header names in lower case. */
 export function normalizeMatch(match: MatchConfig): MatchConfig {
   const { host, path, methods, headers, query, cookies } = match
   return {
@@ -94,7 +94,7 @@ export function normalizeLimits(limits: unknown): Limits {
   return { memory: number(parseSize(memory)), time: ms(time), wait: ms(wait), operations }
 }
 
-/** What a plugin's entry says of where it runs. */
+/** Where a plugin runs, from its entry. */
 export function normalizeIsolation(entry: unknown): Isolation {
   const { group, isolation } = entry as Partial<WrittenPlugin>
   return { ...(group !== undefined && { group }), ...(isolation !== undefined && { isolation }) }
@@ -163,7 +163,7 @@ function pluginOf(entry: WrittenPlugin): PluginConfig {
   }
 }
 
-/** As the reader of requests spells it. */
+/** Normalised as the host of a request is. */
 function hostOf(host: string): string {
   const wildcard = host.startsWith('*.') ? '*.' : ''
   const authority = parseAuthority(host.slice(wildcard.length))

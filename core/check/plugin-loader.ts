@@ -2,9 +2,9 @@ import { bundlePlugin } from '../sandbox/bundle.ts'
 import { openInspector } from '../sandbox/inspect.ts'
 import type { PluginCode, Scopes } from '../sandbox/plugin.ts'
 
-/** How the checks get at a plugin's code without running it themselves. */
+/** Builds and inspects plugins for the checks, which do not run plugin code themselves. */
 export interface PluginLoader {
-  /** @throws when the plugin does not build; each line of the message is a problem, `file:line:column: …` where it can be. */
+  /** @throws when the plugin does not build; each line of the message is a problem, as `file:line:column: …` where the position is known. */
   load(file: string, publisher: string): Promise<PluginCode>
   /** Reads what the plugin declares for the options of a policy. */
   inspect(plugin: PluginCode): ScopeReader
@@ -16,7 +16,7 @@ export interface ScopeReader {
   close(): void
 }
 
-/** Builds plugins with the sandbox's bundler and reads them in an isolate that is thrown away. */
+/** Builds plugins with the sandbox's bundler and inspects them in an isolate that is used only once. */
 export const sandboxLoader: PluginLoader = {
   load: bundlePlugin,
   inspect: (plugin) => openInspector(plugin.script, plugin),

@@ -15,11 +15,11 @@ import { type PluginPlace, resolvePlugin, resolveSource } from './resolve-plugin
 import { normalizeScopes } from './scopes.ts'
 import { compileSchema, type Validate } from './validator.ts'
 
-/** What the plugin of a policy makes of its options. */
+/** A policy's plugin, and what it declares for the policy's options. */
 export interface PolicyFacts {
   readonly plugin: PluginCode
   readonly options: unknown
-  /** Empty when the options are not sound. */
+  /** Empty when the options are invalid. */
   readonly scopes: Scopes
   /** Upstreams that the options name. */
   readonly upstreams: readonly string[]
@@ -30,14 +30,14 @@ export interface PolicyFacts {
   readonly group: string
 }
 
-/** The plugins of one check: each is found, built and read once, whatever the number of its policies. */
+/** The plugins of one check. Each is resolved, built and inspected once, however many policies use it. */
 export class Plugins {
   readonly #draft: Draft
   readonly #folder: string
   readonly #loader: PluginLoader
   readonly #files: Set<string>
   readonly #loaded = new Map<string, Promise<Loaded | undefined>>()
-  /** What options named where their schema says `upstream`, since the last look. */
+  /** Upstreams that the options of the current policy name: texts whose schema has the format `upstream`. */
   #named = new Set<string>()
 
   constructor(draft: Draft, folder: string, loader: PluginLoader, files: Set<string>) {
@@ -47,7 +47,7 @@ export class Plugins {
     this.#files = files
   }
 
-  /** Checks the entries of `plugins` by themselves. */
+  /** Checks the entries of `plugins`. */
   checkEntries(): void {
     const { source, data, problems } = this.#draft
     for (const [name, value] of Object.entries(asObject(data.plugins))) {
@@ -61,15 +61,19 @@ export class Plugins {
       const { memory, time, wait } = normalizeLimits(limits)
       if (memory < 8 || memory > 4096) problems.add(source, [...at, 'limits', 'memory'], 'must be from 8MB to 4GB')
       if (time > 1_000)
-        problems.add(source, [...at, 'limits', 'time'], 'must be at most 1s: nothing else runs meanwhile')
+        problems.add(
+          source,
+          [...at, 'limits', 'time'],
+          'must be at most 1s; the worker handles nothing else while a plugin runs',
+        )
       if (wait < 10 || wait > 60_000) problems.add(source, [...at, 'limits', 'wait'], 'must be from 10ms to 1m')
       if (group !== undefined && isolation !== undefined) {
-        problems.add(source, [...at, 'isolation'], '"group" says already where it runs; keep one of both')
+        problems.add(source, [...at, 'isolation'], 'cannot be combined with "group"; keep one of the two')
       }
     }
   }
 
-  /** What a policy's plugin says; `undefined` when something is wrong, which has then been told. */
+  /** Checks a policy with its plugin; `undefined` when that is not possible, with the problem reported. */
   async check(policy: PolicyDraft): Promise<PolicyFacts | undefined> {
     const { problems } = this.#draft
     const { source, path, data } = policy
@@ -146,7 +150,7 @@ export class Plugins {
     try {
       declared = reader.scopes(data.options)
     } catch (error) {
-      // A plain Error is the plugin's verdict on the options; where it was thrown matters for anything else: a bug.
+      // A plain Error is how a plugin refuses options; any other error is a bug, and keeps its position.
       const message = (error as Error).message.replace(/^(?:.+?:\d+:\d+: )?Error: /, '')
       problems.add(source, [...path, 'options'], message)
       return { reads: [], writes: [] }

@@ -10,16 +10,16 @@ import type { Draft } from './draft.ts'
 import { formats } from './formats.ts'
 import type { Validate } from './validator.ts'
 
-/** A policy as it was found, not yet known to be sound. */
+/** A policy as found, not checked yet. */
 export interface PolicyDraft {
   readonly name: string
-  /** The file it stands in, and where in it. */
+  /** The file that contains it, and the path in the file. */
   readonly source: Source
   readonly path: Path
   readonly data: Readonly<Record<string, unknown>>
 }
 
-/** Every inline policy, and of those in files the ones that something attaches. */
+/** Every inline policy, and every policy file that is attached somewhere. */
 export function findPolicies(
   { source, data, problems }: Draft,
   attachments: readonly Attachment[],
@@ -31,7 +31,7 @@ export function findPolicies(
   for (const [name, value] of Object.entries(asObject(data.policies))) {
     policies.set(name, { name, source, path: ['policies', name], data: asObject(value) })
     if (fileOf(folder, name) === undefined) continue
-    problems.add(source, ['policies', name], `there is a file policies/${name}.json, too; keep one of them`)
+    problems.add(source, ['policies', name], `is also defined in policies/${name}.json; keep only one of the two`)
   }
   for (const { policy: name, path } of attachments) {
     if (policies.has(name)) continue
@@ -42,7 +42,7 @@ export function findPolicies(
       continue
     }
     context.files.add(file)
-    const own = readSource(file, problems, 'there is no such file')
+    const own = readSource(file, problems, 'the file does not exist')
     const resolved = resolveReferences(own, context, ([field, ...below]) => field === 'options' && below.length === 0)
     if (own.value !== undefined) for (const { path, message } of validate(resolved)) problems.add(own, path, message)
     policies.set(name, { name, source: own, path: [], data: asObject(resolved) })
@@ -50,7 +50,7 @@ export function findPolicies(
   return policies
 }
 
-/** A name comes from the configuration: it must not lead out of the folder. */
+/** The name comes from the configuration and must not lead out of the folder. */
 function fileOf(folder: string, name: string): string | undefined {
   const file = join(folder, `${name}.json`)
   return formats.name!.problem(name) === undefined && existsSync(file) ? file : undefined

@@ -7,7 +7,7 @@ import { asObject, asText, member } from '../config/untyped.ts'
 import { packageRoot } from '../package-root.ts'
 import { isFileSource } from './formats.ts'
 
-/** Where a plugin's code is, and whose it is. */
+/** Where a plugin's code is, and its publisher. */
 export interface PluginPlace {
   /** Absolute, symbolic links resolved. */
   readonly file: string
@@ -15,7 +15,7 @@ export interface PluginPlace {
   readonly publisher: string
 }
 
-/** This file is a source in the repository and built code in an installed package; the plugins beside it are of its kind. */
+/** A `.ts` file in the repository, a `.js` file in an installed package; the plugins beside it have the same extension. */
 const self: string = fileURLToPath(import.meta.url)
 
 /** Folder of the plugins that come with Postern. */
@@ -23,8 +23,8 @@ export const ownPlugins: string = resolve(dirname(self), '../../plugins')
 
 /**
  * Finds the code for a policy's `plugin`: an entry of `plugins` that names a source, `plugins/<name>/` beside the
- * configuration, a plugin of this package. A name that is found in two different places is a problem, since nobody could
- * tell which one a reader of the configuration had in mind.
+ * configuration, a plugin of this package. A name that is found in two different places is a problem, because the
+ * configuration does not tell which one is meant.
  *
  * @param folder that of the configuration
  */
@@ -52,7 +52,7 @@ export function resolvePlugin(
   }
   if (second === undefined) return first
   const both = `${displayName(first.file)} and ${displayName(second.file)}`
-  return { problem: `the plugin "${name}" is in two places, ${both}; rename or remove one` }
+  return { problem: `the plugin "${name}" exists twice, as ${both}; rename or remove one` }
 }
 
 /** Finds the code that an entry of `plugins` names. */
@@ -60,7 +60,7 @@ export function resolveSource(source: string, folder: string): PluginPlace | { p
   if (!isFileSource(source)) return findPackage(source, folder)
   const path = resolve(folder, source)
   const file = isFile(path) ? realpathSync(path) : indexFile(path, ['.ts', '.js'])
-  return file === undefined ? { problem: `there is no file ${displayName(path)}` } : { file, publisher: 'local' }
+  return file === undefined ? { problem: `the file ${displayName(path)} does not exist` } : { file, publisher: 'local' }
 }
 
 /** Names of the plugins in a folder of plugins. */
@@ -69,12 +69,12 @@ export function pluginNames(folder: string): string[] {
   return readdirSync(folder).filter((name) => indexFile(join(folder, name), ['.ts', '.js']) !== undefined)
 }
 
-/** The repository is itself a gateway directory: its `plugins` are those that come with Postern, built or not. */
+/** True for the repository itself, whose `plugins` are the plugins that come with Postern. */
 function isOwn(folder: string): boolean {
   return existsSync(folder) && realpathSync(folder) === realpathSync(packageRoot)
 }
 
-/** The code of a plugin's folder; a source wins over what was built from it. */
+/** The code in a plugin's folder; a source takes precedence over the code built from it. */
 function indexFile(folder: string, extensions: readonly string[]): string | undefined {
   const file = extensions.map((extension) => join(folder, `index${extension}`)).find(isFile)
   return file === undefined ? undefined : realpathSync(file)
@@ -85,8 +85,8 @@ function isFile(path: string): boolean {
 }
 
 /**
- * Finds the plugin file of an installed npm package: what its `postern` field names, else its `exports` or `main`. Only
- * files are read, nothing of the package runs.
+ * Finds the plugin file of an installed npm package: its `postern` field, else its `exports` or `main`. Reads files
+ * only; no code of the package runs.
  *
  * @param folder where to look for `node_modules`, and in all folders above it
  */
@@ -118,7 +118,7 @@ function entryOf(
     asText(postern) ?? asText(asObject(postern).plugin) ?? conditional(exported) ?? asText(main) ?? 'index.js'
   const file = join(root, entry)
   if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
-    return { problem: `the package "${name}" has no file ${entry}; is it a plugin of Postern?` }
+    return { problem: `the package "${name}" has no file ${entry}; is it a Postern plugin?` }
   }
   return { file: realpathSync(file), publisher: name.startsWith('@') ? name.slice(0, name.indexOf('/')) : name }
 }

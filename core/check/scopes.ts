@@ -4,20 +4,20 @@ import { fieldProblem } from '../http/field-problem.ts'
 import type { Scopes } from '../sandbox/plugin.ts'
 import { type Format, formats } from './formats.ts'
 
-/** Brings what a plugin declares to the host's spelling; `wrong` says what of it cannot be. */
+/** Brings the scopes that a plugin declares to the host's spelling; `wrong` lists what is invalid in them. */
 export function normalizeScopes(declared: Scopes): { scopes: Scopes; wrong: string[] } {
   const wrong: string[] = []
-  const reads = normalize(declared.reads, false, (problem) => wrong.push(`reads what is not there: ${problem}`))
-  const writes = normalize(declared.writes, true, (problem) => wrong.push(`writes what is not there: ${problem}`))
+  const reads = normalize(declared.reads, false, (problem) => wrong.push(`declares an invalid read: ${problem}`))
+  const writes = normalize(declared.writes, true, (problem) => wrong.push(`declares an invalid write: ${problem}`))
   for (const scope of writes) {
     const problem = writeProblem(scope)
-    if (problem !== undefined) wrong.push(`writes what no plugin may write: ${problem}`)
+    if (problem !== undefined) wrong.push(`declares a write that is not allowed: ${problem}`)
   }
-  const when = declared.when && normalizeWhen(declared.when, (problem) => wrong.push(`has a trigger ${problem}`))
+  const when = declared.when && normalizeWhen(declared.when, (problem) => wrong.push(`has ${problem}`))
   return { scopes: { reads, writes, ...(when === undefined ? {} : { when }) }, wrong }
 }
 
-/** Written whole; read only as much as is said, see `bodyNeed`. */
+/** Written as a whole; a read names its size, see `bodyNeed`. */
 const bodies = new Set(['body', 'response.body'])
 
 function normalize(scopes: readonly string[], isWrite: boolean, report: (problem: string) => void): string[] {
@@ -31,24 +31,24 @@ function normalize(scopes: readonly string[], isWrite: boolean, report: (problem
 }
 
 function normalizeWhen({ methods, paths, headers }: When, report: (problem: string) => void): When {
-  const sound = (part: keyof When, list: readonly string[], format: Format): readonly string[] => {
-    if (list.length === 0) report(`that never holds: when.${part} is empty; leave it out`)
+  const checked = (part: keyof When, list: readonly string[], format: Format): readonly string[] => {
+    if (list.length === 0) report(`a trigger that never matches: when.${part} is empty; leave it out`)
     for (const entry of list) {
       const problem = format.problem(entry)
-      if (problem !== undefined) report(`that cannot be: when.${part}: ${problem}`)
+      if (problem !== undefined) report(`an invalid trigger: when.${part}: ${problem}`)
     }
     return [...new Set(list)]
   }
   return {
-    ...(methods && { methods: sound('methods', methods, formats.method!) }),
-    ...(paths && { paths: sound('paths', paths, formats['path-match']!) }),
-    ...(headers && { headers: sound('headers', headers, formats.token!).map((name) => name.toLowerCase()) }),
+    ...(methods && { methods: checked('methods', methods, formats.method!) }),
+    ...(paths && { paths: checked('paths', paths, formats['path-match']!) }),
+    ...(headers && { headers: checked('headers', headers, formats.token!).map((name) => name.toLowerCase()) }),
   }
 }
 
 function writeProblem(scope: string): string | undefined {
   if (bodies.has(scope) || scope === 'upstream' || scope === 'consumer') return undefined
   const [, name] = /^(?:response\.)?header:(.*)$/.exec(scope) ?? []
-  if (name === undefined) return `"${scope}" is for reading only`
+  if (name === undefined) return `"${scope}" is read-only`
   return name === '*' ? undefined : fieldProblem(name, '')
 }

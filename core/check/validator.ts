@@ -6,8 +6,8 @@ import { describeFaults, type SchemaFault, type Violation } from './violations.t
 export type Validate = (data: unknown) => Violation[]
 
 /**
- * @param formats what the schema may name with `format`
- * @param strict refuses unknown keywords and formats; a plugin's author may use some that we do not know: they are let be
+ * @param formats the formats that the schema may use
+ * @param strict refuses unknown keywords and formats; in a plugin's own schema they are ignored
  * @throws when the schema itself is wrong
  */
 export function compileSchema(schema: object, formats: Readonly<Record<string, Format>>, strict: boolean): Validate {
@@ -22,7 +22,7 @@ export function compileSchema(schema: object, formats: Readonly<Record<string, F
 const settings = {
   allErrors: true,
   useDefaults: true,
-  // Puts the data beside each fault.
+  // Faults carry the data that was checked.
   verbose: true,
   // `constructor` in a file is a key like any other.
   ownProperties: true,

@@ -2,7 +2,7 @@ import type { Path } from '../config/problem.ts'
 import { didYouMean, suggest } from '../config/suggest.ts'
 import type { Format } from './formats.ts'
 
-/** What the schema validator says of one fault; the part of ajv's error object that messages are made from. */
+/** One fault that the schema validator found: the part of ajv's error object that messages are made from. */
 export interface SchemaFault {
   readonly keyword: string
   readonly instancePath: string
@@ -10,7 +10,7 @@ export interface SchemaFault {
   readonly params: Readonly<Record<string, unknown>>
   readonly propertyName?: string
   readonly message?: string
-  /** The keyword's value, the schema it stands in, and the data it was applied to. */
+  /** The keyword's value, the schema that contains it, and the data that was checked. */
   readonly schema?: unknown
   readonly parentSchema?: Readonly<Record<string, unknown>>
   readonly data?: unknown
@@ -21,7 +21,7 @@ export interface Violation {
   readonly message: string
 }
 
-/** Turns the faults of one validation into messages for people: one per mistake. */
+/** Turns the faults of one validation into messages: one per mistake. */
 export function describeFaults(
   faults: readonly SchemaFault[],
   root: unknown,
@@ -39,11 +39,11 @@ export function describeFaults(
   })
 }
 
-/** A fault that only repeats, in the words of a part, what another one says of the whole. */
+/** True for a fault that only repeats, for a part, what another fault says about the whole. */
 function isEcho(fault: SchemaFault, wholes: readonly SchemaFault[], unknown: readonly SchemaFault[]): boolean {
   if (fault.propertyName !== undefined || fault.keyword === 'if') return true
   if (fault.keyword === 'required') {
-    // A misspelt field is told once, as what it is.
+    // A misspelt field is reported once: as unknown, not also as missing.
     const { missingProperty } = fault.params
     return unknown.some((one) => suggest(text(one.params.additionalProperty), knownFields(one)) === missingProperty)
   }
@@ -55,7 +55,7 @@ function isEcho(fault: SchemaFault, wholes: readonly SchemaFault[], unknown: rea
   )
 }
 
-/** What the pointer leaves open: the field that is missing, unknown or badly named. */
+/** The field that is missing, unknown or badly named; ajv's pointer ends at the object. */
 function below({ keyword, params }: SchemaFault): Path {
   if (keyword === 'required') return [text(params.missingProperty)]
   if (keyword === 'additionalProperties') return [text(params.additionalProperty)]
@@ -91,11 +91,11 @@ function messageOf(fault: SchemaFault, formats: Readonly<Record<string, Format>>
     case 'format':
       return own(formats, params.format)?.problem(text(data)) ?? `must be ${text(params.format)}, not ${describe(data)}`
     case 'pattern':
-      return `${describe(data)} does not have the form ${text(params.pattern)}`
+      return `${describe(data)} does not match ${text(params.pattern)}`
     case 'propertyNames': {
       const { format, pattern } = fault.schema as { format?: string; pattern?: string }
       const name = text(params.propertyName)
-      return own(formats, format)?.problem(name) ?? `the name does not have the form ${pattern ?? 'it must have'}`
+      return own(formats, format)?.problem(name) ?? `the name does not match the required form ${pattern ?? ''}`
     }
     case 'minimum':
       return `must be at least ${limit}, not ${describe(data)}`
@@ -121,9 +121,9 @@ function messageOf(fault: SchemaFault, formats: Readonly<Record<string, Format>>
       return `must not be ${describe(data)}; leave it out for the default`
     case 'anyOf':
     case 'oneOf':
-      return `${describe(data)} has none of the forms that are allowed here`
+      return `${describe(data)} does not have an allowed form`
     default:
-      return fault.message ?? `breaks the rule "${keyword}"`
+      return fault.message ?? `violates the schema keyword "${keyword}"`
   }
 }
 
@@ -131,7 +131,7 @@ function knownFields({ parentSchema }: SchemaFault): string[] {
   return Object.keys((parentSchema?.properties as object | undefined) ?? {})
 }
 
-/** The first sentence of a field's description, so that the reader need not look it up. */
+/** The first sentence of a field's description, to save the reader a look into the manual. */
 function purposeOf(schema: Readonly<Record<string, unknown>>, name: string): string {
   const properties = schema.properties as Record<string, { description?: string }> | undefined
   const description =
@@ -162,16 +162,16 @@ function typeNames(type: unknown): string {
     .join(' or ')
 }
 
-/** A value as messages name it. */
+/** A value as messages show it. */
 export function describe(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object' && value !== null) return 'an object'
   if (typeof value === 'number') return `the number ${value}`
-  // Never a part of a text: a secret in it would be cut, and then not be known any more.
+  // The whole text or none of it: the redactor would not recognise part of a secret.
   return typeof value === 'string' && value.length > 80 ? `a text of ${value.length} characters` : JSON.stringify(value)
 }
 
-/** A JSON pointer as a path; whether a part is an index shows in the data only. */
+/** A JSON pointer as a path; only the data tells whether a part is an index. */
 function readPointer(pointer: string, root: unknown): Path {
   const path: (string | number)[] = []
   let value = root

@@ -10,7 +10,7 @@ import { findHazards } from './hazards.ts'
 import { idleHooks } from './layers.ts'
 import type { PolicyFacts } from './plugins.ts'
 
-/** What a sound configuration holds that was hardly meant so. */
+/** What is valid in a configuration, but most likely not intended. */
 export function findWarnings(
   { source }: Draft,
   config: Config,
@@ -32,9 +32,9 @@ export function findWarnings(
     ...[...facts.values()].flatMap((policy) => policy.upstreams),
   ])
   for (const [name, { health }] of Object.entries(config.upstreams)) {
-    if (!chosen.has(name)) warn(['upstreams', name], 'neither a route nor an option of a policy names this upstream')
+    if (!chosen.has(name)) warn(['upstreams', name], 'unused: no route and no policy option names this upstream')
     if (health.enabled && health.interval < 500) {
-      const message = `probes every backend ${Math.round(1000 / health.interval)} times a second`
+      const message = `probes every backend ${Math.round(1000 / health.interval)} times per second; use at least 500ms`
       warn(['upstreams', name, 'health', 'interval'], message)
     }
   }
@@ -42,17 +42,20 @@ export function findWarnings(
   for (const [name, { plugin, fetch }] of facts) {
     if (fetch.length > 0 || !plugin.manifest.needs.includes('fetch')) continue
     const entry = `"fetch" in plugins.${config.policies[name]?.plugin ?? plugin.name}`
-    warn(['policies', name], `its plugin needs fetch, but may reach nothing: list origins as ${entry}`)
+    warn(['policies', name], `its plugin needs fetch, but no origin is allowed; list the allowed origins as ${entry}`)
   }
   for (const name of facts.keys()) {
     if (attachments.some((attachment) => attachment.policy === name)) continue
-    warn(['policies', name], 'nothing attaches this policy, so it never runs')
+    warn(['policies', name], 'this policy is not attached to anything, so it never runs')
   }
   for (const attachment of attachments) {
     const policy = facts.get(attachment.policy)
     const idle = policy === undefined ? [] : idleHooks(attachment, policy)
     if (idle.length === 0) continue
-    warn(attachment.path, `policy "${attachment.policy}" only looks on here: its ${idle.join(', ')} cannot run`)
+    warn(
+      attachment.path,
+      `policy "${attachment.policy}" only observes here; its ${idle.join(', ')} never ${idle.length === 1 ? 'runs' : 'run'}`,
+    )
   }
   const memory = memoryProblem(config.workers, facts, hostMemory())
   if (memory !== undefined) warn(['plugins'], memory)
@@ -60,14 +63,14 @@ export function findWarnings(
   return warnings.list
 }
 
-/** Memory of the host, or of the control group that the process is confined to, MB. */
+/** Memory of the host, or the limit of the process's control group if lower, MB. */
 function hostMemory(): number {
   const constrained = process.constrainedMemory()
   return Math.min(totalmem(), constrained > 0 ? constrained : Number.POSITIVE_INFINITY) / 2 ** 20
 }
 
 /**
- * Whether the isolates that the configuration asks for can fill up at the same time; in words when they cannot.
+ * Whether the host has the memory for all isolates of the configuration at their limits; the warning when it does not.
  *
  * @param host see `hostMemory`.
  */
@@ -77,7 +80,7 @@ export function memoryProblem(
   host: number,
 ): string | undefined {
   const groups = Map.groupBy(facts.values(), ({ group }) => group)
-  // Plugins that share an isolate get the largest of their limits.
+  // A shared isolate has the largest limit of its plugins.
   const heaps = [...groups.values()].map((members) => Math.max(...members.map(({ limits }) => limits.memory)))
   const processes = workers === 'auto' ? availableParallelism() : workers
   const heap = heaps.reduce((sum, size) => sum + size, 0)
@@ -85,7 +88,7 @@ export function memoryProblem(
   const isolates = heaps.length === 1 ? 'the isolate' : `the ${heaps.length} isolates`
   const each = processes === 1 ? 'the worker' : `each of the ${processes} workers`
   return (
-    `${isolates} of ${each} may fill ${round(heap)} MB, ${round(heap * processes)} MB in all, and the host has ` +
+    `${isolates} of ${each} may use ${round(heap)} MB, ${round(heap * processes)} MB in total, but the host has only ` +
     `${round(host)} MB; lower limits.memory or the number of workers`
   )
 }

@@ -5,8 +5,8 @@ import { displayName } from '../config/source.ts'
 import type { Config } from '../config/types.ts'
 
 /**
- * `postern check`: says everything that is wrong with a configuration. Problems and warnings go to stdout, one per line;
- * as JSON the array of problems alone does, so that an empty one means that all is well, and warnings go to stderr.
+ * `postern check`: reports every problem of a configuration. Problems and warnings go to stdout, one per line. With JSON
+ * output only the array of problems goes to stdout, empty for a valid configuration, and warnings go to stderr.
  *
  * @returns the exit code: 0, or 3 when the configuration is invalid or missing.
  */

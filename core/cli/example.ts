@@ -1,23 +1,23 @@
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 
-/** A small server that the example gateway forwards to. */
+/** A small server: a backend of the example gateway. */
 export interface ExampleBackend {
-  /** The upstream of the package's own gateway.json that it is a backend of. */
+  /** Its upstream in the package's own gateway.json. */
   readonly upstream: string
   readonly protocol: 'http' | 'tcp'
-  /** Port on 127.0.0.1; 0 takes a free one. */
+  /** Port on 127.0.0.1; 0 binds a free port. */
   readonly port: number
 }
 
 export interface Example {
-  /** The ports that are listened on, in the order of the backends. */
+  /** Bound ports, in the order of the backends. */
   readonly ports: readonly number[]
-  /** Ends the servers and the connections to them. */
+  /** Closes the servers and their connections. */
   close(): Promise<void>
 }
 
-/** What the package's own gateway.json expects to find; a test keeps the two the same. */
+/** The backends of the package's own gateway.json; a test keeps the two the same. */
 export const exampleBackends: readonly ExampleBackend[] = [
   { upstream: 'orders', protocol: 'http', port: 9101 },
   { upstream: 'orders', protocol: 'http', port: 9102 },
@@ -27,10 +27,10 @@ export const exampleBackends: readonly ExampleBackend[] = [
 ]
 
 /**
- * Starts the backends of the example gateway, so that it can be tried with nothing else installed.
+ * Starts the backends of the example gateway, so that it runs without further installation.
  *
  * @param backends default: `exampleBackends`.
- * @throws {Error} when a port is taken; nothing is left running then.
+ * @throws {Error} when a port is in use; all servers are closed then.
  */
 export async function startExample(backends: readonly ExampleBackend[] = exampleBackends): Promise<Example> {
   const started: Running[] = []
@@ -46,23 +46,26 @@ export async function startExample(backends: readonly ExampleBackend[] = example
   return { ports: started.map((running) => running.port), close }
 }
 
-/** What runs where, and what to try: for a terminal. */
+/** Addresses and commands to try, for a terminal. */
 export function exampleLines(): string[] {
   const web = 'curl -i http://127.0.0.1:8080'
   const tries: [command: string, shows: string][] = [
-    [`${web}/orders/1`, '200, from one of two backends; the cookie keeps a client on it'],
-    [`${web}/users/42`, '401: this route asks for a key'],
-    [`${web}/users/42 -H 'x-api-key: demo-key-alice'`, '200: the backend learns who is calling'],
+    [`${web}/orders/1`, '200, from one of two backends; the cookie keeps a client on the same one'],
+    [`${web}/users/42`, '401: this route requires a key'],
+    [`${web}/users/42 -H 'x-api-key: demo-key-alice'`, '200: the backend receives the name of the caller'],
     [`${web}/users/42 -H 'x-api-key: demo-key-alice' -H 'x-beta: 1'`, '200, from the upstream users-beta'],
-    [`${web}/limited`, '200 five times in a minute; the sixth gets 429 and when to come back'],
-    [`${web}/ -H 'host: admin.localhost'`, '200: a route by host, for the office only'],
-    [`${web}/ -H 'host: admin.localhost' -H 'x-forwarded-for: 203.0.113.9'`, '403: this client is somewhere else'],
-    ['printf hello | curl -s -m 1 telnet://127.0.0.1:8081', 'hello: TCP, guarded by the same office-only policy'],
+    [`${web}/limited`, '200 five times per minute; the sixth gets 429 with the time to retry'],
+    [`${web}/ -H 'host: admin.localhost'`, '200: a route by host, for office addresses only'],
+    [
+      `${web}/ -H 'host: admin.localhost' -H 'x-forwarded-for: 203.0.113.9'`,
+      '403: this client address is outside the office',
+    ],
+    ['printf hello | curl -s -m 1 telnet://127.0.0.1:8081', 'hello: TCP, protected by the same office-only policy'],
   ]
   return [
     'The example gateway (gateway.json): http://127.0.0.1:8080, and TCP on 127.0.0.1:8081. Try, in another terminal:',
     ...tries.flatMap(([command, shows]) => [`  ${command}`, `      ${shows}`]),
-    'Run your own: npm start -- -c my.json, or `postern run` beside a gateway.json. Ctrl-C ends this one.',
+    'Run your own: npm start -- -c my.json, or `postern run` beside a gateway.json. Ctrl-C stops this one.',
   ]
 }
 
@@ -92,15 +95,15 @@ async function start(backend: ExampleBackend): Promise<Running> {
 function listen(server: Server, { upstream, port }: ExampleBackend): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'something else listens there' : error.message
+      const why = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message
       const what = `the example's backend of "${upstream}" cannot listen on 127.0.0.1:${port}: ${why}`
-      reject(new Error(`${what}; end that, or run a gateway of your own with -c`, { cause: error }))
+      reject(new Error(`${what}; stop the other program, or run your own gateway with -c`, { cause: error }))
     })
     server.listen(port, '127.0.0.1', resolve)
   })
 }
 
-/** Says who answered and what arrived, so that the effect of every policy can be seen from outside. */
+/** Responds with its own address and the received request, which shows the effect of each policy. */
 function answer(upstream: string): RequestListener {
   return (request, response) => {
     const { headers, socket } = request

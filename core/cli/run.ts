@@ -8,18 +8,18 @@ import { Log } from '../telemetry/log.ts'
 import { exampleLines, startExample } from './example.ts'
 
 export interface RunOptions {
-  /** Default: `./gateway.json`; where there is none, the example of this package. */
+  /** Default: `./gateway.json`; if that does not exist, the example of this package. */
   readonly config: string | undefined
   readonly workers: number | undefined
 }
 
-/** `postern run`: runs until a signal ends it. Resolves with the exit code. */
+/** `postern run`: runs until a signal stops it. Resolves with the exit code. */
 export async function run(options: RunOptions): Promise<number> {
   const example = join(packageRoot, 'gateway.json')
   const config = options.config ?? (existsSync('gateway.json') ? 'gateway.json' : example)
   const isExample = existsSync(config) && realpathSync(config) === realpathSync(example)
   if (isExample && options.config === undefined && config === example) {
-    say('There is no gateway.json here: this is the built-in example.')
+    say('No gateway.json in this directory: running the built-in example.')
   }
   const log = new Log()
   const signals = new Signals(log)
@@ -53,8 +53,8 @@ function describe(supervisor: Supervisor): string[] {
 const echo = 500
 
 /**
- * SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once. Listened for from the very start: a signal that
- * comes before the gateway stands takes effect when it does, instead of ending the process halfway.
+ * SIGHUP reloads, SIGTERM and SIGINT drain, a second one terminates immediately. Handled from the start of the process:
+ * a signal that arrives before the gateway is running takes effect once it is, instead of ending the process halfway.
  */
 class Signals {
   readonly #log: Log
@@ -70,7 +70,7 @@ class Signals {
     process.on('SIGHUP', () => this.#reload())
   }
 
-  /** Resolves with the exit code when a signal has ended the gateway. */
+  /** Resolves with the exit code when a signal has stopped the gateway. */
   obey(supervisor: Supervisor): Promise<number> {
     this.#supervisor = supervisor
     return new Promise((resolve) => {
@@ -87,7 +87,7 @@ class Signals {
       this.#stopped = { at: performance.now(), by: signal }
       if (supervisor !== undefined) this.#drain(supervisor, signal)
     } else if (signal !== 'SIGINT' || stopped.by !== 'SIGINT' || performance.now() - stopped.at > echo) {
-      this.#log.warn('ended at once', { signal })
+      this.#log.warn('terminated immediately', { signal })
       if (supervisor === undefined) process.exit(1)
       void supervisor.close().then(() => this.#onEnd(1))
     }
@@ -103,7 +103,7 @@ class Signals {
     this.#supervisor?.reload().then(
       () => this.#log.info('reloaded'),
       (error: unknown) =>
-        this.#log.error('reload refused, the old configuration goes on', { problems: explain(error) }),
+        this.#log.error('reload rejected; still running the previous configuration', { problems: explain(error) }),
     )
   }
 }

@@ -3,11 +3,11 @@ import { mergedSchema } from '../check/merged-schema.ts'
 import { formatProblem } from '../config/problem.ts'
 
 /**
- * `postern schema`: prints the schema of `gateway.json` with the options of every plugin that is installed here merged
- * in, so that an editor completes and checks them, too. Plugins that cannot be read are named on stderr and left out.
+ * `postern schema`: prints the schema of `gateway.json` with the options of every installed plugin merged in, so that an
+ * editor completes and checks them too. Plugins that cannot be built are left out and reported on stderr.
  *
- * @param options `config`: the configuration whose plugins count. Default: `gateway.json` in the working directory,
- *   which need not be there.
+ * @param options `config`: the configuration whose plugins are included. Default: `gateway.json` in the working
+ *   directory, which need not exist.
  * @returns the exit code: 0, or 4 when a plugin cannot be built.
  */
 export async function schema(options: { config?: string }): Promise<number> {

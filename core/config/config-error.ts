@@ -1,9 +1,9 @@
 import type { Problem } from './problem.ts'
 
-/** The configuration was refused; the gateway did not start, or kept what it had. */
+/** The configuration is invalid: the gateway did not start, or is still running the previous configuration. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
-  /** All that is wrong with it. */
+  /** Every problem of the configuration. */
   readonly problems: readonly Problem[]
 
   constructor(problems: readonly Problem[]) {

@@ -6,12 +6,12 @@ export interface Position {
   readonly column: number
 }
 
-/** A JSON text, read strictly (RFC 8259) but for what `JSON.parse` cannot tell: places and keys that are there twice. */
+/** A JSON text, read strictly (RFC 8259), with what `JSON.parse` does not report: positions and duplicate keys. */
 export interface JsonDocument {
-  /** The data, as `JSON.parse` gives it; `undefined` when the text is not JSON. */
+  /** The data from `JSON.parse`; `undefined` when the text is not JSON. */
   readonly value: unknown
   readonly faults: readonly JsonFault[]
-  /** Where the value at the path begins, or the key of it; the nearest thing above when there is no such path. */
+  /** Where the key or the value at the path begins; the nearest parent when the path does not exist. */
   locate(path: Path): Position
 }
 
@@ -19,45 +19,45 @@ export interface JsonFault extends Position {
   readonly message: string
 }
 
-/** Deeper than any configuration; recursion further on relies on it. */
+/** Deeper than any configuration; later recursion relies on this limit. */
 const deepest = 100
 
-/** Reads JSON. `JSON.parse` decides what is JSON; positions, and the words for what is not, are added here. */
+/** Reads JSON. `JSON.parse` decides what is valid; positions and readable messages are added here. */
 export function parseJson(text: string): JsonDocument {
-  // A byte order mark is not part of the text, nor does an editor count it as a column.
+  // A byte order mark is not part of the text, and editors do not count it as a column.
   const plain = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
-  const places = new Places(plain)
-  const locate = (path: Path): Position => places.locate(path)
+  const positions = new Positions(plain)
+  const locate = (path: Path): Position => positions.locate(path)
   let value: unknown
-  let { refusal } = places
+  let { refusal } = positions
   try {
     value = JSON.parse(plain)
   } catch (error) {
     const message = `not valid JSON: ${error instanceof Error ? error.message : String(error)}`
     refusal ??= { message, line: 1, column: 1 }
   }
-  if (refusal === undefined) return { value, faults: places.twice, locate }
-  return { value: undefined, faults: [...places.twice, refusal], locate }
+  if (refusal === undefined) return { value, faults: positions.twice, locate }
+  return { value: undefined, faults: [...positions.twice, refusal], locate }
 }
 
-interface Place extends Position {
+interface Node extends Position {
   readonly close: '}' | ']' | undefined
-  /** What is inside, by key or index; a key that is there twice leads to its last value, as it does in the data. */
-  readonly inside: Map<string | number, Place>
+  /** Members by key or index; a duplicate key has its last value, as in the data. */
+  readonly inside: Map<string | number, Node>
 }
 
 class Stop extends Error {}
 
-/** Walks a text once, up to the first thing that JSON does not allow. */
-class Places {
+/** Walks a text once, up to the first fault. */
+class Positions {
   readonly twice: JsonFault[] = []
   refusal: JsonFault | undefined
   readonly #text: string
-  readonly #root: Place = { line: 1, column: 1, close: undefined, inside: new Map() }
-  readonly #open: Place[] = [this.#root]
-  /** Key of the value that comes next; lists number theirs. */
+  readonly #root: Node = { line: 1, column: 1, close: undefined, inside: new Map() }
+  readonly #open: Node[] = [this.#root]
+  /** Key of the next value; `undefined` in a list. */
   #key: string | undefined
-  #keyPlace: Position | undefined
+  #keyPosition: Position | undefined
   #comma: (Position & { offset: number }) | undefined
   #expected = 'a value'
 
@@ -101,37 +101,37 @@ class Places {
   }
 
   locate(path: Path): Position {
-    let place = this.#root.inside.get(0) ?? this.#root
+    let node = this.#root.inside.get(0) ?? this.#root
     for (const key of path) {
-      const next = place.inside.get(key)
+      const next = node.inside.get(key)
       if (next === undefined) break
-      place = next
+      node = next
     }
-    return { line: place.line, column: place.column }
+    return { line: node.line, column: node.column }
   }
 
-  get #top(): Place {
+  get #top(): Node {
     return this.#open.at(-1)!
   }
 
   #property(key: string, line: number, column: number): void {
     const first = this.#top.inside.get(key)
     if (first !== undefined) {
-      const message = `the key ${JSON.stringify(key)} is there twice, first in line ${first.line}, column ${first.column}; keep one`
+      const message = `the key ${JSON.stringify(key)} is used twice, first in line ${first.line}, column ${first.column}; keep one`
       this.twice.push({ message, line: line + 1, column: column + 1 })
     }
     this.#key = key
-    this.#keyPlace = { line: line + 1, column: column + 1 }
+    this.#keyPosition = { line: line + 1, column: column + 1 }
     this.#expected = `":" after the key ${JSON.stringify(key)}`
   }
 
-  #value(line: number, column: number, close: Place['close']): Place {
-    const at = this.#keyPlace ?? { line: line + 1, column: column + 1 }
-    const place: Place = { ...at, close, inside: new Map() }
-    this.#top.inside.set(this.#key ?? this.#top.inside.size, place)
+  #value(line: number, column: number, close: Node['close']): Node {
+    const at = this.#keyPosition ?? { line: line + 1, column: column + 1 }
+    const node: Node = { ...at, close, inside: new Map() }
+    this.#top.inside.set(this.#key ?? this.#top.inside.size, node)
     this.#key = undefined
-    this.#keyPlace = undefined
-    return place
+    this.#keyPosition = undefined
+    return node
   }
 
   #expectMore(): void {
@@ -147,11 +147,11 @@ class Places {
     if (c === undefined) {
       const blank = this.#root.inside.size === 0
       return blank
-        ? this.#stop('the file is empty; the least it can hold is {}', 0, 0)
-        : this.#stop('the file ends too early: a bracket is not closed', line, column)
+        ? this.#stop('the file is empty; the shortest valid file is {}', 0, 0)
+        : this.#stop('the file ends before all brackets are closed', line, column)
     }
     if (c === this.#top.close && comma !== undefined && this.#text.slice(comma.offset + 1, offset).trim() === '') {
-      return this.#stop(`a comma stands before "${c}"; remove it`, comma.line - 1, comma.column - 1)
+      return this.#stop(`there is a comma before "${c}"; remove it`, comma.line - 1, comma.column - 1)
     }
     return this.#stop(`expected ${this.#expected}${hintFor(c)}`, line, column)
   }
@@ -164,18 +164,18 @@ class Places {
 }
 
 function hintFor(character: string): string {
-  if (character === '/' || character === '#') return '; JSON has no comments, "description" takes such text'
-  return character === "'" ? '; JSON knows double quotes only' : ''
+  if (character === '/' || character === '#') return '; JSON has no comments; put such text into "description"'
+  return character === "'" ? '; JSON allows only double quotes' : ''
 }
 
-const badEscape = 'the text holds a bad escape; write a backslash as \\\\'
+const badEscape = 'the text contains an invalid escape; write a backslash as \\\\'
 
-/** What the library knows better than what would have been expected. */
+/** Messages for the parser's error codes that tell more than the expected token. */
 const words: Readonly<Record<string, string>> = {
-  EndOfFileExpected: 'there is something after the end of the JSON value',
-  InvalidCharacter: 'the text holds a control character; write a tab as \\t',
+  EndOfFileExpected: 'there is text after the end of the JSON value',
+  InvalidCharacter: 'the text contains a control character; write a tab as \\t',
   InvalidEscapeCharacter: badEscape,
   InvalidUnicode: badEscape,
   UnexpectedEndOfNumber: 'the number is not complete',
-  UnexpectedEndOfString: 'the text is not closed with a double quote in its line; write a line break as \\n',
+  UnexpectedEndOfString: 'the text has no closing double quote on its line; write a line break as \\n',
 }

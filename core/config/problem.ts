@@ -1,21 +1,21 @@
-/** Where in a document: the keys and indexes from its root. */
+/** A location in a document: the keys and indexes from its root. */
 export type Path = readonly (string | number)[]
 
-/** One thing that is wrong with a configuration. */
+/** One mistake in a configuration. */
 export interface Problem {
-  /** The file, relative to the working directory; absolute when it lies outside. */
+  /** The file, relative to the working directory; absolute when it is outside of it. */
   readonly file: string
-  /** JSON path: `routes.orders-read.match.methods[0]`; empty when the file as a whole is meant. */
+  /** JSON path: `routes.orders-read.match.methods[0]`; empty for the file as a whole. */
   readonly path: string
-  /** What is wrong and what to write instead; one line, never with a resolved secret. */
+  /** What is wrong and how to fix it: one line, without values of secrets. */
   readonly message: string
-  /** From 1; there when the place in the text is known. */
+  /** From 1; present when the position in the text is known. */
   readonly line?: number
   /** From 1, in UTF-16 units. */
   readonly column?: number
 }
 
-/** The one line a problem is printed as: `gateway.json routes.a.upstream: …`, or `gateway.json:3:7: …` without a path. */
+/** A problem as one line: `gateway.json routes.a.upstream: …`, or `gateway.json:3:7: …` without a path. */
 export function formatProblem(problem: Problem): string {
   const { file, path, message, line, column } = problem
   if (path !== '') return `${file} ${path}: ${message}`

@@ -7,10 +7,10 @@ import { displayName, reasonOf, type Source } from './source.ts'
 import { didYouMean } from './suggest.ts'
 import { setOwn } from './untyped.ts'
 
-/** Where references lead. */
+/** What references are resolved with. */
 export interface ReferenceContext {
   readonly env: NodeJS.ProcessEnv
-  /** Folder that `${file:…}` is relative to: that of the configuration, also for policy files. */
+  /** Folder that `${file:…}` is relative to: the configuration's, also for policy files. */
   readonly folder: string
   readonly secrets: Secrets
   readonly problems: Problems
@@ -21,10 +21,10 @@ export interface ReferenceContext {
 /** `$${env:X}` is the text `${env:X}`. */
 const reference = /\$?\$\{([A-Za-z]+):([^}]*)(\}|$)/g
 
-/** A secret is a line or a certificate, not a stream that never ends. */
+/** A secret is a line or a certificate. */
 const largestFile = 1024 * 1024
 
-/** A copy of a source's data with `${env:NAME}` and `${file:path}` replaced; in keys, too, below `options` of policies. */
+/** A copy of a source's data with `${env:NAME}` and `${file:path}` replaced; also in keys below `options` of policies. */
 export function resolveReferences(
   source: Source,
   context: ReferenceContext,
@@ -40,7 +40,7 @@ export function resolveReferences(
       const at = [...path, key]
       const name = inside ? expand(key, at) : key
       if (Object.hasOwn(copy, name))
-        context.problems.add(source, at, 'is the same key as another one here, once references are resolved')
+        context.problems.add(source, at, 'is the same key as another one here after references are resolved')
       setOwn(copy, name, visit(item, at, inside))
     }
     return copy
@@ -72,7 +72,7 @@ function lookUp(kind: string, name: string, context: ReferenceContext): { value:
   }
   if (kind === 'file') return readSecret(name, context)
   const near = didYouMean(kind, ['env', 'file'])
-  return { problem: `there is no reference "\${${kind}:…}"${near}; write "$\${" for the text itself` }
+  return { problem: `unknown reference "\${${kind}:…}"${near}; write "$\${" for a literal "\${"` }
 }
 
 function readSecret(name: string, { folder, files }: ReferenceContext): { value: string } | { problem: string } {
@@ -82,7 +82,7 @@ function readSecret(name: string, { folder, files }: ReferenceContext): { value:
   try {
     const facts = statSync(file)
     if (!facts.isFile()) return { problem: `"${shown}" is not a regular file` }
-    if (facts.size > largestFile) return { problem: `"${shown}" is larger than 1 MB; a reference takes short texts` }
+    if (facts.size > largestFile) return { problem: `"${shown}" is larger than 1 MB, the limit for a reference` }
     const value = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
     return value === '' ? { problem: `the file "${shown}" is empty` } : { value }
   } catch (error) {

@@ -4,17 +4,21 @@ import { type Position, parseJson } from './json.ts'
 import type { Path } from './problem.ts'
 import type { Problems } from './problems.ts'
 
-/** A file that was read, as messages name it. */
+/** A file that was read, and the name that messages use for it. */
 export interface Source {
   /** As `Problem.file`. */
   readonly file: string
   readonly absolute: string
-  /** The data as it stands in the file: no references resolved, no defaults. `undefined` when it could not be read. */
+  /** The data as written in the file: no references resolved, no defaults. `undefined` when it could not be read. */
   readonly value: unknown
   locate(path: Path): Position | undefined
 }
 
-/** Reads a JSON file; what is wrong with it goes to `problems`. */
+/**
+ * Reads a JSON file and adds its faults to `problems`.
+ *
+ * @param missing message for a file that does not exist
+ */
 export function readSource(absolute: string, problems: Problems, missing: string): Source {
   const file = displayName(absolute)
   let text: string
@@ -29,17 +33,17 @@ export function readSource(absolute: string, problems: Problems, missing: string
   return { file, absolute, value: document.value, locate: (path) => document.locate(path) }
 }
 
-/** A file as people name it: relative to the working directory, absolute when it lies outside. */
+/** A file name for messages: relative to the working directory, absolute when the file is outside of it. */
 export function displayName(absolute: string): string {
   const name = relative(process.cwd(), absolute)
   return name === '' || name.startsWith('..') || isAbsolute(name) ? absolute : name
 }
 
-/** Why a file could not be read, without the system's spelling of the path. */
+/** Why a file could not be read, without its path. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT') return 'there is no such file'
-  if (code === 'EACCES' || code === 'EPERM') return 'the file may not be read by this user'
-  if (code === 'EISDIR') return 'it is a folder, not a file'
+  if (code === 'ENOENT') return 'the file does not exist'
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied'
+  if (code === 'EISDIR') return 'it is a directory, not a file'
   return `the file cannot be read: ${message}`
 }

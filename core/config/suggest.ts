@@ -1,4 +1,4 @@
-/** The candidate that was most likely meant, or `undefined` when none is near. */
+/** The candidate most similar to a word, or `undefined` when none is similar enough. */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   const lower = word.toLowerCase()
   let best: string | undefined
@@ -14,7 +14,7 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
   return best
 }
 
-/** The end of a message about a wrong name: what was meant, or else what there is. */
+/** The end of a message about an unknown name: the most similar name, or else the list of known names. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
   const all = [...candidates]
   const near = suggest(word, all)
@@ -23,7 +23,7 @@ export function didYouMean(word: string, candidates: Iterable<string>): string {
   return `; there ${all.length === 1 ? 'is' : 'are'} ${all.map((name) => `"${name}"`).join(', ')}`
 }
 
-/** Edits from one word to the other: insert, delete, replace, swap of neighbours. */
+/** Number of edits from one word to the other: insert, delete, replace, swap of neighbours. */
 function distanceOf(a: string, b: string): number {
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)

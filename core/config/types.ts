@@ -8,8 +8,8 @@ import type { Protocol } from './protocols.ts'
 
 /**
  * The configuration as a user writes it, after references, schema defaults and checks: durations in milliseconds, sizes in
- * MB. Frozen to the last leaf; the objects keyed by name have null prototypes, so that `constructor` is a name like any
- * other and one that was never given is `undefined`.
+ * MB. Deeply frozen. Objects keyed by name have null prototypes: `constructor` is a name like any other, and an unknown
+ * name is `undefined`.
  */
 export interface Config {
   readonly listeners: Readonly<Record<string, ListenerConfig>>
@@ -20,7 +20,7 @@ export interface Config {
   readonly log: LogConfig
   /** Worker processes of the host; `auto`: one per core. */
   readonly workers: 'auto' | number
-  /** How long a drain may take, ms. */
+  /** Longest time of a drain, ms. */
   readonly drain: number
 }
 
@@ -30,22 +30,22 @@ export interface ListenerConfig {
   readonly address: string
   /** 0 takes a free port. */
   readonly port: number
-  /** CIDR ranges whose forwarding headers are believed. */
+  /** CIDR ranges of proxies whose forwarding headers are trusted. */
   readonly trustedProxies: readonly string[]
-  /** What becomes of headers with an underscore in their name. http only. */
+  /** What happens to headers with an underscore in their name. http only. */
   readonly underscores: Underscores
   readonly policies: readonly string[]
-  /** How long a client may take to send a request's head, and to send its next request, ms. http only. */
+  /** Longest time for a client to send a request's head, and until its next request, ms. http only. */
   readonly timeouts: { readonly head: number; readonly keepAlive: number }
 }
 
 export interface RouteConfig {
   readonly listener: string
   readonly match: MatchConfig
-  /** Ambiguities of the path that are not refused. http only. */
+  /** Ambiguous spellings of the path that are accepted. http only. */
   readonly pathExceptions: readonly PathException[]
   readonly policies: readonly string[]
-  /** Exactly one of `upstream` and `reply` is there. */
+  /** Exactly one of `upstream` and `reply` is set. */
   readonly upstream?: string
   readonly reply?: ReplyConfig
   /** Total time of a request, ms. */
@@ -54,7 +54,7 @@ export interface RouteConfig {
 
 export interface ReplyConfig {
   readonly status: number
-  /** Location, with `{scheme}`, `{host}`, `{path}` and `{query}` (which brings its `?`) filled in. */
+  /** Location, with `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) filled in. */
   readonly redirect?: string
   readonly body?: string
 }
@@ -77,25 +77,25 @@ export interface BackendConfig {
 
 export interface HealthConfig {
   readonly enabled: boolean
-  /** With a path the probe is an HTTP GET, without one a TCP connect. */
+  /** With a path the probe is an HTTP GET, without it a TCP connect. */
   readonly path?: string
   /** Status that counts as healthy; without it any 2xx or 3xx. */
   readonly status?: number
   readonly interval: number
   readonly timeout: number
-  /** Probes in a row that bring a backend up, or take it down. */
+  /** Consecutive probes that mark a backend up (rise) or down (fall). */
   readonly rise: number
   readonly fall: number
 }
 
 export interface TimeoutsConfig {
-  /** Until the TCP connection stands, ms. */
+  /** Longest time until the TCP connection is established, ms. */
   readonly connect: number
-  /** From the request sent to the response head, ms. */
+  /** Longest time from the request sent to the response head, ms. */
   readonly response: number
-  /** Longest silence while bytes are due, both layers, ms. */
+  /** Longest time without data while data is expected, both layers, ms. */
   readonly idle: number
-  /** Longest silence in both directions of an upgraded connection, ms. http only. */
+  /** Longest time without data in both directions of an upgraded connection, ms. http only. */
   readonly tunnel: number
 }
 
@@ -107,11 +107,11 @@ export interface PolicyConfig {
 
 export interface PluginConfig extends Isolation {
   /**
-   * A `.ts` or `.js` file relative to the configuration, or the name of an installed package. Without it the plugin of
-   * that name beside the configuration or of this package.
+   * A `.ts` or `.js` file relative to the configuration, or the name of an installed package. Without it: the plugin of
+   * that name beside the configuration or in this package.
    */
   readonly source?: string
-  /** Where its grants may go. */
+  /** Origins that its grants may reach. */
   readonly fetch: readonly Origin[]
   readonly limits: Limits
 }

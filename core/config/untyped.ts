@@ -1,9 +1,9 @@
-/** A value of unknown shape as an object; anything that is none reads as an empty one. */
+/** A value of unknown shape as an object; an empty object for any other value. */
 export function asObject(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {}
 }
 
-/** A value of unknown shape as a list. */
+/** A value of unknown shape as a list; an empty list for any other value. */
 export function asList(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []
 }
@@ -12,7 +12,7 @@ export function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** An own member; never what an object inherits. */
+/** An own member, never an inherited one. */
 export function member(object: Readonly<Record<string, unknown>>, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined
 }

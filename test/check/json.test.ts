@@ -49,7 +49,7 @@ test('locates every value of a text', () => {
   const text = '{\n  "a": [1,\n    { "b": 2 }],\n  "a": 3\n}'
   const { locate, faults } = bound(parseJson(text))
   expect(faults).toEqual([
-    { message: 'the key "a" is there twice, first in line 2, column 3; keep one', line: 4, column: 3 },
+    { message: 'the key "a" is used twice, first in line 2, column 3; keep one', line: 4, column: 3 },
   ])
   expect(locate([])).toEqual({ line: 1, column: 1 })
   expect(locate(['a'])).toEqual({ line: 4, column: 3 })

@@ -90,7 +90,7 @@ test('check prints problems on stdout, a summary on stderr, and says by its exit
 
   const missing = await output(() => check({ config: join(folder, 'nope.json') }))
   expect(missing.exit).toBe(3)
-  expect(missing.out).toContain('nope.json: there is no such file; name the configuration with -c')
+  expect(missing.out).toContain('nope.json: the file does not exist; name the configuration with -c')
 })
 
 async function output(run: () => Promise<number>): Promise<{ exit: number; out: string; err: string }> {

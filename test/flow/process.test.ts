@@ -29,7 +29,7 @@ describe('postern run', () => {
     const gateway = await share(httpConfig([backend.port]))
     writeFileSync(join(gateway.folder, 'gateway.json'), '{ "listeners": }')
     gateway.process.child.kill('SIGHUP')
-    const refusal = await gateway.record(({ msg }) => String(msg).startsWith('reload refused'))
+    const refusal = await gateway.record(({ msg }) => String(msg).startsWith('reload rejected'))
     expect(refusal.problems).toEqual([expect.stringContaining('gateway.json')])
     expect((await send(gateway.port('web'), '/')).status).toBe(200)
   })

@@ -100,7 +100,7 @@ async function run(folder: string, options: PosternOptions): Promise<BinaryGatew
   const process = postern(['run', '-c', join(folder, 'gateway.json')], options)
   const said = (): string => `${process.stderr()}${process.stdout()}`.slice(-3_000)
   const isAnswer = ({ msg }: Record<string, unknown>): boolean =>
-    msg === 'reloaded' || String(msg).startsWith('reload refused')
+    msg === 'reloaded' || String(msg).startsWith('reload rejected')
   const awaited = <T>(what: string, condition: () => T | undefined | false): Promise<T> =>
     until(
       () => `${what}: ${said()}`,

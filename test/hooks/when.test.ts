@@ -82,18 +82,18 @@ test('a header that an earlier policy set or removed counts as it stands', () =>
 test('what cannot be is told, with what to write instead', () => {
   const when = { methods: ['get', 'G T'], paths: ['a', '/a*', '/a?b'], headers: ['x y'] }
   expect(normalizeScopes({ reads: [], writes: [], when }).wrong).toEqual([
-    'has a trigger that cannot be: when.methods: methods are in upper case; write "GET"',
-    'has a trigger that cannot be: when.methods: "G T" is not a method',
-    'has a trigger that cannot be: when.paths: "a" is not a path; it begins with "/"',
-    'has a trigger that cannot be: when.paths: "*" stands for the whole rest of a path, after a "/"; write "/*"',
-    'has a trigger that cannot be: when.paths: "/a?b" is more than a path; conditions on parameters go into "query"',
-    'has a trigger that cannot be: when.headers: "x y" is not a valid header or cookie name',
+    'has an invalid trigger: when.methods: methods are case-sensitive; write "GET"',
+    'has an invalid trigger: when.methods: "G T" is not a method',
+    'has an invalid trigger: when.paths: "a" is not a path; a path begins with "/"',
+    'has an invalid trigger: when.paths: "/a*" has a "*" in the wrong position; it is allowed only at the end, after a "/", as in "/orders/*"',
+    'has an invalid trigger: when.paths: "/a?b" has a query or fragment; match query parameters with "query"',
+    'has an invalid trigger: when.headers: "x y" is not a valid header or cookie name',
   ])
   const empty = { methods: [], paths: [], headers: [] }
   expect(normalizeScopes({ reads: [], writes: [], when: empty }).wrong).toEqual([
-    'has a trigger that never holds: when.methods is empty; leave it out',
-    'has a trigger that never holds: when.paths is empty; leave it out',
-    'has a trigger that never holds: when.headers is empty; leave it out',
+    'has a trigger that never matches: when.methods is empty; leave it out',
+    'has a trigger that never matches: when.paths is empty; leave it out',
+    'has a trigger that never matches: when.headers is empty; leave it out',
   ])
 })
 

@@ -25,7 +25,7 @@ test('the backends that it starts are those of gateway.json', () => {
 test('a port that is taken is named, and nothing is left running', async () => {
   const first = await startExample([{ upstream: 'orders', protocol: 'http', port: 0 }])
   const taken = { upstream: 'users', protocol: 'http', port: first.ports[0]! } as const
-  await expect(startExample([taken])).rejects.toThrow(`127.0.0.1:${first.ports[0]}: something else listens there`)
+  await expect(startExample([taken])).rejects.toThrow(`127.0.0.1:${first.ports[0]}: the port is in use`)
   await first.close()
 })
 
