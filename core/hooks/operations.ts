@@ -78,7 +78,7 @@ function refuseAny(
     bytes += headerBytes(operation)
   }
   return bytes > writeBounds.headers
-    ? `it writes ${bytes} bytes of headers, and one hook may write ${writeBounds.headers}`
+    ? `it writes ${bytes} bytes of headers; one hook may write at most ${writeBounds.headers}`
     : undefined
 }
 
@@ -106,7 +106,8 @@ function refuse(flow: WritableFacts, hook: HookName, policy: Policy, operation: 
       return fieldProblem(name, second)
     }
     case op.useUpstream:
-      if (hook !== 'onRequest' && hook !== 'onConnect') return `useUpstream comes too late`
+      if (hook !== 'onRequest' && hook !== 'onConnect')
+        return `the upstream can be chosen in onRequest and onConnect only`
       if (!policy.writes.upstream) return `it chooses the upstream: declare writes: ['upstream']`
       return flow.upstreamProblem(first)
     case op.consumer:
@@ -115,7 +116,7 @@ function refuse(flow: WritableFacts, hook: HookName, policy: Policy, operation: 
     case op.backend:
       return hook === 'selectBackend' && Number(first) in flow.candidates
         ? undefined
-        : `not one of the backends offered`
+        : `it chooses a backend that is not a candidate`
     case op.health:
       return refuseHealth(hook, operation)
     case op.body:
@@ -140,7 +141,7 @@ function refuseBody(hook: HookName, { writes }: Policy): string | undefined {
 }
 
 function refuseHealth(hook: HookName, [, , weight = '']: Operation): string | undefined {
-  if (hook !== 'checkHealth') return `${hook} is not asked for the health of a backend`
+  if (hook !== 'checkHealth') return `${hook} cannot set the health of a backend`
   return weight === ABSENT || /^(?:[1-9]\d{0,2}|1000)$/.test(weight) ? undefined : `a weight must be 1 to 1,000`
 }
 

@@ -188,7 +188,7 @@ export function normalizeScope(scope: string): { scope: string; layers: readonly
   if (colon === -1 || scope in plain) {
     const kind = Object.hasOwn(plain, scope) ? plain[scope] : undefined
     if (Object.hasOwn(held, scope))
-      return { problem: `"${scope}" alone says not how much: ${scope}:prefix:<bytes> or ${scope}:buffer:<bytes>` }
+      return { problem: `"${scope}" needs a size: ${scope}:prefix:<bytes> or ${scope}:buffer:<bytes>` }
     return kind === undefined ? { problem: `there is no field "${scope}"` } : { scope, layers: kind.layers }
   }
   const family = scope.slice(0, colon)

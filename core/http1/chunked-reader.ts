@@ -24,7 +24,7 @@ const bigSize = new Malformed(`a chunk size has more than ${maxSizeDigits} digit
 const badEnd = new Malformed('a chunk is not followed by CRLF')
 const badExtension = new Malformed('a chunk extension is malformed')
 const longExtension = new Malformed(`a chunk extension is longer than ${maxExtension} bytes`)
-const framingTrailer = new Malformed('the trailers would change the framing')
+const framingTrailer = new Malformed('a trailer is Content-Length or Transfer-Encoding')
 const longTrailers = new Malformed(`the trailers are longer than ${maxTrailers} bytes`, 431)
 
 /** RFC 9112 §7.1.1, without the whitespace that it calls bad. */

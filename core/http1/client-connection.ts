@@ -102,7 +102,7 @@ export class ClientConnection implements ByteTaker {
   end(trailers: Fields | undefined): void {
     if (this.#writer.end(trailers)) return
     // Only a fault of ours gets here: a client whose body ends early is told by the listener's side.
-    const error = new PosternError('GE', "the request's body is not as long as announced")
+    const error = new PosternError('GE', "the length of the request's body differs from its Content-Length")
     process.nextTick(() => this.#fail(error))
   }
 
@@ -225,7 +225,7 @@ export class ClientConnection implements ByteTaker {
     const asked = request.upgrade?.toLowerCase()
     const agreed = asked !== undefined && fields.get('upgrade')?.toLowerCase() === asked
     if (!agreed || (connectionOptions(fields) & UPGRADE) === 0 || owner.onUpgrade === undefined) {
-      return this.#malformed(new Malformed('the backend switches protocols, but not to what it was asked for'))
+      return this.#malformed(new Malformed('the backend switched to a protocol that was not requested'))
     }
     exchange.over = true
     this.exchange = undefined
@@ -266,11 +266,11 @@ export class ClientConnection implements ByteTaker {
     if (this.#headSeen && this.#cause === undefined && this.#reader.body.close()) {
       if (!(this.#socket instanceof TLSSocket)) return true
       // RFC 9112 §9.8: only close_notify completes it, and node ends the socket in the same way without one.
-      return this.#failAs('UC', 'the response has no length, and over TLS its end cannot be told from a cut')
+      return this.#failAs('UC', 'the response has no length; over TLS it cannot be known whether it is complete')
     }
     const where = this.#headSeen ? 'in the middle of the response' : 'before the response'
     if (this.#cause === undefined) return this.#failAs('UC', `the backend closed the connection ${where}`)
-    return this.#failAs('UR', `the backend's connection broke ${where}: ${this.#cause.code}`, this.#cause)
+    return this.#failAs('UR', `the connection to the backend failed ${where}: ${this.#cause.code}`, this.#cause)
   }
 
   #malformed({ problem }: Malformed): boolean {

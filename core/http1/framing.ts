@@ -15,8 +15,8 @@ export const NO_BODY = -3
 const maxDigits = 15
 
 const badLength = new Malformed('Content-Length is not a decimal number in its shortest form')
-const twoLengths = new Malformed('there is more than one Content-Length')
-const lengthAndCoding = new Malformed('there are both Content-Length and Transfer-Encoding')
+const twoLengths = new Malformed('Content-Length occurs more than once')
+const lengthAndCoding = new Malformed('Content-Length and Transfer-Encoding are both present')
 const badCoding = new Malformed('Transfer-Encoding is not "chunked"')
 const unknownCoding = new Malformed('Transfer-Encoding has a coding besides "chunked"', 501)
 const oldCoding = new Malformed('Transfer-Encoding in an HTTP/1.0 message')

@@ -5,10 +5,10 @@ import { hashByte, knownName } from './names.ts'
 /** Most field lines of one head or of one trailer section. */
 export const maxFields = 200
 
-const tooMany = new Malformed(`there are more than ${maxFields} header fields`, 431)
-const fold = new Malformed('a line of the head begins with whitespace')
+const tooMany = new Malformed(`more than ${maxFields} header fields`, 431)
+const fold = new Malformed('a header line begins with whitespace')
 const badName = new Malformed('a header name is not a token followed by a colon')
-const tabbedCoding = new Malformed('there is a tab after the value of Transfer-Encoding')
+const tabbedCoding = new Malformed('a tab follows the value of Transfer-Encoding')
 const badValue = new Malformed('a header value has a control character')
 
 /**

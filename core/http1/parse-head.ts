@@ -24,9 +24,9 @@ export interface ResponseHead {
 }
 
 const badLine = new Malformed('the request line is not method, target and version, with one space between')
-const badMethod = new Malformed('the method is not known', 501)
+const badMethod = new Malformed('the method is not supported', 501)
 const http2 = new Malformed('the client speaks HTTP/2')
-const badTarget = new Malformed('the request target has a character that no URL carries')
+const badTarget = new Malformed('the request target has a character that is not allowed in a URL')
 const badForm = new Malformed('the request target is neither a path nor an absolute URL')
 const badVersion = new Malformed('the version is not HTTP/1.0 or HTTP/1.1', 505)
 const badStatusLine = new Malformed('the status line is not version, status and reason')

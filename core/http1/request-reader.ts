@@ -7,7 +7,7 @@ import { ReceiveBuffer } from './receive-buffer.ts'
 export const maxRequestHead: number = 32 * 1024
 
 const largeHead = new Malformed('the request head is larger than 32 KB', 431)
-const bareLineFeed = new Malformed('a line of the head ends in LF alone')
+const bareLineFeed = new Malformed('a line of the request head ends with LF instead of CRLF')
 const noToken = new Malformed('the request does not begin with a method')
 
 /** Takes the requests of a connection out of its bytes: a head, then its body, then the next head. */

@@ -11,10 +11,10 @@ export const maxResponseHead: number = 64 * 1024
 export const maxInterim: number = 32
 
 const largeHead = new Malformed('the response head is larger than 64 KB')
-const bareLineFeed = new Malformed('a line of the head ends in LF alone')
+const bareLineFeed = new Malformed('a line of the response head ends with LF instead of CRLF')
 const noVersion = new Malformed('the response does not begin with "HTTP/1."')
-const lastWords = new Malformed('an interim response ends the connection')
-const flood = new Malformed(`there are more than ${maxInterim} interim responses`)
+const lastWords = new Malformed('an interim response closes the connection')
+const flood = new Malformed(`more than ${maxInterim} interim responses before the final one`)
 
 /** Takes the responses of a connection out of its bytes, each with its interim ones before it. */
 export class ResponseReader {

@@ -20,7 +20,7 @@ export const maxDiscard: number = 256 * 1024
 /** How long the client has to take note of the end before the connection is cut, ms. */
 const linger = 2000
 
-const lateHead = new Malformed('the request head took too long to arrive', 408)
+const lateHead = new Malformed('the request head timed out', 408)
 const badExpect = new Malformed('Expect is not "100-continue"', 417)
 
 /** Requests are taken. */
