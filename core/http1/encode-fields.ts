@@ -1,12 +1,12 @@
 import type { Fields } from '../http/fields.ts'
 import { CODEC, treatmentOf } from '../http/header-names.ts'
 
-/** Lists of shared fields, encoded. */
+/** Encoded text of `Fields.shared`, by list. */
 const encoded = new WeakMap<readonly string[], string>()
 
 /**
- * Field lines for the wire, each ended by CRLF. What says how this one message is framed and how long its connection
- * lives is left out, `Content-Length` included: the framing of the message decides what is written.
+ * Field lines for the wire, each ended by CRLF. Leaves out the fields that frame the message or control its connection
+ * (`CODEC`), `Content-Length` included: the encoder of the head writes them.
  */
 export function encodeFields({ list, shared }: Fields): string {
   const text = encodeList(list)
