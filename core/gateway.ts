@@ -199,7 +199,7 @@ export class Gateway {
   }
 
   #refuseIfEnding(): void {
-    if (this.#ending) throw new Error('the gateway is about to end')
+    if (this.#ending) throw new Error('the gateway is shutting down')
   }
 
   #swap(snapshot: Snapshot, opened: readonly Listener[]): void {

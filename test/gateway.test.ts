@@ -230,7 +230,7 @@ test.each(['drain', 'close'] as const)('%s while a configuration is prepared: it
     listeners: { ...config.listeners, other: { address: '127.0.0.1', port: free } },
   } as Json)
   const began = gateway[ending]()
-  expect(await preparing).toMatch(/about to end/)
+  expect(await preparing).toMatch(/shutting down/)
   await began
   await expect(send(free, '/')).rejects.toThrow(/ECONNREFUSED/)
 })

@@ -80,7 +80,7 @@ export class Bodies {
     body.hold(need.bytes, need.whole, (held) => {
       if (generation !== this.#generation || this.#flow.ended) return
       if (held !== 'too large') return done(undefined)
-      const what = `the body of the ${isRequest ? 'request' : 'response'} is larger than the ${need.bytes} bytes that a policy takes`
+      const what = `the body of the ${isRequest ? 'request' : 'response'} is larger than the ${need.bytes} bytes that a policy accepts`
       done(new PosternError('BL', what, { status: isRequest ? 413 : 502 }))
     })
   }

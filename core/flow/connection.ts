@@ -157,7 +157,7 @@ export class ConnectionFlow implements HookFlow {
 
   readonly #onClientError = (): void => {}
   readonly #onClientGone = (): void =>
-    this.#fail(new PosternError('DC', 'the client went away before a backend was connected'))
+    this.#fail(new PosternError('DC', 'the client disconnected before a backend was connected'))
 
   #fail(error: PosternError): void {
     if (this.ended) return

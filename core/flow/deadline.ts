@@ -22,7 +22,7 @@ export class Deadline implements Expiring {
 
   /** The request has this long in all, ms. */
   limitAll(ms: number): void {
-    const late = new PosternError('UT', `the route allows ${ms} ms in all`)
+    const late = new PosternError('UT', `the request took longer than the ${ms} ms that its route allows`)
     this.#total = setTimeout(() => this.#flow.fail(late), ms)
   }
 
@@ -33,7 +33,7 @@ export class Deadline implements Expiring {
 
   /** The client is to send more of the body. */
   awaitClient(ms: number): void {
-    this.#set(ms, 'DPE', 'the client stopped sending the body', 408)
+    this.#set(ms, 'DPE', 'no request body data from the client', 408)
   }
 
   /** The backend is to send the head of its response. */

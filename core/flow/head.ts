@@ -4,7 +4,7 @@ import type { Exchange, HttpConnection, HttpVersion, OwnFields } from '../http/e
 import { Fields, SharedFields } from '../http/fields.ts'
 import { dropForwarding, forwardingFields, type Hop, takeForwarding } from '../http/forwarding.ts'
 import { screenUnderscores } from '../http/underscores.ts'
-import { isLoop } from '../http/via.ts'
+import { isLoop, mostPasses } from '../http/via.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import { type Bodies, setBodyLength } from './bodies.ts'
 import type { RequestFacts } from './request-facts.ts'
@@ -21,7 +21,10 @@ export function cleanHead(facts: RequestFacts, plan: HttpPlan): PosternError | u
   const problem = screenUnderscores(fields, config.underscores, plan.isWritten)
   if (problem !== undefined) return new PosternError('DPE', problem)
   if (isLoop(fields, snapshot.via)) {
-    return new PosternError('LD', `the request has passed this gateway already, as "${snapshot.via.pseudonym}"`)
+    return new PosternError(
+      'LD',
+      `the request has already passed through this gateway ("${snapshot.via.pseudonym}" in Via) ${mostPasses} times or more`,
+    )
   }
   fields.delete('x-request-id')
   facts.earlier = takeForwarding(fields, facts.client)

@@ -36,7 +36,13 @@ export class HealthFlow implements HookFlow {
     const protocol = snapshot.upstreams.get(upstream)?.config.protocol ?? 'http'
     // Log lines of plugins and crash reports have no request to name.
     const id = `health of ${upstream} ${address}`
-    this.facts = new ConnectionFacts(layerOf(protocol), id, undefined, '', () => 'a probe goes to no other upstream')
+    this.facts = new ConnectionFacts(
+      layerOf(protocol),
+      id,
+      undefined,
+      '',
+      () => 'a probe cannot choose another upstream',
+    )
     this.facts.upstreamName = upstream
     this.facts.backend = backend
     this.sandbox = snapshot.sandbox

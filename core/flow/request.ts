@@ -240,7 +240,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     if (this.ended) return
     // How the client of a tunnel leaves is the tunnel's to see: here the gateway closes.
     if (this.#tunnel?.isOpen) return this.#tunnel.close()
-    this.#finish(new PosternError('DC', 'the client went away before the response was complete'))
+    this.#finish(new PosternError('DC', 'the client disconnected before the response was complete'))
   }
 
   /**

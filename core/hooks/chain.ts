@@ -12,21 +12,21 @@ import type { Policy } from './policy.ts'
 import type { BackendFacts, BodyNeed, FieldReader, FlowFacts } from './scopes.ts'
 import { findSegments } from './segments.ts'
 
-/** What the engine needs of a flow: facts to read and write, where its plugins run, and whom to tell. */
+/** What the hook engine needs of a flow: facts to read and write, the sandbox of its plugins, and where results go. */
 export interface HookFlow {
   readonly facts: FlowFacts & WritableFacts
   readonly sandbox: Sandbox
   /** After the end only hooks of kind *observe* run. */
   readonly ended: boolean
-  /** How many policies of the chain have had their turn. */
+  /** How many policies of the chain have had their turn: the others get no later hook either. */
   reached: number
   /** The call whose result the flow is waiting for. */
   awaited: HookCall | undefined
-  /** A policy has had its turn in a hook, or was passed over. */
+  /** A policy has had its turn in a hook, or was skipped because its trigger (`when`) did not match. */
   onHook(result: HookResult): void
   /** Holds a body until as much of it has arrived as a policy asked for; an error when it is too large. */
   hold?(need: BodyNeed, done: (error: PosternError | undefined) => void): void
-  /** The response is replaced while it walks back up. */
+  /** A policy replaces the response while it passes back through the chain. */
   replaceResponse(by: Reply | PosternError, policy: Policy): void
 }
 
@@ -38,21 +38,21 @@ export interface HookResult {
   readonly ran: boolean
   /** Milliseconds, waiting for its turn in the sandbox and for grants included. */
   readonly duration: number
-  /** What it asked for, applied unless there is an error: each a list of strings, the first one a code of `wire.op`. */
+  /** The operations it requested, applied unless there is an error: each a list of strings, the first a code of `wire.op`. */
   readonly operations: readonly (readonly string[])[]
-  /** Why it failed, or what it asked for was refused; `onFailure` of the policy decides what follows. */
+  /** Why it failed, or why its operations were refused; `onFailure` of the policy decides what follows. */
   readonly error: PosternError | undefined
 }
 
-/** What one policy decided: a reply, the index of a backend, its health, an error that rejects, or nothing: go on. */
+/** What one policy decided: a reply, the index of a backend, its health, an error that rejects, or `undefined` to continue. */
 type Turn = Reply | PosternError | Health | number | undefined
 
 interface Step {
   readonly policy: Policy
-  /** Place in the chain, which is the order in which the policies are written. */
+  /** Index in the chain, which is the order of the configuration. */
   readonly index: number
   readonly readers: readonly FieldReader[]
-  /** It may cross together with the step before it: see `findSegments`. */
+  /** Whether it may cross into the sandbox together with the step before it: see `findSegments`. */
   readonly joins: boolean
 }
 
@@ -91,7 +91,7 @@ export function compileChain(policies: readonly Policy[]): Chain {
   }
 }
 
-/** *first*: asks the policies from place `from` on, in order, until one replies. */
+/** *first*: asks the policies from index `from` on, in order, until one replies or rejects. */
 export function ask(
   flow: HookFlow,
   hook: 'onConnect' | 'onRequest',
@@ -143,7 +143,7 @@ export function pass(flow: HookFlow, chain: Chain, done: () => void): void {
   }).next()
 }
 
-/** *reduce*: every policy that has had its turn may change a chunk of a body on its way; the flow holds what becomes of it. */
+/** *reduce*: every policy that has had its turn may change a chunk of a body; the flow holds the changed chunk. */
 export function change(
   flow: HookFlow,
   hook: 'onRequestBody' | 'onResponseBody',
@@ -160,7 +160,7 @@ export function change(
   }).next()
 }
 
-/** *first*: asks every policy of an upstream what it thinks of a backend, until one has an opinion. */
+/** *first*: asks the policies of an upstream for the health of a backend, in order, until one gives a verdict. */
 export function examine(
   flow: HookFlow,
   chain: Chain,
@@ -194,7 +194,7 @@ interface WalkHandler {
   onEnd(): void
 }
 
-/** One hook on its way along the chain of one flow. */
+/** One hook of one flow: calls the policies of its chain, one after the other. */
 class Walk {
   readonly flow: HookFlow
   readonly hook: HookName
@@ -217,14 +217,14 @@ class Walk {
     this.#handler = handler
   }
 
-  /** Calls the next policy that has something to do, and those behind it that may cross with it. */
+  /** Calls the next policy whose trigger matches, together with those after it that may cross with it. */
   next(): void {
     const { flow } = this
     const segment: number[] = []
-    for (let place = this.#position; place < this.#steps.length; place++) {
-      const { index, policy, joins } = this.#steps[place]!
+    for (let position = this.#position; position < this.#steps.length; position++) {
+      const { index, policy, joins } = this.#steps[position]!
       if (segment.length > 0 && !joins) break
-      if (this.#takesPart(index) && policy.when?.matches(flow.facts) !== false) segment.push(place)
+      if (this.#takesPart(index) && policy.when?.matches(flow.facts) !== false) segment.push(position)
     }
     this.#arrive(segment[0] ?? this.#steps.length)
     if (segment.length === 0) return this.#handler.onEnd()
@@ -240,8 +240,8 @@ class Walk {
   #call(segment: readonly number[]): void {
     const { flow } = this
     const steps: HookStep[] = []
-    for (const place of segment) {
-      const step = this.#steps[place]!
+    for (const position of segment) {
+      const step = this.#steps[position]!
       steps.push({ instance: step.policy.instance, input: inputOf(flow, step) })
     }
     const call = new Call(this, segment, steps)
@@ -249,21 +249,21 @@ class Walk {
     flow.sandbox.call(call)
   }
 
-  /** One step of a call is over; true when the next one of the same call has its turn. */
+  /** One step of a call is over; true when the next step of the same call runs, false when its other steps must not. */
   settled(call: Call, number: number, verdict: Verdict, duration: number): boolean {
     const { flow, hook } = this
     if (flow.ended && points[hook].kind !== 'observe') return false
     flow.awaited = undefined
     const step = this.#steps[call.segment[number]!]!
-    const turn = this.#judge(call, step, verdict)
+    const turn = this.#turnOf(call, step, verdict)
     const error = turn instanceof PosternError ? turn : undefined
     const operations = verdict.kind === 'done' ? verdict.operations : none
     flow.onHook({ policy: step.policy, hook, ran: true, duration, operations, error })
-    const weighty = error !== undefined && step.policy.onFailure === 'continue' ? undefined : turn
-    if (!this.#handler.onTurn(weighty, step.policy)) return false
+    const effective = error !== undefined && step.policy.onFailure === 'continue' ? undefined : turn
+    if (!this.#handler.onTurn(effective, step.policy)) return false
     const following = call.segment[number + 1]
-    // A response that was replaced is another one: those behind have to look at it anew.
-    const isStale = weighty !== undefined && points[hook].kind !== 'observe'
+    // The response was replaced, so the input taken for the following steps is stale: they need a new call.
+    const isStale = effective !== undefined && points[hook].kind !== 'observe'
     if (following === undefined || isStale) {
       this.next()
       return false
@@ -273,22 +273,22 @@ class Walk {
     return true
   }
 
-  /** The turn of the policies before this place has come, and those that are not in a call are passed over. */
-  #arrive(place: number): void {
+  /** Moves on to this position: the policies before it that are not in a call are recorded as skipped. */
+  #arrive(position: number): void {
     const { flow } = this
-    for (; this.#position < place; this.#position++) {
+    for (; this.#position < position; this.#position++) {
       const { index, policy } = this.#steps[this.#position]!
       if (!this.#takesPart(index)) continue
       flow.sandbox.skipped(policy.instance)
       flow.onHook({ policy, hook: this.hook, ran: false, duration: 0, operations: none, error: undefined })
     }
-    const step = this.#steps[place]
+    const step = this.#steps[position]
     if (step === undefined) return
-    this.#position = place + 1
+    this.#position = position + 1
     if (this.hook === 'onRequest' || this.hook === 'onConnect') flow.reached = step.index + 1
   }
 
-  #judge(call: Call, { policy, index }: Step, verdict: Verdict): Turn {
+  #turnOf(call: Call, { policy, index }: Step, verdict: Verdict): Turn {
     const { flow, hook } = this
     if (verdict.kind === 'failed') return new PosternError(verdict.code, verdict.message, { plugin: policy.plugin })
     const turn = applyOperations(flow.facts, hook, policy, index, verdict.operations)
@@ -302,7 +302,7 @@ class Call implements HookCall {
   readonly hook: HookName
   readonly flow: string
   readonly steps: readonly HookStep[]
-  /** Places of its steps in the walk. */
+  /** Positions of its steps in the walk. */
   readonly segment: readonly number[]
   pending: object | undefined = undefined
   readonly #walk: Walk

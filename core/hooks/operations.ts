@@ -18,7 +18,7 @@ export interface WritableFacts {
   /** What goes to the client, once there is a response. */
   readonly responseFields: Fields | undefined
   consumer: string | undefined
-  /** Puts a body, or a chunk of one, in the place of the one that the hook was given. */
+  /** Replaces the body, or the chunk of one, that the hook was given. */
   replaceBody?(hook: HookName, bytes: Uint8Array): void
   /** Why this flow cannot go to that upstream; `undefined` when it can. */
   upstreamProblem(name: string): string | undefined
@@ -28,9 +28,10 @@ export interface WritableFacts {
 type Operation = readonly string[]
 
 /**
- * Checks every operation of a hook against what the policy may write, then applies them all; on one that is refused
- * none is applied and the hook has failed. Returns the reply, the index of the backend chosen, the health of one, or an
- * error.
+ * Checks every operation of a hook against what the policy may write, then applies them all. If one is refused, none is
+ * applied and the hook has failed.
+ *
+ * @returns the reply, the index of the chosen backend, the health of a backend, or the error; `undefined`: continue
  */
 export function applyOperations(
   flow: WritableFacts,
@@ -45,7 +46,7 @@ export function applyOperations(
   }
   let result: Reply | number | Health | undefined
   for (const operation of operations) {
-    // By index: taken apart as a list each operation would be iterated.
+    // By index: destructuring would iterate over the list.
     const code = operation[0]
     const first = operation[1] ?? ''
     const second = operation[2] ?? ''
@@ -78,11 +79,11 @@ function refuseAny(
     bytes += headerBytes(operation)
   }
   return bytes > writeBounds.headers
-    ? `it writes ${bytes} bytes of headers, and one hook may write ${writeBounds.headers}`
+    ? `it writes ${bytes} bytes of headers; one hook may write at most ${writeBounds.headers}`
     : undefined
 }
 
-/** Why an operation cannot be, in words for the plugin's author; `undefined` when it can. */
+/** Why an operation is refused, as a message for the plugin's author; `undefined` when it is allowed. */
 function refuse(flow: WritableFacts, hook: HookName, policy: Policy, operation: Operation): string | undefined {
   const first = operation[1] ?? ''
   const second = operation[2] ?? ''
@@ -106,7 +107,8 @@ function refuse(flow: WritableFacts, hook: HookName, policy: Policy, operation: 
       return fieldProblem(name, second)
     }
     case op.useUpstream:
-      if (hook !== 'onRequest' && hook !== 'onConnect') return `useUpstream comes too late`
+      if (hook !== 'onRequest' && hook !== 'onConnect')
+        return `the upstream can be chosen in onRequest and onConnect only`
       if (!policy.writes.upstream) return `it chooses the upstream: declare writes: ['upstream']`
       return flow.upstreamProblem(first)
     case op.consumer:
@@ -115,7 +117,7 @@ function refuse(flow: WritableFacts, hook: HookName, policy: Policy, operation: 
     case op.backend:
       return hook === 'selectBackend' && Number(first) in flow.candidates
         ? undefined
-        : `not one of the backends offered`
+        : `it chooses a backend that is not a candidate`
     case op.health:
       return refuseHealth(hook, operation)
     case op.body:
@@ -140,7 +142,7 @@ function refuseBody(hook: HookName, { writes }: Policy): string | undefined {
 }
 
 function refuseHealth(hook: HookName, [, , weight = '']: Operation): string | undefined {
-  if (hook !== 'checkHealth') return `${hook} is not asked for the health of a backend`
+  if (hook !== 'checkHealth') return `${hook} cannot set the health of a backend`
   return weight === ABSENT || /^(?:[1-9]\d{0,2}|1000)$/.test(weight) ? undefined : `a weight must be 1 to 1,000`
 }
 

@@ -2,7 +2,7 @@ import type { When } from '../../sdk/when.ts'
 import { withHead } from '../http/methods.ts'
 import { type Pattern, pathPattern } from '../route/pattern.ts'
 
-/** Whether writing `written` may change what `read` gives. Both are normalised scopes. */
+/** Whether writing `written` may change the value of `read`. Both are normalised scopes. */
 export function covers(written: string, read: string): boolean {
   if (written === read) return true
   if (written === 'header:cookie' && read.startsWith('cookie:')) return true
@@ -12,7 +12,7 @@ export function covers(written: string, read: string): boolean {
   return read.startsWith(family) || (family === 'header:' && read.startsWith('cookie:'))
 }
 
-/** Whether one request can pull both triggers; headers never keep two apart. */
+/** Whether one request can match both triggers. Headers are ignored: a request can have any combination of them. */
 export function canMeet(a: When | undefined, b: When | undefined): boolean {
   if (a === undefined || b === undefined) return true
   if (a.methods !== undefined && b.methods !== undefined) {

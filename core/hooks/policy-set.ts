@@ -4,15 +4,15 @@ import { type Chain, compileChain } from './chain.ts'
 import { compilePolicy, type Policy } from './policy.ts'
 
 /**
- * The policies of a configuration, compiled, and the chains in which they stand. Thousands of routes have few different
- * lists of policies: each list is one chain. Configurations with the same policies share the set.
+ * The compiled policies of a configuration, and their chains. Thousands of routes have few different lists of policies:
+ * each distinct list is one chain. Configurations with the same policies share the set.
  */
 export class PolicySet {
-  /** What the sandbox runs for them; `Policy.instance` is a place in this list. */
+  /** What the sandbox runs for them; `Policy.instance` is an index in this list. */
   readonly instances: readonly Instance[]
   readonly #key: string
   readonly #policies = new Map<string, Policy>()
-  /** By the names of their policies. */
+  /** By the names of their policies, joined by line feeds. */
   readonly #chains = new Map<string, Chain>()
 
   private constructor(checked: ReadonlyMap<string, CheckedPolicy>, key: string) {
@@ -26,7 +26,7 @@ export class PolicySet {
     this.instances = instances
   }
 
-  /** @param before comes back when nothing about any policy is different. */
+  /** @param before is returned when no policy has changed. */
   static of(checked: ReadonlyMap<string, CheckedPolicy>, before?: PolicySet): PolicySet {
     const key = JSON.stringify(
       [...checked.values()].map(({ plugin, ...policy }) => ({ ...policy, hash: plugin.hash, file: plugin.file })),
@@ -34,7 +34,7 @@ export class PolicySet {
     return before !== undefined && before.#key === key ? before : new PolicySet(checked, key)
   }
 
-  /** Which request headers these policies may write, one or another of them. */
+  /** A test whether at least one of these policies may write a request header. */
   written(names: Iterable<string>): (header: string) => boolean {
     const writes = [...names].map((name) => this.#policies.get(name)!.writes)
     return (header) => writes.some((one) => one.header(header))

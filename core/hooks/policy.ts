@@ -5,28 +5,28 @@ import { type BodyNeed, bodyNeed, type FieldReader, fieldsOf, readerOf } from '.
 import { type CompiledWhen, compileWhen } from './when.ts'
 import { compileWrites, type Writes } from './writes.ts'
 
-/** A policy, compiled: everything about it that does not depend on the request. */
+/** A compiled policy: everything about it that does not depend on the request. */
 export interface Policy {
   readonly name: string
-  /** Name of its plugin, which logs and outcomes blame. */
+  /** Name of its plugin, as logs and outcomes give it. */
   readonly plugin: string
   readonly onFailure: 'reject' | 'continue'
-  /** Its place among the sandbox's instances. */
+  /** Its index among the sandbox's instances. */
   readonly instance: number
   readonly writes: Writes
-  /** What it declares to read and write. */
+  /** The scopes that it declares to read and write. */
   readonly scopes: Scopes
   /** Trust group of its plugin. */
   readonly group: string
-  /** Its trigger; without one its hooks always run. */
+  /** Its trigger. Default: its hooks always run. */
   readonly when?: CompiledWhen
-  /** What has to be held of a body before a hook of it can run. */
+  /** How much of a body has to be held before each of its hooks can run. */
   readonly bodies: { readonly [hook in HookName]?: BodyNeed }
-  /** For each hook it has, how the fields that it declared are read from a flow. */
+  /** For each of its hooks, the readers of the fields that it declared. */
   readonly readers: { readonly [hook in HookName]?: readonly FieldReader[] }
 }
 
-/** The policy for the chains and, beside it, what the sandbox needs to know to run it. */
+/** The policy for the chains, and the instance that the sandbox runs for it. */
 export function compilePolicy(checked: CheckedPolicy, instance: number): { policy: Policy; instance: Instance } {
   const readers: { [hook in HookName]?: readonly FieldReader[] } = {}
   const fields: { [hook in HookName]?: readonly string[] } = {}

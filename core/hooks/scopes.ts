@@ -13,7 +13,7 @@ export interface BackendFacts {
   readonly active: number
 }
 
-/** What a flow knows of itself; the declared fields of a policy are read from it, nothing else leaves it. */
+/** The facts of a flow. Plugins get the declared fields, which are read from here, and nothing else. */
 export interface FlowFacts {
   readonly layer: Layer
   /** Identifier of the request or connection, as the access log carries it. */
@@ -30,18 +30,18 @@ export interface FlowFacts {
   readonly response: ResponseView | undefined
   /** The backend used last. */
   readonly backend: BackendFacts | undefined
-  /** Those `selectBackend` may choose from. */
+  /** The backends that `selectBackend` may choose from. */
   readonly candidates: readonly BackendFacts[]
   readonly outcome: string
-  /** The part of a body that is on its way now, for the hooks that see it pass. */
+  /** The current chunk of a body, for `onRequestBody` and `onResponseBody`. */
   readonly chunk?: { readonly bytes: Uint8Array; readonly last: boolean } | undefined
 }
 
-/** What is there of a body that was held for a policy. */
+/** The part of a body that is held for a policy. */
 export interface BodyView {
   /** The first `most` bytes. */
   peek(most: number): Uint8Array
-  /** Whether everything is there that there is. */
+  /** Whether the whole body has arrived. */
   readonly isComplete: boolean
 }
 
@@ -51,7 +51,7 @@ export interface RequestView {
   readonly scheme: string
   readonly host: string
   readonly path: string
-  /** `Target.interpretations`: what is decided by the path has to hold for each of them. */
+  /** `Target.interpretations`: a decision by path has to hold for each of them. */
   readonly interpretations?: readonly string[] | undefined
   readonly query: string
   readonly fields: Fields
@@ -65,17 +65,17 @@ export interface ResponseView {
   readonly body?: BodyView | undefined
 }
 
-/** Gives a field of the flow as it crosses into the sandbox. */
+/** Reads a field of the flow, encoded for the sandbox. */
 export type FieldReader = (flow: FlowFacts) => string
 
 type Stage = 'connection' | 'request' | 'response' | 'close'
 
 interface FieldKind {
-  /** From which stage of a flow on it is known. */
+  /** The first stage of a flow at which it is known. */
   readonly from: Stage
   readonly layers: readonly Layer[]
   readonly read: (flow: FlowFacts) => string | undefined
-  /** What `read` gives is a list of items, encoded already. */
+  /** `read` returns a list of items that is already encoded. */
   readonly items?: true
 }
 
@@ -137,13 +137,13 @@ const named: Readonly<Record<string, (name: string) => FieldKind>> = {
   'response.header': (name) => ({ from: 'response', layers: onlyL7, read: (flow) => flow.response?.fields.get(name) }),
 }
 
-/** Body of a message, held until a policy has seen it: read in one hook, because later it is on its way. */
+/** Bodies that are held until a policy has seen them. Readable in one hook only: after it the body is forwarded. */
 const held: Readonly<Record<string, { hook: HookName; body: (flow: FlowFacts) => BodyView | undefined }>> = {
   body: { hook: 'onRequest', body: (flow) => flow.request?.body },
   'response.body': { hook: 'onResponse', body: (flow) => flow.response?.body },
 }
 
-/** How much of a body a scope asks for: its beginning, or, with `whole`, all of it up to a limit. */
+/** How much of a body a scope asks for: its first `bytes`, or, with `whole`, all of it up to `bytes`. */
 export interface BodyNeed {
   /** The hook that it is held for. */
   readonly hook: HookName
@@ -151,6 +151,7 @@ export interface BodyNeed {
   readonly whole: boolean
 }
 
+/** Most bytes of a body that a scope may ask for: 1 MiB. */
 const largestBody = 1_048_576
 
 /** Reads `body:prefix:<n>`, `body:buffer:<n>` and the same of `response.body`; `undefined` for any other scope. */
@@ -175,20 +176,20 @@ const stageOf: Readonly<Record<Exclude<HookName, 'checkHealth'>, Stage>> = {
   onDisconnect: 'connection',
 }
 
-/** Field that carries the candidates of `selectBackend`; not a scope, since the hook is about nothing else. */
+/** Field that carries the candidates of `selectBackend`; not a scope, since the hook always gets them. */
 export const candidatesField = 'backends'
 /** Field that carries the chunk of the hooks that see a body pass: base64, and whether it is the last one. */
 export const chunkField = 'chunk'
 
 const tokenForm = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
-/** Brings a scope to the one spelling that the host uses, or says why it is none. */
+/** Normalises a scope to the one spelling that the host uses, or says why it is invalid. */
 export function normalizeScope(scope: string): { scope: string; layers: readonly Layer[] } | { problem: string } {
   const colon = scope.indexOf(':')
   if (colon === -1 || scope in plain) {
     const kind = Object.hasOwn(plain, scope) ? plain[scope] : undefined
     if (Object.hasOwn(held, scope))
-      return { problem: `"${scope}" alone says not how much: ${scope}:prefix:<bytes> or ${scope}:buffer:<bytes>` }
+      return { problem: `"${scope}" needs a size: ${scope}:prefix:<bytes> or ${scope}:buffer:<bytes>` }
     return kind === undefined ? { problem: `there is no field "${scope}"` } : { scope, layers: kind.layers }
   }
   const family = scope.slice(0, colon)
@@ -205,7 +206,7 @@ export function normalizeScope(scope: string): { scope: string; layers: readonly
 
 /** The declared fields that a hook is given, in the order in which they cross. `reads` are normalised scopes. */
 export function fieldsOf(hook: HookName, reads: readonly string[]): string[] {
-  // A probe is about a backend, whatever the policy reads of flows.
+  // A probe has a backend and no flow, so the scopes of the policy do not apply.
   if (hook === 'checkHealth') return ['backend']
   const last = stages.indexOf(stageOf[hook])
   const fields = [...new Set(reads)].filter((scope) => {
@@ -217,7 +218,7 @@ export function fieldsOf(hook: HookName, reads: readonly string[]): string[] {
   return fields
 }
 
-/** How the host reads a field from a flow. */
+/** The reader of a field. @throws TypeError on a name that is not a field. */
 export function readerOf(field: string): FieldReader {
   if (field === candidatesField) return (flow) => encodeBackends(flow.candidates)
   if (field === chunkField) return ({ chunk }) => (chunk ? encodeBytes(chunk.bytes, chunk.last) : ABSENT)
@@ -252,7 +253,7 @@ function encodeBody(body: BodyView | undefined, most: number): string {
   return encodeBytes(bytes, body.isComplete && body.peek(most + 1).length === bytes.length)
 }
 
-/** Two items: base64, which both sides translate natively and which needs no escaping, and whether it is the end. */
+/** Two items: the bytes as base64, which both sides convert natively and which needs no escaping; `1` on the last chunk. */
 function encodeBytes(bytes: Uint8Array, last: boolean): string {
   const base64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
   return base64 + ITEM + (last ? '1' : '')

@@ -3,18 +3,18 @@ import { withHead } from '../http/methods.ts'
 import { pathKey, pathPattern } from '../route/pattern.ts'
 import type { FlowFacts } from './scopes.ts'
 
-/** The static trigger of a policy, compiled: whether its hooks have anything to do for a flow. */
+/** The compiled trigger (`when`) of a policy: whether its hooks run for a flow. */
 export interface CompiledWhen {
   /**
-   * Judges the request as it stands now, so it is asked at the policy's turn and not before. True where there is no
+   * Checks the request in its current state, so it is called at the policy's turn and not before. True where there is no
    * request: on L4, and in `onConnect`.
    */
   matches(flow: FlowFacts): boolean
-  /** The scopes that the verdict depends on: `method`, `path`, `header:<name>`. What writes one of them decides it. */
+  /** The scopes that the result depends on: `method`, `path`, `header:<name>`. Writing one of them may change the result. */
   readonly reads: readonly string[]
 }
 
-/** `when` is normalised: methods and paths are sound, header names in lower case, no list is empty. */
+/** @param when normalised: methods and paths are valid, header names in lower case, no list is empty. */
 export function compileWhen({ methods, paths, headers }: When): CompiledWhen {
   const verbs = methods && new Set(withHead(methods))
   const goals = paths?.map((path) => pathPattern({ path }))
@@ -26,11 +26,11 @@ export function compileWhen({ methods, paths, headers }: When): CompiledWhen {
       if (verbs !== undefined && !verbs.has(request.method)) return false
       if (headers !== undefined && !headers.some((name) => request.fields.has(name))) return false
       if (exact === undefined || prefixes === undefined) return true
-      const isMeant = (key: string): boolean => exact.has(key) || prefixes.some((prefix) => key.startsWith(prefix))
-      // A policy that guards a path guards whatever a backend might take for it.
+      const isMatch = (key: string): boolean => exact.has(key) || prefixes.some((prefix) => key.startsWith(prefix))
+      // A policy that protects a path must run for every target that a backend might read as that path.
       return request.interpretations === undefined
-        ? isMeant(pathKey(request.path))
-        : request.interpretations.some(isMeant)
+        ? isMatch(pathKey(request.path))
+        : request.interpretations.some(isMatch)
     },
     reads: [
       ...(methods === undefined ? [] : ['method']),

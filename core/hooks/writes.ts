@@ -8,7 +8,7 @@ export interface Writes {
   readonly responseBody: boolean
 }
 
-/** `writes` are normalised scopes. */
+/** @param writes normalised scopes */
 export function compileWrites(writes: readonly string[]): Writes {
   const declared = new Set(writes)
   const header = namesOf('header:', writes)

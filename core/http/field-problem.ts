@@ -32,7 +32,7 @@ export function fieldProblem(name: string, value: string): string | undefined {
     if (writable.size < maxWritable) writable.add(name)
   }
   if (value.length > writeBounds.value) {
-    return `the value of "${name}" has ${value.length} bytes; a header may have ${writeBounds.value}`
+    return `the value of "${name}" has ${value.length} bytes; a header value may have at most ${writeBounds.value}`
   }
-  return isFieldValue(value) ? undefined : `the value of "${name}" has characters that a header cannot carry`
+  return isFieldValue(value) ? undefined : `the value of "${name}" has characters that are not allowed in a header`
 }

@@ -24,7 +24,7 @@ export function countHop(
   if (method !== 'OPTIONS' && method !== 'TRACE') return undefined
   const left = fields.get('max-forwards')
   if (left === undefined) return undefined
-  if (!/^\d+$/.test(left)) return new PosternError('DPE', 'Max-Forwards is not one decimal number')
+  if (!/^\d+$/.test(left)) return new PosternError('DPE', 'Max-Forwards is not a single decimal number')
   const hops = Number(left)
   if (hops > 0) fields.set('max-forwards', `${Math.min(hops - 1, most)}`)
   else return reply(method === 'OPTIONS' ? 200 : 405, taken)

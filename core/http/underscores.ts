@@ -36,7 +36,7 @@ function screenAll(fields: Fields, what: Underscores, isWritten: (name: string) 
     if (isTrusted || what === 'drop') fields.delete(name)
     else if (what === 'pass' && (fields.has(alias) || isWritten(alias))) fields.delete(name)
     else if (what === 'refuse') {
-      problem ??= `the header name "${name}" has an underscore, which many backends take for a dash; "underscores" of the listener lets such headers through ("pass") or leaves them out ("drop")`
+      problem ??= `the header name "${name}" has an underscore, which many backends read as a dash; set "underscores" of the listener to "pass" or "drop" to accept such requests`
     }
   }
   return problem

@@ -4,12 +4,12 @@ import { ChunkedReader } from './chunked-reader.ts'
 import { CHUNKED, type Framing, UNTIL_CLOSE } from './framing.ts'
 import type { ReceiveBuffer } from './receive-buffer.ts'
 
-/** Reads the bodies of one connection, one after the other, each by its framing. Used again, never made per message. */
+/** Reads the bodies of one connection, one after the other, each by its framing. One reader serves all messages. */
 export class BodyReader {
   /** Whether the body is complete; true when there is none. */
   done = true
   problem: Malformed | undefined
-  /** Set when a chunked body is done and had any. */
+  /** Set when a chunked body is complete and had trailers. */
   trailers: Fields | undefined
   #framing: Framing = 0
   #left = 0
@@ -26,13 +26,13 @@ export class BodyReader {
     this.#chunked.start()
   }
 
-  /** Bytes still to come; `undefined` when nobody knows. */
+  /** Bytes of the body that are still unread; `undefined` when its length is unknown. */
   get left(): number | undefined {
     if (this.done) return 0
     return this.#framing > 0 ? this.#left : undefined
   }
 
-  /** Consumes at most one piece of data, which it returns, and what frames it. */
+  /** Consumes at most one piece of data and the framing around it; returns the piece. */
   read(input: ReceiveBuffer): Buffer | undefined {
     if (this.#framing === CHUNKED) return this.#readChunked(this.#chunked!, input)
     if (this.#framing === UNTIL_CLOSE) return input.take(input.length)
@@ -42,7 +42,7 @@ export class BodyReader {
     return input.take(size)
   }
 
-  /** The other side has ended the connection. True when that ends the body as it should. */
+  /** The other side has ended the connection. Returns whether the body is complete. */
   close(): boolean {
     if (this.#framing === UNTIL_CLOSE) this.done = true
     return this.done

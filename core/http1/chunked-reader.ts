@@ -3,8 +3,9 @@ import { Malformed } from '../http/malformed.ts'
 import { parseFields } from './parse-fields.ts'
 import type { ReceiveBuffer } from './receive-buffer.ts'
 
-/** Longest extension of one chunk and longest trailer section, bytes. */
+/** Longest extension of one chunk, bytes. */
 export const maxExtension: number = 256
+/** Longest trailer section, bytes. */
 export const maxTrailers: number = 8 * 1024
 
 const SIZE = 0
@@ -16,7 +17,7 @@ const DATA_LF = 5
 const TRAILERS = 6
 const DONE = 7
 
-/** 2^48 − 1: no sum of what is left of a body and anything else comes near the end of exact numbers. */
+/** The largest size is 2^48 − 1: adding a size to another count stays far below 2^53, where numbers stop being exact. */
 const maxSizeDigits = 12
 
 const badSize = new Malformed('a chunk size is not a hexadecimal number')
@@ -24,16 +25,16 @@ const bigSize = new Malformed(`a chunk size has more than ${maxSizeDigits} digit
 const badEnd = new Malformed('a chunk is not followed by CRLF')
 const badExtension = new Malformed('a chunk extension is malformed')
 const longExtension = new Malformed(`a chunk extension is longer than ${maxExtension} bytes`)
-const framingTrailer = new Malformed('the trailers would change the framing')
+const framingTrailer = new Malformed('a trailer is Content-Length or Transfer-Encoding')
 const longTrailers = new Malformed(`the trailers are longer than ${maxTrailers} bytes`, 431)
 
-/** RFC 9112 §7.1.1, without the whitespace that it calls bad. */
+/** RFC 9112 §7.1.1, without the "bad" whitespace (BWS). */
 const extensionForm =
   /^(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)+$/
 
 /**
- * Reads a body in chunked transfer coding (RFC 9112 §7.1) piece by piece, wherever the stream is cut. Extensions are
- * checked and dropped; trailers are kept apart.
+ * Reads a body in chunked transfer coding (RFC 9112 §7.1), however the stream is split into reads. Extensions are checked
+ * and dropped; trailers are kept apart from the fields.
  */
 export class ChunkedReader {
   trailers: Fields | undefined
@@ -41,7 +42,7 @@ export class ChunkedReader {
   #state = DONE
   #size = 0
   #digits = 0
-  /** Of an extension or of the trailers, as far as they have come. */
+  /** The part of an extension or of the trailers that has arrived. */
   #text = ''
 
   start(): void {
@@ -55,7 +56,10 @@ export class ChunkedReader {
     return this.#state === DONE
   }
 
-  /** Reads up to and including the next piece of data, which it returns, or all there is; sets `trailers`, `problem`. */
+  /**
+   * Reads up to and including the next piece of data and returns it; without one it reads all input and returns
+   * `undefined`. Sets `trailers` and `problem`.
+   */
   read(input: ReceiveBuffer): Buffer | undefined {
     const { bytes } = input
     while (input.at < bytes.length && this.problem === undefined) {
@@ -132,7 +136,7 @@ export class ChunkedReader {
     return input.take(count)
   }
 
-  /** Ends with an empty line, which is all there is when there are no trailers. */
+  /** The section ends with an empty line; without trailers it is that line alone. */
   #readTrailers(input: ReceiveBuffer): void {
     const before = this.#text.length
     this.#text += input.bytes.toString('latin1', input.at, input.at + maxTrailers + 4 - before)
@@ -160,7 +164,7 @@ function hexDigit(byte: number): number {
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
 }
 
-/** Trailers are seldom: they may be copied. */
+/** Copies the text: trailers are rare. */
 function parseTrailers(text: string): string[] | Malformed {
   const bytes = Buffer.from(text, 'latin1')
   return parseFields(bytes, text, 0, 0, bytes.length, false)

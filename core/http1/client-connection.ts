@@ -16,18 +16,18 @@ import { MessageWriter } from './message-writer.ts'
 import type { ResponseHead } from './parse-head.ts'
 import { ResponseReader } from './response-reader.ts'
 
-/** How long a connection waits for its next request when the backend does not say how long it would, ms. */
+/** How long a connection stays idle in the pool when the backend sends no `Keep-Alive: timeout`, ms. */
 const idleLimit = 4000
 
-/** How much sooner than the backend says, ms: a request must not meet its FIN on the way. */
+/** How much earlier than the backend's own timeout it is closed, ms: a request must not cross the backend's FIN. */
 const idleMargin = 1000
 
-/** How long the backend may think about an `Expect: 100-continue` before the body is sent all the same, ms. */
+/** How long to wait for the answer to `Expect: 100-continue` before the body is sent anyway, ms. */
 const expectLimit = 1000
 
 /**
- * A connection to a backend: one exchange at a time. It goes back to the pool only when request and response were both
- * complete, nothing came after the response, and both sides mean to go on; whatever else happens closes it.
+ * A connection to a backend: one exchange at a time. It returns to the pool only when request and response were both
+ * complete, no bytes followed the response, and both sides keep the connection open; in every other case it is closed.
  */
 export class ClientConnection implements ByteTaker {
   readonly #socket: Socket
@@ -43,11 +43,12 @@ export class ClientConnection implements ByteTaker {
   #pumping = false
   #halted = false
   #released = false
-  /** The other side has ended, or the connection is broken, with what was the matter. */
+  /** The backend has ended its side, or the connection has failed. */
   #ended = false
+  /** The error of the socket. */
   #cause: NodeJS.ErrnoException | undefined
 
-  /** Takes a socket as `connectTo` gives it. */
+  /** @param socket as `connectTo` passes it to `done`. */
   constructor(socket: Socket, pool: ConnectionPool) {
     this.#socket = socket
     this.#pool = pool
@@ -59,18 +60,18 @@ export class ClientConnection implements ByteTaker {
     takeBytes(socket, this)
   }
 
-  /** Whether an idle connection can carry a request, as far as anyone can tell. */
+  /** Whether an idle connection can carry a request, as far as this side knows. */
   get usable(): boolean {
     return !this.#ended && !this.#socket.destroyed && this.#socket.readableLength === 0
   }
 
   // ── the request ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Sends the request; small ones leave in one write, the body included. */
+  /** Sends the request; a head and a small body leave in one write. */
   begin(exchange: ClientExchange): void {
     this.#timer.disarm()
     if (exchange.over) return this.#keep()
-    // Its end may have been on the way to us when it was chosen. Not a byte was sent, so another one can take its place.
+    // The backend may have closed it after it was chosen. No byte of the request has been sent: a new connection is safe.
     if (!this.usable) return exchange.connect()
     const { method, target, fields, hasBody, upgrade } = exchange.request
     const declared = fields.get('content-length')
@@ -101,8 +102,8 @@ export class ClientConnection implements ByteTaker {
 
   end(trailers: Fields | undefined): void {
     if (this.#writer.end(trailers)) return
-    // Only a fault of ours gets here: a client whose body ends early is told by the listener's side.
-    const error = new PosternError('GE', "the request's body is not as long as announced")
+    // Only a fault of the gateway can cause this: a client's body that ends early fails on the server side.
+    const error = new PosternError('GE', "the length of the request's body differs from its Content-Length")
     process.nextTick(() => this.#fail(error))
   }
 
@@ -127,7 +128,7 @@ export class ClientConnection implements ByteTaker {
 
   onBytes(chunk: Buffer, borrowed: boolean): boolean {
     const { input } = this.#reader
-    // Bytes that nobody asked for: they must not be the answer to the next request.
+    // Bytes without a request: they must not be read as the response to the next one.
     if (this.exchange === undefined) this.destroy()
     else {
       input.push(chunk, borrowed)
@@ -136,7 +137,7 @@ export class ClientConnection implements ByteTaker {
     return input.settle()
   }
 
-  /** Does what can be done with what has arrived; nothing while the owner pauses, not even failing. Steps never nest. */
+  /** Processes what has arrived. While the owner pauses it does nothing, and reports no failure. Steps never nest. */
   pump(): void {
     if (this.#pumping) return
     this.#pumping = true
@@ -151,7 +152,7 @@ export class ClientConnection implements ByteTaker {
     this.adjustFlow()
   }
 
-  /** Lets the backend send, or not, whichever the owner wants. */
+  /** Pauses or resumes the socket as the owner has asked. */
   adjustFlow(): void {
     const halt = this.exchange?.paused ?? false
     if (halt === this.#halted || this.#released) return
@@ -185,28 +186,28 @@ export class ClientConnection implements ByteTaker {
     this.#headSeen = true
     this.#timer.disarm()
     this.#awaitsContinue = false
-    this.#persistent = this.#judge(head, exchange)
+    this.#persistent = this.#staysOpen(head, exchange)
     exchange.owner.onHead(status, reason, fields, head.version)
     return true
   }
 
-  /** Whether the backend means to go on after this response. */
-  #judge({ version, status, fields, framing }: ResponseHead, exchange: ClientExchange): boolean {
+  /** Whether the connection may carry another request after this response. */
+  #staysOpen({ version, status, fields, framing }: ResponseHead, exchange: ClientExchange): boolean {
     if (framing === UNTIL_CLOSE || !isPersistent(version, connectionOptions(fields))) return false
     const promise = fields.get('keep-alive')
     const timeout = promise === undefined ? null : /(?:^|[ ,])timeout=(\d{1,6})/i.exec(promise)
     this.#idleLimit = timeout === null ? idleLimit : Math.max(0, Number(timeout[1]) * 1000 - idleMargin)
-    // A body where there must not be one would be read as the next response.
+    // A backend that announces a body with a 204 may send it; it would be read as the next response.
     const empty = status === 204 && exchange.request.method !== 'HEAD'
     return !empty || (!fields.has('transfer-encoding') && (fields.get('content-length') ?? '0') === '0')
   }
 
   #complete(exchange: ClientExchange): boolean {
-    const whole = exchange.sent && this.#persistent && !this.#ended && this.#reader.input.length === 0
+    const isReusable = exchange.sent && this.#persistent && !this.#ended && this.#reader.input.length === 0
     exchange.trailers = this.#reader.body.trailers
     exchange.over = true
     this.exchange = undefined
-    if (whole) this.#keep()
+    if (isReusable) this.#keep()
     else this.destroy()
     exchange.owner.onEnd()
     return false
@@ -219,13 +220,13 @@ export class ClientConnection implements ByteTaker {
     else this.destroy()
   }
 
-  /** RFC 9110 §7.8: only what was asked for, and what the answer itself calls an upgrade, is a tunnel. */
+  /** RFC 9110 §7.8: a tunnel begins only for the protocol that was requested, and if `Connection` says `upgrade`. */
   #switch(exchange: ClientExchange, { fields, version }: ResponseHead): boolean {
     const { owner, request } = exchange
     const asked = request.upgrade?.toLowerCase()
     const agreed = asked !== undefined && fields.get('upgrade')?.toLowerCase() === asked
     if (!agreed || (connectionOptions(fields) & UPGRADE) === 0 || owner.onUpgrade === undefined) {
-      return this.#malformed(new Malformed('the backend switches protocols, but not to what it was asked for'))
+      return this.#malformed(new Malformed('the backend switched to a protocol that was not requested'))
     }
     exchange.over = true
     this.exchange = undefined
@@ -261,16 +262,16 @@ export class ClientConnection implements ByteTaker {
     else this.pump()
   }
 
-  /** All that had arrived has been read. */
+  /** The connection has ended, and all that arrived has been read. Returns whether the response is complete. */
   #takeEnd(): boolean {
     if (this.#headSeen && this.#cause === undefined && this.#reader.body.close()) {
       if (!(this.#socket instanceof TLSSocket)) return true
-      // RFC 9112 §9.8: only close_notify completes it, and node ends the socket in the same way without one.
-      return this.#failAs('UC', 'the response has no length, and over TLS its end cannot be told from a cut')
+      // RFC 9112 §9.8: only close_notify completes it, and node ends the socket in the same way with and without one.
+      return this.#failAs('UC', 'the response has no length; over TLS it cannot be known whether it is complete')
     }
     const where = this.#headSeen ? 'in the middle of the response' : 'before the response'
     if (this.#cause === undefined) return this.#failAs('UC', `the backend closed the connection ${where}`)
-    return this.#failAs('UR', `the backend's connection broke ${where}: ${this.#cause.code}`, this.#cause)
+    return this.#failAs('UR', `the connection to the backend failed ${where}: ${this.#cause.code}`, this.#cause)
   }
 
   #malformed({ problem }: Malformed): boolean {
@@ -298,7 +299,7 @@ export class ClientConnection implements ByteTaker {
     else this.#continue()
   }
 
-  /** Closes the connection; the exchange on it hears nothing more from here. */
+  /** Closes the connection; the owner of its exchange gets no more calls from it. */
   destroy(): void {
     this.exchange = undefined
     this.#ended = true

@@ -8,18 +8,18 @@ import { ClientConnection } from './client-connection.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 
 /**
- * A request under way on a backend's connection. After its end every method does nothing: whatever an owner does too late
- * cannot reach the next exchange.
+ * A request under way on a backend's connection. After its end every method does nothing: a late call of an owner cannot
+ * affect the next exchange.
  */
 export class ClientExchange implements UpstreamExchange, Deferred {
   readonly request: UpstreamRequest
   readonly owner: UpstreamOwner
-  /** Of the response, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
+  /** Trailers of the response, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
   trailers: Fields | undefined
   paused = false
   /** The request is complete. */
   sent = false
-  /** The owner hears no more. */
+  /** The owner gets no more calls. */
   over = false
   connection: ClientConnection | undefined
   readonly #pool: ConnectionPool
@@ -33,7 +33,7 @@ export class ClientExchange implements UpstreamExchange, Deferred {
     this.#connectTimeout = connectTimeout
   }
 
-  /** Goes out on a connection that stands, once the caller has returned. */
+  /** Sends the request on an idle connection, after the caller has returned. */
   use(connection: ClientConnection): void {
     this.connection = connection
     afterRead(this)
@@ -43,7 +43,7 @@ export class ClientExchange implements UpstreamExchange, Deferred {
     this.connection!.begin(this)
   }
 
-  /** Goes out on a new connection. */
+  /** Sends the request on a new connection. */
   connect(): void {
     const connected = (error: PosternError | undefined, socket: Socket | undefined): void => {
       this.#connecting = undefined
@@ -70,7 +70,7 @@ export class ClientExchange implements UpstreamExchange, Deferred {
     return this.connection?.isFlushed ?? false
   }
 
-  /** The request's body is complete; trailers go out when it is chunked. */
+  /** The request's body is complete; trailers are sent only when it is chunked. */
   end(trailers?: Fields): void {
     if (this.over || this.sent || this.connection === undefined) return
     this.sent = true
@@ -93,7 +93,7 @@ export class ClientExchange implements UpstreamExchange, Deferred {
     if (this.over) return
     this.over = true
     this.#connecting?.cancel()
-    // One that has not begun goes back to the pool.
+    // A connection on which this exchange has not begun returns to the pool: see `ClientConnection.begin`.
     if (this.connection?.exchange === this) this.connection.destroy()
   }
 }

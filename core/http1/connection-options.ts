@@ -1,11 +1,11 @@
 import type { Fields } from '../http/fields.ts'
 
-/** Bits of what a message says about its connection. */
+/** Bits of the connection options that the codec acts on. */
 export const CLOSE = 1
 export const KEEP_ALIVE = 2
 export const UPGRADE = 4
 
-/** What the `Connection` lines of a message ask for, as bits; options that name fields are not among them. */
+/** The options in the `Connection` lines of a message, as bits; options that name fields are left out. */
 export function connectionOptions({ list }: Fields): number {
   let options = 0
   for (let i = 0; i < list.length; i += 2) {

@@ -6,7 +6,7 @@ import { ClientExchange } from './client-exchange.ts'
 /** Most idle connections kept to one backend. */
 const maxIdle = 1024
 
-/** Where the connections of a pool lead. */
+/** The address that the connections of a pool connect to. */
 export interface PoolBackend {
   readonly host: string
   readonly port: number
@@ -14,8 +14,8 @@ export interface PoolBackend {
 }
 
 /**
- * The connections to one backend that wait for the next request. The last one used is the first one used again: it is the
- * least likely to be closed by the other side, and the ones not needed any more grow old and go.
+ * The idle connections to one backend. The most recently used one is used first: the backend is least likely to have closed
+ * it, and the surplus ones reach their idle timeout.
  */
 export class ConnectionPool implements UpstreamPool {
   readonly backend: PoolBackend
@@ -23,7 +23,7 @@ export class ConnectionPool implements UpstreamPool {
   readonly #idle: ClientConnection[] = []
   #closed = false
 
-  /** @param connect opens a connection, plain by default; over TLS the socket is handed on once its handshake is done. */
+  /** @param connect opens a connection. Default: plain TCP; one for TLS calls back when the handshake is complete. */
   constructor(backend: PoolBackend, connect: typeof connectTo = connectTo) {
     this.backend = backend
     this.connectTo = connect
@@ -45,20 +45,20 @@ export class ConnectionPool implements UpstreamPool {
     }
   }
 
-  /** Takes a connection whose exchange was complete on both sides. False when it is not to be kept. */
+  /** Adds a connection whose exchange was complete on both sides. False: the pool is closed or full, so the caller closes it. */
   put(connection: ClientConnection): boolean {
     if (this.#closed || this.#idle.length >= maxIdle) return false
     this.#idle.push(connection)
     return true
   }
 
-  /** A connection has gone. */
+  /** A connection has closed. */
   remove(connection: ClientConnection): void {
-    const at = this.#idle.lastIndexOf(connection)
-    if (at !== -1) this.#idle.splice(at, 1)
+    const index = this.#idle.lastIndexOf(connection)
+    if (index !== -1) this.#idle.splice(index, 1)
   }
 
-  /** Closes what is idle now; what is under way ends by itself and is not kept. */
+  /** Closes the idle connections; those in use are closed when their exchange ends. */
   close(): void {
     this.#closed = true
     for (const connection of this.#idle.splice(0)) connection.destroy()

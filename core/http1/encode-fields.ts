@@ -2,8 +2,8 @@ import type { Fields, SharedFields } from '../http/fields.ts'
 import { CODEC, treatmentOf } from '../http/header-names.ts'
 
 /**
- * Field lines for the wire, each ended by CRLF. What says how this one message is framed and how long its connection
- * lives is left out, `Content-Length` included: the framing of the message decides what is written.
+ * Field lines for the wire, each ended by CRLF. Leaves out the fields that frame the message or control its connection
+ * (`CODEC`), `Content-Length` included: the encoder of the head writes them.
  */
 export function encodeFields({ list, shared }: Fields): string {
   return shared === undefined ? encodeList(list) : encodeList(list) + encodeShared(shared)

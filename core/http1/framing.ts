@@ -1,29 +1,29 @@
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 
-/** Where a body ends: after so many bytes (0: there is none), or one of the constants below. */
+/** Where a body ends: its length in bytes (0: no body), or one of the constants below. */
 export type Framing = number
 
 /** Chunked transfer coding. */
 export const CHUNKED = -1
-/** With the connection; a response only. */
+/** The body ends with the connection; responses only. */
 export const UNTIL_CLOSE = -2
-/** Written only: no body follows, whatever the fields announce and whatever the owner writes. */
+/** For writing only: no body follows the head, whatever the fields announce and the owner writes. */
 export const NO_BODY = -3
 
-/** More digits than this do not fit a number exactly. */
+/** Every number of up to 15 digits is exact. */
 const maxDigits = 15
 
 const badLength = new Malformed('Content-Length is not a decimal number in its shortest form')
-const twoLengths = new Malformed('there is more than one Content-Length')
-const lengthAndCoding = new Malformed('there are both Content-Length and Transfer-Encoding')
+const twoLengths = new Malformed('Content-Length occurs more than once')
+const lengthAndCoding = new Malformed('Content-Length and Transfer-Encoding are both present')
 const badCoding = new Malformed('Transfer-Encoding is not "chunked"')
 const unknownCoding = new Malformed('Transfer-Encoding has a coding besides "chunked"', 501)
 const oldCoding = new Malformed('Transfer-Encoding in an HTTP/1.0 message')
 
 /**
- * Where the body of a request ends (RFC 9112 §6.3). Whatever two readers could take differently is refused: repeated
- * lengths even when equal, signs, lists, leading zeros, a length beside a coding, codings other than chunked.
+ * Where the body of a request ends (RFC 9112 §6.3). Everything that two parsers could read differently is refused:
+ * repeated lengths even when equal, signs, lists, leading zeros, a length beside a coding, codings other than chunked.
  */
 export function requestFraming(version: '1.0' | '1.1', fields: Fields): Framing | Malformed {
   const framing = declared(version, fields)
@@ -31,8 +31,8 @@ export function requestFraming(version: '1.0' | '1.1', fields: Fields): Framing 
 }
 
 /**
- * Where the body of a response ends. Framing fields are judged as strictly where they mean nothing: to HEAD, in 204 and
- * 304.
+ * Where the body of a response ends. Framing fields are checked just as strictly where they have no effect: in the response
+ * to HEAD, and in 204 and 304.
  *
  * @param method of the request that it answers
  */
@@ -48,12 +48,12 @@ export function responseFraming(
   return framing === undefined ? UNTIL_CLOSE : framing
 }
 
-/** RFC 9112 §6.3, the first two rules: a response that ends with its head, whatever the fields say. */
+/** Whether a response ends with its head, whatever the fields say: RFC 9112 §6.3, rule 1. */
 export function hasNoBody(status: number, method: string): boolean {
   return status < 200 || status === 204 || status === 304 || method === 'HEAD'
 }
 
-/** The value of a Content-Length, `undefined` when it is none. */
+/** The value of a Content-Length; `undefined` when the text is not a valid one. */
 export function parseLength(text: string): number | undefined {
   const { length } = text
   if (length === 0 || length > maxDigits || (length > 1 && text.charCodeAt(0) === 0x30)) return undefined
@@ -75,7 +75,7 @@ function declared(version: '1.0' | '1.1', { list }: Fields): Framing | Malformed
       if (length !== undefined) return twoLengths
       length = list[i + 1]!
     } else if (name === 'transfer-encoding') {
-      // Two lines are a list; none but "chunked" alone is served.
+      // Two lines are one list.
       coding = coding === undefined ? list[i + 1]! : `${coding}, ${list[i + 1]}`
     }
   }

@@ -6,18 +6,18 @@ import { afterRead, type Deferred } from '../net/after-read.ts'
 import { encodeFields } from './encode-fields.ts'
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from './framing.ts'
 
-/** Up to this size a piece of a body is copied so as to leave in one write with what is waiting, bytes. */
-const together = 8 * 1024
+/** Largest piece of a body that is copied to leave in one write with the unwritten text, bytes. */
+const maxCopied = 8 * 1024
 
 /**
- * Writes the messages of one connection, one after the other. The head waits for the end of the event-loop phase: a small
- * body that comes meanwhile leaves with it in one write, which saves 2 to 3 µs, a tenth of a whole exchange. So do the
- * small chunks that come out of one read.
+ * Writes the messages of one connection, one after the other. The head is held back until the current read has been
+ * processed (see `afterRead`): a small body that is written meanwhile leaves with it in one write, which saves 2 to 3 µs, a
+ * tenth of a whole exchange. Small chunks from one read are joined in the same way.
  */
 export class MessageWriter implements Deferred {
   readonly #socket: Socket
-  /** What waits to be written, one character per byte. */
-  #pending = ''
+  /** Text not yet written to the socket, one character per byte (latin1). */
+  #unwritten = ''
   #scheduled = false
   #framing: Framing = NO_BODY
   #left = 0
@@ -32,14 +32,14 @@ export class MessageWriter implements Deferred {
     this.#framing = framing
     this.#left = framing
     this.#wrong = false
-    this.#pending += head
-    // Without a body the end follows at once.
+    this.#unwritten += head
+    // Without a body `end` follows immediately, and flushes.
     if (framing !== 0 && framing !== NO_BODY) this.#schedule()
   }
 
-  /** Writes an interim response, which belongs to no message. */
+  /** Writes an interim response or a 101, outside of any message. */
   interim(head: string): void {
-    this.#pending += head
+    this.#unwritten += head
     this.flush()
   }
 
@@ -48,47 +48,47 @@ export class MessageWriter implements Deferred {
     const { length } = chunk
     const framing = this.#framing
     if (length === 0 || framing === NO_BODY) return true
-    if (framing === CHUNKED) this.#pending += length.toString(16) + '\r\n'
+    if (framing === CHUNKED) this.#unwritten += length.toString(16) + '\r\n'
     else if (framing !== UNTIL_CLOSE) {
       this.#left -= length
-      // More than was announced: it would be read as the next message.
+      // More than Content-Length announced: the excess would be read as the next message.
       if (this.#left < 0) this.#wrong = true
       if (this.#wrong) return true
     }
-    if (length > together) this.#writeApart(chunk)
-    else if (this.#pending === '') this.#socket.write(chunk)
-    else this.#pending += latin1(chunk)
-    if (framing === CHUNKED) this.#pending += '\r\n'
-    if (this.#pending.length > together) this.flush()
-    else if (this.#pending !== '') this.#schedule()
-    // `writableNeedDrain` is true also of what the system took at once, when it was much.
+    if (length > maxCopied) this.#writeApart(chunk)
+    else if (this.#unwritten === '') this.#socket.write(chunk)
+    else this.#unwritten += latin1(chunk)
+    if (framing === CHUNKED) this.#unwritten += '\r\n'
+    if (this.#unwritten.length > maxCopied) this.flush()
+    else if (this.#unwritten !== '') this.#schedule()
+    // Not `writableNeedDrain`: it is also true after a large write that the kernel took completely.
     return this.#socket.writableLength < this.#socket.writableHighWaterMark
   }
 
-  /** Whether nobody looks any more at any of what was written: it has been copied, or is with the kernel. */
+  /** Whether the memory of every written chunk may be used again: it was copied, or is with the kernel. */
   get isFlushed(): boolean {
     return this.#socket.writableLength === 0
   }
 
-  /** Ends the message. False when its body is not as long as announced: only a broken connection is honest then. */
+  /** Ends the message. False when its body does not have the announced length: then the connection has to be broken. */
   end(trailers: Fields | undefined): boolean {
-    if (this.#framing === CHUNKED) this.#pending += encodeLastChunk(trailers)
+    if (this.#framing === CHUNKED) this.#unwritten += encodeLastChunk(trailers)
     const right = !this.#wrong && (this.#framing < 0 || this.#left === 0)
     this.#framing = NO_BODY
     if (right) this.flush()
     return right
   }
 
-  /** Hands what waits to the socket. */
+  /** Writes the unwritten text to the socket. */
   flush(): void {
-    if (this.#pending === '') return
-    const text = this.#pending
-    this.#pending = ''
+    if (this.#unwritten === '') return
+    const text = this.#unwritten
+    this.#unwritten = ''
     this.#socket.write(text, 'latin1')
   }
 
   #writeApart(chunk: Uint8Array): void {
-    if (this.#pending === '') {
+    if (this.#unwritten === '') {
       this.#socket.write(chunk)
       return
     }
@@ -115,7 +115,7 @@ function latin1(chunk: Uint8Array): string {
   return bytes.toString('latin1')
 }
 
-/** The end of a chunked body: the last chunk, and those trailers that may be passed on (RFC 9110 §6.5.1). */
+/** The end of a chunked body: the last chunk, and the trailers that may be forwarded (RFC 9110 §6.5.1). */
 function encodeLastChunk(trailers: Fields | undefined): string {
   if (trailers === undefined) return '0\r\n\r\n'
   const { list } = trailers

@@ -5,23 +5,22 @@ import { hashByte, knownName } from './names.ts'
 /** Most field lines of one head or of one trailer section. */
 export const maxFields = 200
 
-const tooMany = new Malformed(`there are more than ${maxFields} header fields`, 431)
-const fold = new Malformed('a line of the head begins with whitespace')
+const tooMany = new Malformed(`more than ${maxFields} header fields`, 431)
+const fold = new Malformed('a header line begins with whitespace')
 const badName = new Malformed('a header name is not a token followed by a colon')
-const tabbedCoding = new Malformed('there is a tab after the value of Transfer-Encoding')
+const tabbedCoding = new Malformed('a tab follows the value of Transfer-Encoding')
 const badValue = new Malformed('a header value has a control character')
 
 /**
- * Reads field lines, each ended by CRLF, into name, value, name, value: names in lower case, values without the
+ * Parses field lines, each ended by CRLF, into name, value, name, value: names in lower case, values without the
  * whitespace around them. Line folding, a bare CR or LF, NUL and other control bytes are refused (RFC 9112 §5).
  *
- * It looks at bytes and only takes slices of the text: reading a byte takes a quarter of reading a character.
+ * It examines the bytes and only slices the text: reading a byte takes a quarter of the time of reading a character.
  *
- * @param text the same as the bytes, its first character being the byte at `base`
+ * @param text the bytes as latin1; its first character is the byte at `base`
  * @param from the first byte of the first line
  * @param to past the CRLF of the last line
- * @param spaceBeforeColon whether whitespace between name and colon is dropped, as for a response, instead of refused
- *   (§5.1)
+ * @param spaceBeforeColon true: whitespace between name and colon is removed, as for a response (§5.1); false: refused
  */
 export function parseFields(
   bytes: Uint8Array,
@@ -52,7 +51,7 @@ export function parseFields(
     if (bytes[i] !== 0x0d || bytes[i + 1] !== 0x0a) return badValue
     line = i + 2
     while (i > value && isSpace(bytes[i - 1]!)) {
-      // Legal, but llhttp takes it for a part of the coding, and a backend behind it would see another body.
+      // Legal, but llhttp reads it as part of the coding: a backend that uses llhttp would see another body.
       if (bytes[--i] === 0x09 && name === 'transfer-encoding') return tabbedCoding
     }
     if (list.length === 2 * maxFields) return tooMany

@@ -7,7 +7,7 @@ import { parseFields } from './parse-fields.ts'
 
 export interface RequestHead {
   readonly method: string
-  /** As sent: visible ASCII in one of the four forms, which one not judged yet. */
+  /** As sent: visible ASCII in one of the four forms of RFC 9112 §3.2; which one has not been checked yet. */
   readonly target: string
   readonly version: '1.0' | '1.1'
   readonly fields: Fields
@@ -24,9 +24,9 @@ export interface ResponseHead {
 }
 
 const badLine = new Malformed('the request line is not method, target and version, with one space between')
-const badMethod = new Malformed('the method is not known', 501)
+const badMethod = new Malformed('the method is not supported', 501)
 const http2 = new Malformed('the client speaks HTTP/2')
-const badTarget = new Malformed('the request target has a character that no URL carries')
+const badTarget = new Malformed('the request target has a character that is not allowed in a URL')
 const badForm = new Malformed('the request target is neither a path nor an absolute URL')
 const badVersion = new Malformed('the version is not HTTP/1.0 or HTTP/1.1', 505)
 const badStatusLine = new Malformed('the status line is not version, status and reason')
@@ -41,7 +41,7 @@ export function parseRequestHead(bytes: Buffer, from: number, to: number): Reque
   const space = text.indexOf(' ')
   const lineEnd = text.indexOf('\r\n')
   if (space <= 0 || space > lineEnd) return badLine
-  // The constant is compared faster later than a slice of the text.
+  // A constant is faster to compare later than a slice of the text.
   const method = text.startsWith('GET ') ? 'GET' : text.slice(0, space)
   if (method === 'PRI') return http2
   if (!methods.has(method)) return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method) ? badMethod : badLine
@@ -60,7 +60,7 @@ export function parseRequestHead(bytes: Buffer, from: number, to: number): Reque
   const fields = new Fields(list, true)
   const framing = requestFraming(version, fields)
   if (framing instanceof Malformed) return framing
-  // RFC 9110 §9.3.6: content of a CONNECT means nothing; what follows its head is the tunnel's.
+  // RFC 9110 §9.3.6: a CONNECT has no content; what follows its head belongs to the tunnel.
   return { method, target, version, fields, framing: method === 'CONNECT' ? 0 : framing }
 }
 
@@ -86,13 +86,13 @@ export function parseResponseHead(bytes: Buffer, from: number, to: number, metho
   return { version, status, reason: text.slice(13, lineEnd), fields, framing }
 }
 
-/** RFC 9112 §3.2: absolute-form, asterisk-form, and for CONNECT authority-form, as far as characters go. */
+/** RFC 9112 §3.2: absolute-form, asterisk-form, and for CONNECT authority-form; checks the characters only. */
 function isOtherForm(method: string, target: string): boolean {
   if (method === 'CONNECT') return /^[\w.:[\]-]+$/.test(target)
   return target === '*' || /^[a-z]+:\/\/[\w.:[\]-]+(?:[/?]|$)/i.test(target)
 }
 
-/** 0 when there are no three digits. */
+/** The status; 0 when the text does not have three digits there. */
 function statusAt(text: string, at: number): number {
   let status = 0
   for (let i = at; i < at + 3; i++) {
@@ -103,7 +103,7 @@ function statusAt(text: string, at: number): number {
   return status
 }
 
-/** At most one version begins there, in exactly these eight characters. */
+/** The version at this position: eight characters. */
 function versionAt(text: string, at: number): '1.0' | '1.1' | undefined {
   if (text.startsWith('HTTP/1.1', at)) return '1.1'
   return text.startsWith('HTTP/1.0', at) ? '1.0' : undefined

@@ -7,19 +7,19 @@ import { ReceiveBuffer } from './receive-buffer.ts'
 export const maxRequestHead: number = 32 * 1024
 
 const largeHead = new Malformed('the request head is larger than 32 KB', 431)
-const bareLineFeed = new Malformed('a line of the head ends in LF alone')
+const bareLineFeed = new Malformed('a line of the request head ends with LF instead of CRLF')
 const noToken = new Malformed('the request does not begin with a method')
 
-/** Takes the requests of a connection out of its bytes: a head, then its body, then the next head. */
+/** Splits the bytes of a connection into requests: a head, then its body, then the next head. */
 export class RequestReader {
   readonly input: ReceiveBuffer = new ReceiveBuffer()
   readonly body: BodyReader = new BodyReader()
   #skipped = false
 
-  /** The next head, from where the body of the last one ended; `undefined` while it is incomplete. */
+  /** Parses the next head, after the body of the previous one; `undefined` while it is incomplete. */
   nextHead(): RequestHead | Malformed | undefined {
     const { input } = this
-    // RFC 9112 §2.2: some clients end a body with a CRLF that does not belong to it. One is let pass.
+    // RFC 9112 §2.2: some clients send a CRLF after a body that is not part of it. One is skipped.
     if (!this.#skipped && input.length > 1 && input.bytes[input.at] === 0x0d && input.bytes[input.at + 1] === 0x0a) {
       input.at += 2
       this.#skipped = true
@@ -35,13 +35,13 @@ export class RequestReader {
     return head
   }
 
-  /** What cannot become a head any more is refused at once, not when its time is over. */
+  /** Refuses bytes that cannot become a head immediately, without waiting for the timeout. */
   #incomplete(): Malformed | undefined {
     const { input } = this
     if (input.length === 0) return undefined
     if (input.length > maxRequestHead) return largeHead
     const first = input.bytes[input.at]!
-    // A CR may begin the line that is let pass.
+    // A CR may begin the CRLF that is skipped.
     if ((first <= 0x20 || first >= 0x7f) && (first !== 0x0d || input.length > 1 || this.#skipped)) return noToken
     return input.hasBareLineFeed ? bareLineFeed : undefined
   }

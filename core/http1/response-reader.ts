@@ -7,29 +7,29 @@ import { ReceiveBuffer } from './receive-buffer.ts'
 /** Largest head of a response, bytes. */
 export const maxResponseHead: number = 64 * 1024
 
-/** Most interim responses before a final one; each is forwarded, so a flood of them would be everybody's. */
+/** Most interim responses before a final one. Each is forwarded, so without a limit a backend could flood its clients. */
 export const maxInterim: number = 32
 
 const largeHead = new Malformed('the response head is larger than 64 KB')
-const bareLineFeed = new Malformed('a line of the head ends in LF alone')
+const bareLineFeed = new Malformed('a line of the response head ends with LF instead of CRLF')
 const noVersion = new Malformed('the response does not begin with "HTTP/1."')
-const lastWords = new Malformed('an interim response ends the connection')
-const flood = new Malformed(`there are more than ${maxInterim} interim responses`)
+const lastWords = new Malformed('an interim response closes the connection')
+const flood = new Malformed(`more than ${maxInterim} interim responses before the final one`)
 
-/** Takes the responses of a connection out of its bytes, each with its interim ones before it. */
+/** Splits the bytes of a connection into responses, each preceded by its interim ones. */
 export class ResponseReader {
   readonly input: ReceiveBuffer = new ReceiveBuffer()
   readonly body: BodyReader = new BodyReader()
   #interim = 0
 
-  /** The next response is to another request. */
+  /** A new request is sent: what is read next is the response to it. */
   start(): void {
     this.#interim = 0
     this.body.start(0)
   }
 
   /**
-   * The next head, interim or final; `undefined` while it is incomplete.
+   * Parses the next head, interim or final; `undefined` while it is incomplete.
    *
    * @param method of the request that it answers
    */
@@ -49,7 +49,7 @@ export class ResponseReader {
     return head
   }
 
-  /** What cannot become a head any more is refused at once. */
+  /** Refuses bytes that cannot become a head immediately. */
   #incomplete(): Malformed | undefined {
     const { bytes, at, length } = this.input
     if (length > maxResponseHead) return largeHead

@@ -11,30 +11,31 @@ import type { RequestHead } from './parse-head.ts'
 import { RequestReader } from './request-reader.ts'
 import { ServerExchange } from './server-exchange.ts'
 
-/** What is read ahead of an exchange that does not want it yet; beyond it the client has to wait, bytes. */
+/** Most bytes read ahead of an exchange that has not asked for them; beyond that the socket is paused. */
 const maxAhead = 64 * 1024
 
-/** Of a body that nobody wanted so much is read and dropped to keep the connection, bytes. */
+/** Most bytes of an unread request body that are read and dropped to keep the connection open. */
 export const maxDiscard: number = 256 * 1024
 
-/** How long the client has to take note of the end before the connection is cut, ms. */
+/** How long the client has to read the last response and close its side before the socket is destroyed, ms. */
 const linger = 2000
 
-const lateHead = new Malformed('the request head took too long to arrive', 408)
+const lateHead = new Malformed('the request head timed out', 408)
 const badExpect = new Malformed('Expect is not "100-continue"', 417)
 
-/** Requests are taken. */
+/** Requests are accepted. */
 const OPEN = 0
-/** The rest of a body that nobody wanted is dropped. */
+/** The response is complete, and the unread remainder of the request's body is being dropped. */
 const DISCARDING = 1
-/** Our side has ended; what still comes is dropped. */
+/** The gateway's side has ended; further bytes are dropped. */
 const CLOSING = 2
 /** Handed over to a tunnel. */
 const RELEASED = 3
 
 /**
- * A client's HTTP/1.1 connection: takes requests off it one at a time, in order, and after each keeps it, ends it or hands
- * it over. The client's FIN in the middle of an exchange counts as leaving: that is how browsers and proxies leave.
+ * A client's HTTP/1.1 connection: reads its requests one at a time, in order, and after each one keeps the connection open,
+ * ends it, or releases it to a tunnel. A FIN from the client during an exchange counts as a disconnect: that is how browsers
+ * and proxies disconnect.
  */
 export class ServerConnection implements ByteTaker, HttpSession {
   readonly socket: Socket
@@ -42,7 +43,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
   readonly writer: MessageWriter
   /** The exchange under way. */
   exchange: ServerExchange | undefined
-  /** Whether the exchange under way, or the next, is the last: its response says so. */
+  /** Whether the current exchange, or the next one, is the last: its response says `connection: close`. */
   last = false
   readonly #handler: ServerHandler
   readonly #reader = new RequestReader()
@@ -53,7 +54,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
   #halted = false
   #discarded = 0
 
-  /** Takes a connected socket, plain or TLS, that allows half-open and has no listeners of others. */
+  /** @param socket connected, plain or TLS, half-open allowed, without listeners of others. */
   constructor(socket: Socket, connection: HttpConnection, handler: ServerHandler) {
     this.socket = socket
     this.connection = connection
@@ -62,23 +63,23 @@ export class ServerConnection implements ByteTaker, HttpSession {
     socket.on('drain', this.#onDrain)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
-    socket.on('error', closeTells)
+    socket.on('error', ignoreError)
     takeBytes(socket, this)
     this.#timer.arm(handler.timeouts.head)
   }
 
-  /** Whether no request is under way nor begun. */
+  /** Whether no request is under way or has begun to arrive. */
   get idle(): boolean {
     return this.exchange === undefined && this.#state === OPEN && this.#reader.input.length === 0
   }
 
-  /** Ends the connection as soon as nothing is under way on it. */
+  /** Ends the connection once no exchange is under way. */
   drain(): void {
     this.last = true
     if (this.idle) this.#close()
   }
 
-  /** Answers what was malformed, and closes once the client has had time to read the answer. */
+  /** Answers a malformed request, then closes: the client has `linger` to read the answer. */
   refuse(status: number, fields: Fields, body: Uint8Array): void {
     if (this.#state >= CLOSING) return
     const { length } = body
@@ -88,23 +89,23 @@ export class ServerConnection implements ByteTaker, HttpSession {
     this.#close()
   }
 
-  /** Breaks the connection so that the client cannot take what it got for complete. */
+  /** Breaks the connection so that the client cannot take what it received for complete. */
   abort(): void {
     const { exchange } = this
     resetSocket(this.socket)
-    // `close` of a tunnel is its holder's; elsewhere it tells the owner.
+    // A socket that is not released tells the owner in its `close` event. That of a tunnel is handled by its holder.
     if (this.#state === RELEASED && exchange !== undefined) process.nextTick(() => this.#gone(exchange))
   }
 
   // ── for the exchange ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Whether so much of a body that nobody asked for is due that the connection will not be kept. */
+  /** Whether the owner never asked for the body, and more than `maxDiscard` of it is unread: the connection will close. */
   get bodyTooMuch(): boolean {
     return this.exchange?.received === false && (this.#reader.body.left ?? 0) > maxDiscard
   }
 
   receive(exchange: ServerExchange): void {
-    // What has begun to come does not need the invitation (RFC 9110 §10.1.1).
+    // A body that has begun to arrive needs no 100 (RFC 9110 §10.1.1).
     if (exchange.awaitsContinue && this.#reader.input.length === 0) exchange.inform(100)
     exchange.awaitsContinue = false
     if (exchange.hasBody) this.pump()
@@ -113,7 +114,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
 
   ended(exchange: ServerExchange): void {
     if (this.socket.writableLength === 0 || this.#state === RELEASED) this.#over(exchange)
-    // The client is slow: seldom enough for a closure.
+    // The client is slow. This is rare, so the closure is affordable.
     else this.socket.write('', (error) => void (error ?? this.#over(exchange)))
   }
 
@@ -125,7 +126,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
     this.#timer.disarm()
     socket.off('drain', this.#onDrain)
     socket.off('end', this.#onEnd)
-    socket.off('error', closeTells)
+    socket.off('error', ignoreError)
     leaveBytes(socket)
     if (input.length > 0) socket.unshift(input.take(input.length))
     input.release()
@@ -163,7 +164,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
     return input.settle()
   }
 
-  /** Does what can be done with what has arrived. Steps never nest, however many requests came in one chunk. */
+  /** Processes what has arrived. Steps never nest, however many requests are in one chunk. */
   pump(): void {
     if (this.#pumping) return
     this.#pumping = true
@@ -179,7 +180,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
     this.adjustFlow()
   }
 
-  /** Lets the client send, or not, whichever is right now. */
+  /** Pauses or resumes the socket, as the exchange and the bytes read ahead require. */
   adjustFlow(): void {
     if (this.#state === RELEASED) return
     const { exchange } = this
@@ -255,7 +256,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
     return true
   }
 
-  /** The body is malformed. Without a response yet, the client is told why; else only a broken connection is honest. */
+  /** The body is malformed. The client gets an answer if no response has begun; otherwise the connection is broken. */
   #broken(exchange: ServerExchange, problem: Malformed): boolean {
     if (exchange.responded) {
       this.abort()
@@ -286,7 +287,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
   readonly #onEnd = (): void => {
     if (this.#state === CLOSING) return
     if (this.exchange === undefined) this.#close()
-    // What is on its way to the client may still arrive.
+    // The rest of the response may still reach the client.
     else if (this.exchange.ended) this.last = true
     else this.socket.destroy()
   }
@@ -311,7 +312,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
     if (this.exchange !== exchange) return
     this.exchange = undefined
     try {
-      // Not there yet when the handler itself threw.
+      // There is no owner yet when `onRequest` itself threw.
       exchange.owner?.onGone()
     } catch (error) {
       this.#handler.onCrash(exchange, error)
@@ -319,7 +320,10 @@ export class ServerConnection implements ByteTaker, HttpSession {
     this.#handler.onOver(exchange)
   }
 
-  /** RFC 9112 §9.6: ends our side, and reads on for a while, since a reset could take the last response away. */
+  /**
+   * RFC 9112 §9.6: ends the gateway's side, and reads on for `linger`: closing the socket while bytes arrive sends a reset,
+   * which could destroy the last response before the client has read it.
+   */
   #close(): void {
     if (this.#state >= CLOSING) return
     this.#state = CLOSING
@@ -331,4 +335,5 @@ export class ServerConnection implements ByteTaker, HttpSession {
   }
 }
 
-function closeTells(): void {}
+/** The `close` event that follows an error is handled. */
+function ignoreError(): void {}

@@ -8,8 +8,8 @@ import type { RequestHead } from './parse-head.ts'
 import type { ServerConnection } from './server-connection.ts'
 
 /**
- * One request and its answer on an HTTP/1.1 connection. After its end every method does nothing: whatever an owner does
- * too late cannot reach the next exchange.
+ * One request and its response on an HTTP/1.1 connection. After its end every method does nothing: a late call of an owner
+ * cannot affect the next exchange.
  */
 export class ServerExchange implements Exchange {
   readonly connection: HttpConnection
@@ -18,15 +18,15 @@ export class ServerExchange implements Exchange {
   readonly rawTarget: string
   readonly fields: Fields
   readonly hasBody: boolean
-  /** What the client asks the connection to become; `undefined` when it does not. */
+  /** Protocol that the client asks to switch to; `undefined` when it asks for none. */
   readonly upgrade: string | undefined
-  /** Of the request, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
+  /** Trailers of the request, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
   trailers: Fields | undefined
   bytesIn = 0
   bytesOut = 0
-  /** Set by the listener while it is told of the exchange, before anything else happens. */
+  /** Set by the listener inside `onRequest`, before anything else happens. */
   owner!: ExchangeOwner
-  /** The client waits for a 100 before it sends the body. */
+  /** Whether the client waits for a 100 before it sends the body. */
   awaitsContinue: boolean
   received = false
   paused = false
@@ -50,7 +50,7 @@ export class ServerExchange implements Exchange {
       (options & UPGRADE) !== 0 && version === '1.1' && method === 'GET' && !this.hasBody
         ? fields.get('upgrade')
         : undefined
-    // Bytes after a CONNECT are no request, whatever the answer to it is.
+    // Bytes after a CONNECT are not a request, whatever the response is.
     this.#persistent = isPersistent(version, options) && method !== 'CONNECT'
     this.awaitsContinue = this.hasBody && version === '1.1' && fields.has('expect')
   }
@@ -100,7 +100,7 @@ export class ServerExchange implements Exchange {
       carrier.last ||
       !this.#persistent ||
       framing === UNTIL_CLOSE ||
-      // Without a 100 nobody knows whether the body comes after all.
+      // Without a 100 the client may send the body or not: the next bytes cannot be interpreted.
       this.awaitsContinue ||
       carrier.bodyTooMuch
     carrier.last = close

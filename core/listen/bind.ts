@@ -3,8 +3,8 @@ import type { HttpPlan, TcpPlan } from '../snapshot/snapshot.ts'
 import type { BoundHandle } from './listener.ts'
 
 const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process is listening there',
-  EACCES: 'not allowed: ports below 1024 need a privilege',
+  EADDRINUSE: 'another process is already listening on it',
+  EACCES: 'permission denied; ports below 1024 need a privilege (root, or CAP_NET_BIND_SERVICE on Linux)',
   EADDRNOTAVAIL: 'this machine has no such address',
 }
 

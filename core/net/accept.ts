@@ -2,18 +2,18 @@ import { type OnReadOpts, type Server, Socket, type SocketConstructorOpts } from
 import { SocketReader } from './socket-reader.ts'
 
 /**
- * Lets a server, once it listens, make the socket of each connection with a `SocketReader`; half-open is allowed and there
- * is no Nagle delay. `net.Server` has no option for that, so this replaces the one callback of its handle; where there is no
- * such callback, sockets come as usual, through the listener for `connection`.
+ * Makes a listening server create the socket of each connection with a `SocketReader`; half-open is allowed and Nagle's
+ * algorithm is off. `net.Server` has no option for a reader, so this replaces the one callback of its handle. If node has no
+ * such callback, sockets arrive as usual, through the server's `connection` listener.
  *
- * @param paused whether nothing is read from a socket before it is resumed.
+ * @param paused true: nothing is read from a socket until it is resumed. Default: false.
  */
 export function acceptWithReaders(server: Server, accept: (socket: Socket) => void, paused: boolean = false): void {
   const { _handle: listening } = server as Server & { _handle?: Listening | null }
   if (typeof listening?.onconnection !== 'function') return
   const usual = listening.onconnection
   listening.onconnection = (status, handle) => {
-    // Out of descriptors, for instance: the server knows what to do.
+    // An error, for instance no free descriptors: the server handles it.
     if (handle === undefined) return usual.call(listening, status, handle)
     const reader = new SocketReader()
     handle.setNoDelay?.(true)

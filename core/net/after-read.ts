@@ -1,6 +1,6 @@
 import { nextTick } from 'node:process'
 
-/** Something to be done soon. */
+/** Work that `afterRead` runs later. */
 export interface Deferred {
   runDeferred(): void
 }
@@ -10,20 +10,20 @@ let count = 0
 let reading = false
 
 /**
- * Has something done when the read that is being dealt with has been dealt with, or else in the next tick. A tick of its
- * own takes another call from C++ into JavaScript for each read.
+ * Runs work once the current read has been processed, or in the next tick when no read is being processed. A tick for each
+ * read would cost another call from C++ into JavaScript.
  */
 export function afterRead(work: Deferred): void {
   if (reading) due[count++] = work
   else nextTick(run, work)
 }
 
-/** A read is going to be dealt with; `endRead` has to follow, whatever happens. */
+/** A read is about to be processed; `endRead` has to follow, also after an exception. */
 export function beginRead(): void {
   reading = true
 }
 
-/** Does what was put off. What one of them throws is nobody else's matter. */
+/** Runs the deferred work. When one piece throws, the others still run, in the next tick. */
 export function endRead(): void {
   let at = 0
   try {

@@ -1,7 +1,7 @@
 import { connect, type OnReadOpts, type Socket } from 'node:net'
 import { PosternError } from '../errors.ts'
 
-/** What a socket reads into. */
+/** The memory that a socket reads into. */
 export interface SocketMemory {
   readonly onread: OnReadOpts
   bind?(socket: Socket): void
@@ -10,10 +10,10 @@ export interface SocketMemory {
 /**
  * Opens a TCP connection to a backend, name resolution included.
  *
- * @param timeout Until the connection stands, ms.
- * @param done Called exactly once, never before this function has returned and never after `cancel`. The socket comes
- *   without listeners, half-open allowed and with no Nagle delay. The error is `UF`: status 504 when out of time, else 502.
- * @param reader Where all that comes is read to. Default: the socket has `data` events like any other.
+ * @param timeout Until the connection is established, ms.
+ * @param done Called exactly once, never before this function has returned and never after `cancel`. The socket has no
+ *   listeners, allows half-open, and Nagle's algorithm is off. The error is `UF`: status 504 on a timeout, else 502.
+ * @param reader Reads the bytes of the socket. Default: the socket emits `data` events like any other.
  */
 export function connectTo(
   backend: { readonly host: string; readonly port: number; readonly address: string },
@@ -38,7 +38,7 @@ export function connectTo(
     socket.off('error', refused)
   }
   function cancel(): void {
-    // Once done has the socket, it is not ours to destroy.
+    // Once `done` has been called, the socket belongs to the caller.
     if (settled) return
     settle()
     socket.destroy()

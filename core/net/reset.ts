@@ -17,8 +17,8 @@ export function byteStream(socket: Socket): ByteStream {
 /** Breaks a connection, plain or TLS, so that the other side cannot take what it received for complete. */
 export function resetSocket(socket: Socket): void {
   if (socket.destroyed) return
-  // While a FIN is on its way the system refuses a reset, and node then never closes the socket. Everything has been
-  // handed to the kernel by then, so closing the socket truncates nothing.
+  // After a FIN has been sent the system refuses a reset, and node then never closes the socket. All data is with the
+  // kernel by then, so closing the socket truncates nothing.
   const ending = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0
   // Node refuses to reset a TLS socket. A close without close_notify tells the other side the same.
   if (ending || socket instanceof TLSSocket) socket.destroy()

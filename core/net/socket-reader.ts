@@ -7,9 +7,9 @@ import { bulk, common, giveMemory, size, takeMemory } from './spare-memory.ts'
 /** Receives the bytes of a connection. */
 export interface ByteTaker {
   /**
-   * @param borrowed whether the bytes are overwritten after this call, so that a part that is kept has to be copied
-   * @returns whether the bytes have been consumed. Only then is memory that was not borrowed read into again; a taker that
-   *   consumes them later may hand the memory back with `giveMemory`.
+   * @param borrowed true: the bytes are overwritten after this call, so a part that is kept has to be copied
+   * @returns whether the bytes have been consumed. Only then is memory that was not borrowed used for another read; a taker
+   *   that consumes them later may return the memory with `giveMemory`.
    */
   onBytes(bytes: Buffer, borrowed: boolean): boolean
 }
@@ -20,8 +20,8 @@ const readers = new WeakMap<Duplex, SocketReader>()
 const listeners = new WeakMap<Duplex, (bytes: Buffer) => void>()
 
 /**
- * Lets a socket read into memory that exists already. As a stream a socket gets new memory for each read, and collecting
- * that as garbage is half of what receiving a small message costs: 2 to 5 µs of 11 to 16, reading and writing together.
+ * Makes a socket read into memory that is already allocated. As a stream, a socket gets new memory for each read, and its
+ * garbage collection is half the cost of receiving a small message: 2 to 5 µs of 11 to 16 for reading and writing together.
  *
  * A socket that fills the common memory reads into memory of its own until a read does not fill it, so that an idle socket
  * holds none. That memory is lent without a copy; when the taker keeps a part of it, the garbage collector frees it.
@@ -29,7 +29,7 @@ const listeners = new WeakMap<Duplex, (bytes: Buffer) => void>()
 export class SocketReader {
   /** For `net.connect` and `new Socket`. */
   readonly onread: OnReadOpts
-  /** Without one the socket is a stream like any other. */
+  /** Receives the bytes; `undefined`: the socket is a stream like any other. */
   taker: ByteTaker | undefined
   #socket: Socket | undefined
   /** Memory of the next read. */
@@ -46,7 +46,7 @@ export class SocketReader {
   }
 
   #take(count: number, memory: Buffer): boolean {
-    // Until the taker says that it has consumed the bytes.
+    // The default; replaced below when the taker has consumed bytes from memory of the socket's own.
     this.#next = common
     if (this.taker === undefined) return this.#push(count, memory)
     beginRead()
@@ -81,7 +81,7 @@ function copyOfCommon(count: number): Buffer {
   return memory
 }
 
-/** Beginnings of the common memory, by length: making one takes as long as finding a head in it. */
+/** Views of the beginning of the common memory, by length: creating one takes as long as finding a head in it. */
 const beginnings: (Buffer | undefined)[] = new Array<Buffer | undefined>(4096).fill(undefined)
 
 function beginning(length: number): Buffer {
@@ -92,8 +92,8 @@ function beginning(length: number): Buffer {
 }
 
 /**
- * From here on what arrives goes to the taker, and no longer through the stream. What the stream holds already, because it
- * was given back with `unshift`, comes first.
+ * From now on the bytes that arrive go to the taker, and no longer through the stream. Bytes that the stream already holds,
+ * because they were returned with `unshift`, come first.
  */
 export function takeBytes(stream: Duplex, taker: ByteTaker): void {
   const reader = readers.get(stream)
@@ -117,7 +117,7 @@ function takeHeld(stream: Duplex, reader: SocketReader, taker: ByteTaker): void 
   if (held !== null) taker.onBytes(held, false)
 }
 
-/** The stream becomes an ordinary one again, paused and without the taker. */
+/** Ends `takeBytes`: the stream is an ordinary one again, and paused. */
 export function leaveBytes(stream: Duplex): void {
   const reader = readers.get(stream)
   if (reader !== undefined) reader.taker = undefined

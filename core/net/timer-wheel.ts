@@ -4,21 +4,21 @@ const tick = 100
 /** Slots of the wheel, a power of two: 51 s in one turn. What is due later stays in its slot for another turn. */
 const slots = 512
 
-/** Whose time can run out. */
+/** The owner of a timer. */
 export interface Expiring {
   onTimeout(): void
 }
 
 /**
- * Timeouts for very many connections: arming and disarming are a few assignments, and one interval turns the wheel
- * however many there are. Coarse: a timeout comes up to 200 ms late and never early. Ticks are counted, not time, so a
- * process that was stopped does not find everything expired when it goes on.
+ * Timeouts for very many connections: arming and disarming are a few assignments, and one interval serves all timers.
+ * Coarse: a timeout fires up to 200 ms late and never early. The wheel counts ticks, not time, so when a process that was
+ * stopped continues, its timers have not all expired.
  */
 export class TimerWheel {
   readonly #slots: (WheelTimer | undefined)[] = new Array<WheelTimer | undefined>(slots).fill(undefined)
   #now = 0
   #armed = 0
-  /** The timer that is looked at next while a slot is walked. */
+  /** The next timer to examine while a slot is walked. */
   #cursor: WheelTimer | undefined
   #interval: NodeJS.Timeout | undefined
 
@@ -58,7 +58,7 @@ export class TimerWheel {
     this.#armed--
   }
 
-  /** One tick: what is due in it expires. Whoever does may arm and disarm any timer. */
+  /** One tick: timers that are due expire. Their `onTimeout` may arm and disarm any timer. */
   turn(): void {
     this.#now++
     this.#cursor = this.#slots[this.#now & (slots - 1)]
@@ -78,11 +78,11 @@ export class TimerWheel {
 /** The wheel of this process. */
 const common: TimerWheel = new TimerWheel()
 
-/** One timeout, armed and disarmed as often as its owner likes; a link in the list of a slot while armed. */
+/** One timeout, which can be armed and disarmed any number of times; a link in the list of a slot while armed. */
 export class WheelTimer {
   readonly owner: Expiring
   readonly #wheel: TimerWheel
-  /** The tick it expires in, 0 when disarmed. The wheel's own, like the links. */
+  /** The tick in which it expires, 0 when disarmed. For the wheel only, like the links. */
   due = 0
   next: WheelTimer | undefined
   previous: WheelTimer | undefined
@@ -92,7 +92,7 @@ export class WheelTimer {
     this.#wheel = wheel
   }
 
-  /** Starts anew: `onTimeout` after `ms` milliseconds, unless disarmed or armed again before. */
+  /** Starts or restarts it: `onTimeout` after `ms` milliseconds, unless disarmed or armed again before that. */
   arm(ms: number): void {
     this.#wheel.arm(this, ms)
   }

@@ -71,7 +71,7 @@ export class LineBatch implements LineStream {
     if (this.#lost > before || before === 0) return
     this.#lost = 0
     const time = new Date().toISOString()
-    const line = { level: 'warn', time, bytes: before, msg: 'the log was not read fast enough, some of it is lost' }
+    const line = { level: 'warn', time, bytes: before, msg: 'the log was not read fast enough; some lines were lost' }
     this.#sink.write(Buffer.from(`${JSON.stringify(line)}\n`))
   }
 }

@@ -136,9 +136,9 @@ function probeHttp(backend: Backend, { path, status, timeout }: HealthConfig, do
   }
   function finish(): void {
     clearTimeout(timer)
-    done(verdict ?? { healthy: false, why: `${address}: closed without an answer` })
+    done(verdict ?? { healthy: false, why: `${address}: connection closed without a response` })
   }
-  const timer = setTimeout(() => end({ healthy: false, why: `${address}: no answer within ${timeout} ms` }), timeout)
+  const timer = setTimeout(() => end({ healthy: false, why: `${address}: no response within ${timeout} ms` }), timeout)
 
   request.on('response', (response) => {
     const code = response.statusCode ?? 0

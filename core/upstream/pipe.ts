@@ -71,8 +71,8 @@ class Relay implements Pipe {
 
   /** The source of a direction failed, or was closed before both its directions had ended. */
   broken(direction: Direction, cause: Error | undefined): void {
-    if (direction === this.#in) this.#fail('DC', `client connection broke: ${describe(cause)}`, cause)
-    else this.#fail('UR', `backend connection broke: ${describe(cause)}`, cause)
+    if (direction === this.#in) this.#fail('DC', `client connection failed: ${describe(cause)}`, cause)
+    else this.#fail('UR', `backend connection failed: ${describe(cause)}`, cause)
   }
 
   /** The last event of the source of a direction. */

@@ -118,7 +118,7 @@ describe('fields that belong to the gateway are refused, declared or not', () =>
 describe('values that would end the header are refused', () => {
   test.each(control)('%s', (_, character) => {
     const value = `a${character}b`
-    const expected = 'the value of "x-a" has characters that a header cannot carry'
+    const expected = 'the value of "x-a" has characters that are not allowed in a header'
     expect(refusal('onRequest', all, [op.setHeader, 'x-a', value])).toBe(expected)
     expect(refusal('onResponse', all, [op.setResponseHeader, 'x-a', value])).toBe(expected)
     expect(refusal('onResponse', all, [op.appendResponseHeader, 'x-a', value])).toBe(expected)
@@ -164,7 +164,7 @@ describe('more than a server would take is refused', () => {
 
   test('one value', () => {
     expect(apply(flow(), 'onRequest', all, [op.setHeader, 'x-a', largest])).toBeUndefined()
-    const expected = 'the value of "x-a" has 8193 bytes; a header may have 8192'
+    const expected = 'the value of "x-a" has 8193 bytes; a header value may have at most 8192'
     expect(refusal('onRequest', all, [op.setHeader, 'x-a', `${largest}v`])).toBe(expected)
     expect(refusal('onResponse', all, [op.appendResponseHeader, 'x-a', `${largest}v`])).toBe(expected)
     expect(refusal('onRequest', all, [op.reply, '200', '', '', 'x-a', `${largest}v`])).toBe(expected)
@@ -175,7 +175,7 @@ describe('more than a server would take is refused', () => {
     expect(apply(flow(), 'onResponse', all, ...lines.slice(0, 7))).toBeUndefined()
     expect(apply(flow(), 'onResponse', all, ...lines)).toBeUndefined()
     const one = [op.appendResponseHeader, 'x', largest]
-    const expected = /^it writes \d+ bytes of headers, and one hook may write 65536$/
+    const expected = /^it writes \d+ bytes of headers; one hook may write at most 65536$/
     expect(refusal('onResponse', all, ...lines, one)).toMatch(expected)
     const headers = Array.from({ length: 9 }, (_, n) => [`x-${n}`, largest]).flat()
     expect(refusal('onRequest', all, [op.reply, '200', '', '', ...headers])).toMatch(expected)
@@ -186,22 +186,22 @@ describe('what a hook cannot do is refused', () => {
   test.each([
     ['onResponse', [op.setHeader, 'x-a', '1'], 'request headers can be written in onRequest only'],
     ['onRequest', [op.setResponseHeader, 'x-a', '1'], 'response headers can be written in onResponse only'],
-    ['onResponse', [op.useUpstream, 'blue'], 'useUpstream comes too late'],
+    ['onResponse', [op.useUpstream, 'blue'], 'the upstream can be chosen in onRequest and onConnect only'],
     ['onRequest', [op.useUpstream, 'red'], 'there is no upstream "red"'],
     ['onResponse', [op.consumer, 'bob'], 'the consumer can be set in onRequest only'],
-    ['selectBackend', [op.backend, '1'], 'not one of the backends offered'],
-    ['selectBackend', [op.backend, '__proto__'], 'not one of the backends offered'],
-    ['selectBackend', [op.backend, '-1'], 'not one of the backends offered'],
-    ['onRequest', [op.backend, '0'], 'not one of the backends offered'],
+    ['selectBackend', [op.backend, '1'], 'it chooses a backend that is not a candidate'],
+    ['selectBackend', [op.backend, '__proto__'], 'it chooses a backend that is not a candidate'],
+    ['selectBackend', [op.backend, '-1'], 'it chooses a backend that is not a candidate'],
+    ['onRequest', [op.backend, '0'], 'it chooses a backend that is not a candidate'],
     ['selectBackend', [op.reply, '200', '', ''], 'selectBackend cannot reply'],
     ['onRequest', [op.reply, '101', '', ''], "a reply's status must be 200 to 599"],
     ['onRequest', [op.reply, '2e2.5', '', ''], "a reply's status must be 200 to 599"],
-    ['selectBackend', [op.health, '1', ABSENT, ABSENT], 'selectBackend is not asked for the health of a backend'],
+    ['selectBackend', [op.health, '1', ABSENT, ABSENT], 'selectBackend cannot set the health of a backend'],
     ['checkHealth', [op.health, '1', '0', ABSENT], 'a weight must be 1 to 1,000'],
     ['checkHealth', [op.health, '1', '1001', ABSENT], 'a weight must be 1 to 1,000'],
     ['checkHealth', [op.health, '1', '1e2', ABSENT], 'a weight must be 1 to 1,000'],
     ['checkHealth', [op.reply, '200', '', ''], 'checkHealth cannot reply'],
-    ['checkHealth', [op.backend, '0'], 'not one of the backends offered'],
+    ['checkHealth', [op.backend, '0'], 'it chooses a backend that is not a candidate'],
     ['onRequest', ['?', 'x'], 'unknown operation'],
   ] as const)('%s %j', (hook, operation, expected) => {
     expect(refusal(hook, all, [...operation])).toBe(expected)

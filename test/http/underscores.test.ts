@@ -21,7 +21,7 @@ test.each([
   const fields = new Fields(['x_real_ip', '6', 'a', '1', 'b_c', '2', 'x-real_ip', '6'])
   const problem = screenUnderscores(fields, what, none)
   expect(fields.list).toEqual(left)
-  if (what === 'refuse') expect(problem).toMatch(/"b_c".*"underscores" of the listener/)
+  if (what === 'refuse') expect(problem).toMatch(/"b_c".*set "underscores" of the listener to "pass" or "drop"/)
   else expect(problem).toBeUndefined()
 })
 

@@ -99,7 +99,7 @@ test('port open, application dead: a connect is content, a GET ejects', async ()
   await until(() => !gets.backend.healthy)
   await until(() => sockets.size > 10)
   expect(connects.backend.healthy).toBe(true)
-  expect(gets.changes).toEqual([[false, `${gets.backend.address}: no answer within 50 ms`]])
+  expect(gets.changes).toEqual([[false, `${gets.backend.address}: no response within 50 ms`]])
 })
 
 test('a connect that is refused ejects, and brings back once it is not', async () => {
