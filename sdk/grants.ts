@@ -77,7 +77,7 @@ export interface Digest {
  * Lines for the gateway's log, with the plugin, the policy and the request added. Never waits and never
  * fails: of one hook call 20 lines are kept, of a plugin 100 a second, then one line that says how many were dropped.
  * A message and its fields hold 1,024 characters each, what is beyond is cut off; control characters are escaped and
- * secrets of the configuration redacted. Lines of a hook that ran out of time or memory are lost.
+ * secrets of the configuration replaced by their references. Lines of a hook that ran out of time or memory are lost.
  */
 export interface Log {
   info(message: string, fields?: LogFields): void
