@@ -8,6 +8,6 @@ import type { ReadScope } from './scopes.ts'
 export interface Client<R extends ReadScope = ReadScope> extends View<R> {
   /** IPv4 or IPv6 address in canonical text form; an IPv4 client on a dual-stack socket reads as plain IPv4. */
   readonly ip: Readable<R, 'client.ip', string>
-  /** TCP port; `undefined` when a trusted proxy stands between, since its header does not carry one. */
+  /** TCP port; `undefined` behind a trusted proxy, whose header does not contain it. */
   readonly port: Readable<R, 'client.port', number | undefined>
 }

@@ -19,8 +19,8 @@ export interface Connection<R extends ReadScope = ReadScope, W extends WriteScop
   /** Name of the upstream chosen so far. Scope `upstream`. */
   readonly upstream: Readable<R, 'upstream', string | undefined>
   /**
-   * L4, in `onConnect`: sends the connection to another upstream. It is a write, not a verdict: the chain goes on, the
-   * last one that chooses wins, then the chosen upstream's own policies run. Write scope `upstream`.
+   * L4, in `onConnect`: sends the connection to another upstream. It is a write and does not end the chain: the
+   * last policy that chooses wins, then the chosen upstream's own policies run. Write scope `upstream`.
    *
    * @param name an upstream of the configuration. Give the option that names it `"format": "upstream"`, so that a wrong
    *   name is refused when the configuration is loaded; one computed at run time that does not exist fails the hook.

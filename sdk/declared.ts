@@ -3,7 +3,7 @@ import type { ReadScope, WriteScope } from './scopes.ts'
 declare const fix: unique symbol
 
 /**
- * Stands in the place of what a plugin did not declare, and says what to add. Nothing accepts it. It shows up only where
+ * Type of what a plugin did not declare; its message says what to add. Nothing accepts it. It shows up only where
  * `reads` or `writes` is a list of literals, or missing; with a function of the options everything is allowed to the
  * type checker, and the gateway alone decides.
  */

@@ -1,5 +1,5 @@
 /**
- * Sends one HTTP request and gives the whole answer.
+ * Sends one HTTP request and returns the complete response.
  *
  * Only origins that the operator lists for the plugin (`plugins.<name>.fetch`) are reached, and of those none whose
  * address is not public (private, loopback, link-local, metadata, …) unless it is listed as such; the address checked is
@@ -7,8 +7,8 @@
  * follow to another origin. No proxy is used, no cookie is kept, nothing is decompressed.
  *
  * @param url absolute, `http:` or `https:`, without user name and password.
- * @throws {GrantError} when the origin is not allowed, the server cannot be reached, is late, or its answer is too long.
- *   Any status is an answer.
+ * @throws {GrantError} when the origin is not allowed, the server cannot be reached or times out, or its response is too
+ *   long. A response of any status is not an error.
  */
 export type Fetch = (url: string, request?: FetchRequest) => Promise<FetchResponse>
 
@@ -22,9 +22,9 @@ export interface FetchRequest {
   readonly headers?: Readonly<Record<string, string>>
   /** Sent as UTF-8, at most 65,536 characters; not with `GET` and `HEAD`. Default: none. */
   readonly body?: string
-  /** How long it may take in all, milliseconds, 1 to 5,000. Default: 2,000. */
+  /** Longest total time, milliseconds, 1 to 5,000. Default: 2,000. */
   readonly timeout?: number
-  /** How many bytes the body of the answer may have, 0 to 1,048,576. Default: 1,048,576. */
+  /** Longest body of the response, bytes, 0 to 1,048,576. Default: 1,048,576. */
   readonly limit?: number
 }
 
@@ -32,15 +32,15 @@ export interface FetchResponse {
   /** 200 to 599. */
   readonly status: number
   readonly headers: FetchHeaders
-  /** The body as UTF-8 text; bytes that are none become U+FFFD. */
+  /** The body as UTF-8 text; malformed bytes become U+FFFD. */
   text(): string
   /**
    * The body as JSON.
    *
-   * @throws {SyntaxError} when it is none.
+   * @throws {SyntaxError} when it is not JSON.
    */
   json(): unknown
-  /** The body as it came. */
+  /** The body as received. */
   bytes(): Uint8Array
 }
 

@@ -3,12 +3,12 @@ import type { Jwt } from './jwt.ts'
 import type { Kv } from './kv.ts'
 
 /**
- * Host services that a plugin may be granted. It names them in `needs`; each then stands in the argument of its hooks.
+ * Host services that a plugin may be granted. It names them in `needs`; each is then a member of its hooks' argument.
  * The work happens on the host, outside the sandbox, while the hook is suspended: it costs waiting, not CPU time.
  *
- * `log` and `metric` return at once and work in every hook. The others return a promise; in a hook that may not wait
- * (`selectBackend`, `onClose`) they can still be asked for, but nobody hears the result. One hook call may use 64
- * operations. When the client goes away, operations under way are given up.
+ * `log` and `metric` return immediately and work in every hook. The others return a promise. A hook that may not wait
+ * (`selectBackend`, `onClose`) can still call them, but never receives the result. Default limit: 64 operations per hook
+ * call. When the client disconnects, pending operations are cancelled.
  */
 export interface Grants {
   counter: Counter
@@ -31,11 +31,11 @@ export type GrantName = keyof Grants
 export interface Counter {
   /**
    * Takes from the budget of `key`: a fixed window that starts with the first take. In `onClose` it takes without
-   * anybody waiting: for what a request turned out to cost.
+   * waiting for the result: for costs that are known only after the request.
    *
    * @param key what is being limited; a policy's keys never meet those of another policy. At most 512 characters.
    * @param limit the budget and its window.
-   * @throws {GrantError} when the limit makes no sense or the store cannot be reached within 2 seconds.
+   * @throws {GrantError} when the limit is invalid or the store cannot be reached within 2 seconds.
    */
   take(key: string, limit: CounterLimit): Promise<CounterResult>
 }
@@ -74,10 +74,10 @@ export interface Digest {
 }
 
 /**
- * Lines for the gateway's log, with the plugin, the policy and the request added. Nothing to wait for, and nothing that
+ * Lines for the gateway's log, with the plugin, the policy and the request added. Never waits and never
  * fails: of one hook call 20 lines are kept, of a plugin 100 a second, then one line that says how many were dropped.
  * A message and its fields hold 1,024 characters each, what is beyond is cut off; control characters are escaped and
- * secrets of the configuration redacted. Lines of a hook that ran out of time or memory are lost.
+ * secrets of the configuration replaced by their references. Lines of a hook that ran out of time or memory are lost.
  */
 export interface Log {
   info(message: string, fields?: LogFields): void
@@ -102,7 +102,7 @@ export interface Metric {
    * @param name letters, digits and underscores, a letter first, at most 64.
    * @param value 0 or more. Default: 1.
    * @param labels at most 8, their values at most 128 characters.
-   * @throws {TypeError} when an argument makes no sense.
+   * @throws {TypeError} when an argument is invalid.
    */
   count(name: string, value?: number, labels?: MetricLabels): void
   /** Adds a value to a histogram; seconds fit its buckets (5 ms to 10 s). The arguments are as for `count`. */
@@ -113,14 +113,14 @@ export interface MetricLabels {
   readonly [name: string]: string
 }
 
-/** What a grant throws when it could not do its work. */
+/** Thrown by a grant when an operation fails. */
 export interface GrantError extends Error {
   readonly name: 'GrantError'
   /** The grant and the operation: `counter.take`; of `fetch` it is `fetch.send`. */
   readonly operation: string
   /**
-   * `refused`: the work was done and its answer is no, as for a token that is not valid. `failed`: it could not be done,
-   * as when a server does not answer; the client is not to blame.
+   * `refused`: the operation ran and its result is negative, such as an invalid token. `failed`: it could not run, such as
+   * when a server does not respond; not the client's fault.
    */
   readonly code: 'refused' | 'failed'
   /** Why, in a few words: `expired`. Of what was refused, it may be shown to the client. */

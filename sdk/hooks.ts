@@ -93,13 +93,13 @@ export type CloseContext<
   readonly request: Request<R, W>
   /** Status that the client got; 0 on L4 and when it got none. Scope `response.status`. */
   readonly status: Readable<R, 'response.status', number>
-  /** Why it ended so: the outcome code of the access log, empty when all went well. Scope `outcome`. */
+  /** Outcome code of the access log, empty for success. Scope `outcome`. */
   readonly outcome: Readable<R, 'outcome', string>
   /** The backend that was used last. Scope `backend`. */
   readonly backend: Readable<R, 'backend', Backend | undefined>
 }
 
-/** A probe belongs to no connection and to no request: there is nobody to see, and nothing is kept for later. */
+/** A probe belongs to no connection and no request: it has no client and no state. */
 export type HealthContext<O, N extends GrantName> = Pick<Grants, N> & {
   /** The policy's options, checked against the plugin's schema, defaults filled in. Frozen, with null prototypes. */
   readonly options: O
@@ -119,7 +119,7 @@ type MayWait<T> = T | Promise<T>
 /**
  * The hook points. A chain is the listener's policies, then the route's, then the upstream's, in the order written;
  * only a reply ends it. **The returned value decides**: nothing = go on, a reply = stop here, a throw = error, which the
- * policy's `onFailure` judges (`reject`: the client gets 500; `continue`: as if the policy were not there). A hook whose
+ * policy's `onFailure` decides (`reject`: the client gets 500; `continue`: as if the policy were not attached). A hook whose
  * trigger does not match is skipped without a call, see `When`.
  */
 export interface Hooks<O, N extends GrantName, R extends ReadScope = ReadScope, W extends WriteScope = WriteScope> {

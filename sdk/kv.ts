@@ -4,7 +4,7 @@
  * empties it, and beyond 10,000 entries or 4,194,304 characters the entries that were not used for longest go.
  */
 export interface Kv {
-  /** `undefined` when there is none, or its time is over. */
+  /** `undefined` when the key does not exist or has expired. */
   get(key: string): Promise<string | undefined>
   /**
    * @param key at most 512 characters.
@@ -15,7 +15,7 @@ export interface Kv {
   /** Whether there was one. */
   delete(key: string): Promise<boolean>
   /**
-   * Adds to a whole number in one step; where there is none it begins at 0.
+   * Adds to a whole number atomically; a missing key counts as 0.
    *
    * @param by whole, may be negative.
    * @param ttl as for `set`; it runs from the beginning and is not renewed.

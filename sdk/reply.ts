@@ -1,10 +1,10 @@
-/** An answer made by a plugin. Returned from a *first* hook it ends that hook; on L4 it closes the connection. */
+/** A response made by a plugin. Returned from a *first* hook it ends that hook; on L4 it closes the connection. */
 export interface Reply {
   readonly reply: true
   readonly status: number
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string
-  /** What the log says of it: the problem's title, if there is one. */
+  /** Text for the log: the title of the problem, if it has one. */
   readonly reason: string
 }
 
@@ -12,7 +12,7 @@ export interface Reply {
 export interface Problem {
   /** Short, the same for every occurrence: `unknown API key`. */
   readonly title?: string
-  /** What is particular to this occurrence. Never put internals or secrets here: the client reads it. */
+  /** What is particular to this occurrence. The client reads it: never put internals or secrets here. */
   readonly detail?: string
   /** URI that identifies the kind of problem. Default: `about:blank`. */
   readonly type?: string
@@ -20,7 +20,7 @@ export interface Problem {
 }
 
 /**
- * Makes an answer.
+ * Makes a response.
  *
  * ```ts
  * return reply(401, { title: 'unknown API key' })
@@ -31,7 +31,7 @@ export interface Problem {
  * @param status 200 to 599. A status outside that range throws a `RangeError`.
  * @param body a string is sent as `text/plain; charset=utf-8`; an object as `application/problem+json` (RFC 9457) when
  *   the status is 400 or more, as `application/json` otherwise. Default: no body.
- * @param headers added as they stand; a `content-type` here replaces the default one.
+ * @param headers added unchanged; a `content-type` here replaces the default one.
  */
 export function reply(status: number, body: string | Problem = '', headers: Record<string, string> = {}): Reply {
   if (!Number.isInteger(status) || status < 200 || status > 599) {

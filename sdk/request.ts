@@ -17,12 +17,12 @@ export interface Request<R extends ReadScope = ReadScope, W extends WriteScope =
   readonly host: Readable<R, 'host', string>
   /** Path, starting with `/`, percent-encoding kept; ambiguous paths never come this far. Scope `path`. */
   readonly path: Readable<R, 'path', string>
-  /** Query without the `?`; empty when there is none. Scope `query`. */
+  /** Query without the `?`; empty when the request has no query. Scope `query`. */
   readonly query: Readable<R, 'query', string>
   /** The identifier that the access log carries. Scope `request.id`. */
   readonly id: Readable<R, 'request.id', string>
   /**
-   * Who is calling, as an auth plugin found out. Reading needs the read scope, assigning the write scope `consumer`.
+   * The caller, as identified by an auth plugin. Reading needs the read scope, assigning the write scope `consumer`.
    * Rate limits, logs and later plugins use it.
    */
   get consumer(): Readable<R, 'consumer', string | undefined>
@@ -54,9 +54,9 @@ export interface Request<R extends ReadScope = ReadScope, W extends WriteScope =
    */
   setBody(body: Writable<W, 'body', Uint8Array | string>): void
   /**
-   * Sends the request to another upstream. It is a write, not a verdict: the chain goes on, so that an auth policy after
-   * a routing policy always runs; the last one that chooses wins, then the chosen upstream's own policies run. Works in
-   * policies of listeners and routes; an upstream's own policy comes too late. Write scope `upstream`.
+   * Sends the request to another upstream. It is a write and does not end the chain: an auth policy after a routing
+   * policy always runs. The last policy that chooses wins, then the chosen upstream's own policies run. Works in
+   * policies of listeners and routes; in an upstream's own policy it is too late. Write scope `upstream`.
    *
    * @param name an upstream of the configuration. Give the option that names it `"format": "upstream"`, so that a wrong
    *   name is refused when the configuration is loaded; one computed at run time that does not exist fails the hook.

@@ -5,8 +5,8 @@
  *
  * | scope | layer | value |
  * |---|---|---|
- * | `client.ip` | L4, L7 | address of the client; behind `trustedProxies` the one they vouch for |
- * | `client.port` | L4, L7 | its port; absent when a trusted proxy stands between |
+ * | `client.ip` | L4, L7 | address of the client; behind `trustedProxies` the one that they report |
+ * | `client.port` | L4, L7 | its port; absent behind a trusted proxy |
  * | `peer.ip` | L4, L7 | address of the other end of the socket |
  * | `local.port` | L4, L7 | port the connection came in on |
  * | `listener`, `route`, `upstream` | L4, L7 | names from the configuration; `upstream` as chosen so far |
@@ -14,14 +14,14 @@
  * | `query:<name>`, `cookie:<name>` | L7 | first value of that parameter (percent-decoded) or cookie (raw) |
  * | `header:<name>` | L7 | request header; lines of the same name joined by `, ` |
  * | `header:*` | L7 | every request header |
- * | `consumer` | L7 | who is calling, as an auth plugin found out |
+ * | `consumer` | L7 | the caller, as identified by an auth plugin |
  * | `request.id` | L7 | the identifier that the access log carries |
  * | `response.status` | L7 | status of the response (`onResponse`, `onClose`) |
  * | `response.header:<name>`, `response.header:*` | L7 | response headers (`onResponse`) |
  * | `backend` | L4, L7 | the backend that was used (`onResponse`, `onClose`) |
- * | `outcome` | L4, L7 | the outcome code, empty when all went well (`onClose`) |
+ * | `outcome` | L4, L7 | the outcome code, empty for success (`onClose`) |
  *
- * Header names are compared without regard to case. What stands here also decides the order of policies: `postern check`
+ * Header names are case-insensitive. The scopes also determine the order of policies: `postern check`
  * warns when a policy reads what a later one writes, and when two write the same.
  */
 export type ReadScope =
@@ -49,7 +49,7 @@ export type ReadScope =
   | 'outcome'
 
 /**
- * How much of a body is held until the plugin has seen it, 1 to 1,048,576 bytes. Nothing of a body is there without it.
+ * How much of a body is held until the plugin has seen it, 1 to 1,048,576 bytes. Without it no part of a body is available.
  *
  * | scope | the hook gets | the message |
  * |---|---|---|
@@ -62,8 +62,8 @@ export type ReadScope =
 export type BodyScope = `body:${'prefix' | 'buffer'}:${number}` | `response.body:${'prefix' | 'buffer'}:${number}`
 
 /**
- * What a plugin may change. A write outside the declared scopes is refused by the host: the hook has failed, nothing of
- * what it wrote is done, and the refusal is logged and counted.
+ * What a plugin may change. A write outside the declared scopes is refused by the host: the hook fails, none of its writes
+ * is applied, and the refusal is logged and counted.
  *
  * | scope | lets the plugin call |
  * |---|---|

@@ -1,13 +1,13 @@
 /**
- * When the hooks of a policy run at all: judged by the gateway, without a call into the plugin. Every part that is given
- * must hold; inside a part one entry is enough. A policy whose trigger does not hold counts as having had its turn.
+ * When the hooks of a policy run at all: evaluated by the gateway, without a call into the plugin. Every given part must
+ * match; within a part one entry is enough. A policy whose trigger does not match counts as having run.
  *
  * It concerns `onRequest`, `onResponse`, and `selectBackend` and `onClose` on L7; `onConnect`, `onDisconnect`,
- * `checkHealth` and L4 connections know no request, so there the hooks always run. Each hook is judged at its own turn, by the request as earlier policies have
- * left it: a policy whose `onRequest` was skipped may find its `onResponse` called when a header came in between, and
- * the other way round. `request.state` tells the later hook whether the earlier one ran.
+ * `checkHealth` and L4 connections have no request, so these hooks always run. The trigger is evaluated for each hook, on
+ * the request as changed by earlier policies: a policy whose `onRequest` was skipped may have its `onResponse` called when
+ * a header was added in between, and vice versa. `request.state` tells the later hook whether the earlier one ran.
  *
- * What it looks at needs no scope in `reads`.
+ * The trigger needs no scope in `reads`.
  */
 export interface When {
   /** `GET`, `POST`, …, in upper case. With `GET`, `HEAD` is meant too, as in routes. Default: every method. */
@@ -17,6 +17,6 @@ export interface When {
    * regard to case, as in routes. Default: every path.
    */
   readonly paths?: readonly string[] | undefined
-  /** Request headers, of which at least one must be there, empty or not; without regard to case. Default: none is asked for. */
+  /** Request headers, of which at least one must be present, empty or not; case-insensitive. Default: no header is required. */
   readonly headers?: readonly string[] | undefined
 }

@@ -14,26 +14,26 @@ export default definePlugin({
       rules: {
         type: 'array',
         minItems: 1,
-        description: 'The first rule that matches decides; when none does, the request stays on its way.',
+        description: 'Tried in order; the first match decides. Without a match the request keeps its upstream.',
         items: {
           type: 'object',
           additionalProperties: false,
           required: ['upstream'],
           properties: {
-            header: { ...name, description: 'Request header that must be there.' },
-            cookie: { ...name, description: 'Cookie that must be there.' },
+            header: { ...name, description: 'Request header that must be present.' },
+            cookie: { ...name, description: 'Cookie that must be present.' },
             equals: {
               type: 'string',
-              description: 'What the header or cookie must say. Without it any value will do.',
+              description: 'Exact value of the header or cookie. Default: any value.',
             },
             percent: {
               type: 'number',
               minimum: 0,
               maximum: 100,
               default: 100,
-              description: 'Share of the requests that match so far; the others try the next rule.',
+              description: 'Percentage of the matching requests, 0 to 100; the others try the next rule.',
             },
-            upstream: { type: 'string', format: 'upstream', description: 'Where the request goes.' },
+            upstream: { type: 'string', format: 'upstream', description: 'Upstream that receives the request.' },
           },
         },
       },
@@ -41,7 +41,7 @@ export default definePlugin({
         type: 'string',
         pattern: `^(client\\.ip|(header|cookie):${token})$`,
         description:
-          'What keeps a client on one side of `percent`: `client.ip`, `header:<name>` or `cookie:<name>`. Without it, chance.',
+          'What keeps a client on the same side of `percent`: `client.ip`, `header:<name>` or `cookie:<name>`. Default: random.',
       },
     },
   },
@@ -81,17 +81,17 @@ function matches({ header, cookie, equals }: Condition, request: Request): boole
   return value !== undefined && (equals === undefined || value === equals)
 }
 
-/** Where a request stands between 0 and 100: below `percent` it is moved. A larger share keeps those it had. */
+/** Position of a request between 0 and 100: below `percent` it is moved. A larger share keeps the requests of a smaller. */
 function position(by: string | undefined, upstream: string, request: Request, client: Client): number {
   if (by === undefined) return Math.random() * 100
   const colon = by.indexOf(':')
   const named = by.slice(colon + 1)
   const value = colon === -1 ? undefined : by.startsWith('header:') ? request.header(named) : request.cookie(named)
-  // With the upstream in it, those that one rule leaves fall evenly on both sides of the next.
+  // Hashed with the upstream, so that the requests that one rule leaves spread evenly over the next rule.
   return (hash(`${upstream} ${value ?? client.ip}`) / 2 ** 32) * 100
 }
 
-/** FNV-1a, then the last step of MurmurHash3: addresses that differ in one digit must not land side by side. */
+/** FNV-1a, then the last step of MurmurHash3: addresses that differ in one digit must not get neighbouring positions. */
 function hash(text: string): number {
   let h = 0x811c9dc5
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193)

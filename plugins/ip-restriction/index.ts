@@ -1,6 +1,6 @@
 import { definePlugin, type Reply, reply } from 'postern/sdk'
 
-/** Coarse: it stops host names and spaces in an editor. `reads` judges each entry exactly. */
+/** Coarse, for editors: excludes host names and spaces. `reads` checks each entry exactly. */
 const range = { type: 'string', pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$' } as const
 
 export default definePlugin({
@@ -14,30 +14,30 @@ export default definePlugin({
         type: 'array',
         minItems: 1,
         items: range,
-        description: 'Addresses and CIDR ranges that may pass; when given, everyone else is refused.',
+        description: 'Addresses and CIDR ranges that are allowed; if given, all others are refused.',
       },
       deny: {
         type: 'array',
         minItems: 1,
         items: range,
-        description: 'Addresses and CIDR ranges that are refused, even if `allow` holds them.',
+        description: 'Addresses and CIDR ranges that are refused, even if `allow` contains them.',
       },
       status: {
         type: 'integer',
         minimum: 400,
         maximum: 599,
         default: 403,
-        description: 'Status that a refused request gets; a refused L4 connection is closed.',
+        description: 'Status of a refused request; a refused L4 connection is closed.',
       },
     },
   },
   reads(options) {
-    // Evaluated when the policy is loaded: what is wrong with the lists comes out there, not with the first client.
+    // Evaluated when the policy is loaded, so that invalid lists are reported then, not at the first client.
     listsOf(options)
     return ['client.ip']
   },
   onConnect({ connection, client, options }) {
-    // On L7 the peer may be a proxy that speaks for many clients: each request is judged instead.
+    // On L7 the peer may be a proxy of many clients: each request is checked instead.
     if (connection.layer === 'L4') return judge(client.ip, options)
   },
   onRequest({ client, options }) {
@@ -75,7 +75,7 @@ const parsed = new WeakMap<Restriction, Lists>()
 function judge(ip: string, options: Restriction): Reply | undefined {
   const { allow, deny } = listsOf(options)
   const address = parseAddress(ip)
-  // An address that cannot be read could be anyone's: it is refused.
+  // An address that cannot be parsed is refused.
   if (address !== undefined && !holds(deny, address) && (allow === undefined || holds(allow, address))) return undefined
   return reply(options.status, { title: 'address not allowed' })
 }
@@ -102,7 +102,9 @@ function parseRange(text: string): Range {
   const shift = slash === -1 ? 0 : written - Number(text.slice(slash + 1))
   const address = parseAddress(host)
   if (address === undefined || shift < 0 || shift > address.bits) {
-    throw new Error(`"${text}" is no address or CIDR range; write 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32`)
+    throw new Error(
+      `"${text}" is not an address or CIDR range; use a form such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32`,
+    )
   }
   return { bits: address.bits, shift: BigInt(shift), prefix: address.value >> BigInt(shift) }
 }
@@ -115,7 +117,7 @@ function parseV4(text: string): Address | undefined {
   const parts = text.split('.')
   let value = 0n
   for (const part of parts) {
-    // No leading zeros: 010 is ten to one reader and eight to another.
+    // No leading zeros: some parsers read 010 as octal 8.
     if (!/^(0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return undefined
     value = value * 256n + BigInt(part)
   }
@@ -123,7 +125,7 @@ function parseV4(text: string): Address | undefined {
 }
 
 function parseV6(text: string): Address | undefined {
-  // A link-local client reads as fe80::1%eth0: the zone is the host's business, not the range's.
+  // A link-local client address is fe80::1%eth0: ranges ignore the zone.
   const [address = ''] = text.split('%')
   const tail = address.slice(address.lastIndexOf(':') + 1)
   const dotted = tail.includes('.') ? parseV4(tail) : undefined

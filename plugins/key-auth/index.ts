@@ -22,14 +22,14 @@ export default definePlugin({
         additionalProperties: { type: 'string', pattern: '^[!-~]([ -~]*[!-~])?$' },
         description: 'Key → name of the consumer.',
       },
-      hide: { type: 'boolean', default: true, description: 'Keeps the key from the upstream.' },
+      hide: { type: 'boolean', default: true, description: 'Removes the key before the request is forwarded.' },
     },
   },
   reads: ({ header }) => [`header:${header}`],
   writes: ({ header, hide }) => ['consumer', 'header:x-consumer', ...(hide ? ([`header:${header}`] as const) : [])],
   onRequest({ request, options }) {
     const key = request.header(options.header)
-    // hasOwn: `constructor` is a name that every object answers to, but nobody's key.
+    // hasOwn: every object inherits `constructor`, which is not a key.
     const consumer = key !== undefined && Object.hasOwn(options.keys, key) ? options.keys[key] : undefined
     if (consumer === undefined) {
       const title = key === undefined ? 'API key missing' : 'unknown API key'

@@ -5,33 +5,38 @@ const longest = 24 * 86_400
 
 export default definePlugin({
   name: 'rate-limit',
-  description: 'Gives each client, consumer or header value a budget of requests per window of time.',
+  description: 'Limits the requests of each client, consumer or header value per time window.',
   options: {
     type: 'object',
     additionalProperties: false,
     required: ['points'],
     properties: {
-      points: { type: 'integer', minimum: 1, maximum: 1_000_000_000, description: 'Size of the budget.' },
+      points: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1_000_000_000,
+        description: 'Requests per window, if each costs 1.',
+      },
       duration: {
         type: 'string',
         pattern: '^[1-9][0-9]{0,5}[smhd]$',
         default: '1m',
         description:
-          'Length of the window, up to `24d`: a whole number and s, m, h or d. It starts with the first request.',
+          'Length of the window, up to `24d`: a whole number followed by s, m, h or d. It starts with the first request.',
       },
       key: {
         type: 'string',
         pattern: "^(client\\.ip|consumer|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+)$",
         default: 'client.ip',
         description:
-          'Who has a budget: `client.ip`, `consumer` or `header:<name>`. Without a consumer or header, the address has.',
+          'What is limited: `client.ip`, `consumer` or `header:<name>`. Requests without that consumer or header count for their address.',
       },
-      cost: { type: 'integer', minimum: 1, default: 1, description: 'What one request takes from the budget.' },
+      cost: { type: 'integer', minimum: 1, default: 1, description: 'Points that one request takes.' },
     },
   },
   reads({ key, points, cost, duration }) {
-    if (seconds(duration) > longest) throw new Error(`"duration" ${duration} is too long: write 24d or less`)
-    if (cost > points) throw new Error(`"cost" ${cost} is more than "points" ${points}: no request could ever pass`)
+    if (seconds(duration) > longest) throw new Error(`"duration" ${duration} is too long; the maximum is 24d`)
+    if (cost > points) throw new Error(`"cost" ${cost} is more than "points" ${points}; every request would be refused`)
     if (key === 'client.ip') return ['client.ip']
     return ['client.ip', key === 'consumer' ? key : `header:${headerOf(key)}`]
   },
@@ -60,7 +65,7 @@ export default definePlugin({
   },
 })
 
-/** What the budget belongs to. The prefix keeps a header that says `192.0.2.7` apart from the client at that address. */
+/** Key of the counter. The prefix separates a header with the value `192.0.2.7` from the client at that address. */
 function keyOf(key: string, request: Request, client: Client): string {
   const named = key === 'client.ip' ? undefined : key === 'consumer' ? request.consumer : request.header(headerOf(key))
   return named === undefined ? `client.ip ${client.ip}` : `${key} ${named}`

@@ -8,7 +8,7 @@ export default definePlugin({
     additionalProperties: false,
     required: ['secret'],
     properties: {
-      secret: { type: 'string', minLength: 16, description: 'Signs the cookie; the same on every gateway.' },
+      secret: { type: 'string', minLength: 16, description: 'Signs the cookie; must be the same on every gateway.' },
       cookie: {
         type: 'string',
         pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
@@ -18,20 +18,20 @@ export default definePlugin({
       maxAge: {
         type: 'integer',
         minimum: 1,
-        description: 'How long the client keeps it, seconds. Without it: until the browser closes.',
+        description: 'Lifetime of the cookie, seconds. Default: until the browser closes.',
       },
       path: {
         type: 'string',
         pattern: '^/[!-:<-~]*$',
         default: '/',
-        description: 'Path from which on the client sends it.',
+        description: 'Path prefix for which the client sends the cookie.',
       },
-      secure: { type: 'boolean', default: true, description: 'The client sends it over https only.' },
+      secure: { type: 'boolean', default: true, description: 'Whether the client sends the cookie only over https.' },
       sameSite: {
         type: 'string',
         enum: ['Strict', 'Lax', 'None'],
         default: 'Lax',
-        description: 'Whether it goes along with requests that come from other sites.',
+        description: 'Whether the client sends the cookie with requests from other sites.',
       },
     },
   },
