@@ -8,7 +8,7 @@ import { accessLine } from './access-line.ts'
 import { LineBatch } from './line-batch.ts'
 import type { FlowEnd, FlowEvent, FlowObserver, MalformedEvent } from './tap.ts'
 
-/** Where everything that the gateway has to tell goes: one JSON object per line, on standard output by default. */
+/** The gateway's log: one JSON object per line. Default: on standard output. */
 export class Log implements FlowObserver {
   readonly #pino: Logger
   readonly #destination: LineStream
@@ -21,14 +21,14 @@ export class Log implements FlowObserver {
     this.#pino = pino({ base: null, timestamp, formatters: { level } }, this.#destination)
   }
 
-  /** Takes over what a new configuration says of logging. */
+  /** Applies the log settings of a new configuration. @param secrets are redacted from every message. */
   configure(config: LogConfig, secrets: readonly string[]): void {
     this.#pino.level = config.level
     this.#records = config.access && this.#pino.isLevelEnabled('info')
     this.#secrets = secrets
   }
 
-  /** Writes out what is batched; gives up when the reader does not take it, so that nobody waits for it for ever. */
+  /** Writes what is batched; resolves after 1 s at the latest, even if the reader of the log has stopped reading. */
   flush(): Promise<void> {
     const stream = this.#destination as Partial<Flushable>
     if (stream.flush === undefined) return Promise.resolve()
@@ -106,7 +106,7 @@ export class Log implements FlowObserver {
     )
   }
 
-  /** A plugin's message may hold one of its options, and an option may be a secret. */
+  /** A plugin's message may contain one of its options, which may be a secret. */
   #redact(text: string): string {
     let safe = text
     for (const secret of this.#secrets) safe = safe.replaceAll(secret, '[redacted]')
@@ -130,7 +130,7 @@ let lastTime = 0
 let lastStamp = ''
 let lastStart = ''
 
-/** Written once a millisecond: measured, a new date for each record was 4 % of the CPU time of a request. */
+/** Formatted once a millisecond: a new date for each record took 4 % of the CPU time of a request. */
 function timestamp(): string {
   const now = Date.now()
   if (now !== lastTime) {

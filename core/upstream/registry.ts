@@ -99,7 +99,7 @@ export class UpstreamRegistry {
     }
   }
 
-  /** Applies a report of another process. Ignored while this process probes, and where health checks are disabled. */
+  /** Stores a report of another process. It applies only while this process does not probe, and where checks are enabled. */
   hear(upstream: string, address: string, heard: Heard): void {
     this.#heard.set(JSON.stringify([upstream, address]), heard)
     const entry = this.#inForce.entries.get(upstream)
