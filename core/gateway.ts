@@ -19,36 +19,36 @@ import { UpstreamRegistry } from './upstream/registry.ts'
 export interface GatewayOptions {
   readonly log: Log
   readonly grants: GrantHost
-  /** Watches the crossings into the sandbox. Default: nobody does. */
+  /** Watches the crossings into the sandbox. Default: they are not watched. */
   readonly guard?: CrossingGuard
-  /** Told when the probes of this process change a backend's health or weight. */
+  /** Called when the probes of this process change a backend's health or weight. */
   readonly onHealth?: (backend: Backend) => void
-  /** Hear what the log hears of flows. Default: none. */
+  /** Observers of flows, in addition to the log. Default: none. */
   readonly observers?: readonly FlowObserver[]
-  /** Told what befalls plugins. */
+  /** Called for every event of the sandbox, such as a crash or a timeout of a plugin. */
   readonly onEvent?: (event: SandboxEvent) => void
 }
 
-/** A configuration that can be put in force: compiled, its listeners bound. Exactly one of both is called. */
+/** A configuration that is ready to become active: compiled, its listeners bound. Call exactly one of the two methods. */
 export interface PreparedGateway {
-  /** Cannot fail: from here on everything new runs under it. */
+  /** Activates it: everything that arrives afterwards uses it. Cannot fail. */
   commit(): void
-  /** Leaves everything as it was. */
+  /** Discards it: nothing has changed. */
   abort(): void
 }
 
 /**
  * The gateway of one process: prepare and commit a configuration, drain, close.
  *
- * What outlives a reload is kept here and keyed by identity: bound sockets, backends with their health and pools, and the
- * sandbox as long as no policy changed. Everything else is the snapshot's and swapped whole.
+ * What survives a reload is kept here and keyed by identity: bound sockets, backends with their health and pools, and the
+ * sandbox while no policy changes. Everything else belongs to the snapshot, which is replaced as a whole.
  */
 export class Gateway {
   readonly upstreams: UpstreamRegistry
   readonly #options: GatewayOptions
   readonly #tap: Tap
   readonly #listeners = new Map<string, Listener>()
-  /** How many snapshots run their policies in it. */
+  /** Number of snapshots that run their policies in each sandbox. */
   readonly #sandboxes = new Map<Sandbox, number>()
   readonly #quarantined = new Map<string, QuarantineState>()
   readonly #suspects = new Set<string>()
@@ -66,7 +66,7 @@ export class Gateway {
         options.onHealth?.(backend)
       },
       onWeight: options.onHealth,
-      // Probes outlive reloads: each asks the policies that are in force when it begins.
+      // Probes survive reloads: each one asks the policies that are active when it begins.
       examine: (backend, timeout, done) => {
         const snapshot = this.#snapshot
         const chain = snapshot?.examiners.get(backend.upstream)
@@ -76,12 +76,12 @@ export class Gateway {
   }
 
   /**
-   * Compiles a configuration and binds the listeners that are new with it, in slices between which traffic has its turn.
-   * What is the same object as in the configuration before is not compiled again.
+   * Compiles a configuration and binds its new listeners, in slices, so that traffic is not delayed. Parts that are the same
+   * objects as in the active configuration are not compiled again.
    *
-   * @param sockets bound already, by `listenerKey`; a listener without one binds for itself.
+   * @param sockets already bound, by `listenerKey`. Default: each listener binds its own address.
    * @throws {PluginBuildError} when a plugin does not start.
-   * @throws {Error} when a listener cannot be bound, or the gateway was told to end; nothing has changed then.
+   * @throws {Error} when a listener cannot be bound, or the gateway is shutting down. Nothing has changed in either case.
    */
   async prepare(
     checked: CheckedConfig,
@@ -107,7 +107,7 @@ export class Gateway {
       }
       this.#refuseIfEnding()
       const commit = (): void => {
-        // What it would put in force has been told to end.
+        // The gateway has been shut down since: its listeners must not start anew.
         if (this.#ending) return abort()
         compiled.commit()
         this.#options.log.configure(checked.config.log, checked.secrets)
@@ -120,7 +120,7 @@ export class Gateway {
     }
   }
 
-  /** Takes nothing new, lets everything under way end, and closes; at the deadline it ends what is left. */
+  /** Accepts nothing new, waits for everything under way up to the configured `drain` time, then ends the rest and closes. */
   async drain(): Promise<void> {
     this.#ending = true
     const deadline = this.#snapshot?.config.drain ?? 0
@@ -128,7 +128,7 @@ export class Gateway {
     this.close()
   }
 
-  /** Ends everything now. */
+  /** Ends everything immediately. */
   close(): void {
     this.#ending = true
     for (const listener of this.#listeners.values()) listener.close()
@@ -138,14 +138,14 @@ export class Gateway {
     this.#sandboxes.clear()
   }
 
-  /** Stops the calls of a plugin, lets one through to try it, or lets it run again; also in sandboxes that come later. */
+  /** Stops the calls of a plugin, allows one trial call, or lets it run again; also in sandboxes created later. */
   quarantine(hash: string, state: QuarantineState): void {
     this.#quarantined.set(hash, state)
     if (state === 'closed') this.#quarantined.delete(hash)
     for (const sandbox of this.#sandboxes.keys()) sandbox.quarantine(hash, state)
   }
 
-  /** Calls of these plugins cross alone, so that a crash has one culprit; also in sandboxes that come later. */
+  /** Makes calls of these plugins cross alone, so that a crash has one possible cause; also in sandboxes created later. */
   suspect(hashes: readonly string[], on: boolean): void {
     for (const hash of hashes) {
       if (on) this.#suspects.add(hash)
@@ -167,7 +167,7 @@ export class Gateway {
     return active
   }
 
-  /** What is in force. */
+  /** The active snapshot. @throws {Error} before the first commit. */
   get snapshot(): Snapshot {
     if (this.#snapshot === undefined) throw new Error('no configuration is in force yet')
     return this.#snapshot
@@ -183,7 +183,7 @@ export class Gateway {
     return { snapshot: yield* Snapshot.compile({ config, policies, upstreams, sandbox }, before), commit }
   }
 
-  /** The sandbox in force when it runs the same, else a new one. */
+  /** The active sandbox if it runs the same instances, else a new one. */
   #retainSandbox({ instances }: PolicySet): Sandbox {
     const { grants, guard, onEvent } = this.#options
     const before = this.#snapshot
@@ -222,7 +222,7 @@ export class Gateway {
   #releaseSandbox(sandbox: Sandbox): void {
     const users = (this.#sandboxes.get(sandbox) ?? 1) - 1
     if (users > 0) return void this.#sandboxes.set(sandbox, users)
-    // Whoever closed the gateway has closed it too.
+    // `close` of the gateway has already closed and removed it.
     if (this.#sandboxes.delete(sandbox)) sandbox.close()
   }
 }

@@ -37,14 +37,14 @@ export class Admission implements HookFlow {
     ask(this, 'onConnect', plan.admission, 0, (result, policy) => {
       if (result !== undefined) this.refusal = { result, policy }
       this.#decided = true
-      // No policy is told of the end: a new configuration need not wait for it.
+      // No `onDisconnect` runs at the end, so the snapshot can be released now.
       if (plan.admission.steps.onDisconnect.length === 0) this.#release()
       for (const start of this.#waiting) start()
       this.#waiting = []
     })
   }
 
-  /** Calls now if the decision has been made, else when it has. */
+  /** Calls `start` immediately if the decision has been made, otherwise when it is made. */
   whenDecided(start: () => void): void {
     if (this.#decided) start()
     else this.#waiting.push(start)

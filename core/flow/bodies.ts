@@ -11,23 +11,22 @@ import type { FinalResponse, RequestFacts } from './request-facts.ts'
 /** What the bodies need of their flow. */
 export interface BodiesFlow extends HookFlow, Failing {
   readonly facts: RequestFacts
-  /** The client's turn has begun: more of the request's body is wanted. */
+  /** The flow is now waiting for the client to send more of the request's body. */
   awaitNext(): void
-  /** The response's body is replaced by another: the backend is not needed any more. False when there is no such body. */
+  /** The response's body is being replaced: ends the exchange with the backend. False for a 101, which has no body. */
   leaveBackend(): boolean
 }
 
 type BodyHook = 'onRequestBody' | 'onResponseBody'
 
 /**
- * The bodies of a request and of its response on their way through the policies: held until a policy has seen them, changed
- * chunk by chunk, replaced. Both may move at the same time; their chunks take turns, since a flow asks its policies one
- * thing at a time.
+ * The bodies of a request and of its response as they pass the policies: held until a policy has seen them, changed chunk by
+ * chunk, or replaced. Both may move at the same time; their chunks take turns, since only one hook of a flow runs at a time.
  */
 export class Bodies {
   /** The client as the source of the request's body. */
   readonly client: ClientBody
-  /** Way of the request's body; what was held of it goes upstream first. */
+  /** Path of the request's body. */
   readonly request: BodyPath
   /** Whether a part of the request's body may have gone to a backend. */
   moved = false
@@ -37,7 +36,7 @@ export class Bodies {
   readonly #flow: BodiesFlow
   readonly #queue: (() => void)[] = []
   #busy = false
-  /** Counts up with each `drop`: what was asked before is out of date. */
+  /** Increased by each `drop`: results of holds that began before are ignored. */
   #generation = 0
 
   constructor(exchange: Exchange, flow: BodiesFlow) {
@@ -54,7 +53,7 @@ export class Bodies {
     return replacedLength === undefined ? this.#exchange.hasBody : replacedLength > 0
   }
 
-  /** The backend takes (more of) the request's body. */
+  /** The backend can take the request's body, or more of it. */
   toBackend(backend: BodySink | undefined, chain: Chain | undefined): void {
     if (this.moved || backend === undefined) return this.request.onWritable()
     this.moved = true
@@ -85,7 +84,7 @@ export class Bodies {
     })
   }
 
-  /** A policy puts a body, or a chunk of one, in the place of the one that it was given. */
+  /** A policy replaces the body, or the chunk, that it was given. */
   replace(hook: HookName, bytes: Uint8Array): void {
     if (hook === 'onRequest') this.request.replace(bytes)
     else if (hook === 'onResponse') {
@@ -93,14 +92,14 @@ export class Bodies {
     } else if (this.chunk !== undefined) this.chunk = { bytes, last: this.chunk.last }
   }
 
-  /** What the policies were asked last is not answered any more, so that nothing may wait for it. */
+  /** The hook that was running will not answer: forgets the chunks and holds that wait for it. */
   drop(): void {
     this.#generation++
     this.#busy = false
     this.#queue.length = 0
   }
 
-  /** What the policies of this chain do to each chunk; `undefined` when none of them sees it. */
+  /** Runs the policies of this chain on each chunk; `undefined` when none of them has the hook. */
   #changesOf(hook: BodyHook, chain: Chain | undefined): BodyChange | undefined {
     if (chain === undefined || chain.steps[hook].length === 0) return undefined
     return (bytes, last, done) => {
@@ -123,7 +122,7 @@ export class Bodies {
 
 /** The client as the source of its request's body. */
 export class ClientBody implements BodySource {
-  /** Whether it is the client's turn: more of the body is wanted, and has not arrived. */
+  /** Whether more of the body is wanted from the client and has not arrived. */
   due = false
   readonly #exchange: Exchange
   readonly #flow: { awaitNext(): void }

@@ -11,15 +11,15 @@ export interface BodySource {
 export interface BodySink {
   /** False when it is slow: stop until `BodyPath.onWritable`. */
   write(chunk: Uint8Array): boolean
-  /** Whether nobody looks any more at any of what was written. */
+  /** Whether the sink no longer uses any chunk that was written. */
   readonly isFlushed: boolean
   end(trailers: Fields | undefined): void
 }
 
-/** Changes a chunk on its way, or lets it be; answers later, one chunk at a time. An error is told by other means. */
+/** Changes a chunk, or returns it unchanged, now or later; one chunk at a time. On an error `done` is not called. */
 export type BodyChange = (chunk: Uint8Array, last: boolean, done: (chunk: Uint8Array) => void) => void
 
-/** What is there of a body once it was held: all of it, its beginning, or more than was allowed. */
+/** What a hold resulted in: the whole body, its beginning, or more bytes than allowed. */
 export type Held = 'complete' | 'more' | 'too large'
 
 const nothing = new Uint8Array(0)
@@ -27,9 +27,9 @@ const nothing = new Uint8Array(0)
 const noSource: BodySource = { pause: (): void => {}, resume: (): void => {} }
 
 /**
- * The way of one body from its source to its sink. It can be held at the beginning until the policies that asked for it
- * have had their turn, changed chunk by chunk, or replaced; back-pressure goes through. Without any of that a chunk goes
- * straight through.
+ * The path of one body from its source to its sink. The body can be held at the beginning until the policies that asked for
+ * it have run, changed chunk by chunk, or replaced; back-pressure reaches the source. Otherwise a chunk is written to the
+ * sink immediately.
  */
 export class BodyPath {
   readonly #source: BodySource
@@ -44,13 +44,13 @@ export class BodyPath {
   #over = false
   #waiting: { wanted: number; whole: boolean; done: (held: Held) => void } | undefined
 
-  /** @param source `undefined`: there is no body, or one made here takes its place. */
+  /** @param source `undefined`: the body is empty, or is set by `replace`. */
   constructor(source: BodySource | undefined) {
     this.#source = source ?? noSource
     this.#ended = source === undefined
   }
 
-  /** A chunk has come. It stays here, or on its way, unless this says that it is free. */
+  /** A chunk has arrived. The path, or its sink, keeps it unless this returns `CONSUMED`. */
   take(chunk: Uint8Array): Consumed | undefined {
     if (this.#over || this.#replaced) return CONSUMED
     if (this.#sink !== undefined && this.#change === undefined && this.#chunks.length === 0) {
@@ -65,7 +65,7 @@ export class BodyPath {
     return undefined
   }
 
-  /** The source has come to its end; the trailers share the fate of the body. */
+  /** The source has ended. When the body is replaced, the trailers are dropped with it. */
   end(trailers?: Fields): void {
     if (this.#over || this.#replaced) return
     this.#ended = true
@@ -74,26 +74,26 @@ export class BodyPath {
     if (this.#sink !== undefined) this.#move()
   }
 
-  /** Waits for `wanted` bytes, or, with `whole`, for the end, which has to come within `wanted` bytes. */
+  /** Waits for `wanted` bytes, or, with `whole`, for the end of a body of at most `wanted` bytes. */
   hold(wanted: number, whole: boolean, done: (held: Held) => void): void {
     this.#waiting = { wanted, whole, done }
     this.#settleHold()
     if (this.#waiting !== undefined) this.#source.resume()
   }
 
-  /** The first `most` bytes of what is held; they stay. */
+  /** The first `most` bytes of what is held, which stays held. */
   peek(most: number): Uint8Array {
     if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
     const all = this.#chunks[0] ?? nothing
     return all.length <= most ? all : all.subarray(0, most)
   }
 
-  /** Whether everything is here that there is. */
+  /** Whether the whole body has arrived. */
   get isComplete(): boolean {
     return this.#ended
   }
 
-  /** Another body takes the place of this one; what still comes of it is dropped. */
+  /** Replaces the body; the rest of the original one is dropped. */
   replace(bytes: Uint8Array): void {
     this.#chunks = bytes.length === 0 ? [] : [bytes]
     this.#size = bytes.length
@@ -102,12 +102,12 @@ export class BodyPath {
     this.#replaced = true
   }
 
-  /** Length of the body that took the place of the first one; `undefined` when none did. */
+  /** Length of the body that replaced the original one; `undefined` when it was not replaced. */
   get replacedLength(): number | undefined {
     return this.#replaced ? this.#size : undefined
   }
 
-  /** Lets everything go to the sink, what was held first. */
+  /** Begins to write to the sink: first what was held, then what arrives. */
   flow(sink: BodySink, change: BodyChange | undefined): void {
     this.#sink = sink
     this.#change = change
@@ -115,7 +115,7 @@ export class BodyPath {
     else this.#source.resume()
   }
 
-  /** The sink takes more. */
+  /** The sink can take more. */
   onWritable(): void {
     if (this.#sink === undefined || this.#over) return
     if (this.#chunks.length > 0 || this.#ended) this.#move()

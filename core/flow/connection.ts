@@ -140,13 +140,13 @@ export class ConnectionFlow implements HookFlow {
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Ends it now, as at the end of a drain. */
+  /** Ends the connection immediately (`SD`), for example at the end of a drain. */
   close(): void {
     if (this.#pipe !== undefined) this.#pipe.close()
     else this.#fail(new PosternError('SD', 'closed by the gateway'))
   }
 
-  /** Whether a new configuration leaves it alone: its route still leads to its upstream, and its backend still exists. */
+  /** Whether the connection may stay open under a new plan: its route has the same upstream, and its backend still exists. */
   survives(plan: TcpPlan): boolean {
     const route = plan.routes.find({ serverName: undefined })
     if (route?.name !== this.#route.name || route.upstream?.name !== this.#route.upstream?.name) return false

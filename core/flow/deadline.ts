@@ -1,12 +1,15 @@
 import { type OutcomeCode, PosternError } from '../errors.ts'
 import { type Expiring, WheelTimer } from '../net/timer-wheel.ts'
 
-/** What an error ends. */
+/** What a timeout fails. */
 export interface Failing {
   fail(error: PosternError): void
 }
 
-/** The time limits of a request: the one of whoever has to act next, up to 200 ms late, and the route's for all of it. */
+/**
+ * The time limits of a request: one for the side it is waiting for, client or backend, which may fire up to 200 ms late; and
+ * the route's limit for the whole request.
+ */
 export class Deadline implements Expiring {
   readonly #flow: Failing
   readonly #timer = new WheelTimer(this)
@@ -20,33 +23,33 @@ export class Deadline implements Expiring {
     this.#flow = flow
   }
 
-  /** The request has this long in all, ms. */
+  /** Limits the whole request, ms. */
   limitAll(ms: number): void {
     const late = new PosternError('UT', `the request took longer than the ${ms} ms that its route allows`)
     this.#total = setTimeout(() => this.#flow.fail(late), ms)
   }
 
-  /** No limit for all of it any more: it has become a tunnel. */
+  /** Removes the limit for the whole request. */
   unlimitAll(): void {
     clearTimeout(this.#total)
   }
 
-  /** The client is to send more of the body. */
+  /** Waits for the client to send more of the body. */
   awaitClient(ms: number): void {
     this.#set(ms, 'DPE', 'no request body data from the client', 408)
   }
 
-  /** The backend is to send the head of its response. */
+  /** Waits for the backend to send the head of its response. */
   awaitHead(ms: number): void {
     this.#set(ms, 'UT', 'no response head from the backend', undefined)
   }
 
-  /** The backend is to send more of its response, or the client to take more of it. */
+  /** Waits for the backend to send more of its response, or for the client to read more of it. */
   awaitData(ms: number): void {
     this.#set(ms, 'SI', 'no response data', undefined)
   }
 
-  /** Nothing is due. */
+  /** Waits for neither side. */
   pause(): void {
     this.#timer.disarm()
   }

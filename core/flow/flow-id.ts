@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 const random = randomBytes(8).toString('hex')
 
-/** `xxxxxxxx-xxxx-8xxx-8xxx-`: 56 random bits that say which process it was. */
+/** `xxxxxxxx-xxxx-8xxx-8xxx-`: random bits that identify the process. */
 const process = `${random.slice(0, 8)}-${random.slice(8, 12)}-8${random.slice(12, 15)}-8${randomBytes(2).toString('hex').slice(1)}-`
 
 /** `0000` to `ffff`. */
@@ -12,8 +12,8 @@ let high = 0
 let low = 0
 
 /**
- * Identifier of a request or a connection: a UUID (RFC 9562 §5.8) made of random bits drawn once and a count, so that it
- * takes a tenth of the time of a random one. Nobody may take it for a secret.
+ * Identifier of a request or a connection: a UUID (RFC 9562 §5.8) made of random bits drawn once per process and a counter,
+ * which takes a tenth of the time of a random UUID. It is predictable: do not use it as a secret.
  */
 export function flowId(): string {
   low = (low + 1) >>> 0

@@ -10,10 +10,10 @@ import { type Bodies, setBodyLength } from './bodies.ts'
 import type { RequestFacts } from './request-facts.ts'
 
 /**
- * Cleans the head of a request when it arrives, before routes and policies see it: aliases with underscores, the fields that
- * say which way a request came, and the client's own `X-Request-Id`. So a policy never sees what the backend will not.
+ * Cleans the head of a request when it arrives, before routes and policies see it: removes aliases with underscores, the
+ * X-Forwarded family and Forwarded, and the client's own `X-Request-Id`. So a policy sees only what the backend will see.
  *
- * @returns why the request is refused, wherever it may be going
+ * @returns why the request is refused on every route; `undefined` when it is accepted
  */
 export function cleanHead(facts: RequestFacts, plan: HttpPlan): PosternError | undefined {
   const { fields } = facts
@@ -35,14 +35,14 @@ export function cleanHead(facts: RequestFacts, plan: HttpPlan): PosternError | u
 export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bodies, plan: HttpPlan): void {
   const { fields, awaitsContinue } = exchange
   addOwnFields(exchange, facts, plan)
-  // Only a body that the client holds back is worth asking about; the backend's 100 then is what the client gets.
+  // The expectation is forwarded only while the client still waits for a 100; the backend's 100 is then forwarded to it.
   if (!awaitsContinue || bodies.request.replacedLength !== undefined) fields.delete('expect')
   setBodyLength(fields, bodies.request, facts.chain!.steps.onRequestBody.length > 0)
 }
 
 /**
- * Adds what only the gateway may say: which way the request came, for which host, under which identifier. What policies
- * wrote of that is replaced.
+ * Adds the fields that only the gateway may set: the X-Forwarded family, Forwarded, Via, Host and X-Request-Id. Values that
+ * policies wrote are replaced.
  */
 function addOwnFields({ connection, version, fields }: Exchange, facts: RequestFacts, { snapshot }: HttpPlan): void {
   const { hop, earlier, target, id } = facts
@@ -57,7 +57,7 @@ function addOwnFields({ connection, version, fields }: Exchange, facts: RequestF
   else fields.shared = usualFields(connection, hop, version, via).fields
 }
 
-/** Of a peer that says nothing of hops before it, the same for one request after the other. */
+/** The fields for a peer without earlier hops: the same for consecutive requests of a connection, so they are cached. */
 function usualFields(connection: HttpConnection, hop: Hop, version: HttpVersion, via: string): OwnFields {
   const { own } = connection
   if (own?.authority === hop.authority && own.version === version) return own

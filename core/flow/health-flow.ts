@@ -10,7 +10,7 @@ import { ConnectionFacts } from './connection-facts.ts'
 
 /**
  * `checkHealth` of one backend, once: asks the policies of its upstream, each for `timeout` milliseconds at most. `done` is
- * called without a verdict when none of them has an opinion, and not at all after `cancel`.
+ * called without a verdict when none of them gives one, and never after `cancel`.
  */
 export class HealthFlow implements HookFlow {
   readonly facts: ConnectionFacts
@@ -76,7 +76,7 @@ export class HealthFlow implements HookFlow {
     return this.#awaited
   }
 
-  /** Each call has its own time. */
+  /** Starts the timeout anew for each call. */
   set awaited(call: HookCall | undefined) {
     clearTimeout(this.#timer)
     this.#awaited = call

@@ -8,13 +8,13 @@ import type { Target } from '../route/target.ts'
 import { BodyPath } from './body-path.ts'
 import type { FinalResponse, RequestFacts } from './request-facts.ts'
 
-/** The outcome code of an answer that a policy made: empty when it is no refusal. */
+/** The outcome of a policy's reply: `RL` for 429, `PD:<plugin>` for another status of 400 or more, else empty. */
 export function outcomeOfReply(reply: Reply, policy: Policy): string {
   if (reply.status === 429) return 'RL'
   return reply.status >= 400 ? `PD:${policy.plugin}` : ''
 }
 
-/** RFC 9457: what the client is told of an error. Its message stays in the log. */
+/** The response to the client for an error (RFC 9457). The error's message goes only to the log. */
 export function problemOf(error: PosternError, requestId: string): Reply {
   const { title, proxyStatus } = outcomes[error.code]
   const headers: [string, string][] = [['content-type', 'application/problem+json']]
@@ -31,7 +31,7 @@ export function asPosternError(error: unknown): PosternError {
   return new PosternError('GE', error instanceof Error ? error.message : String(error), { cause: error })
 }
 
-/** The final response of a request becomes one made here: the outcome says so, the connection ends where it has to. */
+/** Sets the final response of a request to a reply or an error of the gateway, and its outcome; `DPE` ends the connection. */
 export function respondHere(
   by: Reply | PosternError,
   policy: Policy | undefined,
@@ -39,7 +39,7 @@ export function respondHere(
   exchange: Exchange,
 ): void {
   const failed = by instanceof PosternError
-  // What follows on the connection cannot be told from the rest of a malformed request.
+  // The bytes that follow may be the rest of the malformed request: they must not be read as another one.
   if (failed && by.code === 'DPE') exchange.makeLast()
   facts.outcome = failed ? by.outcome : policy === undefined ? '' : outcomeOfReply(by, policy)
   facts.response = madeResponse(by, facts.id)
@@ -56,7 +56,7 @@ function madeResponse(result: Reply | PosternError, requestId: string): FinalRes
   return { status, reason: '', fields, body }
 }
 
-/** What a route with `reply` answers: a redirect, its placeholders filled in, or a fixed text. */
+/** The response of a route with `reply`: a redirect with its placeholders filled in, or a fixed text. */
 export function replyOfRoute(config: ReplyConfig, scheme: string, target: Target): Reply {
   const { status, redirect, body = '' } = config
   if (redirect === undefined) {

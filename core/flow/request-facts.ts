@@ -16,13 +16,13 @@ import type { Bodies } from './bodies.ts'
 import type { BodyPath } from './body-path.ts'
 import { flowId } from './flow-id.ts'
 
-/** Longest silence of a client that is sent an answer made here, ms. */
+/** Longest time without progress when a client is sent a response of the gateway itself, ms. */
 const ownIdle = 30_000
 
-/** The target of a request whose target has not been read. */
+/** The target of a request whose target has not been parsed. */
 const unread: Target = { authority: '', host: '', path: '', query: '', full: '', hasQuery: false }
 
-/** The final response: of a backend, or made here, with its whole body. */
+/** The final response: of a backend, or of the gateway itself with its whole body. */
 export interface FinalResponse {
   readonly status: number
   readonly reason: string
@@ -30,7 +30,7 @@ export interface FinalResponse {
   readonly body: BodyPath
 }
 
-/** What is known of a request: its flow fills it in, its policies read from it and write to it. */
+/** The facts of a request: its flow sets them, its policies read and write them. */
 export class RequestFacts implements FlowFacts, RequestView, WritableFacts {
   readonly layer = 'L7'
   readonly id: string = flowId()
@@ -116,25 +116,25 @@ export class RequestFacts implements FlowFacts, RequestView, WritableFacts {
     return this.#bodies.chunk
   }
 
-  /** How the request came here. */
+  /** The last hop of the request. */
   get hop(): Hop {
     const { address: peerIp, localPort } = this.#exchange.connection.peer
     const { ip, scheme } = this.client
     return { peerIp, clientIp: ip, scheme, authority: this.#publicAuthority, localPort }
   }
 
-  /** Host and port that the client used, as far as what a trusted proxy says of them is well-formed. */
+  /** Host and port that the client used: from a trusted proxy if well-formed, else from the request. */
   get #publicAuthority(): string {
     const named = this.client.host === undefined ? undefined : parseAuthority(this.client.host)
     return named === undefined || 'problem' in named ? this.target.authority : named.authority
   }
 
-  /** Longest silence while bytes are due, ms. */
+  /** Longest time without progress while a body is transferred, ms. */
   get idle(): number {
     return this.upstream?.config.timeouts.idle ?? ownIdle
   }
 
-  /** Where the request goes, unless a policy chooses another upstream. */
+  /** Sets the route, with its upstream and its chain. */
   take(route: Route): void {
     this.route = route
     this.upstream = route.upstream

@@ -45,7 +45,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   readonly #bodies: Bodies
   #sent: UpstreamExchange | undefined
   #tunnel: Tunnel | undefined
-  /** Stands for the walk of the response up through the policies, while it is under way. */
+  /** Identifies the running pass of the response through the policies; `undefined` when there is none. */
   #walk: object | undefined
   #headSent = false
   #error: PosternError | undefined
@@ -133,7 +133,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     this.awaitNext()
   }
 
-  /** Until there is a response, the time limit is that of who has to act next: the client while its body is due, or the backend. */
+  /** Until there is a response, limits the wait for the client while its body is due, otherwise the wait for the backend. */
   awaitNext(): void {
     if (this.facts.response !== undefined) return
     if (this.#bodies.client.due) this.#deadline.awaitClient(this.facts.idle)
@@ -155,7 +155,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   // ── response ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** No policy sees it. A backend that tells of its progress is given time anew, as often as the codec lets it. */
+  /** Policies do not see interim responses. Each one restarts the backend's time limit; the codec limits their number. */
   onInterim(status: number, fields: Fields): void {
     removeHopByHop(fields)
     this.#exchange.inform(status, fields)
@@ -176,7 +176,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     this.#respond()
   }
 
-  /** An answer made here: a policy's reply, the route's own, or an error. */
+  /** Answers with a policy's reply, the route's own reply, or an error. */
   answer(result: Reply | PosternError, policy?: Policy): void {
     this.replaceResponse(result, policy)
     this.#respond()
@@ -188,7 +188,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     respondHere(by, policy, this.facts, this.#exchange)
   }
 
-  /** The response walks back up through every policy whose turn had come. */
+  /** Passes the response, in reverse order, through every policy that has had its turn. */
   #respond(): void {
     const { chain } = this.facts
     if (chain === undefined || chain.steps.onResponse.length === 0) return this.#sendHead()
@@ -238,14 +238,15 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   onGone(): void {
     if (this.ended) return
-    // How the client of a tunnel leaves is the tunnel's to see: here the gateway closes.
+    // The tunnel itself notices when its client disconnects, so here the gateway is closing the connection.
     if (this.#tunnel?.isOpen) return this.#tunnel.close()
     this.#finish(new PosternError('DC', 'the client disconnected before the response was complete'))
   }
 
   /**
-   * Answers with an error as long as the client has no head yet; after that only a broken connection is honest. Policies see
-   * the answer, unless the response it replaces was on its way up through them: then they have had their time.
+   * Answers with an error if no response head has been sent; otherwise breaks the exchange, so that the client does not take
+   * the response for complete. Policies see the error, unless it replaces a response that was just passing through them:
+   * their `onResponse` does not run twice.
    */
   fail(error: PosternError): void {
     if (this.ended) return

@@ -5,8 +5,8 @@ import type { ByteStream } from '../net/reset.ts'
 import { type Pipe, pipe } from '../upstream/pipe.ts'
 
 /**
- * What a request becomes when its backend agrees to an upgrade. The backend's stream waits until the policies have seen the
- * 101; then bytes go both ways, unseen by policies.
+ * A request whose backend agreed to an upgrade. The backend's stream stays paused until the policies have seen the 101; then
+ * bytes go both ways, and policies do not see them.
  */
 export class Tunnel {
   readonly #backend: ByteStream
@@ -24,10 +24,10 @@ export class Tunnel {
   }
 
   /**
-   * Answers the client with a 101 and these fields, and lets the bytes flow.
+   * Answers the client with a 101 and these fields, and starts to forward bytes.
    *
    * @param idle longest silence in both directions, ms
-   * @param onEnd called once, when both sides are closed; what they sent is in the exchange's bytes then
+   * @param onEnd called once, when both sides are closed and their bytes are counted in the exchange
    */
   open(exchange: Exchange, fields: Fields, idle: number, onEnd: (error: PosternError | undefined) => void): void {
     const client = exchange.switchProtocols(exchange.upgrade ?? '', fields)
@@ -52,7 +52,7 @@ export class Tunnel {
 
 function ignore(): void {}
 
-/** A tunnel of these carries requests, in the clear or not, that no route and no policy would see. */
+/** Protocols whose tunnels would carry requests that no route and no policy sees. */
 const unseen = new Set(['h2c', 'h2', 'http', 'tls'])
 
 /**

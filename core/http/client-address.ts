@@ -2,28 +2,28 @@ import { BlockList, isIP } from 'node:net'
 import { normalizeIp, type Peer } from '../net/peer.ts'
 import type { Fields } from './fields.ts'
 
-/** The addresses whose forwarding headers are believed. */
+/** The addresses whose X-Forwarded headers are trusted. */
 export interface Trust {
   /** Whether an address is among them; IPv4-mapped IPv6 counts as IPv4. What is not an address never is. */
   has(ip: string): boolean
 }
 
-/** Who sent a request, and how, as far as the peer is believed. */
+/** The client of a request: what a trusted peer says of it, else the peer itself. */
 export interface ClientFacts {
   readonly ip: string
   /** `undefined` when a trusted proxy named the client: its header carries no port. */
   readonly port: number | undefined
   readonly scheme: 'http' | 'https'
-  /** The host that a trusted proxy was asked for; it still has to pass `parseTarget` in the place of `Host`. */
+  /** X-Forwarded-Host of a trusted proxy. Not checked yet: it has to be a valid authority, as `Host` has to. */
   readonly host: string | undefined
-  /** Whether the peer is believed. */
+  /** Whether the peer is trusted. */
   readonly trusted: boolean
 }
 
 /**
  * Compiles CIDR ranges (`10.0.0.0/8`, `2001:db8::/32`) and single addresses.
  *
- * @throws TypeError on a range that is none
+ * @throws TypeError on text that is neither an address nor a range
  */
 export function compileTrust(cidrs: readonly string[]): Trust {
   if (cidrs.length === 0) return { has: () => false }
@@ -39,9 +39,10 @@ export function compileTrust(cidrs: readonly string[]): Trust {
 }
 
 /**
- * The client behind a peer. Of an untrusted peer nothing is believed. With a trusted one X-Forwarded-For is walked from
- * the right past trusted addresses to the first that is not, or to the leftmost; an entry that is no address ends the
- * walk, since nothing left of it can be told. Of X-Forwarded-Proto and -Host the last value counts, the peer's own.
+ * The client behind a peer. X-Forwarded headers of an untrusted peer are ignored. For a trusted peer, X-Forwarded-For is
+ * read from the right, past trusted addresses, to the first untrusted one, or to the leftmost; an entry that is not an
+ * address ends the search, since entries left of it cannot be trusted. Of X-Forwarded-Proto and -Host the last value counts,
+ * which the peer itself added.
  */
 export function clientOf(trust: Trust, peer: Peer, fields: Fields): ClientFacts {
   const { address, port } = peer

@@ -1,7 +1,7 @@
 import { kinds, TOKEN, VALUE } from './characters.ts'
 import { NO_PLUGIN, treatmentOf } from './header-names.ts'
 
-/** Whether a text is a token (RFC 9110 §5.6.2): what a field name, a method or a cookie name is made of. */
+/** Whether a text is a token (RFC 9110 §5.6.2): the form of field names, methods and cookie names. */
 export function isToken(text: string): boolean {
   for (let i = 0; i < text.length; i++) if ((kinds[text.charCodeAt(i)]! & TOKEN) === 0) return false
   return text !== ''
@@ -14,12 +14,12 @@ export function isFieldValue(text: string): boolean {
 }
 
 /**
- * How much one hook may write, bytes: servers accept no larger header, nor more of all headers together. Names and values
+ * How much one hook may write, bytes: one value, and all headers together. Servers commonly refuse more. Names and values
  * count, and so do lines that are replaced later.
  */
 export const writeBounds = { value: 8_192, headers: 65_536 } as const
 
-/** Names that were found writable. There are few, those that policies declare, but `header:*` allows any number. */
+/** Cache of names that were found writable. Policies declare few names, but `header:*` allows any number of them. */
 const writable = new Set<string>()
 const maxWritable = 1_000
 

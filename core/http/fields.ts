@@ -4,22 +4,23 @@ import { isFieldValue, isToken } from './field-problem.ts'
  * Header fields in the order of arrival: a flat list of lower-case name, value, name, value. Lines of the same name stay
  * apart and in order. Messages have few fields, so looking one up is a walk.
  *
- * What is in here can go on the wire as it is: a name that is no token does not get in, and a character that no value may
- * have becomes a space (RFC 9110 §5.5). That is seen to where fields come in, so that sending them on costs nothing;
- * whoever changes `list` itself vouches for what is put there.
+ * The contents can go on the wire unchanged: a name that is not a token is dropped, and a character that is not allowed in
+ * a value becomes a space (RFC 9110 §5.5). This is checked when fields are added, so that forwarding them costs nothing.
+ * Code that changes `list` directly must add only valid names and values.
  */
 export class Fields {
   readonly list: string[]
-  /** Fields that go on the wire after the others and are found by no look-up. */
+  /** Fields that go on the wire after those of `list`; `get`, `has` and `all` do not find them. */
   shared: SharedFields | undefined
 
   /**
-   * @param list becomes its own
-   * @param judged whether names and values are known to be sound, as a parser's are
+   * @param list used without a copy: the caller must not use it afterwards
+   * @param isChecked whether names and values are known to be valid, as those from a parser are. Default: false, so invalid
+   *   ones are dropped or cleaned.
    */
-  constructor(list: string[] = [], judged = false) {
+  constructor(list: string[] = [], isChecked = false) {
     this.list = list
-    if (!judged && list.length > 0) cleanAll(list)
+    if (!isChecked && list.length > 0) cleanAll(list)
   }
 
   /** From name, value, name, value as a parser gives them, in any case. */
@@ -65,7 +66,7 @@ export class Fields {
     if (isToken(name)) this.put(name, cleanValue(value))
   }
 
-  /** `set` for a name and a value that are known to be sound. */
+  /** `set` for a name and a value that are known to be valid. */
   put(name: string, value: string): void {
     const { list } = this
     const at = this.#find(name, 0)
@@ -90,7 +91,7 @@ export class Fields {
   #remove(name: string, from: number): void {
     const { list } = this
     let kept = this.#find(name, from)
-    // Setting the length of an array costs more than all the rest, even to what it was.
+    // Setting the length of an array, even to its present value, costs more than the rest of this function.
     if (kept === list.length) return
     for (let i = kept; i < list.length; i += 2) {
       if (list[i] === name) continue
@@ -125,7 +126,7 @@ function cleanAll(list: string[]): void {
   list.length = kept
 }
 
-/** A character above 0xFF is cleaned too: written as latin1 it would become another one, U+010A a line feed. */
+/** Also replaces characters above 0xFF: written as latin1 they would become other ones, U+010A a line feed. */
 function cleanValue(value: string): string {
   return isFieldValue(value) ? value : value.replace(/[^\t\x20-\x7e\x80-\xff]/g, ' ')
 }

@@ -2,7 +2,7 @@ import type { ClientFacts } from './client-address.ts'
 import type { Fields } from './fields.ts'
 import { FORWARDING, treatmentOfAlias } from './header-names.ts'
 
-/** What this gateway knows of the hop that a request came by. */
+/** The last hop of a request, as this gateway knows it. */
 export interface Hop {
   /** The other end of the connection. */
   readonly peerIp: string
@@ -23,14 +23,14 @@ export interface EarlierHops {
 }
 
 /**
- * Takes X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded out of a request when it arrives, so that routes and
- * policies see nothing that the backend will not see. Spellings with underscores go too, since some backends cannot tell
- * them from dashes.
+ * Removes X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded from a request when it arrives, so that routes and
+ * policies see only what the backend will see. Spellings with underscores are removed too, since some backends treat them
+ * like dashes.
  *
- * Of a trusted peer the fields come back cleaned: what `clientOf` believed, without lines that are empty or malformed, and
- * without X-Real-IP, which this gateway sets itself.
+ * For a trusted peer the fields are added again, cleaned: the values that `clientOf` used, without lines that are empty or
+ * malformed, and without X-Real-IP, which this gateway sets itself.
  *
- * @returns what a trusted peer said; `undefined` when there was nothing to believe
+ * @returns what a trusted peer said; `undefined` for an untrusted peer, or without such fields
  */
 export function takeForwarding(fields: Fields, { trusted, scheme, host }: ClientFacts): EarlierHops | undefined {
   const { list } = fields
@@ -79,8 +79,8 @@ export function dropForwarding({ list }: Fields): void {
 }
 
 /**
- * Says in the request that goes upstream who sent it: X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded. The
- * lists of a trusted peer are continued, and its X-Forwarded-Port kept.
+ * The fields that tell the backend who sent the request: X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded.
+ * The lists of a trusted peer are continued, and its X-Forwarded-Port is kept.
  *
  * @returns name, value, name, value
  */

@@ -1,12 +1,12 @@
-// Every list of field names that the gateway treats in a way of its own, as one table with a column for each treatment.
+// The field names that the gateway treats specially, as one table with a bit for each treatment.
 
 /** Meant for one connection only (RFC 9110 §7.6.1): removed from every message that is passed on. */
 export const HOP_BY_HOP = 1
-/** Says how one message is framed and how long its connection lives: the codec writes it, and nobody else. */
+/** Frames one message or controls its connection: only the codec writes it. */
 export const CODEC = 2
-/** Says which way a request came: replaced by what the gateway knows. */
+/** Describes the hops of a request (X-Forwarded family, Forwarded): replaced by what the gateway knows. */
 export const FORWARDING = 4
-/** A backend believes it because the gateway sets it, or frames messages by it: its spelling with underscores is dropped. */
+/** Backends trust it because the gateway sets it, or frame messages by it: its spelling with underscores is dropped. */
 export const NO_ALIAS = 8
 /** Decides where a message ends or where it goes, or belongs to one connection: no plugin writes it. */
 export const NO_PLUGIN = 16
@@ -68,7 +68,7 @@ function shapeOf(name: string): number {
   return (name.charCodeAt(0) & 31) * 64 + (name.length & 63)
 }
 
-/** The treatments of a field whose name may be spelt with underscores: some backends cannot tell them from dashes. */
+/** The treatments of a field whose name may be spelt with underscores: some backends treat them like dashes. */
 export function treatmentOfAlias(name: string): number {
   return treatmentOf(name.indexOf('_') === -1 ? name : name.replaceAll('_', '-'))
 }

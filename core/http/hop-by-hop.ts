@@ -2,13 +2,13 @@ import type { Fields } from './fields.ts'
 import { HOP_BY_HOP, treatmentOf } from './header-names.ts'
 
 /**
- * Removes what is meant for one connection only (RFC 9110 §7.6.1): every field that `Connection` names, `Connection`
- * itself, and the fields that are known to be of that kind even when it does not name them. `TE: trailers` stays, because
- * the gateway forwards trailers; so does `Trailer`, which describes the content. Credentials for a proxy end here
- * (§11.7): this gateway is the origin server to its clients.
+ * Removes the fields that are meant for one connection only (RFC 9110 §7.6.1): every field that `Connection` names,
+ * `Connection` itself, and the known hop-by-hop fields even when it does not name them. `TE: trailers` stays, because the
+ * gateway forwards trailers; so does `Trailer`, which describes the content. Credentials for a proxy are removed (§11.7):
+ * this gateway acts as the origin server for its clients.
  *
- * It belongs before anything that the gateway adds: a client must not be able to name that. `Host` and `Content-Length`
- * stay even when named, since without them the message would be another one.
+ * Call it before the gateway adds fields: a client must not be able to remove those by naming them. `Host` and
+ * `Content-Length` stay even when named, since removing them would change the meaning of the message.
  */
 export function removeHopByHop(fields: Fields): void {
   const { list } = fields
@@ -27,7 +27,7 @@ export function removeHopByHop(fields: Fields): void {
   if (trailers) list.push('te', 'trailers')
 }
 
-/** `undefined` in the common case that it names no field. */
+/** The field names in `Connection`; `undefined` in the common case that there are none. */
 function namedByConnection(list: readonly string[]): Set<string> | undefined {
   let named: Set<string> | undefined
   for (let i = 0; i < list.length; i += 2) {

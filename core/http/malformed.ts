@@ -1,4 +1,4 @@
-/** Why a message is refused. A request is answered with the status; of a response only the words matter, for the log. */
+/** Why a message is refused. A request is answered with `status` (default: 400); for a response only `problem` is used. */
 export class Malformed {
   readonly problem: string
   readonly status: number

@@ -3,18 +3,18 @@ import { PosternError } from '../errors.ts'
 import type { Fields } from './fields.ts'
 import { methods, withHead } from './methods.ts'
 
-/** The most that is sent on: more hops than any chain has. */
+/** Largest value that is forwarded; no chain has that many hops. */
 const most = 0x7fff_ffff
 
 /**
- * Counts a hop of OPTIONS and TRACE (RFC 9110 §7.6.2): at 0 the request is answered here, else it goes on with one less.
- * `Max-Forwards` is never added, and on other methods it is a field like any other.
+ * Counts a hop of OPTIONS and TRACE (RFC 9110 §7.6.2): at 0 the request is answered here, otherwise it is forwarded with
+ * the value reduced by one. `Max-Forwards` is never added, and with other methods it is a field like any other.
  *
- * To OPTIONS the answer names what the route takes. TRACE is not echoed: policies may have put credentials into the
- * request that are meant for the backend.
+ * The answer to OPTIONS lists the methods of the route. TRACE is not echoed: policies may have added credentials for the
+ * backend to the request.
  *
  * @param taken methods of the route; `undefined`: any
- * @returns the answer; `undefined` when the request goes on
+ * @returns the answer, or an error for a malformed value; `undefined` when the request is to be forwarded
  */
 export function countHop(
   method: string,

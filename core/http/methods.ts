@@ -1,6 +1,6 @@
 /**
- * The methods that are served: those of the IANA registry and the few others that llhttp knows. One outside is answered
- * with 501 (RFC 9110 §9.1), so that no backend is sent what its parser takes for something else.
+ * The supported methods: those of the IANA registry and a few others that llhttp knows. Any other method is answered with
+ * 501 (RFC 9110 §9.1), so that no backend gets a method that its parser reads differently.
  */
 export const methods: ReadonlySet<string> = new Set([
   ...['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'],
@@ -9,7 +9,7 @@ export const methods: ReadonlySet<string> = new Set([
   ...['MKCALENDAR', 'LINK', 'UNLINK'],
 ])
 
-/** Who writes a route for GET expects HEAD to work as well (RFC 9110 §9.1 asks every server for both). */
+/** Adds HEAD to a list with GET: a route for GET also serves HEAD (RFC 9110 §9.1 requires both of every server). */
 export function withHead(methods: readonly string[]): readonly string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods
 }

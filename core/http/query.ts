@@ -12,7 +12,7 @@ export function parameter(query: string, name: string): string | undefined {
   return undefined
 }
 
-/** Broken percent-encoding stays as it is: a parameter is looked at, never refused for its form. */
+/** Invalid percent-encoding is returned unchanged: a parameter is read, never refused for its form. */
 function decode(text: string): string {
   const spaced = text.indexOf('+') === -1 ? text : text.replaceAll('+', ' ')
   if (spaced.indexOf('%') === -1) return spaced

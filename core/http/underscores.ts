@@ -2,17 +2,17 @@ import type { Fields } from './fields.ts'
 import { NO_ALIAS, treatmentOfAlias } from './header-names.ts'
 
 /**
- * What becomes of headers whose name has an underscore. Many backends (CGI, WSGI, PHP, Rack) hand `X-User` and `X_User` to
- * the application as one variable, so that a client could say what only the gateway may.
+ * What happens to headers whose name has an underscore. Many backends (CGI, WSGI, PHP, Rack) give `X-User` and `X_User` to
+ * the application as one variable, so that a client could set a header that only the gateway may set.
  */
 export type Underscores = 'refuse' | 'drop' | 'pass'
 
 /**
- * Drops the aliases of trusted headers and checks the other names with underscores. Where they pass, aliases go of every
- * field that the request has and of every one that a policy may write or remove.
+ * Drops the aliases of trusted headers (`NO_ALIAS`) and checks the other names with underscores. With `pass`, it also drops
+ * aliases of every field that the request has and of every field that a policy may write or remove.
  *
  * @param isWritten whether a policy that the request may meet can write the header of that name
- * @returns what is wrong, for the log; `undefined` when the request may go on
+ * @returns why the request is refused, for the log; `undefined` when it is accepted
  */
 export function screenUnderscores(
   fields: Fields,

@@ -4,15 +4,21 @@ import type { Consumed, HttpVersion } from './exchange.ts'
 import type { Fields } from './fields.ts'
 
 /**
- * The backend side seam: a flow hands a request to the `UpstreamPool` of a backend and gets an `UpstreamExchange`; the pool
- * calls the `UpstreamOwner` back, later, never inside `send`.
+ * The backend side seam: a flow passes a request to the `UpstreamPool` of a backend and gets an `UpstreamExchange`; the pool
+ * calls the `UpstreamOwner` later, never inside `send`. All calls are synchronous and on one thread.
  *
  * What every pool does:
- * - It frames the request and never sends more or less of a body than it announced.
- * - It fails (`onFail`) with a code whose meaning holds whatever the version: `UF` no connection (504 when out of time), `UC`
- *   closed early, `UR` reset, `UPE` malformed response, `GE` a fault of this gateway. `UF` says that not a byte of the request
- *   has left, so that another backend may get it; `UC` and `UR` before the head say that the connection may have been dead.
- * - It bounds what a backend can make it hold: heads, interim responses, trailers.
+ * - It frames the request, and a body whose length differs from `content-length` fails the exchange (`GE`).
+ * - It fails (`onFail`) with a code that means the same for every version: `UF` no connection (504 on a timeout), `UC` closed
+ *   early, `UR` reset, `UPE` malformed response, `GE` a fault of this gateway. `UF` guarantees that no byte of the request was
+ *   sent, so another backend may get it; `UC` and `UR` before the head mean that an idle connection may have been dead.
+ * - It limits what a backend can make it hold: heads, interim responses, trailers.
+ * - It never calls the owner from inside `write`, `end`, `pause` or `cancel`. `resume` may call any method of the owner
+ *   before it returns. An owner may call any method of its exchange from inside any of its own calls.
+ * - What a method of the owner throws fails the exchange: `onFail` with `GE`, unless that call was the last one.
+ * - Memory: a chunk passed to `write` belongs to the pool until `isFlushed` is true. A chunk passed to `onData` belongs to the
+ *   owner, unless the owner returns `CONSUMED`. The request's `fields` are read when the request is sent, which may be after
+ *   `send` has returned: the owner leaves them unchanged until `onConnected`. Fields of a response belong to the owner.
  */
 export interface UpstreamPool {
   /**
@@ -21,62 +27,67 @@ export interface UpstreamPool {
    * @param connectTimeout until a new connection is established, ms
    */
   send(request: UpstreamRequest, connectTimeout: number, owner: UpstreamOwner): UpstreamExchange
-  /** Closes what is idle now; what is under way ends by itself, and its connection is not kept. */
+  /** Closes the idle connections; those in use are closed when their exchange ends. */
   close(): void
 }
 
-/** What goes to a backend. */
+/** A request to a backend. */
 export interface UpstreamRequest {
   readonly method: string
   /** Path and query, exactly as they go on the wire. */
   readonly target: string
   /**
-   * `host` among them. With `Expect: 100-continue` the body is wanted when the backend has asked for it, or has not answered
-   * for a second.
+   * `host` included. With `Expect: 100-continue` `onBodyWanted` is called when the backend has sent a 100, or nothing for 1 s.
    */
   readonly fields: Fields
   readonly hasBody: boolean
-  /** What the connection is asked to become; a 101 without it, or to something else, is malformed. */
+  /** Protocol that the backend is asked to switch to; a 101 without it, or to another protocol, is malformed (`UPE`). */
   readonly upgrade?: string | undefined
 }
 
 /**
- * Sent the request and awaits the response; exactly one of `onEnd`, `onUpgrade` and `onFail` is the last call, unless
- * cancelled.
+ * The sender of a request. Exactly one of `onEnd`, `onUpgrade` and `onFail` is the last call; after `cancel` there are no
+ * more calls.
  */
 export interface UpstreamOwner {
-  /** The request is on its way on an established connection. */
+  /** A connection is established, and the request's head is being sent on it. */
   onConnected(): void
-  /** The backend takes (more of) the request's body. Not called for a request without one. */
+  /** The backend can take the request's body, or more of it after a `write` that returned false. Not without a body. */
   onBodyWanted(): void
-  /** An interim response: 102, 103; also 100, whoever asked for it. Without this they are dropped. */
+  /** An interim response: 100, 102, 103; 100 even if the request did not expect it. Default: they are dropped. */
   onInterim?(status: number, fields: Fields): void
-  /** The final response's head; names in lower case. @param version that the backend answers in */
+  /** The final response's head; names in lower case. @param version of the response */
   onHead(status: number, reason: string, fields: Fields, version: HttpVersion): void
   /** A piece of the response's body. It belongs to the owner, unless the owner returns `CONSUMED`. */
   onData(chunk: Uint8Array): Consumed | void
+  /** The response is complete; `UpstreamExchange.trailers` is set. */
   onEnd(): void
   /**
-   * The backend agreed to the upgrade. The stream is the owner's: paused, without listeners, and with what the backend sent
-   * ahead as its first data. Without this a 101 is malformed.
+   * The backend agreed to the upgrade. The stream belongs to the owner: it is paused, has no listeners, and its first data are
+   * the bytes that the backend sent ahead. Default: a 101 is malformed (`UPE`).
    */
   onUpgrade?(fields: Fields, stream: ByteStream, version: HttpVersion): void
+  /** The exchange has failed; the code says how, see above. */
   onFail(error: PosternError): void
 }
 
 /** A request under way on a backend. After its end, or `cancel`, every method does nothing. */
 export interface UpstreamExchange {
-  /** Of the response, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
+  /** Trailers of the response, set before `onEnd`; kept apart from its fields (RFC 9110 §6.5.1). */
   readonly trailers: Fields | undefined
-  /** False when the backend is slow: write no more until `onBodyWanted`. */
+  /** Writes a piece of the request's body. False when the backend is slow: write no more until `onBodyWanted`. */
   write(chunk: Uint8Array): boolean
-  /** Whether all that was written has left this process's memory. */
+  /** Whether the pool no longer uses any chunk that was written, so that their memory may be used again. */
   readonly isFlushed: boolean
-  /** The request's body is complete. Trailers are sent where the framing carries them. */
+  /** The request's body is complete. Trailers are sent only if the framing can carry them. */
   end(trailers?: Fields): void
-  /** No `onHead`, `onData` or `onEnd` until `resume`; the backend is stopped. */
+  /**
+   * No call about the response until `resume`, and a failure of the established connection is reported after it, too; the
+   * pool stops reading from the backend.
+   */
   pause(): void
+  /** Ends `pause`; without one it does nothing. */
   resume(): void
-  /** The owner hears no more of it; the connection is not used again unless the exchange was complete. */
+  /** Ends the exchange without another call to the owner; a connection on which the request has begun is closed. */
   cancel(): void
 }

@@ -8,16 +8,16 @@ const reasons: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine has no such address',
 }
 
-/** Connections that wait to be accepted; the kernel cuts it to its own limit. */
+/** Most connections that wait to be accepted; the kernel reduces it to its own limit. */
 const backlog = 4096
 
-/** What the operator is told when a listener's address cannot be had. */
+/** The error for a listener whose address cannot be bound: names the listener, the address and the reason. */
 export function bindError(name: string, address: string, port: number, error: NodeJS.ErrnoException): Error {
   const reason = reasons[error.code ?? ''] ?? error.message
   return new Error(`listener "${name}" cannot listen on ${address} port ${port}: ${reason}`, { cause: error })
 }
 
-/** Makes a server listen on a socket that is bound already, or else binds the address of its plan. */
+/** Makes a server listen on a socket that is already bound, or on the address of its plan. */
 export function bind(server: Server, plan: HttpPlan | TcpPlan, socket: BoundHandle | undefined): Promise<void> {
   const { address, port } = plan.config
   return new Promise((resolve, reject) => {

@@ -14,7 +14,7 @@ import type { Tap } from '../telemetry/tap.ts'
 import { bind } from './bind.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 
-/** Accepts HTTP connections and gives each request to a flow under the plan of the moment. */
+/** Accepts HTTP connections and gives each request to a flow, under the plan that is active when it arrives. */
 export class HttpListener implements Listener, ServerHandler {
   plan: HttpPlan
   active = 0
@@ -117,13 +117,13 @@ export class HttpListener implements Listener, ServerHandler {
     this.#server.close()
     for (const session of this.#sessions) {
       session.abort()
-      // `onClose` comes later, when the sandbox takes no calls any more.
+      // Not left to `onClose`: it is called later, when the sandbox is closed and accepts no calls.
       this.#leave(session)
     }
   }
 }
 
 interface Connection extends HttpConnection {
-  /** Set when the listener's policies judge connections. */
+  /** Set when a policy of the listener has `onConnect` or `onDisconnect`. */
   admission: Admission | undefined
 }

@@ -7,7 +7,7 @@ import type { Tap } from '../telemetry/tap.ts'
 import { bind } from './bind.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 
-/** Accepts connections and gives each to a flow under the plan of the moment. */
+/** Accepts L4 connections and gives each to a flow, under the plan that is active when it arrives. */
 export class TcpListener implements Listener {
   plan: TcpPlan
   readonly #tap: Tap
@@ -25,7 +25,7 @@ export class TcpListener implements Listener {
   #accept(socket: Socket): void {
     const { plan } = this
     const route = plan.routes.find({ serverName: undefined })
-    // Without an address it has been reset already.
+    // A socket without a remote address has already been reset.
     if (route === undefined || socket.remoteAddress === undefined) {
       socket.destroy()
       return

@@ -14,7 +14,7 @@ export type ListenerRoutes =
   | { readonly layer: 'L7'; readonly list: readonly Route[]; readonly table: RouteTable<Route> }
   | { readonly layer: 'L4'; readonly list: readonly Route[]; readonly table: ConnectionTable<Route> }
 
-/** What routes are compiled from, and what came of it. */
+/** What routes are compiled from. */
 export interface RouteParts {
   readonly config: Config
   readonly policies: PolicySet
@@ -24,18 +24,18 @@ export interface RouteParts {
 /** All of a configuration's routes. */
 export interface CompiledRoutes {
   readonly byName: ReadonlyMap<string, Route>
-  /** Every listener is in it. */
+  /** Has an entry for every listener. */
   readonly byListener: ReadonlyMap<string, ListenerRoutes>
 }
 
-/** What of the configuration before is the same object in this one keeps what was compiled from it: routes, and whole tables. */
+/** Compiles the routes. Parts that are the same objects as in the previous configuration keep their compiled routes and tables. */
 export function* compileRoutes(
   { config, policies, upstreams }: RouteParts,
   before: (RouteParts & { readonly routes: CompiledRoutes }) | undefined,
 ): Steps<CompiledRoutes> {
   const sameLists = before !== undefined && hasSameLists(config, before.config)
   const known = sameLists && policies === before.policies ? before.routes : undefined
-  // A reload that changes something else walks no 10,000 routes.
+  // A reload that changes no route must not walk all of them (10,000).
   if (known !== undefined && config.routes === before?.config.routes && upstreams === before.upstreams) return known
   const byName = new Map<string, Route>()
   const lists = new Map<string, Route[]>(Object.keys(config.listeners).map((name) => [name, []]))
@@ -74,16 +74,16 @@ function isSameList<T>(a: readonly T[], b: readonly T[] | undefined): boolean {
   return a === b || (a.length === b?.length && a.every((item, index) => item === b[index]))
 }
 
-/** A route as snapshots hold it; those that follow each other share it as long as nothing it was made of changes. */
+/** A compiled route; consecutive snapshots share it while nothing it was compiled from changes. */
 class CompiledRoute implements Route {
   readonly name: string
   readonly match: MatchConfig
   readonly config: RouteConfig
   readonly upstream: Upstream | undefined
   readonly base: Chain
-  /** Through its own upstream. */
+  /** Chain through its own upstream. */
   readonly #whole: Chain
-  /** The listener's policies, then its own. */
+  /** Names of the listener's policies, then of its own. */
   readonly #names: readonly string[]
   readonly #policies: PolicySet
 

@@ -16,11 +16,11 @@ export interface Route {
   readonly name: string
   readonly match: MatchConfig
   readonly config: RouteConfig
-  /** Where requests go unless a policy chooses another; `undefined` when the route replies by itself. */
+  /** Its upstream, unless a policy chooses another one; `undefined`: the route has a `reply`. */
   readonly upstream: Upstream | undefined
   /** The listener's policies, then the route's. */
   readonly base: Chain
-  /** The same, then those of the upstream that was chosen. */
+  /** `base`, then the policies of the chosen upstream. */
   through(upstream: Upstream): Chain
 }
 
@@ -30,13 +30,13 @@ interface Plan {
   readonly snapshot: Snapshot
 }
 
-/** What an HTTP listener does, as compiled from one configuration. */
+/** What an HTTP listener does, compiled from one configuration. */
 export interface HttpPlan extends Plan {
   readonly layer: 'L7'
   readonly trust: Trust
   /** Whether a policy that a request of this listener can meet may write the header of that name (in lower case). */
   isWritten(name: string): boolean
-  /** The listener's policies alone: all that `onConnect` runs for on L7. */
+  /** The listener's policies only: the ones whose `onConnect` and `onDisconnect` run on L7. */
   readonly admission: Chain
   readonly routes: RouteTable<Route>
 }
@@ -48,12 +48,12 @@ export interface TcpPlan extends Plan {
   readonly routes: ConnectionTable<Route>
 }
 
-/** What a snapshot is made of. */
+/** What a snapshot is compiled from. */
 interface Parts extends RouteParts {
   readonly sandbox: Sandbox
 }
 
-/** A checked configuration, compiled and frozen; swapped whole. It lives until its last flow has ended. */
+/** A checked configuration, compiled; immutable, and replaced as a whole. It is in use until its last flow has ended. */
 export class Snapshot implements Parts {
   readonly config: Config
   readonly via: Via
@@ -62,7 +62,7 @@ export class Snapshot implements Parts {
   readonly sandbox: Sandbox
   readonly routes: CompiledRoutes
   readonly listeners: ReadonlyMap<string, HttpPlan | TcpPlan>
-  /** By upstream: its own policies, where one of them has a `checkHealth`. */
+  /** By name of the upstream: the chain of its policies, if one of them has `checkHealth`. */
   readonly examiners: ReadonlyMap<string, Chain>
   #users = 0
   #onIdle: (() => void) | undefined
@@ -80,7 +80,7 @@ export class Snapshot implements Parts {
     )
   }
 
-  /** @param before what is in force: what is the same in both is not compiled again. */
+  /** @param before the active snapshot: unchanged parts are taken from it. */
   static *compile(parts: Parts, before?: Snapshot): Steps<Snapshot> {
     const routes = yield* compileRoutes(parts, before)
     const { upstreams, policies } = parts
@@ -98,7 +98,7 @@ export class Snapshot implements Parts {
     if (this.#users === 0) this.#onIdle?.()
   }
 
-  /** It takes no new flows; `onIdle` is called when the last one has ended, at once if there is none. */
+  /** No new flow uses it; `onIdle` is called when the last one has ended, immediately if there is none. */
   retire(onIdle: () => void): void {
     if (this.#users === 0) onIdle()
     else this.#onIdle = onIdle
@@ -125,7 +125,7 @@ function planOf(snapshot: Snapshot, name: string, config: ListenerConfig): HttpP
     layer: 'L7',
     admission: policies.chain(config.policies),
     trust: compileTrust(config.trustedProxies),
-    // Only where aliases of headers may pass.
+    // Needed only where headers with underscores may pass.
     isWritten: config.underscores === 'pass' ? policies.written(reachable(snapshot, config, routes.list)) : () => true,
     routes: routes.table,
   }

@@ -2,15 +2,15 @@ import type { FlowFacts } from '../hooks/scopes.ts'
 import type { Phases } from './phases.ts'
 import type { FlowEnd } from './tap.ts'
 
-// Concatenated by hand: the form of these lines is fixed, there is one for each request, and a logger took a sixth of the
-// CPU time of the request for it. Names of the configuration, addresses, methods and hosts have been checked before and need
-// no escaping; an outcome may carry the name that a plugin gives itself.
+// Concatenated by hand: these lines have a fixed form, there is one for each request, and a logger took a sixth of the CPU
+// time of the request for it. Names in the configuration, addresses, methods and hosts have been checked before and need no
+// escaping; an outcome may contain a plugin's name, which its author chose.
 
 /**
  * The access record of a request or of an L4 connection.
  *
- * @param start of the object: level and time
- * @param cause of its outcome, free of secrets
+ * @param start beginning of the object: level and time
+ * @param cause of its outcome, secrets removed
  */
 export function accessLine(start: string, end: FlowEnd, cause: string | undefined): string {
   return end.flow.layer === 'L7' ? requestLine(start, end, cause) : connectionLine(start, end, cause)
@@ -21,7 +21,7 @@ function requestLine(start: string, end: FlowEnd, cause: string | undefined): st
   const status = outcome === 'DC' ? 0 : (response?.status ?? 0)
   let text = placeOf(start, end.flow)
   if (request?.consumer !== undefined) text += ',"consumer":' + quote(request.consumer)
-  // Queries carry tokens and personal data; paths are what routes are made of.
+  // The path without the query: queries contain tokens and personal data.
   text += ',"method":"' + request?.method + '","host":"' + request?.host + '","path":' + quote(request?.path ?? '')
   return text + ',"status":' + status + resultOf(end, cause) + ',"msg":"request"}\n'
 }
@@ -71,12 +71,12 @@ export function quote(text: string): string {
   return special.test(text) ? JSON.stringify(text) : '"' + text + '"'
 }
 
-/** `.001` for 1, and nothing for 0. */
+/** Decimal fractions of a thousandth each: `.001` for 1, empty for 0. */
 const fractions: readonly string[] = Array.from({ length: 1000 }, (_, i) =>
   i === 0 ? '' : `.${String(i).padStart(3, '0').replace(/0+$/, '')}`,
 )
 
-/** A number that is not negative, rounded to a thousandth: V8 takes 2.6 times as long, 190 ns, to print one with a fraction. */
+/** A non-negative number, rounded to a thousandth. V8 takes 2.6 times as long, 190 ns, to print a number with a fraction. */
 export function thousandths(value: number): string {
   const whole = Math.round(value * 1000)
   return Math.floor(whole / 1000) + fractions[whole % 1000]!

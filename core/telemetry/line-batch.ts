@@ -2,18 +2,18 @@ import { fstatSync } from 'node:fs'
 import { destination } from 'pino'
 import type { LineStream } from './log.ts'
 
-/** A reader of the log that has stopped reading costs no more memory than this, bytes. */
-const most = 16 * 1024 * 1024
+/** Most bytes that are kept in memory when the reader of the log stops reading; more are dropped. */
+const maxUnwritten = 16 * 1024 * 1024
 
-/** How long a line may wait for company, ms. */
-const patience = 200
+/** Longest time that a line waits to be written with others, ms. */
+const maxDelay = 200
 
 /**
- * Lines on their way to a descriptor, many in one write: a line a request in a system call of its own would cost more
- * than the request. They gather as bytes; as strings, which were measured again with each line, they cost 4 % more.
+ * Writes lines to a descriptor, many in one write: a system call for each request's line would cost more than the request.
+ * They are collected as bytes; as strings, whose length had to be computed again for each line, they cost 4 % more.
  *
- * Into a pipe or a socket go batches no longer than what is taken in one piece (POSIX PIPE_BUF), so that lines of several
- * workers never mix. A file takes any in one piece.
+ * Batches for a pipe or a socket are no longer than what is written atomically (POSIX PIPE_BUF), so that lines of several
+ * workers never mix. A file accepts batches of any length atomically.
  */
 export class LineBatch implements LineStream {
   readonly #size: number
@@ -25,18 +25,18 @@ export class LineBatch implements LineStream {
   constructor(descriptor: number) {
     this.#size = fstatSync(descriptor).isFile() ? 65_536 : 4096
     this.#bytes = Buffer.allocUnsafe(this.#size * 2)
-    const options = { dest: descriptor, sync: false, minLength: 1, maxWrite: this.#size, maxLength: most }
+    const options = { dest: descriptor, sync: false, minLength: 1, maxWrite: this.#size, maxLength: maxUnwritten }
     this.#sink = destination({ ...options, contentMode: 'buffer' }) as unknown as Sink
-    // A reader that went away must not end the gateway; there is nobody left to tell.
+    // A reader that closes the pipe must not end the gateway, and there is no other place to report it.
     this.#sink.on('error', () => {})
     this.#sink.on('drop', (bytes) => {
       this.#lost += bytes.length
     })
-    setInterval(() => this.#pass(), patience).unref()
+    setInterval(() => this.#pass(), maxDelay).unref()
   }
 
   write(line: string): void {
-    // No character of a string takes more than three bytes.
+    // A UTF-16 code unit takes at most three bytes in UTF-8.
     if (this.#bytes.length - this.#end < line.length * 3) this.#makeRoom(line.length * 3)
     const begin = this.#end
     this.#end += this.#bytes.write(line, begin)

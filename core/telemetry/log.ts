@@ -9,27 +9,31 @@ import { accessLine } from './access-line.ts'
 import { LineBatch } from './line-batch.ts'
 import type { FlowEnd, FlowEvent, FlowObserver, MalformedEvent } from './tap.ts'
 
-/** Where everything that the gateway has to tell goes: one JSON object per line, on standard output by default. */
+/** The gateway's log: one JSON object per line. Default: on standard output. */
 export class Log implements FlowObserver {
   readonly #pino: Logger
   readonly #destination: LineStream
   /** Whether access records are written. */
   #records = true
   #secrets = new Secrets()
+  /** Those of the configuration in force. */
+  #configured: readonly Secret[] = []
 
   constructor(stream?: LineStream) {
     this.#destination = stream ?? new LineBatch(1)
     this.#pino = pino({ base: null, timestamp, formatters: { level } }, this.#destination)
   }
 
-  /** Takes over what a new configuration says of logging. */
+  /** Applies the log settings of a new configuration. @param secrets are redacted from every message. */
   configure(config: LogConfig, secrets: readonly Secret[]): void {
     this.#pino.level = config.level
     this.#records = config.access && this.#pino.isLevelEnabled('info')
-    this.#secrets = new Secrets(secrets)
+    // Flows of the previous configuration may still run, and its secrets be in their messages.
+    this.#secrets = new Secrets([...secrets, ...this.#configured])
+    this.#configured = secrets
   }
 
-  /** Writes out what is batched; gives up when the reader does not take it, so that nobody waits for it for ever. */
+  /** Writes what is batched; resolves after 1 s at the latest, even if the reader of the log has stopped reading. */
   flush(): Promise<void> {
     const stream = this.#destination as Partial<Flushable>
     if (stream.flush === undefined) return Promise.resolve()
@@ -111,7 +115,7 @@ let lastTime = 0
 let lastStamp = ''
 let lastStart = ''
 
-/** Written once a millisecond: measured, a new date for each record was 4 % of the CPU time of a request. */
+/** Formatted once a millisecond: a new date for each record took 4 % of the CPU time of a request. */
 function timestamp(): string {
   const now = Date.now()
   if (now !== lastTime) {

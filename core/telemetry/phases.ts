@@ -4,8 +4,9 @@ import type { HookName } from '../../sdk/points.ts'
 export type Phase = 'route' | 'policies' | 'queue' | 'connect' | 'head' | 'body'
 
 /**
- * Where the time of a flow went, in milliseconds; -1 for a phase that did not take place. One phase runs at any time, so that
- * an early exit counts as what it interrupted. A field each, so that entering a phase never changes the shape of an object.
+ * How long each phase of a flow took, ms; -1 for a phase that did not take place. Exactly one phase runs at any time, so the
+ * phase that an early exit interrupts gets its time. One field each, so that entering a phase never changes the object's
+ * shape.
  */
 export class Phases {
   route = -1
@@ -24,10 +25,10 @@ export class Phases {
   readonly #started = this.#since
 
   /**
-   * Ends the running phase and begins the next one. One that takes place twice (a second attempt) is added up.
+   * Ends the running phase and begins the next one. The times of a phase that runs twice (a second attempt) are added up.
    *
-   * @param hasRun false: nothing could wait in the running phase, so that its time counts as the next one's. Reading the
-   *   clock takes 0.1 µs.
+   * @param hasRun false: nothing could wait in the running phase, so its time is counted in the next one, which saves reading
+   *   the clock (0.1 µs). Default: true.
    */
   enter(phase: Phase, hasRun: boolean = true): void {
     if (hasRun) {

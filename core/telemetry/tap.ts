@@ -3,10 +3,10 @@ import type { HookResult } from '../hooks/chain.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import type { Phases } from './phases.ts'
 
-/** What there is to tell of flows; `kind` says which. Observers read the facts inside `observe` and keep none of the objects. */
+/** An event of a flow, by `kind`. Observers read the facts inside `observe` and must not keep any of the objects. */
 export type FlowEvent = FlowEnd | HookEvent | MalformedEvent
 
-/** A request (`flow.request` is there) or an L4 connection is over, early exits included. */
+/** A request (`flow.request` is defined) or an L4 connection has ended, early exits included. */
 export interface FlowEnd {
   readonly kind: 'end'
   readonly flow: FlowFacts
@@ -14,11 +14,11 @@ export interface FlowEnd {
   readonly bytesIn: number
   readonly bytesOut: number
   readonly phases: Phases
-  /** Why it did not end well. */
+  /** Why it failed; `undefined` when it did not. */
   readonly error: PosternError | undefined
 }
 
-/** A policy had its turn in a hook, or was passed over. */
+/** A policy had its turn in a hook, or was skipped. */
 export interface HookEvent {
   readonly kind: 'hook'
   readonly flow: FlowFacts
@@ -34,15 +34,15 @@ export interface MalformedEvent {
   readonly error: PosternError
 }
 
-/** The log, metrics, recent flows and whatever else wants to know of flows. */
+/** Receives the events of flows: the log, metrics, recent flows. */
 export interface FlowObserver {
-  /** Whether it observes hooks that went well too; without it only those that failed. */
+  /** Whether it observes hooks that succeeded too. Default: only those that failed. */
   readonly seesHooks?: boolean
-  /** On the request path: takes microseconds, and throws nothing. */
+  /** Runs on the request path: must take microseconds at most, and must not throw. */
   observe(event: FlowEvent): void
 }
 
-/** Where flows tell what happens to them: every observer hears every event. */
+/** Passes every event of the flows to every observer. */
 export class Tap {
   readonly #observers: readonly FlowObserver[]
   readonly #seesHooks: boolean

@@ -16,8 +16,8 @@ export interface AttemptFlow extends HookFlow {
 const none: readonly Backend[] = []
 
 /**
- * The attempts of one flow at the backends of its upstream, one at a time: `begin` chooses a backend and counts the flow in
- * on it, `end` counts it out and remembers how it went. Every `begin` that gave a backend is paired with one `end`.
+ * The attempts of one flow at the backends of its upstream, one at a time: `begin` chooses a backend and counts the flow as
+ * active on it, `end` ends that and records the result. Every `begin` that chose a backend is paired with one `end`.
  */
 export class Attempts {
   readonly #flow: AttemptFlow
@@ -25,7 +25,7 @@ export class Attempts {
   #unreachable: readonly Backend[] = none
   /** Why the attempt before this one failed. */
   #error: PosternError | undefined
-  /** The backend that the flow is counted in on. */
+  /** The backend on which the flow is counted as active. */
   #busy: Backend | undefined
   #sentAgain = false
 
@@ -34,8 +34,8 @@ export class Attempts {
   }
 
   /**
-   * Chooses a backend: the policies (`selectBackend`), else the balance. Calls back now, or when the policies have answered;
-   * not at all when the flow ends before that.
+   * Chooses a backend: by the policies (`selectBackend`), or else by the balance. Calls `done` before it returns, or when the
+   * policies have answered; never when the flow ends before that.
    *
    * @param done gets the error of the last attempt, or `UH`, when no backend is left.
    */
@@ -62,16 +62,16 @@ export class Attempts {
     })
   }
 
-  /** The backend has been reached: errors of attempts before this one do not count any more. */
+  /** The connection to the backend is established: errors of earlier attempts are forgotten. */
   connected(): void {
     this.#error = undefined
   }
 
   /**
-   * Whether the request of a failed attempt may go out once more, before anything of its body has: to another backend when
-   * this one was not reached, and once when a kept-alive connection turned out to be dead (RFC 9110 §9.2.2).
+   * Whether the request of a failed attempt, whose body has not been sent, may be sent again: to another backend when this one
+   * was not reached, and once when a kept-alive connection turned out to be dead (RFC 9110 §9.2.2).
    *
-   * @param repeatable whether the request means the same twice, and has no body
+   * @param repeatable whether the request is idempotent and has no body
    */
   mayRepeat({ code }: PosternError, repeatable: boolean): boolean {
     if (code === 'UF') return true

@@ -6,7 +6,7 @@ import { ConnectionPool } from '../http1/connection-pool.ts'
 
 /** One member of an upstream. It outlives reloads that keep its upstream's name, its address and its protocol. */
 export class Backend implements BackendFacts {
-  /** Goes up whenever any backend's availability or weight may have changed: how what is made of them knows its age. */
+  /** Increases whenever the availability or weight of any backend may have changed: lists derived from them compare it. */
   static changes = 0
 
   /** Stable over restarts and hosts: the first 16 hexadecimal digits of SHA-256(upstream name, line feed, address). */
@@ -18,9 +18,9 @@ export class Backend implements BackendFacts {
   /** Without brackets, as `node:net` wants it. */
   readonly host: string
   readonly port: number
-  /** Memory of the balance, here because a weak map costs 25 ns a look: what smooth weighted round robin owes it. */
+  /** Credit in smooth weighted round robin. State of the balance is kept here because a weak map costs 25 ns a look-up. */
   credit = 0
-  /** The same: when it was picked last, by the count of all picks; 0: never. */
+  /** State of the balance: number of the last pick of this backend, counted over all picks; 0: never. */
   picked = 0
   #configuredWeight: number
   #measuredWeight: number | undefined
@@ -44,7 +44,7 @@ export class Backend implements BackendFacts {
     this.#state = config.state
   }
 
-  /** What the operator wants of it; `drain` and `down` both take it out of the choice. */
+  /** State set by the operator; with `drain` and with `down` it is never chosen. */
   get state(): BackendConfig['state'] {
     return this.#state
   }
@@ -55,7 +55,7 @@ export class Backend implements BackendFacts {
     Backend.changes++
   }
 
-  /** What the health check found; true before the first probe and without a check. */
+  /** Result of the health check; true before the first probe and without a check. */
   get healthy(): boolean {
     return this.#healthy
   }
@@ -72,7 +72,7 @@ export class Backend implements BackendFacts {
     this.#weigh()
   }
 
-  /** What a `checkHealth` hook gave it instead; `undefined`: as configured. */
+  /** Weight set by a `checkHealth` hook; `undefined`: the configured one applies. */
   get measuredWeight(): number | undefined {
     return this.#measuredWeight
   }
@@ -97,39 +97,39 @@ export class Backend implements BackendFacts {
     return this.#active
   }
 
-  /** Counts one flow in; each is paired with exactly one `release`. */
+  /** Counts one flow as active; paired with exactly one `release`. */
   acquire(): void {
     this.#active++
   }
 
-  /** Counts one flow out. */
+  /** Ends what one `acquire` began. */
   release(): void {
     this.#active--
     this.#closeIfIdle()
   }
 
   /**
-   * Sends HTTP requests to it. Made when first used: on L4 there is none. A retired backend that is idle has closed its pool;
-   * a request of an old snapshot that still arrives makes another one.
+   * Sends HTTP requests to it. Created on first use: on L4 there is none. A retired backend closes its pool when it becomes
+   * idle; a late request of an old snapshot creates another one.
    */
   get pool(): UpstreamPool {
     this.#pool ??= new ConnectionPool(this)
     return this.#pool
   }
 
-  /** Another way to it, instead of connections of its own. */
+  /** Replaces the pool, and closes the previous one. */
   set pool(pool: UpstreamPool) {
     this.#pool?.close()
     this.#pool = pool
   }
 
-  /** Another balance begins without memory. */
+  /** Resets the state of the balance: another balance starts anew. */
   forgetPicks(): void {
     this.credit = 0
     this.picked = 0
   }
 
-  /** No configuration names it any more: the flows on it may end, then its pool closes. */
+  /** The configuration no longer contains it: its pool closes when its last flow has ended. */
   retire(): void {
     this.#retired = true
     this.#closeIfIdle()

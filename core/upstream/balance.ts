@@ -2,10 +2,10 @@ import type { UpstreamConfig } from '../config/types.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import { Backend } from './backend.ts'
 
-/** Chooses among the backends that may be used. What it remembers survives reloads and changing candidates. */
+/** Chooses among the available backends. Its state survives reloads and changes of the candidates. */
 export interface Balance {
   /**
-   * One of the candidates, a list that is never altered afterwards; `undefined` if there are none.
+   * One of the candidates; `undefined` if there are none. The list must never be changed afterwards.
    *
    * @param flow that the backend is for: a balance may read a key from it
    */
@@ -20,15 +20,17 @@ export function createBalance(kind: UpstreamConfig['balance']): Balance {
 let picks = 0
 
 /**
- * Smooth weighted round robin: every candidate earns its weight, the richest is taken and pays what all have earned. So
- * weights 5, 1, 1 give a a b a c a a and not five in a row. Who is no candidate neither earns nor pays, and causes no
- * burst when it comes back. Candidates of equal weight simply take turns: whoever has waited longest is next.
+ * Smooth weighted round robin: every pick adds to each candidate's credit its weight; the candidate with the most credit is
+ * picked, and the sum of all weights is subtracted from its credit. So weights 5, 1, 1 give a a b a c a a and not five in a
+ * row. A backend that is not a candidate keeps its credit, so that it gets no burst when it returns. Candidates of equal
+ * weight take turns: the one picked longest ago is next.
  */
 export class RoundRobin implements Balance {
-  /** The candidates of the last pick and when they were looked at: most picks have the same ones as the pick before. */
+  /** The candidates of the previous pick: usually the same as those of the next one. */
   #known: readonly Backend[] | undefined
+  /** `Backend.changes` when they were examined. */
   #age = -1
-  /** Place in them of the one whose turn it is; -1 when their weights differ. */
+  /** Index of the next backend in them; -1 when their weights differ. */
   #next = -1
 
   pick(candidates: readonly Backend[]): Backend | undefined {
@@ -39,14 +41,14 @@ export class RoundRobin implements Balance {
       this.#next = areEqual(candidates) ? longestWaiting(candidates) : -1
     }
     if (this.#next === -1) return richest(candidates)
-    // No walk over the candidates: 12 ns for a hundred backends, where the walk takes 320.
+    // No loop over the candidates: 12 ns for a hundred backends instead of 320.
     const backend = candidates[this.#next]!
     this.#next = this.#next + 1 === candidates.length ? 0 : this.#next + 1
     backend.picked = ++picks
     return backend
   }
 
-  /** The same for a list that is altered afterwards. */
+  /** `pick` for a list that may be changed afterwards. */
   pickAmong(candidates: readonly Backend[]): Backend | undefined {
     if (candidates.length < 2) return candidates[0]
     if (!areEqual(candidates)) return richest(candidates)
@@ -62,11 +64,11 @@ function areEqual(candidates: readonly Backend[]): boolean {
   return true
 }
 
-/** Place of the one that was picked longest ago; the first of those that never were. */
+/** Index of the backend that was picked longest ago; the first one of those that never were. */
 function longestWaiting(candidates: readonly Backend[]): number {
-  let place = 0
-  for (let i = 1; i < candidates.length; i++) if (candidates[i]!.picked < candidates[place]!.picked) place = i
-  return place
+  let index = 0
+  for (let i = 1; i < candidates.length; i++) if (candidates[i]!.picked < candidates[index]!.picked) index = i
+  return index
 }
 
 function richest(candidates: readonly Backend[]): Backend {
@@ -84,10 +86,10 @@ function richest(candidates: readonly Backend[]): Backend {
   return found
 }
 
-/** The candidate with the fewest flows under way for its weight. Ties, as when all are idle, go round by weight. */
+/** Picks the candidate with the fewest active flows relative to its weight; among ties, for example all idle, `RoundRobin`. */
 export class LeastConnections implements Balance {
   readonly #ties = new RoundRobin()
-  /** Kept between picks for its memory only. */
+  /** Kept between picks to reuse its memory. */
   readonly #least: Backend[] = []
 
   pick(candidates: readonly Backend[]): Backend | undefined {

@@ -4,22 +4,22 @@ import type { HealthConfig } from '../config/types.ts'
 import { connectTo } from '../net/connect.ts'
 import type { Backend } from './backend.ts'
 
-/** Told when a backend's health turns; `why` is the probe that turned it, for the log. */
+/** Called when a backend's health changes; `why` describes the probe that changed it, for the log. */
 export type HealthListener = (backend: Backend, healthy: boolean, why: string) => void
 
-/** What one probe, or one policy, found. */
+/** The result of one probe, or of one policy. */
 export interface Verdict {
   readonly healthy: boolean
   readonly why: string
-  /** Takes the place of the configured weight. */
+  /** Replaces the configured weight. */
   readonly weight?: number | undefined
 }
 
 /**
- * Asks the policies of a backend's upstream before it is probed; `timeout` is each one's, ms. `done` is called once, never
- * before this function has returned and never after `cancel`; without a verdict when they leave it to the probe.
+ * Asks the policies of a backend's upstream before it is probed; `timeout` applies to each policy, ms. `done` is called once,
+ * never before this function has returned and never after `cancel`; without a verdict the backend is probed.
  *
- * @returns `undefined` when there is nobody to ask, and nothing to wait for.
+ * @returns `undefined` when the upstream has no such policy; then `done` is not called.
  */
 export type Examine = (
   backend: Backend,
@@ -27,29 +27,29 @@ export type Examine = (
   done: (verdict: Verdict | undefined) => void,
 ) => { cancel(): void } | undefined
 
-/** Who has a part in the health of backends. */
+/** The listeners and the policies that take part in health checks. */
 export interface HealthParty {
   readonly onHealth?: HealthListener | undefined
-  /** Told when a backend's measured weight changes. */
+  /** Called when a backend's measured weight changes. */
   readonly onWeight?: ((backend: Backend) => void) | undefined
   readonly examine?: Examine | undefined
 }
 
 type Done = (verdict: Verdict) => void
 
-/** Answers longer than this are cut off: the status has been seen. */
+/** Longest body that a probe reads, bytes; beyond it the connection is closed, and the status decides. */
 const longestBody = 64 * 1024
 
 /**
- * Probes one backend again and again, from its creation until `stop`, and keeps `backend.healthy` true to what it finds:
- * `rise` good probes in a row bring it up, `fall` bad ones take it down. What a policy says takes the place of a probe. Probes never overlap; their interval varies by
- * 10 % so that gateways started together do not probe together. Nothing here keeps the process alive between probes.
+ * Probes one backend periodically, from its creation until `stop`, and sets `backend.healthy`: `rise` good probes in a row
+ * bring it up, `fall` bad ones take it down. The verdict of a policy replaces a probe. Probes never overlap; their interval
+ * varies by 10 % so that gateways started together do not probe together. The timer does not keep the process alive.
  */
 export class HealthCheck {
   readonly #backend: Backend
   readonly #config: HealthConfig
   readonly #party: HealthParty
-  /** Probes in a row that contradict the present state. */
+  /** Consecutive probes that contradict the present state. */
   #streak = 0
   #timer: NodeJS.Timeout | undefined
   #probe: { cancel(): void } | undefined
@@ -60,11 +60,11 @@ export class HealthCheck {
     this.#backend = backend
     this.#config = config
     this.#party = party
-    // Not yet: the policies to ask are about to be put in force, together with the backend.
+    // Not synchronously: the policies to ask become active together with the backend, later in the same commit.
     this.#timer = setTimeout(() => this.#run(), delay).unref()
   }
 
-  /** Ends it at once: no timer, no socket and no further change. */
+  /** Ends it immediately: no timer, no socket and no further change. */
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#timer)
@@ -116,7 +116,7 @@ function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done): { ca
   })
 }
 
-/** Done when the connection is closed, so that no probe overlaps the one before. */
+/** Calls `done` when the connection is closed, so that no probe overlaps the previous one. */
 function probeHttp(backend: Backend, { path, status, timeout }: HealthConfig, done: Done): { cancel(): void } {
   const { address, host, port } = backend
   let verdict: Verdict | undefined
@@ -126,7 +126,7 @@ function probeHttp(backend: Backend, { path, status, timeout }: HealthConfig, do
     // Not imported: see `encode-head.ts`.
     request = process.getBuiltinModule('node:http').get({ host, port, path, headers, agent: false })
   } catch (error) {
-    // Node refuses to send such a path; the check of the configuration should have.
+    // Node refuses to send this path. The configuration check should have refused it.
     const timer = setTimeout(done, 0, { healthy: false, why: `${address}: ${(error as Error).message}` })
     return { cancel: () => clearTimeout(timer) }
   }

@@ -18,7 +18,7 @@ export interface PipeResult {
   readonly bytesIn: number
   /** From the backend. */
   readonly bytesOut: number
-  /** Why it did not end well: DC (client reset), UR (backend reset), SI (idle), SD (closed here). */
+  /** Why it failed: DC (client reset), UR (backend reset), SI (idle), SD (closed here); `undefined`: both sides ended. */
   readonly error: PosternError | undefined
   readonly outcome: OutcomeCode | undefined
 }
@@ -30,10 +30,10 @@ export interface Pipe {
 
 /**
  * Forwards bytes between two connections that have no listeners of others. A side that reads slowly slows the other down;
- * the end of one direction is passed on and leaves the other open. Whatever cuts a connection short resets both sides, since
- * a plain end would make a truncated answer look complete.
+ * the end of one direction is passed on and leaves the other open. A failure of either connection resets both, since a plain
+ * end would make a truncated response look complete.
  *
- * The client may have been paused since it was accepted: what it sent meanwhile comes first.
+ * The client may have been paused since it was accepted: the bytes that it sent meanwhile are forwarded first.
  */
 export function pipe(client: ByteStream, backend: ByteStream, options: PipeOptions): Pipe {
   return new Relay(client, backend, options)
@@ -60,7 +60,7 @@ class Relay implements Pipe {
     this.#fail('SD', 'closed by the gateway')
   }
 
-  /** Bytes arrived, or were taken. Within one tick of the wheel this changes nothing and costs next to nothing. */
+  /** Bytes arrived or were sent: restarts the idle time. Repeated calls within one tick of the wheel are almost free. */
   moved(): void {
     if (this.#open > 0) this.#timer.arm(this.#options.idle)
   }
@@ -100,7 +100,7 @@ class Direction implements ByteTaker {
   readonly #from: ByteStream
   readonly #source: Duplex
   readonly #sink: Duplex
-  /** Memory whose bytes wait to be sent. */
+  /** Lent memory whose bytes are not sent yet. */
   #lent: Buffer | undefined
   #over = false
 
@@ -144,7 +144,7 @@ class Direction implements ByteTaker {
       this.#source.pause()
       sink.write(nothing, this.#onTaken)
     }
-    // Lent memory must not be read into while a part of it waits to be sent.
+    // Lent memory must not be read into while some of its bytes are unsent.
     return sink.writableLength === 0
   }
 

@@ -6,19 +6,19 @@ import { type Balance, createBalance } from './balance.ts'
 import { HealthCheck, type HealthParty } from './health.ts'
 import { Upstream } from './upstream.ts'
 
-/** The upstreams of a configuration that is not in force yet. */
+/** The upstreams of a configuration that is not active yet. */
 export interface PreparedUpstreams {
   /** By name. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   /**
-   * Puts them in force: new weights and states, probes begun and ended, backends that are gone retired.
+   * Makes them active: sets new weights and states, starts and stops probes, retires removed backends.
    *
    * @throws Error if another configuration was committed, or the registry closed, since they were prepared.
    */
   commit(): void
 }
 
-/** What outlives a reload, for one upstream. */
+/** What survives a reload, for one upstream. */
 interface Entry {
   readonly config: UpstreamConfig
   readonly upstream: Upstream
@@ -36,7 +36,7 @@ interface Entries {
 
 const nothing: Entries = { config: {}, entries: new Map(), upstreams: new Map() }
 
-/** What the process that probes found out about a backend. */
+/** What the probing process reports about a backend. */
 interface Heard {
   readonly healthy: boolean
   /** Weight that a policy measured. */
@@ -44,23 +44,23 @@ interface Heard {
 }
 
 /**
- * Checks that begin together probe one after the other, a millisecond apart: a thousand connects at once hold up traffic
- * for 100 ms. After so many milliseconds it starts over: nobody waits longer to be told of a backend that is down.
+ * Checks that start together probe one after the other, 1 ms apart: a thousand simultaneous connects would delay traffic by
+ * 100 ms. The delays start over after this many ms, which is the longest wait for a first probe.
  */
 const longestStagger = 2_000
 
 /**
  * Builds the upstreams of each configuration. A backend of the same upstream name, protocol and address is one object
- * through all of them, with its health, counters and pool; its probes go on undisturbed while the upstream's `health` is
- * unchanged, and the balance keeps its place while its kind is the same.
+ * through all of them, with its health, counters and pool; its probes continue while the upstream's `health` is unchanged,
+ * and the balance keeps its state while its kind is the same.
  */
 export class UpstreamRegistry {
   readonly #party: HealthParty
   readonly #checks = new Map<Backend, HealthCheck>()
-  /** What other processes found out, also of backends that come later. */
+  /** Reports of other processes, also about backends that are not configured yet. */
   readonly #heard = new Map<string, Heard>()
   #probing = true
-  /** Checks begun in this turn of the event loop. */
+  /** Checks started in this turn of the event loop. */
   #begun = 0
   #inForce: Entries = nothing
 
@@ -69,8 +69,8 @@ export class UpstreamRegistry {
   }
 
   /**
-   * Builds and changes nothing; a preparation that is not committed leaves no trace. An upstream whose configuration is the
-   * same object as before is the same object, too.
+   * Builds without changing anything: a preparation that is never committed has no effect. An upstream whose configuration is
+   * the same object as before is the same object, too.
    */
   *prepare(config: Config['upstreams']): Steps<PreparedUpstreams> {
     const before = this.#inForce
@@ -85,8 +85,8 @@ export class UpstreamRegistry {
   }
 
   /**
-   * Whether this process probes. Where several share a host one of them does, and tells the others what it finds: they
-   * take it in by `hear`.
+   * Sets whether this process probes. Of several processes on one host, one probes and reports to the others, which get its
+   * reports through `hear`.
    */
   probe(on: boolean): void {
     if (on === this.#probing) return
@@ -99,7 +99,7 @@ export class UpstreamRegistry {
     }
   }
 
-  /** What another process found out. */
+  /** Stores a report of another process. It applies only while this process does not probe, and where checks are enabled. */
   hear(upstream: string, address: string, heard: Heard): void {
     this.#heard.set(JSON.stringify([upstream, address]), heard)
     const entry = this.#inForce.entries.get(upstream)
@@ -136,7 +136,7 @@ export class UpstreamRegistry {
       backend.state = state
       if (balance !== before?.balance) backend.forgetPicks()
       if (!sameHealth) this.#stopCheck(backend)
-      // Without a check nothing would ever bring it up again.
+      // Without a check, nothing would ever mark it healthy again.
       if (!config.health.enabled) believe(backend, { healthy: true })
       else {
         const heard = this.#heard.get(JSON.stringify([name, address]))
@@ -151,7 +151,7 @@ export class UpstreamRegistry {
     this.#checks.set(backend, new HealthCheck(backend, health, this.#party, this.#stagger(health.interval)))
   }
 
-  /** How long a check that begins now waits with its first probe, ms. */
+  /** Delay of the first probe of a check that starts now, ms. */
   #stagger(interval: number): number {
     if (this.#begun++ === 0) setImmediate(() => (this.#begun = 0))
     return (this.#begun - 1) % Math.min(interval, longestStagger)

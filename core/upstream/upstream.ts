@@ -3,7 +3,7 @@ import type { FlowFacts } from '../hooks/scopes.ts'
 import { Backend } from './backend.ts'
 import type { Balance } from './balance.ts'
 
-/** One upstream as a snapshot knows it. Its backends and its balance may be shared with the snapshots before and after. */
+/** One upstream of a snapshot. Its backends and its balance may be shared with earlier and later snapshots. */
 export class Upstream {
   readonly name: string
   readonly config: UpstreamConfig
@@ -21,7 +21,7 @@ export class Upstream {
 
   /**
    * The backends that are available and not tried yet, in the order of the configuration. The list is shared between
-   * calls and replaced, never altered, when something changes.
+   * calls and replaced, never changed, when availability changes.
    */
   candidates(tried: readonly Backend[]): readonly Backend[] {
     if (this.#age !== Backend.changes) {
@@ -31,7 +31,7 @@ export class Upstream {
     return tried.length === 0 ? this.#available : this.#available.filter((backend) => !tried.includes(backend))
   }
 
-  /** What the balance chooses for a flow; `undefined` if there are no candidates (outcome UH). */
+  /** The backend that the balance chooses for a flow; `undefined` if there are no candidates (outcome UH). */
   pick(candidates: readonly Backend[], flow: FlowFacts): Backend | undefined {
     return this.#balance.pick(candidates, flow)
   }

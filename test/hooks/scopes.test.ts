@@ -193,17 +193,21 @@ describe('writes that are not allowed', () => {
   })
 })
 
-test('a scope that no plugin may have is refused when it is loaded', async () => {
+test.each([
+  ["'header:host'", 'the header "host" belongs to the gateway'],
+  ["'body'", '"body" needs a size: body:prefix:<bytes> or body:buffer:<bytes>'],
+  ["'response.body'", '"response.body" needs a size: response.body:prefix:<bytes> or response.body:buffer:<bytes>'],
+])('a plugin with the scope %s is not loaded', async (scope, why) => {
   const backend = await echoBackend()
   const config = httpConfig([backend.port], {
     routes: { all: { policies: ['p'] } },
     policies: { p: { plugin: 'greedy', options: {} } },
   })
-  const greedy = careless.replace("name: 'careless'", "name: 'greedy'").replace("'header:x-seen'", "'header:host'")
+  const greedy = careless.replace("name: 'careless'", "name: 'greedy'").replace("'header:x-seen'", scope)
   const folder = gatewayFolder(config, { 'plugins/greedy/index.js': greedy })
   const checked = await checkConfig(join(folder, 'gateway.json'))
   expect(checked).toMatchObject({
     ok: false,
-    problems: [{ message: expect.stringContaining('the header "host" belongs to the gateway') as string }],
+    problems: [{ message: expect.stringContaining(why) as string }],
   })
 })
