@@ -45,7 +45,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   readonly #bodies: Bodies
   #sent: UpstreamExchange | undefined
   #tunnel: Tunnel | undefined
-  /** Identifies the running pass of the response through the policies; `undefined` when there is none. */
+  /** Identifies the running pass of the response through the policies; `undefined` otherwise. */
   #walk: object | undefined
   #headSent = false
   #error: PosternError | undefined

@@ -49,7 +49,7 @@ export class StallDetector {
 }
 
 /**
- * The calls that may have caused a crossing not to end: the call at this index, or, when there is none, one call of
+ * The calls that may have caused a crossing not to end: the call at this index, or, without one, one call of
  * each policy and hook.
  */
 export function suspectsOf(calls: readonly (GuardedCall | undefined)[], index: number): GuardedCall[] {

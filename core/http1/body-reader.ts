@@ -6,7 +6,7 @@ import type { ReceiveBuffer } from './receive-buffer.ts'
 
 /** Reads the bodies of one connection, one after the other, each by its framing. One reader serves all messages. */
 export class BodyReader {
-  /** Whether the body is complete; true when there is none. */
+  /** Whether the body is complete; true without one. */
   done = true
   problem: Malformed | undefined
   /** Set when a chunked body is complete and had trailers. */

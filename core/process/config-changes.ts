@@ -54,7 +54,7 @@ function changesOf(before: PackedSection | undefined, after: PackedSection): Sec
  * Makes a configuration from the one before and what is different. An entry that did not change is the same object in
  * both, by which the gateway knows that it has it compiled already; and so is a section.
  *
- * @param before the configuration that the changes were computed from; `undefined`: there is none yet.
+ * @param before the configuration that the changes were computed from; `undefined`: before the first.
  */
 export function* applyChanges(before: CheckedConfig | undefined, changes: ConfigChanges): Steps<CheckedConfig> {
   const { rest } = changes

@@ -16,7 +16,7 @@ export class Spare {
     this.#folder = folder
   }
 
-  /** A worker for a slot: the spare, or a new one when there is none. */
+  /** A worker for a slot: the spare, or else a new one. */
   take(): WorkerProcess {
     const worker = this.#worker ?? this.#start()
     this.#worker = undefined

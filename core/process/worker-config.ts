@@ -17,7 +17,7 @@ export class WorkerConfig {
     this.#gateway = gateway
   }
 
-  /** Of the configuration in force; `undefined`: there is none yet. */
+  /** Of the configuration in force; `undefined`: before the first. */
   get generation(): number | undefined {
     return this.#generation
   }

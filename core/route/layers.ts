@@ -9,7 +9,7 @@ export class Layer<T> {
   readonly #lengths = new Set<number>()
   any: T | undefined
 
-  /** The entry of a pattern, created when there is none yet. */
+  /** The entry of a pattern, created on first use. */
   at({ kind, text }: Pattern, create: () => T): T {
     const map = kind === 'any' ? undefined : this[kind]
     const entry = map === undefined ? this.any : map.get(text)

@@ -12,7 +12,7 @@ export interface Target {
   readonly host: string
   /** Begins with `/`, percent-encoding kept; `*` for `OPTIONS *`. */
   readonly path: string
-  /** Without the `?`; empty when there is none. */
+  /** Without the `?`; empty when absent. */
   readonly query: string
   /** Tells `/a?` from `/a`. */
   readonly hasQuery: boolean

@@ -25,7 +25,7 @@ export class ExecutorPair {
     this.#prepare()
   }
 
-  /** The active executor; opened here when there is none. */
+  /** The active executor; opened here if missing. */
   get active(): Executor {
     this.#active ??= this.#build()
     return this.#active

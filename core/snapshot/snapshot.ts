@@ -98,7 +98,7 @@ export class Snapshot implements Parts {
     if (this.#users === 0) this.#onIdle?.()
   }
 
-  /** No new flow uses it; `onIdle` is called when the last one has ended, immediately if there is none. */
+  /** No new flow uses it; `onIdle` is called when the last one has ended, immediately if no flow uses it. */
   retire(onIdle: () => void): void {
     if (this.#users === 0) onIdle()
     else this.#onIdle = onIdle

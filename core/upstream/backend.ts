@@ -109,7 +109,7 @@ export class Backend implements BackendFacts {
   }
 
   /**
-   * Sends HTTP requests to it. Created on first use: on L4 there is none. A retired backend closes its pool when it becomes
+   * Sends HTTP requests to it. Created on first use: on L4 it is never used. A retired backend closes its pool when it becomes
    * idle; a late request of an old snapshot creates another one.
    */
   get pool(): UpstreamPool {

@@ -6,11 +6,11 @@ import { encodeThrown } from './thrown.ts'
 
 /** The host's view of a plugin's realm: functions that take and return strings. */
 export interface Realm {
-  /** The error that starting the module threw, encoded; empty when there is none. */
+  /** The error that starting the module threw, encoded; empty when absent. */
   problem(): string
   describe(): string
   scopes(options: string): string
-  /** Sets the plugin's policies and entries up. Returns the problem, encoded; empty when there is none. */
+  /** Sets the plugin's policies and entries up. Returns the problem, encoded; empty when absent. */
   setUp(setup: string): string
   enter(id: number, entry: number, text: string): string
 }
