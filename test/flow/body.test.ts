@@ -165,7 +165,12 @@ describe('a body that a policy holds', () => {
 
 describe('a body that policies see pass', () => {
   const streaming = (port: number) =>
-    httpConfig([port], { routes: { all: { policies: ['upper'] } }, policies: { upper: { plugin: 'upper' } } })
+    httpConfig([port], {
+      routes: { all: { policies: ['upper'] } },
+      policies: { upper: { plugin: 'upper' } },
+      // A chunk takes milliseconds, and the limit is time on the clock: enough for a busy machine.
+      plugins: { upper: { limits: { time: '1s' } } },
+    })
 
   it('can be changed both ways, chunk by chunk, under back-pressure', async () => {
     const backend = await httpBackend((request, response) => void request.pipe(response))

@@ -42,11 +42,16 @@ export default definePlugin({
 
 const files = { 'plugins/pair/index.ts': pair, 'plugins/only/index.ts': only }
 
-function pairs(port: number, words: readonly ({ [name: string]: Json } & { word: string })[], extra = {}): Json {
+function pairs(
+  port: number,
+  words: readonly ({ [name: string]: Json } & { word: string })[],
+  fetch: Json[] = [],
+): Json {
   return httpConfig([port], {
     listeners: { web: { policies: words.map(({ word }) => word) } },
     policies: Object.fromEntries(words.map((options) => [options.word, { plugin: 'pair', options }])),
-    ...extra,
+    // The limit is time on the clock: enough for a busy machine.
+    plugins: { pair: { limits: { time: '1s' }, fetch } },
   })
 }
 
@@ -115,9 +120,11 @@ describe('onDisconnect', () => {
     })
     const url = `http://127.0.0.1:${silent.port}`
     const gateway = await startInProcess(
-      pairs(backend.port, [{ word: 'a' }, { word: 'b', waitsFor: url }, { word: 'c' }], {
-        plugins: { pair: { fetch: [{ origin: url, private: true }] } },
-      }),
+      pairs(
+        backend.port,
+        [{ word: 'a' }, { word: 'b', waitsFor: url }, { word: 'c' }],
+        [{ origin: url, private: true }],
+      ),
       files,
     )
     const socket = await open(gateway.port('web'))

@@ -1,8 +1,11 @@
-/** Waits for a condition, polling; fails with what was awaited when the deadline passes. */
+/**
+ * Waits for a condition, polling; fails with what was awaited when the deadline passes. It asserts no time: on a machine
+ * with ten processes for each core what takes a second takes ten.
+ */
 export async function until<T>(
   what: string | (() => string),
   condition: () => T | undefined | false | null,
-  deadline = 10_000,
+  deadline = 30_000,
 ): Promise<T> {
   const end = performance.now() + deadline
   for (;;) {
