@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 const random = randomBytes(8).toString('hex')
 
-/** `xxxxxxxx-xxxx-8xxx-8xxx-`: random bits that identify the process. */
+/** `xxxxxxxx-xxxx-8xxx-8xxx-`: 72 random bits that identify the process. */
 const process = `${random.slice(0, 8)}-${random.slice(8, 12)}-8${random.slice(12, 15)}-8${randomBytes(2).toString('hex').slice(1)}-`
 
 /** `0000` to `ffff`. */

@@ -208,14 +208,14 @@ describe('what a hook cannot do is refused', () => {
   })
 })
 
-test('a verdict is what it says, and its reason is bounded', () => {
+test('a verdict is decoded, and its reason is limited to 500 characters', () => {
   const says = (...operation: string[]) => apply(flow(), 'checkHealth', [], [op.health, ...operation])
   expect(says('1', '1000', ABSENT)).toEqual({ healthy: true, weight: 1_000 })
   expect(says('', ABSENT, 'gone')).toEqual({ healthy: false, why: 'gone' })
   expect(says('', ABSENT, 'x'.repeat(2_000))).toEqual({ healthy: false, why: 'x'.repeat(500) })
 })
 
-test('what is declared is done, in order', () => {
+test('declared operations are applied, in order', () => {
   const to = flow()
   const result = apply(
     to,

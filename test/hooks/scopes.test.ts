@@ -87,7 +87,7 @@ async function start(): Promise<Running> {
 afterEach(() => vi.unstubAllEnvs())
 
 describe('reads that are not declared', () => {
-  test('give undefined, and are told once for each field', async () => {
+  test('return undefined, and are reported once for each field', async () => {
     const { events, get } = await start()
     const headers = { 'x-known': 'k', 'x-other': 'secret', cookie: 'c=secret' }
     for (let i = 0; i < 3; i++) {
@@ -105,7 +105,7 @@ describe('reads that are not declared', () => {
     expect(told[0]).toMatchObject({ plugin: 'careless', policy: 'p', hook: 'onRequest' })
   })
 
-  test('are told of responses, too', async () => {
+  test('are reported for responses, too', async () => {
     const { events, get } = await start()
     expect((await get('/fits')).headers['x-out']).toBe('undefined')
     expect(events.filter(({ type }) => type === 'undeclared')).toMatchObject([
@@ -113,7 +113,7 @@ describe('reads that are not declared', () => {
     ])
   })
 
-  test('are told of so many fields and no more', async () => {
+  test('are reported for a limited number of fields', async () => {
     const { events, get } = await start()
     for (let i = 0; i < 3; i++) expect((await get('/names')).status).toBe(200)
     expect(events.filter(({ type }) => type === 'undeclared').length).toBe(50)
@@ -132,7 +132,7 @@ describe('reads that are not declared', () => {
   })
 })
 
-test('the log tells an undeclared read once, whatever the number of workers that found it', () => {
+test('the log reports an undeclared read once, whatever the number of workers that found it', () => {
   const lines: unknown[] = []
   const log = createEventLog({ warn: (event, facts) => lines.push([event, facts.plugin, facts.message]) })
   const event: SandboxEvent = { type: 'undeclared', plugin: 'p', hash: 'h1', alone: false, message: 'it reads path' }

@@ -81,7 +81,7 @@ describe('a trigger', () => {
     expect(await trails(running, '/', { headers })).toEqual({ request: 'all named', response: 'named all' })
   })
 
-  test('is judged at the turn of its policy, by what earlier ones have left', async () => {
+  test('is checked at the turn of its policy, after the changes of earlier ones', async () => {
     const running = await gateway([
       { as: 'early', headers: ['x-key'] },
       { as: 'adds', sets: 'x-key', paths: ['/add'] },
@@ -96,14 +96,14 @@ describe('a trigger', () => {
     expect(await trails(running, '/', { headers })).toEqual({ request: 'early late takes', response: 'takes' })
   })
 
-  test('that did not match leaves the turn counted: later hooks judge for themselves', async () => {
+  test('that did not match still counts as a turn: later hooks check it again', async () => {
     const running = await gateway([
       { as: 'first', headers: ['x-late'] },
       { as: 'adds', sets: 'x-late' },
       { as: 'answers', replies: true },
       { as: 'never', headers: ['x-late'] },
     ])
-    // `never` stands behind the reply: its turn has not come, whatever its trigger says.
+    // `never` comes after the reply in the chain: it has had no turn, whatever its trigger is.
     expect(await trails(running, '/')).toEqual({ request: undefined, response: 'answers adds first?' })
   })
 

@@ -28,7 +28,7 @@ describe.each(cases as readonly Case[])('$name', ({ when, matches, skips }) => {
   const { scopes, wrong } = normalizeScopes({ reads: [], writes: [], when })
   const compiled = compileWhen(scopes.when!)
 
-  test('is sound', () => {
+  test('is valid', () => {
     expect(wrong).toEqual([])
   })
 
@@ -48,7 +48,7 @@ test('where there is no request, it always runs', () => {
   expect(matches(factsOf({}, 'onConnect', 'L7'))).toBe(true)
 })
 
-test('of a path with several interpretations one is enough: a guard guards whatever a backend may read', () => {
+test('one matching interpretation of a path is enough: a policy protects whatever a backend may read', () => {
   const { matches } = compileWhen({ paths: ['/files/secret/*', '/exact'] })
   const flow = (...interpretations: string[]): FlowFacts => {
     const facts = factsOf({ request: { path: '/files/secret%2Fa' } }, 'onRequest', 'L7')
@@ -59,7 +59,7 @@ test('of a path with several interpretations one is enough: a guard guards whate
   expect(matches(flow('/files/b%2Fa', '/files/b/a'))).toBe(false)
 })
 
-test('it tells what it depends on', () => {
+test('it lists the scopes that it depends on', () => {
   expect(compileWhen({}).reads).toEqual([])
   expect(compileWhen({ methods: ['GET'], paths: ['/a', '/b/*'], headers: ['x-a', 'x-b'] }).reads).toEqual([
     'method',
@@ -69,7 +69,7 @@ test('it tells what it depends on', () => {
   ])
 })
 
-test('a header that an earlier policy set or removed counts as it stands', () => {
+test('a header counts as an earlier policy left it', () => {
   const { matches } = compileWhen({ headers: ['x-a'] })
   const flow = flowOf({})
   expect(matches(flow)).toBe(false)
@@ -79,7 +79,7 @@ test('a header that an earlier policy set or removed counts as it stands', () =>
   expect(matches(flow)).toBe(false)
 })
 
-test('what cannot be is told, with what to write instead', () => {
+test('an invalid trigger is refused, with what to write instead', () => {
   const when = { methods: ['get', 'G T'], paths: ['a', '/a*', '/a?b'], headers: ['x y'] }
   expect(normalizeScopes({ reads: [], writes: [], when }).wrong).toEqual([
     'has an invalid trigger: when.methods: methods are case-sensitive; write "GET"',

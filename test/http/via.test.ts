@@ -50,7 +50,7 @@ test('a gateway that leads to itself ends the loop', async () => {
   expect(await running.record(({ outcome }) => outcome === 'LD')).toMatchObject({ status: 508 })
 })
 
-test('a chain of two gateways is none, even when both are called the same', async () => {
+test('a chain of two gateways is not a loop, even with the same name', async () => {
   const backend = await echoBackend()
   const inner = await startInProcess(httpConfig([backend.port]))
   const outer = await startInProcess(httpConfig([inner.port('web')]))

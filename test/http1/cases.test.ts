@@ -11,7 +11,7 @@ interface Case {
   method?: string
   refused?: number | boolean
   accepted?: Partial<Message>[]
-  /** What llhttp does, where it does otherwise: the table of differences. */
+  /** What llhttp does, where it differs: the table of differences. */
   llhttp?: 'accepts' | 'refuses'
 }
 
@@ -21,7 +21,7 @@ const asExpected = ({ trailers = [], complete = true, ...rest }: Partial<Message
   complete,
 })
 
-function judge({ refused, accepted }: Case, reading: Reading): void {
+function check({ refused, accepted }: Case, reading: Reading): void {
   if (refused !== undefined) {
     expect(reading.refused, 'not refused').toBeDefined()
     if (typeof refused === 'number') expect((reading.refused as Malformed).status).toBe(refused)
@@ -32,7 +32,7 @@ function judge({ refused, accepted }: Case, reading: Reading): void {
 }
 
 describe('requests', () => {
-  test.each(requests as Case[])('$what', (one) => judge(one, readRequests([bytesOf(one.bytes)])))
+  test.each(requests as Case[])('$what', (one) => check(one, readRequests([bytesOf(one.bytes)])))
 
   test.each(requests as Case[])('$what: llhttp', ({ bytes, refused, llhttp }) => {
     const theirs = llhttpRequests(bytes)
@@ -42,7 +42,7 @@ describe('requests', () => {
 })
 
 describe('responses', () => {
-  test.each(responses as Case[])('$what', (one) => judge(one, readResponse([bytesOf(one.bytes)], one.method!, true)))
+  test.each(responses as Case[])('$what', (one) => check(one, readResponse([bytesOf(one.bytes)], one.method!, true)))
 
   test.each(responses as Case[])('$what: llhttp', ({ bytes, method, refused, accepted, llhttp }) => {
     const theirs = llhttpResponse(bytes, method!, true)

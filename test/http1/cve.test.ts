@@ -19,7 +19,7 @@ function parse(head: string): RequestHead {
   return parsed
 }
 
-/** What went wrong elsewhere: each test is named after the report. */
+/** Vulnerabilities of other products: each test is named after the report. */
 describe('reports against others', () => {
   test('CVE-2026-33805: a client names a field of the proxy in Connection', () => {
     const { fields } = parse(
@@ -54,7 +54,7 @@ describe('reports against others', () => {
     expect(backend.seen).toEqual([get, get])
   })
 
-  test('undici #5579, CVE-2026-55603: CR and LF in a value that somebody added', () => {
+  test('undici #5579, CVE-2026-55603: CR and LF in a value that code added', () => {
     const values = ['a\r\nx-admin: 1', 'a\nb', 'a\rb', 'a\u010ab', 'a\u010db', 'a\0b']
     for (const value of values) {
       const fields = new Fields(['x', value])
@@ -83,7 +83,7 @@ describe('reports against others', () => {
     expect(readRequests([bytesOf(`GET / HTTP/1.1\r\n${lines(201)}\r\n`)]).refused).toMatchObject({ status: 431 })
   })
 
-  test('CVE-2024-23326: a 200 to an upgrade is no tunnel', async () => {
+  test('CVE-2024-23326: a 200 to an upgrade does not make a tunnel', async () => {
     const backend = await answering(ok)
     const relay = await startRelay(backend.port)
     const client = await open(relay.port)
@@ -95,7 +95,7 @@ describe('reports against others', () => {
     expect(backend.seen.join('')).not.toContain('admin')
   })
 
-  test('CVE-2026-44578: an upgrade is a request like any other to who decides about requests', async () => {
+  test('CVE-2026-44578: an upgrade passes the policies like any other request', async () => {
     const relay = await startRelay(1)
     const asked: (string | undefined)[] = []
     relay.answer = (exchange) => {
@@ -113,7 +113,7 @@ describe('reports against others', () => {
     expect(asked).toEqual(['websocket'])
   })
 
-  test('CVE-2026-26311: nothing is told of a request after it was reset', async () => {
+  test('CVE-2026-26311: the owner gets no call after its request was reset', async () => {
     const backend = await rawBackend((socket) => void setTimeout(() => socket.write(ok), 50))
     const relay = await startRelay(backend.port)
     const client = await open(relay.port)

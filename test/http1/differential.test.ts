@@ -21,7 +21,7 @@ const cuts = fc.array(fc.nat(), { maxLength: 6 })
 
 /**
  * Whatever ours takes, llhttp takes, with the same framing and the same fields. What ours has not read to its end is
- * judged as far as it has been read.
+ * compared as far as it has been read.
  */
 function expectAtLeastAsStrict(ours: Reading, theirs: Reading): void {
   ours.messages.forEach((message, i) => {

@@ -7,7 +7,7 @@ import { open, reset } from './transport.ts'
 
 const get = 'GET / HTTP/1.1\r\nhost: h\r\n\r\n'
 
-describe('what a backend does wrong', () => {
+describe('faulty backends', () => {
   const short = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nok'
   const chunked = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n'
 
@@ -53,7 +53,7 @@ describe('what a backend does wrong', () => {
     await until('no connection left to the backend', () => backend.sockets.size === 0)
   })
 
-  test('is not there', async () => {
+  test('is unreachable', async () => {
     const relay = await startRelay(await deadPort())
     const socket = await open(relay.port)
     const got = collect(socket)
@@ -137,7 +137,7 @@ describe('what a backend does wrong', () => {
   })
 })
 
-describe('what a client does wrong', () => {
+describe('faulty clients', () => {
   test.each([
     ['a malformed line', 'GET\r\n\r\n', 400],
     ['LF for line ends', 'GET / HTTP/1.1\nhost: h\n\n', 400],
@@ -171,7 +171,7 @@ describe('what a client does wrong', () => {
     expect(backend.seen).toEqual([get])
   })
 
-  test('leaves in the middle of its body: the backend never takes it for complete', async () => {
+  test('disconnects in the middle of its body: the backend never takes it for complete', async () => {
     const backend = await rawBackend(() => {})
     const relay = await startRelay(backend.port)
     for (const head of ['content-length: 9\r\n\r\nhello', 'transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n']) {
@@ -187,7 +187,7 @@ describe('what a client does wrong', () => {
     expect(relay.ends).toEqual(['gone', 'gone'])
   })
 
-  test('leaves at every byte of its request: nothing is left of it', async () => {
+  test('disconnects at every byte of its request: no state remains', async () => {
     const whole = 'POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n'
     const backend = await answering(ok)
     const relay = await startRelay(backend.port)
@@ -202,7 +202,7 @@ describe('what a client does wrong', () => {
     await until('no backend left', () => backend.sockets.size === 0)
   })
 
-  test('goes away while it waits: the backend is told', async () => {
+  test('disconnects while it waits: the connection to the backend is closed', async () => {
     const backend = await rawBackend(() => {})
     const relay = await startRelay(backend.port)
     const socket = await open(relay.port)

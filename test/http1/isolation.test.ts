@@ -13,7 +13,7 @@ const get = 'GET / HTTP/1.1\r\nhost: h\r\n\r\n'
 const empty = (): Fields => new Fields(['content-length', '0'])
 
 describe('an owner', () => {
-  test('that acts after the end of its exchange reaches nobody', async () => {
+  test('that acts after the end of its exchange affects no other exchange', async () => {
     const relay = await startRelay(1)
     const exchanges: Exchange[] = []
     relay.answer = (exchange) => {
@@ -43,7 +43,7 @@ describe('an owner', () => {
     expect(got.text).not.toContain('evil')
   })
 
-  test('hears one last call, and nothing after it', async () => {
+  test('gets one last call, and none after it', async () => {
     const relay = await startRelay(1)
     const calls: string[] = []
     relay.answer = (exchange) => {
@@ -63,7 +63,7 @@ describe('an owner', () => {
     expect(calls).toEqual(['body', 'gone'])
   })
 
-  test('that throws takes only its own exchange with it', async () => {
+  test('that throws ends only its own exchange', async () => {
     const relay = await startRelay(1)
     const boom = (): never => {
       throw new Error('boom')

@@ -14,7 +14,7 @@ interface HttpCommon {
 }
 const { HTTPParser, methods } = process.getBuiltinModule('_http_common' as 'http') as unknown as HttpCommon
 
-/** `methods` leaves out those of RTSP, which stand before QUERY in the numbering. */
+/** `methods` leaves out those of RTSP, whose numbers are before that of QUERY. */
 const numberOfQuery = 46
 
 /** What llhttp makes of the bytes, strict as in a server. */

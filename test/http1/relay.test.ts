@@ -230,7 +230,7 @@ describe('keeping connections', () => {
     expect(other.text).toMatch(/^HTTP\/1.1 403 /)
   })
 
-  test('thousands of requests in one write, answered at once, do not nest', async () => {
+  test('thousands of requests in one write, answered immediately, do not nest', async () => {
     const relay = await startRelay(1)
     relay.answer = (exchange) => {
       exchange.owner = idleOwner()

@@ -17,7 +17,7 @@ describe('timeouts', () => {
     expect(got.text).toMatch(/^HTTP\/1.1 408 /)
   })
 
-  test('bytes that trickle in do not buy time', async () => {
+  test('bytes that trickle in do not extend the timeout', async () => {
     const relay = await startRelay(1)
     relay.timeouts.head = 200
     const client = await open(relay.port)
@@ -28,7 +28,7 @@ describe('timeouts', () => {
     })
   })
 
-  test('a connection that never says anything is closed without a word', async () => {
+  test('a connection that never sends a byte is closed without a response', async () => {
     const relay = await startRelay(1)
     relay.timeouts.head = 100
     const client = await open(relay.port)
@@ -37,7 +37,7 @@ describe('timeouts', () => {
     expect(got.text).toBe('')
   })
 
-  test('so is one that is idle between requests; what is under way has all its time', async () => {
+  test('so is one that is idle between requests; a request under way has no limit', async () => {
     const backend = await rawBackend((socket) => void setTimeout(() => socket.write(ok), 600))
     const relay = await startRelay(backend.port)
     relay.timeouts.keepAlive = 100

@@ -9,7 +9,7 @@ const forwarded = 'GET /chat HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgra
 const agreed = 'HTTP/1.1 101 Sure\r\nUpgrade: websocket\r\nConnection: upgrade\r\nX-Key: k\r\n\r\n'
 
 describe('a tunnel', () => {
-  test('stands after a 101; what either side sent ahead comes first, in order', async () => {
+  test('is established by a 101; bytes that either side sent ahead come first, in order', async () => {
     let answered = false
     const backend = await rawBackend((socket, seen) => {
       if (!answered) socket.write(`${agreed}first `)
@@ -76,7 +76,7 @@ describe('a tunnel', () => {
     await until('the answer', () => got.text.includes('x-outcome: UPE'))
   })
 
-  test('nobody asked for is malformed', async () => {
+  test('that was not requested is malformed', async () => {
     const backend = await answering(agreed)
     const relay = await startRelay(backend.port)
     const client = await open(relay.port)

@@ -121,7 +121,7 @@ describe('backends', () => {
     expect((await end()).flow).toMatchObject({ outcome: 'UR', response: { status: 200 } })
   })
 
-  test('a client that leaves takes its request along', async () => {
+  test('a client that disconnects ends its request at the backend', async () => {
     const pool = new MemoryPool({ stalls: 'head' })
     const { begin, end } = await memoryGateway([pool])
     const exchange = begin()
@@ -188,7 +188,7 @@ describe('policies', () => {
     expect(await send({ method: 'POST', body: ['x'.repeat(101)] })).toMatchObject({ status: 413 })
   })
 
-  test('one whose trigger does not match is told of as passed over', async () => {
+  test('one whose trigger does not match is reported as skipped', async () => {
     const files = plugin('rare', `when: { paths: ['/rare'] }, onRequest() { return reply(200, 'rare') }`)
     const { send, events } = await memoryGateway([new MemoryPool({})], attached('rare'), files)
     await send({ path: '/' })

@@ -107,7 +107,7 @@ export default definePlugin({ name: 'holder', reads: ['${scope}:buffer:1000'], $
   const policies = { holder: { plugin: 'holder' } }
   const held = { route: { policies: ['holder'] }, upstream: { timeouts: { idle: '50ms' } }, policies }
 
-  test('does not arrive: the client is told', async () => {
+  test('does not arrive: the client gets an error', async () => {
     const gateway = await memoryGateway([new MemoryPool({})], held, holder('onRequest', 'body'))
     expect(await endOf(gateway, { method: 'POST', body: ['x'], stalls: true })).toEqual([408, 'sent', 'DPE'])
   })

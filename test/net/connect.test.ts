@@ -29,7 +29,7 @@ test('gives a connected socket without listeners, and leaves it alone when cance
   expect(calls).toHaveLength(1)
 })
 
-test('says that it was refused', async () => {
+test('reports a refused connection', async () => {
   const server = createServer()
   const port = await listen(server)
   server.close()
@@ -64,7 +64,7 @@ async function blackhole(): Promise<{ port: number; close(): Promise<unknown> }>
   }
 }
 
-test('gives up in time, and says that it was time', async () => {
+test('fails at the timeout, with status 504', async () => {
   const { port, close } = await blackhole()
   const { calls } = attempt(port, 50)
   await until(() => calls.length > 0)
@@ -72,7 +72,7 @@ test('gives up in time, and says that it was time', async () => {
   await close()
 })
 
-test('says nothing when cancelled', async () => {
+test('does not call back after cancel', async () => {
   const { port, close } = await blackhole()
   const { calls, cancel } = attempt(port, 20)
   cancel()

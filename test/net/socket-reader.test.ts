@@ -26,7 +26,7 @@ function reading(taker?: ByteTaker) {
   return { socket, read, memory: () => memory }
 }
 
-/** Says of everything that it is free, or not. */
+/** Reports all bytes as consumed, or none. */
 function takerThat(isFree: boolean) {
   const taken: { bytes: Buffer; borrowed: boolean }[] = []
   const onBytes = (bytes: Buffer, borrowed: boolean): boolean => {
@@ -67,7 +67,7 @@ test('bulk is lent out of memory of its own, until a read does not fill it', () 
   ])
 })
 
-test('what somebody keeps is not read into again, by nobody', () => {
+test('memory that a taker keeps is never read into again', () => {
   const taker = takerThat(false)
   const one = reading(taker)
   for (let byte = 1; byte <= 100; byte++) one.read(byte % 3 === 0 ? 20_000 : size, byte)

@@ -30,7 +30,7 @@ test('a timeout is never early and at most two ticks late', () => {
         turns++
         wheel.turn()
       }
-      // The first turn may come at once: only the ones after it are worth a whole tick.
+      // The first turn may come immediately: only the ones after it are worth a whole tick.
       expect((expired - 1) * 100).toBeGreaterThanOrEqual(ms)
       expect(expired * 100).toBeLessThanOrEqual(ms + 200)
       expect(wheel.armed).toBe(0)
@@ -76,7 +76,7 @@ test('whatever is armed and disarmed, it agrees with a plain list', () => {
   )
 })
 
-test('whoever expires may disarm and arm the others, itself too', () => {
+test('a timer that expires may disarm and arm the others, and itself', () => {
   const wheel = wheelByHand()
   const order: string[] = []
   const timers: WheelTimer[] = ['a', 'b', 'c'].map((name, i) => {
@@ -97,7 +97,7 @@ test('whoever expires may disarm and arm the others, itself too', () => {
   expect(wheel.armed).toBe(0)
 })
 
-test('a hundred thousand are armed, moved and disarmed; it turns by itself', async () => {
+test('a hundred thousand are armed, moved and disarmed; the interval turns the wheel', async () => {
   const wheel = wheelByHand()
   let expired = 0
   const owner = { onTimeout: () => void expired++ }

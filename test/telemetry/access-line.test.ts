@@ -20,7 +20,7 @@ test('times are rounded to a thousandth', () => {
   )
 })
 
-test('what is not known is not there; phases are those that took place', () => {
+test('unknown facts are left out; phases are those that took place', () => {
   const phases = new Phases()
   phases.enter('head')
   phases.hook('limit "reads"', 'onRequest', 0.25)

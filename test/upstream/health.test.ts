@@ -146,7 +146,7 @@ test('an endless body is cut off and a stalled one waits no longer than the time
   expect([backend.healthy, stalled.backend.healthy]).toEqual([true, true])
 })
 
-test('a switch of protocols is no answer to a probe', async () => {
+test('a 101 is not a healthy answer to a probe', async () => {
   const app = await application(status(200))
   app.server.removeAllListeners('request')
   app.server.on('connection', (socket) => {
@@ -175,7 +175,7 @@ test('probes of one backend never overlap', async () => {
   expect(most).toBe(1)
 })
 
-test('stop leaves no socket behind and says nothing more', async () => {
+test('stop leaves no socket behind, and no listener is called afterwards', async () => {
   const app = await application(() => {})
   let open = 0
   app.server.on('connection', (socket) => {

@@ -91,7 +91,7 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
     flow.backend.end(block)
     const [near, far] = flow.inner
     const held = () => near.writableLength + near.readableLength + far.writableLength + far.readableLength
-    // Nobody reads yet: the pipe stops by itself when the buffers of the system are full.
+    // Nobody reads yet: the pipe stops when the buffers of the system are full.
     await until(() => near.writableNeedDrain && far.writableNeedDrain)
     let most = 0
     const received = [0, 0]
@@ -170,7 +170,7 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
     flow.client.destroy()
   })
 
-  test('what arrives is what was sent, though all send at once and read only when nothing more can be sent', async () => {
+  test('what arrives is what was sent, though all send simultaneously and read only when nothing more can be sent', async () => {
     const flows = await Promise.all(Array.from({ length: 4 }, () => relay({ reading })))
     const ways = flows.flatMap(({ client, backend, inner: [near, far] }) => [
       { from: client, to: backend, sink: far },

@@ -131,14 +131,14 @@ test('health outlives a reload; its check goes on if unchanged', async () => {
   use(upstreamConfig(both, { health }))
   await until(() => sockets.length === 1)
   use(upstreamConfig(both, { health: { ...health }, balance: 'least-connections' }))
-  // Probes begin at once: a second one would tell of a new check.
+  // A new check probes immediately: a second probe would show that there is one.
   expect(await count()).toBe(1)
   expect([backend!.healthy, events]).toEqual([false, ['app false']])
   use(upstreamConfig(both, { health: { ...health, rise: 1 } }))
   await until(() => sockets.length === 2)
 })
 
-test('without its check a backend is taken for healthy again', async () => {
+test('without its check a backend counts as healthy again', async () => {
   const { use } = setUp()
   const [backend] = use(upstreamConfig([a], { health: healthConfig({ fall: 1 }) })).backends
   await until(() => !backend!.healthy)
@@ -146,7 +146,7 @@ test('without its check a backend is taken for healthy again', async () => {
   expect(after.candidates([])).toEqual([backend])
 })
 
-test('the balance keeps its place over a reload, unless its kind changes', () => {
+test('the balance keeps its state over a reload, unless its kind changes', () => {
   const { use } = setUp()
   const ports = (upstream: Upstream, count: number) =>
     Array.from({ length: count }, () => upstream.pick(upstream.candidates([]), anyFlow)!.port)
@@ -155,7 +155,7 @@ test('the balance keeps its place over a reload, unless its kind changes', () =>
   expect(ports(use(upstreamConfig([a, b], { balance: 'least-connections' })), 1)).toEqual([1001])
 })
 
-test('believes what another process found out, as long as health is checked and not by itself', () => {
+test('applies the reports of another process while health checks are enabled and run elsewhere', () => {
   const { registry, use, events } = setUp()
   registry.probe(false)
   const health = healthConfig()
