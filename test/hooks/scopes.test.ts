@@ -194,16 +194,20 @@ describe('writes that are not allowed', () => {
 })
 
 test.each([
-  ["'header:host'", 'the header "host" belongs to the gateway'],
-  ["'body'", '"body" needs a size: body:prefix:<bytes> or body:buffer:<bytes>'],
-  ["'response.body'", '"response.body" needs a size: response.body:prefix:<bytes> or response.body:buffer:<bytes>'],
-])('a plugin with the scope %s is not loaded', async (scope, why) => {
+  ["writes: ['header:host'", 'the header "host" belongs to the gateway'],
+  ["reads: ['body'", '"body" needs a size: body:prefix:<bytes> or body:buffer:<bytes>'],
+  [
+    "reads: ['response.body'",
+    '"response.body" needs a size: response.body:prefix:<bytes> or response.body:buffer:<bytes>',
+  ],
+])('a plugin that declares %s] is not loaded', async (declared, why) => {
   const backend = await echoBackend()
   const config = httpConfig([backend.port], {
     routes: { all: { policies: ['p'] } },
     policies: { p: { plugin: 'greedy', options: {} } },
   })
-  const greedy = careless.replace("name: 'careless'", "name: 'greedy'").replace("'header:x-seen'", scope)
+  const list = declared.startsWith('reads') ? "reads: ['path'" : "writes: ['header:x-seen'"
+  const greedy = careless.replace("name: 'careless'", "name: 'greedy'").replace(list, declared)
   const folder = gatewayFolder(config, { 'plugins/greedy/index.js': greedy })
   const checked = await checkConfig(join(folder, 'gateway.json'))
   expect(checked).toMatchObject({

@@ -152,7 +152,7 @@ describe('Expect: 100-continue', () => {
     expect(relay.pool.idle).toBe(0)
   })
 
-  test('no 100 for a body that has begun to come, none for HTTP/1.0; other expectations are 417', async () => {
+  test('no 100 for a body that has begun to arrive, none for HTTP/1.0; other expectations are 417', async () => {
     const backend = await rawBackend((socket, seen) => void (seen.endsWith('hello') && socket.write(ok)))
     const relay = await startRelay(backend.port)
     for (const [bytes, start] of [
@@ -203,7 +203,7 @@ describe('keeping connections', () => {
     }
   })
 
-  test('a small body that nobody wanted is dropped, a large one ends the connection', async () => {
+  test('a small unread body is dropped, a large one ends the connection', async () => {
     const relay = await startRelay(1)
     relay.answer = (exchange) => {
       queueMicrotask(() => {
