@@ -23,7 +23,7 @@ afterEach(() => {
   expect(left()).toEqual([])
 })
 
-const options = parseOptions(['--quick', '--seconds', '0.2', '--subjects', 'postern +1', '--only', 'small'])
+const options = parseOptions(['--quick', '--seconds', '1', '--subjects', 'postern +1', '--only', 'small'])
 const run = { options, command: 'test', say: () => {} }
 
 test('measures a subject, and leaves nothing behind', { timeout: 90_000 }, async () => {
@@ -39,7 +39,7 @@ test('measures a subject, and leaves nothing behind', { timeout: 90_000 }, async
 })
 
 test('WebSockets go through, and come back as they were sent', { timeout: 90_000 }, async () => {
-  const sockets = parseOptions(['--quick', '--seconds', '0.2', '--subjects', 'postern', '--only', 'websocket'])
+  const sockets = parseOptions(['--quick', '--seconds', '1', '--subjects', 'postern', '--only', 'websocket'])
   const { tables } = await runBench({ ...run, options: sockets })
   expect(tables.map(({ rows }) => rows.map(({ subject, errors }) => [subject, errors]))).toEqual([[['postern', 0]]])
   expect(tables[0]?.rows[0]?.figures.rate).toBeGreaterThan(0)
