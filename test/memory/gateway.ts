@@ -76,7 +76,10 @@ export async function memoryGateway(
     end,
     send: async (request) => {
       const exchange = begin(request)
-      await until(() => `the answer: ${exchange.status} ${exchange.body}`, () => exchange.isOver)
+      await until(
+        () => `the answer: ${exchange.status} ${exchange.body}`,
+        () => exchange.isOver,
+      )
       return exchange
     },
   }
