@@ -45,11 +45,21 @@ export function tcpBackend(
   return started(create({ allowHalfOpen: true }, handler))
 }
 
-/** A port on which nothing listens. */
+let lastDead = 10_000 + (process.pid % 1_000) * 20
+
+/**
+ * A port on which nothing listens, below those that systems give out for port 0: one that was given out and freed may be
+ * given to the next listener, the gateway under test itself.
+ */
 export async function deadPort(): Promise<number> {
-  const backend = await tcpBackend(() => {})
-  await backend.close()
-  return backend.port
+  for (;;) {
+    const port = ++lastDead
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer().once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    })
+    if (isFree) return port
+  }
 }
 
 async function started(server: Server): Promise<TestBackend> {
