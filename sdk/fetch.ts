@@ -14,7 +14,7 @@
 export type Fetch = (url: string, request?: FetchRequest) => Promise<FetchResponse>
 
 export interface FetchRequest {
-  /** Upper-case letters. Default: `GET`. `CONNECT` and `TRACE` are refused. */
+  /** At most 20 letters, sent in upper case. Default: `GET`. `CONNECT` and `TRACE` are refused. */
   readonly method?: string
   /**
    * Default: none. `host`, `content-length`, `expect` and headers of one connection (`connection`, `te`,
