@@ -5,19 +5,19 @@
  *
  * | scope | layer | value |
  * |---|---|---|
- * | `client.ip` | L4, L7 | address of the client; behind `trustedProxies` the one that they report |
+ * | `client.ip` | L4, L7 | address of the client; behind `trustedProxies`, the one that these report |
  * | `client.port` | L4, L7 | its port; absent behind a trusted proxy |
  * | `peer.ip` | L4, L7 | address of the other end of the socket |
- * | `local.port` | L4, L7 | port the connection came in on |
+ * | `local.port` | L4, L7 | port on which the gateway accepted the connection |
  * | `listener`, `route`, `upstream` | L4, L7 | names from the configuration; `upstream` as chosen so far |
  * | `method`, `scheme`, `host`, `path`, `query` | L7 | parts of the canonical target; `query` without the `?` |
  * | `query:<name>`, `cookie:<name>` | L7 | first value of that parameter (percent-decoded) or cookie (raw) |
  * | `header:<name>` | L7 | request header; lines of the same name joined by `, ` |
  * | `header:*` | L7 | every request header |
  * | `consumer` | L7 | the caller, as identified by an auth plugin |
- * | `request.id` | L7 | the identifier that the access log carries |
- * | `response.status` | L7 | status of the response (`onResponse`, `onClose`) |
- * | `response.header:<name>`, `response.header:*` | L7 | response headers (`onResponse`) |
+ * | `request.id` | L7 | the identifier of the request in the access log |
+ * | `response.status` | L7 | status of the response (`onResponse`, `onResponseBody`, `onClose`) |
+ * | `response.header:<name>`, `response.header:*` | L7 | response headers (`onResponse`, `onResponseBody`) |
  * | `backend` | L4, L7 | the backend that was used (`onResponse`, `onClose`) |
  * | `outcome` | L4, L7 | the outcome code, empty for success (`onClose`) |
  *

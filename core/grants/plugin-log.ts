@@ -25,7 +25,7 @@ interface Window {
   dropped: number
 }
 
-/** Host side of `Log`. Arguments: message, fields as JSON or nothing. */
+/** Host side of `Log`. Arguments: message, fields as JSON or an empty text. */
 export function createPluginLog(onLog?: (line: PluginLine) => void): Record<'info' | 'warn' | 'error', Operation> {
   const windows = new Map<string, Window>()
 

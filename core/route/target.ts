@@ -10,7 +10,7 @@ export interface Target {
   readonly authority: string
   /** Lower case, no port, no trailing dot; IPv6 in brackets. */
   readonly host: string
-  /** Begins with `/`, percent-encoding kept; `*` for `OPTIONS *`. */
+  /** Begins with `/`, percent-encoded as sent; `*` for `OPTIONS *`. */
   readonly path: string
   /** Without the `?`; empty when absent. */
   readonly query: string

@@ -3,7 +3,7 @@
  * counter, and field names would be most of a message.
  */
 export type LeaseAsk = readonly [
-  /** The worker's name for the lease. */
+  /** Identifies the lease; chosen by the worker. */
   ref: number,
   /** Window of the points in `kept` and `back`; 0 for none. */
   window: number,

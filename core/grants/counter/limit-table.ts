@@ -26,8 +26,8 @@ export class LimitTable<Window, L extends Limit<Window>> {
   #size = 0
 
   /**
-   * @param forget releases a window, the oldest, if it has ended or there are too many (`isFull`); false: it must stay
-   *   for now.
+   * @param forget releases the oldest window if it has ended or the limit has too many keys (`isFull`). Returns false
+   *   when the window must stay for now.
    */
   constructor(
     { limits = 1_000, keys = 100_000 }: CounterBounds,
