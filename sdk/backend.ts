@@ -1,14 +1,18 @@
 /** One member of an upstream. */
 export interface Backend {
   /**
-   * Stable identifier, the same on every worker, host and restart as long as the upstream's name and the address stay:
-   * 16 hexadecimal digits of a SHA-256. Fit for a cookie once it is signed; it does not show the address.
+   * Identifier: 16 hexadecimal digits of a SHA-256 over the upstream's name and the address. It is the same on every
+   * worker and every host and after every restart, until one of the two changes. It does not reveal the address: sign
+   * it, and it can be put into a cookie.
    */
   readonly id: string
   /** `host:port` as written in the configuration. */
   readonly address: string
-  /** Relative share of the traffic, 1 to 1,000: as configured, or as a `checkHealth` hook measured it. */
+  /**
+   * Relative share of the traffic, 1 to 1,000: the weight that a `checkHealth` hook measured, or else the configured
+   * one.
+   */
   readonly weight: number
-  /** Requests (L7) or connections (L4) under way on it, as this worker counts them. */
+  /** Requests (L7) or connections (L4) in progress on this backend. Counts those of this worker process only. */
   readonly active: number
 }

@@ -1,22 +1,25 @@
-/** What a plugin sees of a body that it declared in `reads`; see `BodyScope`. */
+/** A body, or its first bytes, as the plugin asked for it in `reads`; see `BodyScope`. */
 export interface Body {
-  /** A copy: changing it changes nothing. Empty when there is no body. As sent, `content-encoding` included. */
+  /**
+   * The bytes as sent, still encoded when there is a `content-encoding`; empty without a body. A copy: use `setBody` to
+   * change the body.
+   */
   readonly bytes: Uint8Array
-  /** False when there is more than was asked for; always true with `buffer`. */
+  /** False when the body is longer than `bytes`, which only happens with `prefix`. */
   readonly complete: boolean
-  /** The bytes read as UTF-8; what is malformed becomes U+FFFD. */
+  /** The bytes decoded as UTF-8; malformed sequences become U+FFFD. */
   text(): string
   /**
-   * The bytes read as UTF-8 and parsed.
+   * The bytes decoded as UTF-8 and parsed as JSON.
    *
-   * @throws {SyntaxError} when they are not JSON.
+   * @throws {SyntaxError} when they are not valid JSON.
    */
   json(): unknown
 }
 
-/** A part of a body on its way. */
+/** One chunk of a body that passes through the gateway. */
 export interface BodyChunk {
   readonly bytes: Uint8Array
-  /** True for the last one, which may be empty. */
+  /** True for the last chunk of the body, which may be empty. */
   readonly last: boolean
 }

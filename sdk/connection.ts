@@ -2,15 +2,17 @@ import type { Readable, View, Writable } from './declared.ts'
 import type { ReadScope, WriteScope } from './scopes.ts'
 
 /**
- * The client's connection, on both layers. `R` are the scopes that may be read, `W` those that may be written; default:
- * all.
+ * The client's connection, on both layers.
+ *
+ * @typeParam R scopes that may be read. Default: all.
+ * @typeParam W scopes that may be written. Default: all.
  */
 export interface Connection<R extends ReadScope = ReadScope, W extends WriteScope = WriteScope> extends View<R | W> {
   /** `'L4'` on a `tcp` listener, `'L7'` on an `http` listener. Needs no scope. */
   readonly layer: 'L4' | 'L7'
   /** Address of the other end of the socket. Scope `peer.ip`. */
   readonly peer: { readonly ip: Readable<R, 'peer.ip', string> }
-  /** Port the connection came in on. Scope `local.port`. */
+  /** Port on which the gateway accepted the connection. Scope `local.port`. */
   readonly local: { readonly port: Readable<R, 'local.port', number> }
   /** Name of the listener. Scope `listener`. */
   readonly listener: Readable<R, 'listener', string>
@@ -19,16 +21,16 @@ export interface Connection<R extends ReadScope = ReadScope, W extends WriteScop
   /** Name of the upstream chosen so far. Scope `upstream`. */
   readonly upstream: Readable<R, 'upstream', string | undefined>
   /**
-   * L4, in `onConnect`: sends the connection to another upstream. It is a write and does not end the chain: the
-   * last policy that chooses wins, then the chosen upstream's own policies run. Write scope `upstream`.
+   * Sends the connection to another upstream; for `onConnect` on L4. The chain continues: the last policy that chooses
+   * an upstream wins, and then that upstream's own policies run. Write scope `upstream`.
    *
-   * @param name an upstream of the configuration. Give the option that names it `"format": "upstream"`, so that a wrong
-   *   name is refused when the configuration is loaded; one computed at run time that does not exist fails the hook.
+   * @param name an upstream of the configuration; the hook fails when it does not exist. If the name comes from an
+   *   option, give that option `"format": "upstream"`: a wrong name is then an error when the configuration is loaded.
    */
   useUpstream(name: Writable<W, 'upstream', string>): void
   /**
-   * A short string that later hooks of the same policy and the same connection receive as `state`. At most 4,096
-   * characters. Assigning `undefined` clears it.
+   * Text that later hooks of the same policy and the same connection receive as `state`, at most 4,096 characters.
+   * Default: `undefined`, which also clears it.
    */
   state: string | undefined
 }

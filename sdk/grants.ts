@@ -3,12 +3,13 @@ import type { Jwt } from './jwt.ts'
 import type { Kv } from './kv.ts'
 
 /**
- * Host services that a plugin may be granted. It names them in `needs`; each is then a member of its hooks' argument.
- * The work happens on the host, outside the sandbox, while the hook is suspended: it costs waiting, not CPU time.
+ * Services of the host that a plugin can use. Name them in `needs`; each is then a member of the hooks' argument. The
+ * work is done on the host, outside the sandbox, while the hook is suspended: it takes time, but none of the hook's CPU
+ * time.
  *
- * `log` and `metric` return immediately and work in every hook. The others return a promise. A hook that may not wait
- * (`selectBackend`, `onClose`) can still call them, but never receives the result. Default limit: 64 operations per hook
- * call. When the client disconnects, pending operations are cancelled.
+ * `log` and `metric` return immediately and work in every hook. All others return a promise. A hook that may not wait
+ * (`selectBackend`, `onClose`, `onDisconnect`) can still call them, but never receives the result. One hook call can
+ * use 64 operations by default. When the client disconnects, operations in progress are cancelled.
  */
 export interface Grants {
   counter: Counter
@@ -25,39 +26,40 @@ export interface Grants {
 export type GrantName = keyof Grants
 
 /**
- * Counts against a limit, shared by every hook of the same policy and by all worker processes; survives a reload of the
- * configuration.
+ * Counts against a limit. All hooks of a policy and all worker processes share the counts, and a reload of the
+ * configuration keeps them.
  */
 export interface Counter {
   /**
-   * Takes from the budget of `key`: a fixed window that starts with the first take. In `onClose` it takes without
-   * waiting for the result: for costs that are known only after the request.
+   * Takes points from the budget of `key`. The window is fixed and starts with the first take. A take that is refused
+   * takes nothing. In `onClose` the points are taken without a result: use that for costs that are known only after the
+   * request.
    *
-   * @param key what is being limited; a policy's keys never meet those of another policy. At most 512 characters.
+   * @param key what is limited, for example an address; at most 512 characters. Every policy has its own keys.
    * @param limit the budget and its window.
-   * @throws {GrantError} when the limit is invalid or the store cannot be reached within 2 seconds.
+   * @throws {GrantError} when the limit is invalid, or when the counters do not respond within 2 seconds.
    */
   take(key: string, limit: CounterLimit): Promise<CounterResult>
 }
 
 export interface CounterLimit {
-  /** Size of the budget, 1 or more. */
+  /** Size of the budget: a whole number, 1 or more. */
   readonly points: number
-  /** Length of the window in seconds, more than 0. */
+  /** Length of the window, seconds, more than 0 and at most 2,147,483 (24 days). */
   readonly duration: number
-  /** What this take costs. Default: 1. */
+  /** Points that this take costs: a whole number, 0 or more. Default: 1. */
   readonly cost?: number
 }
 
 export interface CounterResult {
-  /** False when the budget does not hold the cost: the caller is over the limit. */
+  /** False when fewer points are left than the take costs: the limit is exceeded. */
   readonly allowed: boolean
   /**
-   * What is left of the budget, 0 or more, as far as this worker process knows: points that others have set aside for
-   * themselves are not counted.
+   * Points left in the budget, 0 or more, as far as this worker process knows. Points that other workers have reserved
+   * are not included.
    */
   readonly remaining: number
-  /** Seconds until the window ends and the budget is whole again, rounded up, 1 or more. */
+  /** Seconds until the window ends and the whole budget is available again, rounded up, 1 or more. */
   readonly reset: number
 }
 
@@ -67,17 +69,18 @@ export interface Digest {
   sha256(text: string): Promise<string>
   /** HMAC with SHA-256, base64url without padding. Key and text are UTF-8. */
   hmac(key: string, text: string): Promise<string>
-  /** True when `mac` is the HMAC-SHA-256 (base64url) of the text; compared in constant time. */
+  /** True when `mac` is the HMAC-SHA-256 of the text, base64url without padding. Compares in constant time. */
   verify(key: string, text: string, mac: string): Promise<boolean>
-  /** Random bytes, base64url without padding. `bytes`: 1 to 256. */
+  /** Random bytes, base64url without padding. `bytes`: how many, 1 to 256. */
   random(bytes: number): Promise<string>
 }
 
 /**
- * Lines for the gateway's log, with the plugin, the policy and the request added. Never waits and never
- * fails: of one hook call 20 lines are kept, of a plugin 100 a second, then one line that says how many were dropped.
- * A message and its fields hold 1,024 characters each, what is beyond is cut off; control characters are escaped and
- * secrets of the configuration replaced by their references. Lines of a hook that ran out of time or memory are lost.
+ * Writes lines to the gateway's log, with the plugin, the policy and the request added. Never waits and never fails.
+ * One hook call can write 20 lines, and one plugin 100 a second on each worker; further lines are dropped. When the
+ * limit per second drops lines, one line says how many. A message is cut off after 1,024 characters, and so are its
+ * fields together. Control characters are escaped, and secrets of the configuration replaced by their references. Lines
+ * of a hook that ran out of time or memory are lost.
  */
 export interface Log {
   info(message: string, fields?: LogFields): void
@@ -85,27 +88,34 @@ export interface Log {
   error(message: string, fields?: LogFields): void
 }
 
-/** What goes beside the message, 20 fields at most. */
+/** Values that are logged with the message, at most 20. */
 export interface LogFields {
   readonly [name: string]: string | number | boolean | null | undefined
 }
 
 /**
- * Figures for the gateway's metrics, by plugin. Nothing to wait for. A plugin may have 100 series, each combination of
- * a name and label values being one: what would be a new one beyond is dropped and counted. So never label by what a
- * client can choose (path, user, header).
+ * Records values in the gateway's metrics, for each plugin. Never waits. Each combination of a name and label values is
+ * one series, and a plugin can have 100 of them: values for any further series are dropped and counted. Never use a
+ * label that a client can choose (path, user, header).
  */
 export interface Metric {
   /**
    * Adds to a counter.
    *
-   * @param name letters, digits and underscores, a letter first, at most 64.
-   * @param value 0 or more. Default: 1.
-   * @param labels at most 8, their values at most 128 characters.
+   * @param name 1 to 64 letters, digits and underscores, a letter first.
+   * @param value finite, 0 or more. Default: 1.
+   * @param labels at most 8. Their names are like `name`, their values have at most 128 characters. Default: none.
    * @throws {TypeError} when an argument is invalid.
    */
   count(name: string, value?: number, labels?: MetricLabels): void
-  /** Adds a value to a histogram; seconds fit its buckets (5 ms to 10 s). The arguments are as for `count`. */
+  /**
+   * Adds a value to a histogram. Its buckets, 0.005 to 10, are made for seconds.
+   *
+   * @param name as for `count`; a name is used for one kind only.
+   * @param value finite.
+   * @param labels as for `count`.
+   * @throws {TypeError} when an argument is invalid.
+   */
   observe(name: string, value: number, labels?: MetricLabels): void
 }
 
@@ -116,13 +126,13 @@ export interface MetricLabels {
 /** Thrown by a grant when an operation fails. */
 export interface GrantError extends Error {
   readonly name: 'GrantError'
-  /** The grant and the operation: `counter.take`; of `fetch` it is `fetch.send`. */
+  /** The grant and its operation, for example `counter.take`. For `fetch` it is `fetch.send`. */
   readonly operation: string
   /**
-   * `refused`: the operation ran and its result is negative, such as an invalid token. `failed`: it could not run, such as
-   * when a server does not respond; not the client's fault.
+   * `refused`: the operation ran, and its result is negative, for example for an invalid token. `failed`: the operation
+   * could not be done, for example because a server does not respond; the client is not at fault.
    */
   readonly code: 'refused' | 'failed'
-  /** Why, in a few words: `expired`. Of what was refused, it may be shown to the client. */
+  /** Why, in a few words, for example `expired`. It may be shown to the client when the code is `refused`. */
   readonly reason: string
 }

@@ -1,12 +1,15 @@
 /** The result of `checkHealth` for a backend. */
 export interface Health {
-  /** Counts as a good or a bad probe: the upstream's `rise` and `fall` decide what follows from it. */
+  /**
+   * Counts like a probe that succeeded or failed: after `rise` or `fall` of them in a row the backend's health changes.
+   */
   readonly healthy: boolean
   /**
-   * Share of the traffic that it takes instead of the configured one, on every worker and immediately, until the next probe
-   * that returns no weight. A whole number, 1 to 1,000; anything else throws a `RangeError`. Default: as configured.
+   * Relative share of the traffic, used instead of the configured weight. It applies on every worker immediately, until
+   * a later check of this backend gives no weight. A whole number, 1 to 1,000; anything else throws a `RangeError`.
+   * Default: the configured weight.
    */
   readonly weight?: number | undefined
-  /** Why, in words for the operator's log, of which 500 characters are kept. Default: the name of the policy. */
+  /** Reason for the log, at most 500 characters; the rest is cut off. Default: the name of the policy. */
   readonly why?: string | undefined
 }

@@ -11,8 +11,12 @@ import type { Response } from './response.ts'
 import type { ReadScope, WriteScope } from './scopes.ts'
 
 /**
- * What every hook is called with. `O` is the type of the options, `N` the grants named in `needs`, `R` and `W` the scopes
- * of `reads` and `writes`; default: all.
+ * The argument of every hook except `checkHealth`; most hooks receive more.
+ *
+ * @typeParam O type of the options.
+ * @typeParam N grants named in `needs`.
+ * @typeParam R scopes in `reads`. Default: all.
+ * @typeParam W scopes in `writes`. Default: all.
  */
 export type HookContext<
   O,
@@ -24,7 +28,7 @@ export type HookContext<
   readonly options: O
   readonly client: Client<R>
   readonly connection: Connection<R, W>
-  /** What an earlier hook of this policy left for this request or connection in `request.state` or `connection.state`. */
+  /** The value that an earlier hook of this policy assigned to `request.state` or `connection.state`; see there. */
   readonly state: string | undefined
 }
 
@@ -55,9 +59,9 @@ export type SelectBackendContext<
   R extends ReadScope = ReadScope,
   W extends WriteScope = WriteScope,
 > = HookContext<O, N, R, W> & {
-  /** L7 only; on L4 every field of it reads as absent. */
+  /** The request on L7. On L4 every field of it is absent. */
   readonly request: Request<R, W>
-  /** The healthy members of the chosen upstream that were not tried yet for this request. Never empty. Needs no scope. */
+  /** The healthy backends of the chosen upstream that were not tried yet for this flow. Never empty. Needs no scope. */
   readonly backends: readonly Backend[]
 }
 
@@ -69,7 +73,7 @@ export type ResponseContext<
 > = HookContext<O, N, R, W> & {
   readonly request: Request<R, W>
   readonly response: Response<R, W>
-  /** The backend that answered; `undefined` for an answer made by the gateway. Scope `backend`. */
+  /** The backend that sent the response; `undefined` for a response made by the gateway. Scope `backend`. */
   readonly backend: Readable<R, 'backend', Backend | undefined>
 }
 
@@ -91,19 +95,21 @@ export type CloseContext<
   W extends WriteScope = WriteScope,
 > = HookContext<O, N, R, W> & {
   readonly request: Request<R, W>
-  /** Status that the client got; 0 on L4 and when it got none. Scope `response.status`. */
+  /** Status that was sent to the client; 0 when none was sent, and on L4. Scope `response.status`. */
   readonly status: Readable<R, 'response.status', number>
   /** Outcome code of the access log, empty for success. Scope `outcome`. */
   readonly outcome: Readable<R, 'outcome', string>
-  /** The backend that was used last. Scope `backend`. */
+  /** The backend that was used last; `undefined` without one. Scope `backend`. */
   readonly backend: Readable<R, 'backend', Backend | undefined>
 }
 
-/** A probe belongs to no connection and no request: it has no client and no state. */
+/**
+ * The argument of `checkHealth`. A health check has no connection and no request, so there is no client and no state.
+ */
 export type HealthContext<O, N extends GrantName> = Pick<Grants, N> & {
   /** The policy's options, checked against the plugin's schema, defaults filled in. Frozen, with null prototypes. */
   readonly options: O
-  /** The backend in question; `weight` is the one in force. Needs no scope. */
+  /** The backend to check; its `weight` is the one in use. Needs no scope. */
   readonly backend: Backend
 }
 
@@ -117,67 +123,72 @@ export type DisconnectContext<
 type MayWait<T> = T | Promise<T>
 
 /**
- * The hook points. A chain is the listener's policies, then the route's, then the upstream's, in the order written;
- * only a reply ends it. **The returned value decides**: nothing = go on, a reply = stop here, a throw = error, which the
- * policy's `onFailure` decides (`reject`: the client gets 500; `continue`: as if the policy were not attached). A hook whose
- * trigger does not match is skipped without a call, see `When`.
+ * The hooks. A chain is the listener's policies, then the route's, then the upstream's, each in the order of the
+ * configuration; only a reply ends it. **The returned value decides**: nothing = the chain continues, a reply = it ends
+ * here. When a hook throws, `onFailure` of the policy decides (`reject`: the client receives 500; `continue`: as if the
+ * policy were not attached). A hook is skipped when the policy's trigger does not match; see `When`.
+ *
+ * A policy's turn has come when its `onRequest`, or on L4 its `onConnect`, has been called, was skipped, or would have
+ * been called if it existed. The hooks after that run only for the policies whose turn has come.
  */
 export interface Hooks<O, N extends GrantName, R extends ReadScope = ReadScope, W extends WriteScope = WriteScope> {
   /**
    * L4 and L7 · *first* · once per connection, before any byte is forwarded. On L7 it runs for the listener's policies
-   * only, and sees the peer: the client behind a trusted proxy is known only from `onRequest` on. A reply refuses the
-   * connection.
+   * only, and `client` is the peer, because the client behind a trusted proxy is only known once there is a request. A
+   * reply refuses the connection.
    */
   onConnect?(context: ConnectContext<O, N, R, W>): MayWait<Reply | void>
-  /** L7 · *first* · once per request, after routing. A reply answers the request here. */
+  /**
+   * L7 · *first* · once per request, after routing. A reply is sent to the client, and the request is not forwarded.
+   */
   onRequest?(context: RequestContext<O, N, R, W>): MayWait<Reply | void>
   /**
-   * L7 · *reduce* · for each chunk of the request's body, in order, the last one included. The body waits meanwhile:
-   * back-pressure reaches the client. Returned bytes take the chunk's place (write scope `body`; the length is then
-   * unknown beforehand, so `content-length` gives way to chunked coding); nothing lets it pass. A policy that fails ends
-   * the request.
+   * L7 · *reduce* · for each chunk of the request's body, in order, including the last one. The body waits until the
+   * hook returns: back-pressure reaches the client. Returned bytes replace the chunk (write scope `body`); nothing
+   * returned leaves it unchanged. Because the length may change, chunked coding replaces `content-length`. A failure
+   * with `onFailure: reject` ends the request.
    */
   onRequestBody?(context: RequestBodyContext<O, N, R, W>): MayWait<Uint8Array | string | void>
   /**
-   * L4 and L7 · *first* · once per attempt. Returns one of `backends`; nothing leaves the choice to the next policy and
-   * at last to the upstream's `balance`. May not wait.
+   * L4 and L7 · *first* · once per attempt. Returns one of `backends`, or nothing to leave the choice to the next
+   * policy and in the end to the upstream's `balance`. May not wait.
    */
   selectBackend?(context: SelectBackendContext<O, N, R, W>): Backend | void
   /**
-   * L7 · *reduce*, in reverse order · once per final response head, replies and errors made by the gateway included, for
-   * the policies whose turn in `onRequest` had come. Changes the head, or returns a reply that takes its place.
+   * L7 · *reduce*, in reverse order · once per final response head, including replies and the gateway's own errors, for
+   * the policies whose turn has come. Changes the head, or returns a reply that replaces the response.
    */
   onResponse?(context: ResponseContext<O, N, R, W>): MayWait<Reply | void>
   /**
    * L7 · *reduce*, in reverse order · for each chunk of the response's body, as `onRequestBody`; write scope
-   * `response.body`. The head has gone: a policy that fails breaks the connection.
+   * `response.body`. The head has already been sent, so a failure with `onFailure: reject` breaks the connection.
    */
   onResponseBody?(context: ResponseBodyContext<O, N, R, W>): MayWait<Uint8Array | string | void>
   /**
-   * Upstream · *first* · for the policies of an upstream, once in each interval of its `health` and for each backend; on
-   * the whole host, however many workers there are. A verdict takes the place of the probe, and `interval`, `rise`,
-   * `fall` and `timeout` (for each policy) apply to it as to one; nothing leaves it to the next policy, and at last to the
-   * probe. A policy that fails or is out of time has found the backend unhealthy (`onFailure: reject`) or has no opinion
-   * (`continue`). With `"health": false` it never runs.
+   * Upstream · *first* · for the policies of an upstream, for each backend once in every interval of its `health`. One
+   * worker of the host runs it, for all. Its result replaces the probe, and the settings of the probe apply:
+   * `interval`, `rise`, `fall`, and `timeout` for each policy. Nothing returned leaves the check to the next policy and
+   * in the end to the probe. When a policy fails or times out, the backend counts as unhealthy (`onFailure: reject`),
+   * or the next policy is asked (`continue`). With `"health": false` the hook never runs.
    *
    * ```ts
    * async checkHealth({ backend, fetch }) {
-   *   const answer = await fetch(`http://${backend.address}/status`)
-   *   const { free } = answer.json() as { free: number }
-   *   return { healthy: answer.status === 200, weight: Math.max(1, Math.round(free * 100)) }
+   *   const response = await fetch(`http://${backend.address}/status`)
+   *   const { free } = response.json() as { free: number }
+   *   return { healthy: response.status === 200, weight: Math.max(1, Math.round(free * 100)) }
    * }
    * ```
    */
   checkHealth?(context: HealthContext<O, N>): MayWait<Health | void>
   /**
-   * L4 and L7 · *observe* · once at the end of a request (L7) or connection (L4), also after an early exit, for the
-   * policies whose turn had come. May not wait; the result is ignored.
+   * L4 and L7 · *observe* · once at the end of a request (L7) or connection (L4), also when it ended early, for the
+   * policies whose turn has come. May not wait; the result is ignored.
    */
   onClose?(context: CloseContext<O, N, R, W>): void
   /**
-   * L7 · *observe* · once at the end of a client's connection, refused or not, for the listener's policies whose turn in
-   * `onConnect` had come; `state` is what theirs left in `connection.state`. May not wait; the result is ignored. On L4
-   * the end of a connection is `onClose`.
+   * L7 · *observe* · once at the end of a client's connection, refused or not, for the listener's policies whose turn
+   * in `onConnect` has come. `state` is the value of `connection.state`. May not wait; the result is ignored. On L4 use
+   * `onClose`.
    */
   onDisconnect?(context: DisconnectContext<O, N, R, W>): void
 }

@@ -1,7 +1,7 @@
-/** Checks signed tokens (JWT, RFC 7519, as a compact JWS). The keys and the work stay with the host. */
+/** Checks signed tokens (JWT, RFC 7519, as a compact JWS). The host loads the keys and does the work. */
 export interface Jwt {
   /**
-   * Verifies signature, `exp`, `nbf` and what is asked for, and gives the claims.
+   * Verifies the signature, `exp`, `nbf` and everything that `check` asks for, and returns the claims.
    *
    * ```ts
    * try {
@@ -14,40 +14,43 @@ export interface Jwt {
    * ```
    *
    * @param token at most 16,384 characters.
-   * @param check where the keys are, exactly one of `jwksUrl`, `keys` and `secret`, and what else must hold.
+   * @param check the keys (exactly one of `jwksUrl`, `keys` and `secret`), and what else to verify.
    * @throws {GrantError} `refused` when the token is not valid, with the reason: `expired`, `not valid yet`,
    *   `wrong issuer`, `wrong audience`, `missing claim "…"`, `invalid claim "…"`, `bad signature`, `unknown key`,
-   *   `algorithm not allowed`, `malformed token`, `no claims`, `too large`. `failed` when the keys cannot be had or used.
+   *   `algorithm not allowed`, `malformed token`, `no claims`, `too large`. `failed` when `check` is invalid, or the
+   *   keys cannot be loaded or used.
    */
   verify(token: string, check: JwtCheck): Promise<VerifiedJwt>
 }
 
 export interface JwtCheck {
   /**
-   * URL of a JSON Web Key Set (RFC 7517); its origin must be among the plugin's `fetch`. It is kept for 10 minutes, then
-   * renewed beside the requests, and used up to an hour while it cannot be renewed. A token with an unknown key makes the
-   * host ask anew, once in 30 seconds at most.
+   * URL of a JSON Web Key Set (RFC 7517), at most 100 keys and 262,144 bytes. Its origin must be listed in the plugin's
+   * `fetch`. The set is kept for 10 minutes, then renewed in the background; while it cannot be renewed, the old set is
+   * used until it is an hour old. A token with an unknown key makes the host load the set again, at most every 30
+   * seconds.
    */
   readonly jwksUrl?: string
-  /** Public keys (JWK), at most 100. Symmetric ones are refused here. */
+  /** Public keys (JWK), at most 100. Symmetric keys are refused here: use `secret`. */
   readonly keys?: readonly Jwk[]
   /**
-   * Secret of the HMAC algorithms: text, or a JWK with `kty: 'oct'` when it is not text. As long as the hash at least
-   * (32 bytes for HS256), as RFC 7518 §3.2 demands.
+   * Secret for the HMAC algorithms: text, or a JWK with `kty: 'oct'` when it is not text. It must be at least as long
+   * as the hash (32 bytes for HS256; RFC 7518 §3.2).
    */
   readonly secret?: string | Jwk
-  /** `iss` must be this, or one of these. Default: not looked at. */
+  /** `iss` must be this value, or one of these. Default: not checked. */
   readonly issuer?: string | readonly string[]
-  /** `aud` must be or hold this, or one of these. Default: not looked at. */
+  /** `aud` must be or contain this value, or one of these. Default: not checked. */
   readonly audience?: string | readonly string[]
   /**
-   * Default: with `secret` the HMAC algorithms; else all others, of which the key takes what fits its type, and only its
-   * `alg` when it has one. `none` is no algorithm.
+   * Algorithms that a token may use. With `secret` they must be HMAC algorithms, else others. Default: all of that
+   * kind. A key is used only with algorithms that fit its type, and only with its `alg` when it has one. `none` is
+   * never allowed.
    */
   readonly algorithms?: readonly JwtAlgorithm[]
-  /** Claims that must be there. `exp` is only checked where it is; ask for it here. Default: none. */
+  /** Claims that must be present. A token without `exp` never expires, unless you require `exp` here. Default: none. */
   readonly required?: readonly string[]
-  /** By how much clocks may differ, seconds, 0 to 600. Default: 0. */
+  /** Accepted difference between the clocks for `exp` and `nbf`, seconds, 0 to 600. Default: 0. */
   readonly clockTolerance?: number
 }
 
@@ -73,7 +76,7 @@ export interface Jwk {
 }
 
 export interface VerifiedJwt {
-  /** Frozen, with null prototypes: only what the token says is there. */
+  /** Frozen, with null prototypes, so that it has no members but those of the token. */
   readonly claims: Readonly<Record<string, unknown>>
   readonly header: Readonly<Record<string, unknown>>
 }

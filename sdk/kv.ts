@@ -1,26 +1,31 @@
 /**
- * A small store of text by key, for what is worth remembering for a while: the answer of another server, a session.
- * The plugin's policies share it; no other plugin sees it. It is a cache: each worker process has its own, a restart
- * empties it, and beyond 10,000 entries or 4,194,304 characters the entries that were not used for longest go.
+ * A small store of text by key, for values that are useful for a while: the response of another server, a session. All
+ * policies of the plugin share it; no other plugin can access it. It is a cache: each worker process has its own, and a
+ * restart empties it. A plugin can have 10,000 entries and 4,194,304 characters (keys included) in each; beyond that,
+ * the entries that have not been used for the longest time are removed.
  */
 export interface Kv {
-  /** `undefined` when the key does not exist or has expired. */
+  /** The value of a key; `undefined` when it does not exist or has expired. */
   get(key: string): Promise<string | undefined>
   /**
+   * Sets the value of a key, and its lifetime.
+   *
    * @param key at most 512 characters.
    * @param value at most 65,536 characters.
-   * @param ttl how long it is kept, seconds, more than 0 and at most 86,400.
+   * @param ttl lifetime, seconds, more than 0 and at most 86,400.
+   * @throws {GrantError} when an argument is invalid.
    */
   set(key: string, value: string, ttl: number): Promise<void>
-  /** Whether there was one. */
+  /** Removes a key. True when it existed and had not expired. */
   delete(key: string): Promise<boolean>
   /**
-   * Adds to a whole number atomically; a missing key counts as 0.
+   * Adds to the whole number that a key holds, atomically. A missing key counts as 0.
    *
-   * @param by whole, may be negative.
-   * @param ttl as for `set`; it runs from the beginning and is not renewed.
+   * @param by a whole number, may be negative.
+   * @param ttl lifetime of a new key, as for `set`. An existing key keeps its lifetime.
    * @returns the sum.
-   * @throws {GrantError} when what is there is not a whole number.
+   * @throws {GrantError} when the stored value is not a whole number, the sum is beyond 2^53 - 1, or an argument is
+   *   invalid.
    */
   increment(key: string, by: number, ttl: number): Promise<number>
 }

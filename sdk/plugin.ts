@@ -5,8 +5,8 @@ import type { ReadScope, WriteScope } from './scopes.ts'
 import type { When } from './when.ts'
 
 /**
- * The JSON Schema (draft-07) of a plugin's options: an object that names every option, with `description` and `default`,
- * and `additionalProperties: false`, so that a misspelt option is refused when the configuration is loaded.
+ * The JSON Schema (draft-07) of a plugin's options: an object that names every option, with `description` and
+ * `default`, and `additionalProperties: false`, so that a misspelt option is an error when the configuration is loaded.
  */
 export interface OptionsSchema {
   readonly type: 'object'
@@ -16,51 +16,53 @@ export interface OptionsSchema {
   readonly properties?: { readonly [name: string]: JSONSchema }
 }
 
-/** The TypeScript type of options that the schema accepts, defaults filled in. */
+/** The TypeScript type of options that fit the schema `O`, defaults filled in. */
 export type Options<O> = O extends JSONSchema ? FromSchema<O> : never
 
-/** What a plugin says of itself, beside its hooks: its name, its options, what it reads, writes and needs. */
+/** Everything about a plugin except its hooks: its name, its options, what it reads, writes and needs. */
 export interface Declaration<
   O extends OptionsSchema = OptionsSchema,
   N extends GrantName = GrantName,
   R extends readonly ReadScope[] = readonly ReadScope[],
   W extends readonly WriteScope[] = readonly WriteScope[],
 > {
-  /** Lower-case letters, digits and dashes; the folder or package is named after it. */
+  /** Lower-case letters, digits and dashes. The plugin's folder or package has the same name. */
   readonly name: string
-  /** One sentence: what it does for whom. */
+  /** One sentence: what the plugin does, and for whom. Default: none. */
   readonly description?: string
   /** Schema of the options. Default: no options. */
   readonly options?: O
   /**
-   * Fields that its hooks read; see `ReadScope`. A list is checked against the hooks as they are written; a function is
-   * evaluated once per policy, when it is loaded. Default: none.
+   * Fields that the hooks read; see `ReadScope`. The type checker compares a list with the hooks' code. A function is
+   * evaluated once for each policy, when the configuration is loaded. Default: none.
    */
   readonly reads?: R | ((options: Options<O>) => readonly ReadScope[])
-  /** Fields that its hooks change; see `WriteScope`. List or function, as `reads`. Default: none. */
+  /** Fields that the hooks change; see `WriteScope`. A list or a function, like `reads`. Default: none. */
   readonly writes?: W | ((options: Options<O>) => readonly WriteScope[])
-  /** When its hooks run at all; see `When`. A function is evaluated once per policy, when it is loaded. Default: always. */
+  /**
+   * Requests for which the hooks run; see `When`. A function is evaluated like that of `reads`. Default: all requests.
+   */
   readonly when?: When | ((options: Options<O>) => When)
   /**
-   * True when it replies to most requests itself (a mock, a redirect, a cache): the gateway warns when a policy behind it
-   * would find out who is calling, too late to matter. Default: false.
+   * True when the plugin itself replies to most requests (a mock, a redirect, a cache). The gateway then warns when a
+   * later policy identifies the caller, because the replies would go to every caller. Default: false.
    */
   readonly answers?: boolean
-  /** Host services that it needs; see `Grants`. */
+  /** Services of the host that the hooks use; see `Grants`. Default: none. */
   readonly needs?: readonly N[]
 }
 
-/** A plugin is one object: what it says of itself, and its hooks. */
+/** A plugin is one object: its declaration and its hooks. */
 export interface Plugin<O extends OptionsSchema = OptionsSchema, N extends GrantName = GrantName>
   extends Declaration<O, N>,
     Hooks<Options<O>, N> {}
 
-/** The scopes of a list, all of them for a function, and none when the member `Name` is not among the `Members` written. */
+/** The scopes of a list; all scopes for a function, and none when the plugin does not have the member `Name`. */
 type ScopesOf<List extends readonly string[], Name extends string, Members> = Name extends Members
   ? List[number]
   : never
 
-/** What `definePlugin` takes: `Members` are the names of the members written. */
+/** The argument of `definePlugin`: `Members` are the names of all members that the plugin has. */
 type Definition<
   O extends OptionsSchema,
   N extends GrantName,
@@ -93,10 +95,10 @@ type NoSuchMember = 'a plugin has no such hook or member; see Hooks and Declarat
  * })
  * ```
  *
- * The code runs in an isolate without Node, files or network: all of ECMAScript, `Intl` and `Temporal` are there; what
- * the host offers beyond that are `Grants`. A hook call has a time limit (default 20 ms) and the plugin a memory limit
- * (default 64 MB). Variables of the module live as long as the isolate, which may be replaced at any time: use them as
- * a cache, never as a record.
+ * The code runs in an isolate without Node, files or network. It can use ECMAScript, `Intl` and `Temporal`, but not
+ * `WebAssembly`, `SharedArrayBuffer` and `Atomics`; everything else that the host offers is in `Grants`. A hook call
+ * has a time limit (default 20 ms), the isolate a memory limit (default 64 MB). Variables of the module are lost when
+ * the isolate is replaced, which may happen at any time: use them only as a cache.
  */
 export function definePlugin<
   const O extends OptionsSchema,

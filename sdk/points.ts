@@ -1,18 +1,19 @@
-/** On which layer a flow runs: L4 forwards a connection, L7 a request. */
+/** Layer of a flow: on L4 the gateway forwards connections, on L7 requests. */
 export type Layer = 'L4' | 'L7'
 
 /**
- * *first*: the first reply (or backend) ends the hook; *reduce*: each passes its result on; *observe*: no result.
+ * *first*: the first policy that returns a result (a reply, a backend, a health) ends the hook. *reduce*: each policy
+ * passes its result on to the next one. *observe*: results are ignored.
  */
 export type HookKind = 'first' | 'reduce' | 'observe'
 
 export interface HookPoint {
-  /** `upstream`: it belongs to no flow and runs for the policies of an upstream, of either layer. */
+  /** `upstream`: the hook belongs to no flow; it runs for the policies of an upstream, on both layers. */
   readonly layers: readonly (Layer | 'upstream')[]
   readonly kind: HookKind
-  /** Runs the chain backwards: responses walk back up. */
+  /** True when the policies run in reverse order, as for responses. */
   readonly reversed: boolean
-  /** Whether the plugin's code may `await` a grant. For the flow every hook is asynchronous. */
+  /** True when the plugin's code may `await` a grant. For the gateway itself every hook is asynchronous. */
   readonly mayAwait: boolean
 }
 
@@ -27,7 +28,7 @@ export type HookName =
   | 'onClose'
   | 'onDisconnect'
 
-/** The hook table; README.md prints it and a test keeps the two the same. */
+/** The hook table. README.md shows it, and a test compares the two. */
 export const points: Readonly<Record<HookName, HookPoint>> = {
   onConnect: { layers: ['L4', 'L7'], kind: 'first', reversed: false, mayAwait: true },
   onRequest: { layers: ['L7'], kind: 'first', reversed: false, mayAwait: true },

@@ -1,20 +1,25 @@
-/** A response made by a plugin. Returned from a *first* hook it ends that hook; on L4 it closes the connection. */
+/**
+ * A response made by a plugin. `onConnect`, `onRequest` and `onResponse` may return one. On L4 it closes the
+ * connection, and the client receives nothing of it.
+ */
 export interface Reply {
   readonly reply: true
   readonly status: number
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string
-  /** Text for the log: the title of the problem, if it has one. */
+  /** Text for the log: the title of the problem document; empty without one. */
   readonly reason: string
 }
 
-/** Members of an RFC 9457 problem document; any other member is an extension. `status` is filled in. */
+/**
+ * Members of an RFC 9457 problem document; any other member is an extension. `reply` adds `status` unless it is given.
+ */
 export interface Problem {
-  /** Short, the same for every occurrence: `unknown API key`. */
+  /** Short text that is the same for every occurrence of the problem: `unknown API key`. */
   readonly title?: string
-  /** What is particular to this occurrence. The client reads it: never put internals or secrets here. */
+  /** Text about this occurrence. The client can read it: never put internals or secrets here. */
   readonly detail?: string
-  /** URI that identifies the kind of problem. Default: `about:blank`. */
+  /** URI that identifies the kind of problem. Without it the kind is `about:blank` (RFC 9457). */
   readonly type?: string
   readonly [member: string]: unknown
 }
@@ -28,10 +33,11 @@ export interface Problem {
  * return reply(302, '', { location: '/login' })
  * ```
  *
- * @param status 200 to 599. A status outside that range throws a `RangeError`.
+ * @param status a whole number, 200 to 599.
  * @param body a string is sent as `text/plain; charset=utf-8`; an object as `application/problem+json` (RFC 9457) when
  *   the status is 400 or more, as `application/json` otherwise. Default: no body.
- * @param headers added unchanged; a `content-type` here replaces the default one.
+ * @param headers sent with their names in lower case. A `content-type` here replaces the default one. Default: none.
+ * @throws {RangeError} when the status is not in that range.
  */
 export function reply(status: number, body: string | Problem = '', headers: Record<string, string> = {}): Reply {
   if (!Number.isInteger(status) || status < 200 || status > 599) {

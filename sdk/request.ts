@@ -3,33 +3,36 @@ import type { Readable, ReadableName, View, Writable, WritableName } from './dec
 import type { ReadScope, WriteScope } from './scopes.ts'
 
 /**
- * A request as it was canonicalised once, on arrival. Each field needs the scope of its name.
+ * A request. The gateway canonicalises it once, on arrival. Each field needs its scope in `reads` or `writes`.
  *
- * @typeParam R scopes that may be read, `W` those that may be written. Default: all, which is the type for a helper that
- *   is called by plugins of any kind.
+ * @typeParam R scopes that may be read. Default: all, for helpers that any plugin can call.
+ * @typeParam W scopes that may be written. Default: all.
  */
 export interface Request<R extends ReadScope = ReadScope, W extends WriteScope = WriteScope> extends View<R | W> {
-  /** As sent: `GET`, `POST`, … Case matters. Scope `method`. */
+  /** Method as sent: `GET`, `POST`, … Case-sensitive. Scope `method`. */
   readonly method: Readable<R, 'method', string>
-  /** `http` or `https`, as the client used it. Scope `scheme`. */
+  /** `http` or `https`, whichever the client used. Scope `scheme`. */
   readonly scheme: Readable<R, 'scheme', string>
   /** Lower-case host name without port. Scope `host`. */
   readonly host: Readable<R, 'host', string>
-  /** Path, starting with `/`, percent-encoding kept; ambiguous paths never come this far. Scope `path`. */
+  /**
+   * Path, starting with `/`, percent-encoded as sent. Ambiguous paths are refused before, unless `pathExceptions` of
+   * the route allow them. Scope `path`.
+   */
   readonly path: Readable<R, 'path', string>
   /** Query without the `?`; empty when the request has no query. Scope `query`. */
   readonly query: Readable<R, 'query', string>
-  /** The identifier that the access log carries. Scope `request.id`. */
+  /** The identifier of the request in the access log. Scope `request.id`. */
   readonly id: Readable<R, 'request.id', string>
   /**
-   * The caller, as identified by an auth plugin. Reading needs the read scope, assigning the write scope `consumer`.
-   * Rate limits, logs and later plugins use it.
+   * The caller, as identified by an auth plugin; `undefined` before that. Later plugins and the access log use it.
+   * Reading it needs the read scope `consumer`, assigning it the write scope `consumer`.
    */
   get consumer(): Readable<R, 'consumer', string | undefined>
   set consumer(name: Writable<W, 'consumer', string> | undefined)
-  /** First value of a query parameter, percent-decoded. Scope `query:<name>`, or `query`. */
+  /** First value of a query parameter, percent-decoded; `undefined` when absent. Scope `query:<name>` or `query`. */
   parameter(name: ReadableName<R, 'query', 'query'>): string | undefined
-  /** Value of a cookie, as sent. Scope `cookie:<name>`, or `header:cookie`. */
+  /** Value of a cookie, as sent; `undefined` when absent. Scope `cookie:<name>`, `header:cookie` or `header:*`. */
   cookie(name: ReadableName<R, 'cookie', 'header:cookie' | 'header:*'>): string | undefined
   /**
    * Value of a header, `undefined` when absent; lines of the same name joined by `, `. The name is not case-sensitive.
@@ -39,33 +42,35 @@ export interface Request<R extends ReadScope = ReadScope, W extends WriteScope =
   /** Every header as [lower-case name, value], in the order of arrival. Scope `header:*`. */
   headers(): Readable<R, 'header:*', [name: string, value: string][]>
   /**
-   * Replaces the header sent upstream, or adds it. Write scope `header:<name>`.
+   * Replaces the header that is sent upstream, or adds it. Write scope `header:<name>`.
    *
-   * The host refuses names and values that HTTP does not allow, and framing or hop-by-hop fields: the hook then fails.
+   * The hook fails for names and values that HTTP does not allow, and for framing and hop-by-hop fields.
    */
   setHeader(name: WritableName<W, 'header'>, value: string): void
-  /** Removes every line of that name from what is sent upstream. Write scope `header:<name>`. */
+  /** Removes every header line of that name before the request is sent upstream. Write scope `header:<name>`. */
   removeHeader(name: WritableName<W, 'header'>): void
-  /** What was held of the body; `undefined` without a scope for it, and outside of `onRequest`. See `BodyScope`. */
+  /**
+   * The body, or its first bytes; `undefined` without a scope for it and in all hooks but `onRequest`. See `BodyScope`.
+   */
   readonly body: Body | undefined
   /**
-   * Sends another body upstream, with a `content-length` that fits. In `onRequest`, at most 1,048,576 bytes; text is
-   * encoded as UTF-8. Write scope `body`.
+   * Replaces the body that is sent upstream and sets its `content-length`; for `onRequest`. At most 1,048,576 bytes;
+   * text is encoded as UTF-8. Write scope `body`.
    */
   setBody(body: Writable<W, 'body', Uint8Array | string>): void
   /**
-   * Sends the request to another upstream. It is a write and does not end the chain: an auth policy after a routing
-   * policy always runs. The last policy that chooses wins, then the chosen upstream's own policies run. Works in
-   * policies of listeners and routes; in an upstream's own policy it is too late. Write scope `upstream`.
+   * Sends the request to another upstream. The chain continues, so an auth policy after a routing policy always runs.
+   * The last policy that chooses an upstream wins, and then that upstream's own policies run. Works in policies of
+   * listeners and routes; in an upstream's own policy it is too late. Write scope `upstream`.
    *
-   * @param name an upstream of the configuration. Give the option that names it `"format": "upstream"`, so that a wrong
-   *   name is refused when the configuration is loaded; one computed at run time that does not exist fails the hook.
+   * @param name an upstream of the configuration; the hook fails when it does not exist. If the name comes from an
+   *   option, give that option `"format": "upstream"`: a wrong name is then an error when the configuration is loaded.
    */
   useUpstream(name: Writable<W, 'upstream', string>): void
   /**
-   * A short string that later hooks of the same policy and the same request receive as `state`. At most 4,096
-   * characters. Assigning `undefined` clears it. Keep what belongs to one request here, never in a module variable:
-   * the isolate may be replaced between two hooks of one request.
+   * Text that later hooks of the same policy and the same request receive as `state`, at most 4,096 characters.
+   * Default: `undefined`, which also clears it. Keep the data of a request here, never in a variable of the module: the
+   * isolate may be replaced between two hooks of one request.
    */
   state: string | undefined
 }

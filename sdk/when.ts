@@ -1,22 +1,27 @@
 /**
- * When the hooks of a policy run at all: evaluated by the gateway, without a call into the plugin. Every given part must
- * match; within a part one entry is enough. A policy whose trigger does not match counts as having run.
+ * The trigger of a policy: its hooks run only for requests that match. The gateway evaluates it without a call into the
+ * plugin. A request must match every part that is given; within a part one entry is enough. When the trigger does not
+ * match, the hook is skipped, and the chain continues.
  *
- * It concerns `onRequest`, `onResponse`, and `selectBackend` and `onClose` on L7; `onConnect`, `onDisconnect`,
- * `checkHealth` and L4 connections have no request, so these hooks always run. The trigger is evaluated for each hook, on
- * the request as changed by earlier policies: a policy whose `onRequest` was skipped may have its `onResponse` called when
- * a header was added in between, and vice versa. `request.state` tells the later hook whether the earlier one ran.
+ * It applies to every hook that has a request: `onRequest`, `onRequestBody`, `onResponse` and `onResponseBody`, and on
+ * L7 `selectBackend` and `onClose`. All other hooks, and all hooks on L4, have no request and always run. The trigger
+ * is evaluated again for each hook, on the request as earlier policies changed it. So after a skipped `onRequest`,
+ * `onResponse` may run because a header was added in between, and vice versa. A hook can tell by `state` whether an
+ * earlier one ran.
  *
  * The trigger needs no scope in `reads`.
  */
 export interface When {
-  /** `GET`, `POST`, …, in upper case. With `GET`, `HEAD` is meant too, as in routes. Default: every method. */
+  /** `GET`, `POST`, …, in upper case. `GET` includes `HEAD`, as in routes. Default: every method. */
   readonly methods?: readonly string[] | undefined
   /**
-   * Exact (`/orders`) or prefix (`/orders/*`: `/orders/` and all below, not `/orders`), compared percent-decoded and with
-   * regard to case, as in routes. Default: every path.
+   * Exact (`/orders`) or prefix (`/orders/*`: `/orders/` and everything below, but not `/orders`). Percent-decoded and
+   * case-sensitive, as in routes. Default: every path.
    */
   readonly paths?: readonly string[] | undefined
-  /** Request headers, of which at least one must be present, empty or not; case-insensitive. Default: no header is required. */
+  /**
+   * Names of request headers, not case-sensitive. One of them must be present, even if empty. Default: no header is
+   * required.
+   */
   readonly headers?: readonly string[] | undefined
 }

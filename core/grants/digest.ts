@@ -10,7 +10,7 @@ export function createDigest(): Record<'sha256' | 'hmac' | 'verify' | 'random', 
     verify: ([key = '', text = '', mac = '']) => {
       const expected = hmac(key, text)
       const given = Buffer.from(mac, 'base64url')
-      // Another spelling of the same bytes (padding, stray characters) is not the mac that was given out.
+      // The decoder ignores padding and stray characters: only the spelling that `hmac` returns is valid.
       const same = given.length === expected.length && timingSafeEqual(given, expected)
       return [same && mac === expected.toString('base64url') ? '1' : '']
     },

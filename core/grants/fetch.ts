@@ -4,13 +4,14 @@ import { wholeNumber } from './numbers.ts'
 import type { Operation } from './operation.ts'
 import { ABSENT } from './operation.ts'
 
-const atOnce = 256
+/** Requests of one plugin that may be in progress at a time. */
+const mostRunning = 256
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
  * Host side of `Fetch`. Arguments: url, method, timeout, limit, body or ABSENT, name, value, … Result: status, body as
- * text, body in base64 when it is not UTF-8 and ABSENT else, name, value, …
+ * text, body in base64 if it is not UTF-8 or else ABSENT, name, value, …
  */
 export function createFetch(fetcher: Fetcher): { send: Operation } {
   const underWay = new Map<string, number>()
@@ -26,7 +27,7 @@ export function createFetch(fetcher: Fetcher): { send: Operation } {
       }
       const user = `${plugin.publisher} ${plugin.name}`
       const running = underWay.get(user) ?? 0
-      if (running >= atOnce) throw new GrantError(`more than ${atOnce} requests of this plugin are under way`)
+      if (running >= mostRunning) throw new GrantError(`more than ${mostRunning} requests of this plugin are under way`)
       underWay.set(user, running + 1)
       try {
         const response = await fetcher(order, origins, signal)
@@ -40,7 +41,9 @@ export function createFetch(fetcher: Fetcher): { send: Operation } {
   }
 }
 
-/** Nearly all bodies are text: those cross once. */
+/**
+ * The body as text, and in base64 only when the text would lose bytes. Nearly all bodies are text, so they cross once.
+ */
 function textOf(body: Buffer): [text: string, bytes: string] {
   try {
     return [strict.decode(body), ABSENT]

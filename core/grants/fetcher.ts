@@ -3,33 +3,37 @@ import { GrantError } from './grant-error.ts'
 import { allowedBy, type Origin } from './origin.ts'
 import type { Outbound, OutboundResponse } from './outbound.ts'
 
-/** One request of a plugin, redirects included. */
+/** One request of a plugin, including its redirects. */
 export interface FetchOrder {
   readonly url: string
   readonly method: string
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string | undefined
-  /** Milliseconds in all. */
+  /** Time limit for the request and its redirects together, ms. */
   readonly timeout: number
-  /** Bytes that the body of the answer may have. */
+  /** Size limit of the response's body, bytes. */
   readonly limit: number
 }
 
-/** Rejects with a `GrantError`. `signal` is aborted when the hook no longer waits for the answer. */
+/**
+ * Sends a request and follows its redirects. Rejects with a `GrantError`. `signal` is aborted when the hook no longer
+ * waits.
+ */
 export type Fetcher = (order: FetchOrder, origins: readonly Origin[], signal?: AbortSignal) => Promise<OutboundResponse>
 
 const hops = 3
 const redirects = [301, 302, 303, 307, 308]
-/** What is meant for one server and not for where it sends us. */
+/** Headers that are meant for one server, so a redirect to another origin does not repeat them. */
 const confidential = ['authorization', 'cookie']
+/** Headers that describe the body, removed together with it. */
 const ofBody = ['content-type', 'content-encoding', 'content-language', 'content-location']
 
-/** Requests as the operator allows them: every hop goes to a listed origin. */
+/** Sends requests only to origins that the operator has listed, and checks this again for every redirect. */
 export function createFetcher(outbound: Outbound): Fetcher {
   return async (order, origins, signal) => {
     const { timeout, limit } = order
-    const late = AbortSignal.timeout(timeout)
-    const either = signal === undefined ? late : AbortSignal.any([signal, late])
+    const deadline = AbortSignal.timeout(timeout)
+    const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
     let { method, body } = order
     let headers = checkedHeaders(order)
     let url = parse(order.url)
@@ -61,13 +65,13 @@ export function createFetcher(outbound: Outbound): Fetcher {
       }
     } catch (error) {
       if (signal?.aborted) throw new GrantError('canceled: the hook no longer waits for the answer')
-      if (late.aborted) throw new GrantError(`no answer within ${timeout} ms`)
+      if (deadline.aborted) throw new GrantError(`no answer within ${timeout} ms`)
       throw error
     }
   }
 }
 
-/** RFC 9110 §15.4: a POST that is moved is asked for, not sent again, except by 307 and 308. */
+/** RFC 9110 §15.4: after 301 and 302 a POST becomes a GET, after 303 any method but HEAD does; 307 and 308 keep it. */
 function becomesGet(status: number, method: string): boolean {
   if (status === 303) return method !== 'HEAD' && method !== 'GET'
   return (status === 301 || status === 302) && method === 'POST'

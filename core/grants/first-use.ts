@@ -4,13 +4,13 @@ import type { Operation } from './operation.ts'
 import type { Outbound } from './outbound.ts'
 
 /*
- * Parts that stand on a large package (undici, jose, rate-limiter-flexible). Loading them takes more CPU time than the rest
- * of a worker's start, and many workers never use them, so each is loaded when it is first used.
+ * Parts that need a large package (undici, jose, rate-limiter-flexible). Loading these packages takes more CPU time
+ * than the rest of a worker's start, and many workers never use them, so each is loaded when it is first used.
  */
 
 type Load<T> = () => Promise<T>
 
-/** Outgoing HTTP over the network. A request's signal also ends the wait for the load. */
+/** Outgoing HTTP over the network. The signal of a request also ends its wait for the package to load. */
 export function lazyOutbound(
   load: Load<Outbound> = async () => (await import('./outbound.ts')).createOutbound(),
 ): Outbound {
@@ -30,7 +30,7 @@ export function lazyJwt(
   return { verify: async (args, call) => (await loaded()).verify(args, call) }
 }
 
-/** Counters in the memory of this process. Workers never load them: theirs are leased from the supervisor. */
+/** Counters in the memory of this process. Workers never load them, because they lease points from the supervisor. */
 export function lazyMemoryCounters(): CounterStore {
   const loaded = once(async () => (await import('./counter/memory-counters.ts')).createMemoryCounters())
   let store: CounterStore | undefined
@@ -45,7 +45,7 @@ export function lazyMemoryCounters(): CounterStore {
   }
 }
 
-/** The result of `load`. A load that fails is tried again by the next call. */
+/** Calls `load` once and keeps its result. After a failure the next call tries again. */
 function once<T>(load: Load<T>): Load<T> {
   let loading: Promise<T> | undefined
   return () => {
@@ -57,7 +57,7 @@ function once<T>(load: Load<T>): Load<T> {
   }
 }
 
-/** Rejects with the signal's reason when that is aborted first. */
+/** Settles as `promise` does, or rejects with the signal's reason when the signal is aborted first. */
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason)

@@ -1,4 +1,4 @@
-/** Why a grant could not do what was asked; the message reaches the plugin's code as its own `GrantError`. */
+/** Why an operation failed. The plugin's code receives the message in a `GrantError` of its own. */
 export class GrantError extends Error {
   override readonly name = 'GrantError'
 }

@@ -11,24 +11,24 @@ import { type MetricFamily, MetricRegistry } from './metric-registry.ts'
 import type { GrantCall, Operation } from './operation.ts'
 import { createPluginLog, type PluginLine } from './plugin-log.ts'
 
-/** What the sandbox needs of the host. */
+/** The grants, as the sandbox uses them. */
 export interface GrantHost {
   /**
-   * Returns the result immediately, without a promise, where it is available.
+   * Performs one operation. Returns the result without a promise when it is available immediately.
    *
-   * @throws {GrantError} when the arguments make no sense or the work could not be done; or rejects with one.
+   * @throws {GrantError} when an argument is invalid or the operation fails; or rejects with one.
    */
   perform(call: GrantCall): readonly string[] | Promise<readonly string[]>
   /**
-   * Operations that take microseconds, most of which have their result immediately: they may be performed while a plugin's code has
-   * the thread. Default: none.
+   * Operations that take microseconds and usually have their result immediately: they may be performed while a plugin's
+   * code occupies the thread. Default: none.
    */
   readonly immediate?: ReadonlySet<string>
 }
 
-/** What the host does for plugins. */
+/** The grants, and the metrics that plugins have recorded with them. */
 export interface GrantService extends GrantHost {
-  /** What plugins have counted and observed so far. */
+  /** Everything that plugins have counted and observed so far. */
   metrics(): readonly MetricFamily[]
 }
 
@@ -41,6 +41,7 @@ export interface GrantHostOptions {
   readonly onLog?: (line: PluginLine) => void
 }
 
+/** Characters of one argument. */
 const largestArgument = 64 * 1024
 
 const immediate: ReadonlySet<string> = new Set([
@@ -55,7 +56,7 @@ const immediate: ReadonlySet<string> = new Set([
   'kv.increment',
 ])
 
-/** Made once per process, so that counters, keys and what plugins keep outlive a reload of the configuration. */
+/** Created once per process, so that counters, keys and stored entries survive a reload of the configuration. */
 export function createGrantHost(options: GrantHostOptions = {}): GrantService {
   const { counters = lazyMemoryCounters(), fetch = createFetcher(lazyOutbound()), onLog } = options
   const registry = new MetricRegistry()
@@ -93,7 +94,7 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
   }
 }
 
-/** What went wrong inside the host is nothing that a plugin should read. */
+/** Hides errors inside the host from plugins; only a `GrantError` is meant for them. */
 function fail(error: unknown): never {
   throw error instanceof GrantError ? error : new GrantError('internal error in the gateway', { cause: error })
 }

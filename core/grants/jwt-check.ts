@@ -5,7 +5,7 @@ const hmac = ['HS256', 'HS384', 'HS512']
 const asymmetric = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 const members = 'jwksUrl keys secret issuer audience algorithms required clockTolerance'.split(' ')
 
-/** A `JwtCheck` that makes sense, algorithms filled in. */
+/** A valid `JwtCheck`, algorithms filled in. */
 export interface SoundCheck extends Omit<JwtCheck, 'algorithms' | 'issuer' | 'audience' | 'required'> {
   readonly algorithms: string[]
   readonly issuer?: string | string[]
@@ -14,11 +14,11 @@ export interface SoundCheck extends Omit<JwtCheck, 'algorithms' | 'issuer' | 'au
 }
 
 /**
- * Reads what a plugin asks for. Which algorithms may be used follows from the kind of key alone, so that no token can
- * have a public key taken for a secret.
+ * Validates the `check` argument of a plugin. The kind of key alone decides which algorithms are allowed, so that a
+ * token can never make the host use a public key as an HMAC secret.
  *
- * @param text JSON, its content is untrusted.
- * @throws {GrantError} when it makes no sense.
+ * @param text JSON with untrusted content.
+ * @throws {GrantError} when an option is unknown or invalid.
  */
 export function readCheck(text: string): SoundCheck {
   const check = JSON.parse(text) as Record<string, unknown>

@@ -7,18 +7,20 @@ import { createKeySet, type KeyFinder } from './key-set.ts'
 import type { GrantCall, Operation } from './operation.ts'
 import { RemoteKeys, type RemoteKeysOptions } from './remote-keys.ts'
 
+/** Characters. */
 const longestToken = 16_384
+/** Key sets kept for each of the two sources, URLs and `keys`. */
 const mostSets = 200
 
 /**
- * Host side of `Jwt`. Arguments: token, check as JSON. Result: `1`, claims and header as JSON, or nothing and the reason
- * why the token is refused.
+ * Host side of `Jwt`. Arguments: token, check as JSON. Result: `1`, claims and header as JSON; or an empty text and the
+ * reason why the token is refused.
  */
 export function createJwt(fetcher: Fetcher, options: RemoteKeysOptions = {}): { verify: Operation } {
   const remote = new Lru<RemoteKeys>(mostSets)
   const inline = new Lru<KeyFinder>(mostSets)
 
-  /** A set belongs to the plugin that may load it: another one may have another opinion of where it comes from. */
+  /** Key sets are not shared: another plugin, or other allowed origins, may lead to another set for the same URL. */
   function remoteKeys(url: string, { plugin, origins }: GrantCall): RemoteKeys {
     const name = JSON.stringify([plugin.publisher, plugin.name, url, origins])
     return remote.get(name, () => new RemoteKeys(() => load(url, origins), options))
@@ -26,7 +28,7 @@ export function createJwt(fetcher: Fetcher, options: RemoteKeysOptions = {}): { 
 
   async function load(url: string, origins: GrantCall['origins']): Promise<unknown> {
     const order: FetchOrder = { url, ...keyRequest }
-    // Without the signal of a call: the first caller may leave while others still wait.
+    // No signal of a call: the first caller may be cancelled while others still wait.
     const { status, body } = await fetcher(order, origins)
     if (status !== 200) throw new GrantError(`the keys cannot be loaded: status ${status}`)
     try {
@@ -74,8 +76,8 @@ const keyRequest = {
 } as const
 
 /**
- * Whether a token is spelt as RFC 7515 §7.1 has it. The decoder is more lenient, and what can be spelt in several ways
- * slips past lists of tokens that were revoked.
+ * Whether a token has the one canonical spelling of RFC 7515 §7.1. The decoder also accepts others, and a token with a
+ * second spelling would pass a list of revoked tokens.
  */
 function isCompact(token: string): boolean {
   const parts = token.split('.')
@@ -104,7 +106,7 @@ async function verifyWith(token: string, keys: KeyFinder, check: SoundCheck): Pr
     return result(await jwtVerify(token, keys, options))
   } catch (error) {
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
-    // The header does not say which key it is: one of them, or none.
+    // The token does not name its key: try each that fits.
     for await (const key of error) {
       try {
         return result(await jwtVerify(token, key, options))
@@ -130,7 +132,11 @@ function result({ payload, protectedHeader }: { payload: object; protectedHeader
   return ['1', JSON.stringify(payload), JSON.stringify(protectedHeader)]
 }
 
-/** Why the token is refused. An error that is not about the token is thrown. */
+/**
+ * Why the token is refused.
+ *
+ * @throws {GrantError} when the error is not about the token.
+ */
 function reasonOf(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'expired'
   if (error instanceof errors.JWTClaimValidationFailed) return reasonOfClaim(error)
@@ -151,7 +157,7 @@ function reasonOfClaim({ claim, reason }: errors.JWTClaimValidationFailed): stri
   return claim === 'nbf' && reason === 'check_failed' ? 'not valid yet' : `invalid claim "${claim}"`
 }
 
-/** Things by name, made when first asked for; of more than `most` the one that was not used for longest goes. */
+/** Values by name, created on first use. When there are more than `most`, the least recently used is removed. */
 class Lru<T> {
   readonly #items = new Map<string, T>()
   readonly #most: number

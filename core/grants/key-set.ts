@@ -1,17 +1,17 @@
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
 import { GrantError } from './grant-error.ts'
 
-/** Finds the key for a token's header, as jose takes it. */
+/** Finds the key for a token's header; a key function of jose. */
 export type KeyFinder = JWTVerifyGetKey
 
 const mostKeys = 100
 
 /**
- * The public keys of a JSON Web Key Set. Keys that cannot be trusted, or are of no use here, are left out: one of them
- * must not spoil the others.
+ * The public keys of a JSON Web Key Set. Weak, symmetric and malformed keys are left out, so that the others can still
+ * be used.
  *
- * @param set parsed JSON, anything may stand in it.
- * @throws {GrantError} when it is no such set.
+ * @param set parsed JSON with untrusted content.
+ * @throws {GrantError} when it is not a key set, or has more than 100 keys.
  */
 export function createKeySet(set: unknown): KeyFinder {
   const keys: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined
@@ -26,13 +26,14 @@ function isUsable(key: unknown): key is { kty: string } {
   return typeof kty === 'string' && kty !== 'oct' && weakKey(key as Record<string, unknown>) === undefined
 }
 
-/** Of these primes, a modulus of the faulty generator leaves a power of 65537 as the remainder, every time. */
+/** Modulo each of these primes, a modulus of the faulty generator is always a power of 65537. */
 const marked = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157]
 
 /**
  * Why signatures of an RSA key must not be trusted; `undefined` for sound keys and keys of other types.
  *
- * The last test is for keys of the RSALib generator (CVE-2017-15361): their public part is enough to find the private one.
+ * The last test finds keys of the RSALib generator (CVE-2017-15361): their private part can be computed from the public
+ * one.
  */
 export function weakKey(jwk: Readonly<Record<string, unknown>>): string | undefined {
   if (jwk.kty !== 'RSA') return undefined
@@ -40,7 +41,7 @@ export function weakKey(jwk: Readonly<Record<string, unknown>>): string | undefi
   const exponent = number(jwk.e)
   if (modulus === undefined || exponent === undefined) return 'its modulus or exponent is missing or not a number'
   if (modulus.toString(2).length < 2048) return 'it has fewer than 2048 bits'
-  // A large exponent costs as much as signing, and no real key has one.
+  // Verifying with a large exponent costs as much as signing, and no real key has one.
   if (exponent < 3n || exponent % 2n === 0n || exponent >= 1n << 64n)
     return 'its exponent is not an odd number from 3 to 2^64'
   if (marked.every((prime) => isPowerOf65537(Number(modulus % BigInt(prime)), prime))) {

@@ -4,7 +4,7 @@ import type { GrantCall, Operation } from './operation.ts'
 
 interface Entry {
   readonly value: string
-  /** On the clock of `performance.now`. */
+  /** Time of expiry on the clock of `performance.now`, ms. */
   readonly expires: number
 }
 
@@ -19,11 +19,14 @@ const longestKey = 512
 const longestValue = 65_536
 const longestLife = 86_400
 
-/** Host side of `Kv`: a store for each plugin, in the memory of this process. What was not used for longest goes first. */
+/**
+ * Host side of `Kv`: a store for each plugin, in the memory of this process. A full store removes the least recently
+ * used entries.
+ */
 export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete' | 'increment', Operation> {
   const stores = new Map<string, Store>()
   const storeOf = ({ plugin }: GrantCall): Store => {
-    // Not by the hash of its code: a new version keeps the entries of the old one.
+    // Without the hash of its code, so that a new version keeps the entries of the old one.
     const name = `${plugin.publisher} ${plugin.name}`
     let store = stores.get(name)
     if (store === undefined) {
@@ -59,7 +62,7 @@ export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete'
 }
 
 class Store {
-  /** In the order of their last use. */
+  /** In the order of their last use, the oldest first. */
   readonly #entries = new Map<string, Entry>()
   readonly #most: number
   readonly #largest: number
@@ -92,7 +95,7 @@ class Store {
     }
   }
 
-  /** Whether there was one that still counted. */
+  /** True when the key existed and had not expired. */
   delete(key: string): boolean {
     const entry = this.#entries.get(key)
     if (entry === undefined) return false

@@ -2,7 +2,10 @@ const nameForm = /^[A-Za-z][A-Za-z0-9_]{0,63}$/
 const mostLabels = 8
 const longestValue = 128
 
-/** Why this cannot be recorded; `undefined` when it can. Asked inside the isolate for a clear error, and here to be sure. */
+/**
+ * Why a value cannot be recorded; `undefined` when it can. The guest calls it for a clear error; the host calls it
+ * again because plugin code can manipulate the guest.
+ */
 export function metricProblem(
   name: string,
   value: number,

@@ -1,4 +1,4 @@
-/** One metric of one plugin, with all its series; what `/metrics` is to print. */
+/** One metric of one plugin, with all its series. */
 export interface MetricFamily {
   readonly plugin: string
   readonly name: string
@@ -11,9 +11,9 @@ export interface MetricSeries {
   readonly labels: readonly (readonly [name: string, value: string])[]
   /** Sum of what was counted or observed. */
   readonly sum: number
-  /** How often. */
+  /** Number of values that were counted or observed. */
   readonly count: number
-  /** Histograms: how many were at most as large as the bound of the same place in `buckets`. */
+  /** Histograms: how many values were at most as large as the bound at the same index of `buckets`. */
   readonly cumulative: readonly number[]
 }
 
@@ -32,13 +32,17 @@ interface Family {
   readonly series: Map<string, Series>
 }
 
+/** Series of one plugin. */
 const mostSeries = 100
 
-/** What plugins count and observe, bounded for each. */
+/** The metrics of all plugins, with a limit for each plugin. */
 export class MetricRegistry {
   readonly #plugins = new Map<string, { families: Map<string, Family>; series: number; dropped: number }>()
 
-  /** Drops what would be one series too many, and a name that is used for both kinds. */
+  /**
+   * Records one value. Drops it when it needs a series beyond the limit, or when its name is already used for the other
+   * kind.
+   */
   record(
     plugin: string,
     kind: MetricFamily['kind'],
@@ -70,7 +74,7 @@ export class MetricRegistry {
     for (let i = series.cumulative.length - 1; i >= 0 && value <= buckets[i]!; i--) series.cumulative[i]!++
   }
 
-  /** Everything so far, with the number of dropped samples as the counter `dropped_samples` of each plugin. */
+  /** All metrics. Plugins with dropped values also have the counter `dropped_samples`. */
   families(): MetricFamily[] {
     const all: MetricFamily[] = []
     for (const [plugin, { families, dropped }] of this.#plugins) {

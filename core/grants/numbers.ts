@@ -1,6 +1,10 @@
 import { GrantError } from './grant-error.ts'
 
-/** An argument that must be a whole number within bounds. */
+/**
+ * An argument that must be a whole number from `least` to `most`.
+ *
+ * @throws {GrantError} when it is not; names the argument.
+ */
 export function wholeNumber(name: string, text: string | undefined, least: number, most?: number): number {
   const value = Number(text)
   if (text !== '' && Number.isSafeInteger(value) && value >= least && (most === undefined || value <= most))
@@ -9,7 +13,11 @@ export function wholeNumber(name: string, text: string | undefined, least: numbe
   throw new GrantError(`${name} must be a whole number${range} not ${text}`)
 }
 
-/** A duration in seconds, more than 0. */
+/**
+ * An argument in seconds that must be more than 0 and at most `most`.
+ *
+ * @throws {GrantError} when it is not; names the argument.
+ */
 export function seconds(name: string, text: string | undefined, most: number): number {
   const value = Number(text)
   if (value > 0 && value <= most) return value

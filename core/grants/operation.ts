@@ -1,17 +1,17 @@
 import type { Origin } from './origin.ts'
 
-/** Stands for an argument, a field or a part of a result that is absent, which is not the same as an empty one. */
+/** The text for an absent argument, field or part of a result, which is not the same as an empty one. */
 export const ABSENT = '\x1a'
 
-/** One operation of a grant, as a hook asked for it. */
+/** One operation of a grant, called by a hook. */
 export interface GrantCall {
   /** `grant.operation`, as in `sdk/grants.ts`. */
   readonly operation: string
   readonly args: readonly string[]
-  /** Name of the policy: what one policy counts, another never sees. */
+  /** Name of the policy: every policy has its own counters. */
   readonly policy: string
   readonly plugin: GrantUser
-  /** Where it may go. */
+  /** Origins that requests of this plugin may reach. */
   readonly origins: readonly Origin[]
   /** Identifier of the request; `undefined` on L4. */
   readonly request?: string | undefined
@@ -19,11 +19,11 @@ export interface GrantCall {
   readonly signal: AbortSignal
 }
 
-/** The plugin on whose behalf something is done. */
+/** The plugin that calls an operation. */
 export interface GrantUser {
   readonly name: string
   readonly publisher: string
-  /** Identity of its code. */
+  /** Hash of its code. */
   readonly hash: string
 }
 

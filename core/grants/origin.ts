@@ -1,18 +1,18 @@
 import { isIP } from 'node:net'
 
-/** A place that the grants of a plugin may reach. */
+/** An origin that the grants of a plugin may reach. */
 export interface Origin {
-  /** As the URL standard spells it: `https://id.example.com`, `http://10.0.0.5:8080`. */
+  /** In the canonical spelling of the URL standard: `https://id.example.com`, `http://10.0.0.5:8080`. */
   readonly origin: string
-  /** Whether its address may be one that is not public. */
+  /** Whether its address may be private, loopback or otherwise not public. */
   readonly private: boolean
 }
 
 /**
- * Reads an origin of the configuration. An operator who lists an address means that address, public or not; a name may lead
- * anywhere, so there it has to be said.
+ * Reads an origin of the configuration. A listed IP address may be one that is not public, because the operator has
+ * named that very address. A host name can resolve to any address, so there the entry must allow it with `isPrivate`.
  *
- * @param text fits `originProblem`.
+ * @param text must have no `originProblem`.
  */
 export function parseOrigin(text: string, isPrivate = false): Origin {
   const { origin, hostname } = new URL(text)
@@ -23,7 +23,7 @@ export function parseOrigin(text: string, isPrivate = false): Origin {
 export function originProblem(text: string): string | undefined {
   const url = URL.parse(text)
   if (url === null || !/^https?:\/\//i.test(text)) {
-    // Whole or not at all: half a secret would not be known as one.
+    // Not cut off: the log redacts secrets, but cannot recognize a part of one.
     const shown = text.length > 80 ? 'this text' : JSON.stringify(text)
     return `${shown} is not an origin; write it with its scheme: "https://id.example.com"`
   }

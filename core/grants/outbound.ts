@@ -4,15 +4,15 @@ import ipaddr from 'ipaddr.js'
 import { Agent, errors, request as send } from 'undici'
 import { GrantError } from './grant-error.ts'
 
-/** One request, one answer: redirects are answers here. */
+/** One request with one response. A redirect is a response here. */
 export interface OutboundRequest {
   readonly url: URL
-  /** Whether the address may be one that is not public. */
+  /** Whether the address may be private, loopback or otherwise not public. */
   readonly private: boolean
   readonly method: string
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string | undefined
-  /** Bytes that the body of the answer may have. */
+  /** Size limit of the response's body, bytes. */
   readonly limit: number
   readonly signal: AbortSignal
 }
@@ -25,17 +25,19 @@ export interface OutboundResponse {
 }
 
 /**
- * Rejects with a `GrantError` when the server cannot be reached or its answer is too long, and with the signal's reason
- * when that is aborted; the connection is closed then.
+ * Sends one request. Rejects with a `GrantError` when the server cannot be reached or its response is too long, and
+ * with the signal's reason when the signal is aborted. The connection is closed in these cases.
  */
 export type Outbound = (request: OutboundRequest) => Promise<OutboundResponse>
 
+/** Connections to one origin. */
 const connections = 32
+/** Size limit of a response's head, bytes. */
 const headSize = 16 * 1024
 
 /**
- * Outgoing HTTP. What is connected to is checked where the connection is made, so that a name which resolves to
- * something else the second time gains nothing.
+ * Outgoing HTTP. An address is checked when the connection to it is opened, so that a name cannot pass the check with
+ * one address and be connected to another.
  *
  * @param lookup Default: the resolver of the system.
  */
@@ -70,7 +72,7 @@ function publicOnly(lookup: LookupFunction): LookupFunction {
       if (error !== null) return callback(error, '', 0)
       const addresses = typeof found === 'string' ? [{ address: found, family: family ?? 4 }] : found
       if (addresses.length === 0 || !addresses.every(({ address }) => isPublicAddress(address))) {
-        // A plugin must not learn which address it is.
+        // The plugin must not learn the address.
         return callback(new GrantError(`${hostname} has an address that is not public`), '', 0)
       }
       if (options.all === true) return callback(null, addresses)
@@ -82,7 +84,7 @@ function publicOnly(lookup: LookupFunction): LookupFunction {
 async function readBody(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
-  // Leaving the loop destroys the stream and its connection with it.
+  // Leaving the loop early destroys the stream and closes its connection.
   for await (const chunk of body) {
     size += chunk.length
     if (size > limit) throw new GrantError(`the answer is longer than ${limit} bytes`)
@@ -105,17 +107,17 @@ function problemOf(error: unknown): string {
   return `cannot be reached: ${code ?? message}`
 }
 
-/** Public addresses behind which a cloud puts the metadata of its machines. */
+/** Public addresses at which a cloud serves the metadata of its machines. */
 const metadata = ['168.63.129.16']
 
 /**
- * Whether an address is one of the public Internet: not private, loopback, link-local (where clouds keep their metadata),
- * shared, multicast, reserved, mapped or translated.
+ * Whether an address belongs to the public Internet: not private, loopback, link-local (where clouds serve their
+ * metadata), shared, multicast, reserved, mapped or translated.
  */
 export function isPublicAddress(text: string): boolean {
   if (isIP(text) === 0 || metadata.includes(text)) return false
   const address = ipaddr.parse(text)
   if (address.range() !== 'unicast') return false
-  // Of IPv6 only 2000::/3 is given out; the library calls the rest unicast too.
+  // In IPv6 only 2000::/3 is assigned; the library calls unassigned addresses unicast too.
   return address.kind() === 'ipv4' || address.toByteArray()[0]! >> 5 === 1
 }

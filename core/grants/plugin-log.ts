@@ -1,6 +1,6 @@
 import type { Operation } from './operation.ts'
 
-/** A line that a plugin wrote, safe to be shown: no control characters, bounded. Secrets are for the log to redact. */
+/** A log line of a plugin, cut to its limits and without control characters. The log redacts secrets later. */
 export interface PluginLine {
   readonly level: 'info' | 'warn' | 'error'
   readonly plugin: string
@@ -11,22 +11,25 @@ export interface PluginLine {
   readonly fields?: Readonly<Record<string, string | number | boolean | null>>
 }
 
+/** Lines of one plugin. */
 const perSecond = 100
+/** Characters of a message, and of all its fields together. */
 const longest = 1_024
 const mostFields = 20
-/** What ends a line, moves a cursor or turns the direction of what follows. */
+/** Characters that end a line, move the cursor or change the direction of the text after them. */
 const unsafe = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
+/** One second of one plugin. */
 interface Window {
   lines: number
   dropped: number
 }
 
-/** Host side of `Log`. Arguments: message, fields as JSON or nothing. */
+/** Host side of `Log`. Arguments: message, fields as JSON or an empty text. */
 export function createPluginLog(onLog?: (line: PluginLine) => void): Record<'info' | 'warn' | 'error', Operation> {
   const windows = new Map<string, Window>()
 
-  /** Whether the plugin may write one more in this second. */
+  /** Whether the plugin may write another line in this second. */
   function admit(plugin: string, policy: string): boolean {
     const open = windows.get(plugin)
     if (open !== undefined) {
@@ -63,7 +66,7 @@ export function createPluginLog(onLog?: (line: PluginLine) => void): Record<'inf
   return { info: writer('info'), warn: writer('warn'), error: writer('error') }
 }
 
-/** The plugin's own runtime wrote them down, which it may have tampered with: the content is untrusted. */
+/** Reads the fields. They are untrusted: plugin code can manipulate the guest that encoded them. */
 function readFields(json: string): PluginLine['fields'] {
   if (json === '') return undefined
   let parsed: unknown

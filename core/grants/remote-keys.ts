@@ -2,19 +2,22 @@ import { GrantError } from './grant-error.ts'
 import { createKeySet, type KeyFinder } from './key-set.ts'
 
 export interface RemoteKeysOptions {
-  /** How long keys are used without asking again, ms. Default: 10 minutes. */
+  /** Age up to which keys are used without a renewal, ms. Default: 10 minutes. */
   readonly fresh?: number
-  /** How long they are used while they cannot be renewed, ms. Default: 1 hour. */
+  /** Age up to which keys are used while they cannot be renewed, ms. Default: 1 hour. */
   readonly stale?: number
-  /** Least time between two requests because of an unknown key, ms. Default: 30 seconds. */
+  /** Age from which an unknown key makes the host load the set again, ms. Default: 30 seconds. */
   readonly cooldown?: number
-  /** Least time between two requests after one that failed, ms. Default: 5 seconds. */
+  /** Time from a failed request to the next one, ms. Default: 5 seconds. */
   readonly retry?: number
   /** Milliseconds on a clock that is never set back. Default: `performance.now`. */
   readonly now?: () => number
 }
 
-/** A key set on another server: loaded when it is first needed, one request at a time, no more often than the options allow. */
+/**
+ * A key set on another server: loaded when it is first needed, with one request at a time, and no more often than the
+ * options allow.
+ */
 export class RemoteKeys {
   readonly #load: () => Promise<unknown>
   readonly #options: Required<RemoteKeysOptions>
@@ -24,7 +27,7 @@ export class RemoteKeys {
   #problem = ''
   #loading: Promise<void> | undefined
 
-  /** @param load gives the parsed set, or rejects with a `GrantError`. */
+  /** @param load resolves with the parsed set, or rejects with a `GrantError`. */
   constructor(load: () => Promise<unknown>, options: RemoteKeysOptions = {}) {
     this.#load = load
     this.#options = {
@@ -38,7 +41,7 @@ export class RemoteKeys {
   }
 
   /**
-   * The keys, as old as they may be.
+   * Keys that are not older than `stale`. From the age of `fresh` on it renews them in the background.
    *
    * @throws {GrantError} when they cannot be loaded.
    */
@@ -52,10 +55,13 @@ export class RemoteKeys {
     return this.#keys
   }
 
-  /** After a token with an unknown key: newer keys, if it is time to ask; `undefined` when there are none. */
+  /**
+   * For a token with an unknown key: loads the set again, unless it is younger than `cooldown`. `undefined`: no newer
+   * keys.
+   */
   async newer(): Promise<KeyFinder | undefined> {
     const former = this.#keys
-    // A request that is already under way serves this call too.
+    // A request that is already in progress serves this call too.
     if (this.#loading === undefined && this.#age < this.#options.cooldown) return undefined
     await this.#refresh()
     return this.#keys === former ? undefined : this.#keys

@@ -5,7 +5,7 @@ import type { PluginStats } from '../sandbox/stats.ts'
 import type { ConfigChanges } from './config-changes.ts'
 import type { QuarantineState } from './plugin-faults.ts'
 
-/** A backend's health and weight, as the leading worker found them. */
+/** Health and weight of a backend, as measured by the worker that probes. */
 export interface HealthReport {
   readonly upstream: string
   readonly address: string
@@ -14,29 +14,29 @@ export interface HealthReport {
   readonly weight?: number | undefined
 }
 
-/** What a worker reports of itself. */
+/** State of a worker. */
 export interface WorkerStatus {
-  /** Number of the configuration in force; `undefined`: none yet. */
+  /** Number of the configuration in force; `undefined` before the first. */
   readonly generation: number | undefined
-  /** Requests and connections under way. */
+  /** Requests and connections in progress. */
   readonly active: number
-  /** Counts of each plugin in the sandbox of the configuration in force. */
+  /** Counts of each plugin, in the sandbox of the configuration in force. */
   readonly plugins: readonly PluginStats[]
 }
 
-/** Every kind of question that the supervisor can ask a worker: what it carries, and what is answered. */
+/** Every kind of question that the supervisor can ask a worker, with its content and its answer. */
 interface Questions {
-  /** Make a configuration ready; the sockets that it needs are sent before. `problem`: why it cannot be put in force. */
+  /** Prepares a configuration; the sockets that it needs are sent first. `problem`: why it cannot be put in force. */
   readonly prepare: {
     readonly question: {
       readonly generation: number
-      /** Relative to the configuration that the worker has in force. */
+      /** Difference from the configuration that is in force in this worker. */
       readonly changes: ConfigChanges
       readonly runtime: Runtime
     }
     readonly answer: { readonly problem: string | undefined }
   }
-  /** Put a prepared configuration in force. */
+  /** Puts a prepared configuration in force. */
   readonly commit: { readonly question: { readonly generation: number }; readonly answer: undefined }
   readonly status: { readonly question: object; readonly answer: WorkerStatus }
 }
@@ -49,10 +49,10 @@ export type Question<K extends QuestionKind = QuestionKind> = {
 
 export type Answer<K extends QuestionKind = QuestionKind> = Questions[K]['answer']
 
-/** Messages from the supervisor to a worker. A `socket` is sent with the handle of a bound socket. */
+/** Messages from the supervisor to a worker. `socket` is sent with the handle of a bound socket. */
 export type ToWorker =
   | { readonly type: 'socket'; readonly listener: string }
-  /** Answered with the same `id`. */
+  /** The answer has the same `id`. */
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   | { readonly type: 'abort'; readonly generation: number }
   | { readonly type: 'lead'; readonly on: boolean }

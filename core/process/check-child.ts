@@ -4,7 +4,7 @@ import { runtime } from '../sandbox/runtime.ts'
 import type { CheckAnswer } from './checker.ts'
 import { packConfig } from './packed-config.ts'
 
-/** Ctrl-C reaches every process of the terminal; this one ends with its supervisor. */
+/** Ctrl-C reaches every process of the terminal. Ignored here: this process exits when its supervisor does. */
 process.on('SIGINT', () => {})
 process.on('disconnect', () => process.exit(0))
 

@@ -4,20 +4,21 @@ import type { Runtime } from '../sandbox/runtime.ts'
 import type { PackedConfig } from './packed-config.ts'
 import { spawnModule } from './spawn.ts'
 
-/** What `check-child.ts` answers. */
+/** The message that `check-child.ts` sends. */
 export type CheckAnswer = Checked | { readonly failure: string }
 
 export interface Checked {
   readonly result: PackedConfig | { readonly ok: false; readonly problems: readonly Problem[] }
-  /** Bundled for the check, and handed on: a worker that starts in place of a dead one has no time for it. */
+  /** Bundled for the check, and passed on to the workers, so that a replacement for a dead worker starts faster. */
   readonly runtime: Runtime
 }
 
 /**
- * Checks a configuration in a short-lived process: checking runs code of plugins, and the supervisor runs none.
+ * Checks a configuration in a short-lived process, because checking runs code of plugins, and the supervisor must not.
  *
- * @param inBackground while workers serve. Checking 10,000 routes takes a second of CPU, which traffic must not wait for;
- *   below normal and not lowest, so that it ends on a host that is always busy: there it has a tenth of a core.
+ * @param inBackground true while workers serve: the process then runs at a lower priority. Checking 10,000 routes takes
+ *   a second of CPU time, and traffic must not wait for that. The priority is below normal but not the lowest, so that
+ *   the check also ends on a host that is always busy: there it gets a tenth of a core.
  * @throws {Error} when the process exits without a result.
  */
 export function checkApart(file: string, cache: string, inBackground: boolean): Promise<Checked> {
@@ -38,11 +39,13 @@ export function checkApart(file: string, cache: string, inBackground: boolean): 
   })
 }
 
-/** Threads inherit it from the one that starts them, so it comes before there is a second one. */
+/**
+ * Lowers the priority. Threads inherit it when they are created, so this must be done while the process has only one.
+ */
 function stepBack(pid: number | undefined): void {
   try {
     if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
   } catch {
-    // It has exited already, or its priority may not be changed: then it runs at normal priority.
+    // The process has exited already, or its priority cannot be changed: then it keeps the normal one.
   }
 }

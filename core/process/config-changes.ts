@@ -6,7 +6,7 @@ import type { PackedConfig, PackedSection } from './packed-config.ts'
 export interface SectionChanges {
   /** Names of entries that were removed. */
   readonly gone: readonly string[]
-  /** JSON objects that hold the new and changed entries by name, some in each. */
+  /** New and changed entries: JSON objects with a few entries each, by name. */
   readonly set: readonly string[]
 }
 
@@ -17,13 +17,17 @@ export interface ConfigChanges {
   readonly upstreams: SectionChanges
 }
 
-/** Entries that are parsed in one step: so many take a worker some 10 µs. */
+/** Entries that are parsed in one step, which takes a worker some 10 µs. */
 const together = 4
 
-/** All workers of a host ask for the same. */
+/** The last result: all workers of a host need the same one. */
 let last: { before: PackedConfig | undefined; after: PackedConfig; changes: ConfigChanges } | undefined
 
-/** @param before `undefined`: there is no configuration yet. */
+/**
+ * The difference between two configurations.
+ *
+ * @param before `undefined`: there is no configuration yet.
+ */
 export function changesBetween(before: PackedConfig | undefined, after: PackedConfig): ConfigChanges {
   if (last === undefined || last.before !== before || last.after !== after) {
     const routes = changesOf(before?.routes, after.routes)
@@ -51,8 +55,8 @@ function changesOf(before: PackedSection | undefined, after: PackedSection): Sec
 }
 
 /**
- * Makes a configuration from the one before and what is different. An entry that did not change is the same object in
- * both, by which the gateway knows that it has it compiled already; and so is a section.
+ * Applies changes to a configuration and returns the new one. An entry that did not change is the same object in both,
+ * and so is a section without changes: this tells the gateway that it has already compiled them.
  *
  * @param before the configuration that the changes were computed from; `undefined`: before the first.
  */
@@ -68,7 +72,7 @@ type Section<T> = Readonly<Record<string, T>>
 function* change<T>(before: Section<T> | undefined, { gone, set }: SectionChanges): Steps<Section<T>> {
   if (before !== undefined && gone.length + set.length === 0) return before
   const removed = new Set(gone)
-  // Without a prototype: names are the user's.
+  // Without a prototype, because users choose the names.
   const after: Record<string, T> = Object.create(null)
   if (before !== undefined) {
     for (const name of Object.keys(before)) {

@@ -5,7 +5,10 @@ interface OpenQuestion {
   readonly reject: (error: Error) => void
 }
 
-/** The questions to one worker that have no answer yet, by id. Any number may be open; answers arrive in any order. */
+/**
+ * The questions to one worker that have no answer yet, by id. There can be any number, and the answers can arrive in
+ * any order.
+ */
 export class OpenQuestions {
   readonly #send: (id: number, question: Question) => void
   readonly #open = new Map<number, OpenQuestion>()
@@ -16,12 +19,12 @@ export class OpenQuestions {
     this.#send = send
   }
 
-  /** How many have no answer yet. */
+  /** Number of questions without an answer. */
   get size(): number {
     return this.#open.size
   }
 
-  /** Rejects when the worker exits before it has answered, or has exited already. */
+  /** Resolves with the answer. Rejects when the worker exits before it has answered, or has already exited. */
   ask<K extends QuestionKind>(question: Question<K>): Promise<Answer<K>> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise<Answer>((resolve, reject) => {
@@ -31,13 +34,13 @@ export class OpenQuestions {
     }) as Promise<Answer<K>>
   }
 
-  /** Takes an answer; one without an open question is ignored. */
+  /** Settles the question that an answer belongs to; an answer without an open question is ignored. */
   answer(id: number, answer: Answer): void {
     this.#open.get(id)?.resolve(answer)
     this.#open.delete(id)
   }
 
-  /** Rejects all open questions, and those that are asked from now on. */
+  /** Rejects all open questions and all later ones. */
   fail(error: Error): void {
     this.#failure = error
     for (const { reject } of this.#open.values()) reject(error)

@@ -1,25 +1,25 @@
 import type { CheckedConfig } from '../config/checked.ts'
 
-/** A section that may have thousands of entries: each as JSON, by name. */
+/** A section that may have thousands of entries: the JSON of each entry, by name. */
 export type PackedSection = ReadonlyMap<string, string>
 
 /**
- * A checked configuration on its way from process to process. Its long sections stay text until a worker wants them: the
- * supervisor only compares them, and a worker is sent what is new to it.
+ * A checked configuration in the form in which processes exchange it. The long sections stay JSON text: the supervisor
+ * only compares them, and a worker receives and parses only the entries that are new or changed for it.
  */
 export interface PackedConfig {
   readonly ok: true
-  /** All but the long sections, which are empty in it. */
+  /** The configuration with its long sections empty. */
   readonly rest: CheckedConfig
   readonly routes: PackedSection
   readonly upstreams: PackedSection
-  /** How many routes each listener has. */
+  /** Number of routes of each listener. */
   readonly routeCounts: ReadonlyMap<string, number>
-  /** Addresses of the backends of each upstream: the supervisor needs them and must not parse upstreams for it. */
+  /** Addresses of the backends of each upstream, so that the supervisor need not parse upstreams to know them. */
   readonly addresses: ReadonlyMap<string, ReadonlySet<string>>
 }
 
-/** Routes and upstreams are JSON data: what is undefined in them is absent. */
+/** Packs a configuration. Routes and upstreams become JSON, which leaves out members that are undefined. */
 export function packConfig(checked: CheckedConfig): PackedConfig {
   const { routes, upstreams } = checked.config
   const routeCounts = new Map<string, number>()

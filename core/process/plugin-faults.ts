@@ -1,6 +1,9 @@
 import { deathWindow, type FaultKind, faultWindow, isDeath, limit, points } from './fault.ts'
 
-/** `closed`: its calls run · `open`: no call runs · `half-open`: one call at a time runs, to test whether it works again. */
+/**
+ * `closed`: all calls run. `open`: no call runs. `half-open`: one call at a time runs, to test whether the plugin works
+ * again.
+ */
 export type QuarantineState = 'closed' | 'open' | 'half-open'
 
 /** Faults and state of one plugin, as plain data. */
@@ -10,13 +13,16 @@ export interface QuarantineEntry {
   readonly state: QuarantineState
   /** When this state began, ms since the epoch. */
   readonly since: number
-  /** When an open one is probed, ms since the epoch; without it only new code (another hash) or an operator ends it. */
+  /**
+   * When an open quarantine becomes half-open, ms since the epoch. Absent: only new code (another hash) or an operator
+   * ends it.
+   */
   readonly until?: number
-  /** Why it is in this state, in words; empty when it never left `closed`. */
+  /** Reason for this state, as text; empty if the plugin was never quarantined. */
   readonly why: string
-  /** It crosses alone, because a process died while it ran. */
+  /** The plugin crosses alone, because a process died while it ran. */
   readonly suspect: boolean
-  /** All of its faults. */
+  /** Number of its faults of each kind. */
   readonly faults: Readonly<Record<FaultKind, number>>
 }
 
@@ -25,7 +31,7 @@ interface Recent {
   readonly at: number
 }
 
-/** How long a quarantine lasts before it is tried again, ms; twice as long each time, up to the longest. */
+/** How long a quarantine stays open, ms: at first `shortest`, then twice as long each time, up to `longest`. */
 const shortest = 30_000
 const longest = 600_000
 
@@ -38,11 +44,11 @@ export class PluginFaults {
   since: number
   until: number | undefined
   why = ''
-  /** Since when no configuration names it. */
+  /** Time since which no configuration uses the plugin, ms. */
   unnamed: number | undefined
-  /** Never more than it takes to reach the limit. */
+  /** Faults that still count; never more than are needed to reach the limit. */
   #recent: Recent[] = []
-  /** How often it was opened in a row. */
+  /** How many times in a row it was opened. */
   #openings = 0
 
   constructor(hash: string, plugin: string, now: number) {
@@ -53,17 +59,17 @@ export class PluginFaults {
 
   add(kind: FaultKind, now: number): void {
     this.faults[kind]++
-    // Calls that were under way when it was opened may still fail; only a process exit is new information.
+    // Calls that were already running when the quarantine began may still fail; only the death of a process is news.
     if (this.state === 'open' && (!isDeath(kind) || this.until === undefined)) return
     this.#recent = this.#recent.filter((fault) => now - fault.at < windowOf(fault.kind))
     this.#recent.push({ kind, at: now })
-    // After two process exits, or one despite a quarantine, it is not probed on live traffic.
+    // After two deaths, or one despite a quarantine, the plugin is not tested on live traffic.
     const deaths = this.#recent.filter((fault) => isDeath(fault.kind))
     const fatal = pointsOf(deaths) >= limit || (isDeath(kind) && this.state !== 'closed')
     if (this.state !== 'closed' || pointsOf(this.#recent) >= limit) this.#open(fatal, now)
   }
 
-  /** The one call that was let through has ended. */
+  /** The test call of a half-open quarantine has ended. */
   probed(ok: boolean, now: number): void {
     if (ok) this.#enter('closed', 'it works again', now)
     else this.#open(false, now)
@@ -73,7 +79,7 @@ export class PluginFaults {
     this.#enter('half-open', this.why, now)
   }
 
-  /** An operator lets it run again. */
+  /** An operator ends the quarantine. */
   clear(now: number): void {
     this.#recent = []
     this.#openings = 0
@@ -81,7 +87,7 @@ export class PluginFaults {
   }
 
   #open(fatal: boolean, now: number): void {
-    // It has worked for so long that earlier quarantines no longer count.
+    // After this long without a quarantine the earlier ones no longer count.
     if (this.state === 'closed' && now - this.since >= longest) this.#openings = 0
     this.#enter('open', this.#recent.length > 0 ? reason(this.#recent) : 'it failed again', now)
     if (!fatal) this.until = now + Math.min(longest, shortest * 2 ** this.#openings++)

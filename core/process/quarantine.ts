@@ -6,24 +6,24 @@ import { PluginFaults, type QuarantineEntry, type QuarantineState } from './plug
 import { Suspects } from './suspects.ts'
 
 export interface QuarantineOptions {
-  /** ms since the epoch, never going back. */
+  /** Clock, ms since the epoch, never set back. Default: the time of the process's start plus `performance.now`. */
   readonly now?: () => number
-  /** Runs something once, later; returns how to call it off. */
+  /** Runs `run` once, after `delay` ms; returns a function that cancels it. Default: `setTimeout`. */
   readonly schedule?: (delay: number, run: () => void) => () => void
-  /** A plugin is stopped, tried or let run again: for every worker, those to come too (`snapshot`). */
+  /** The state of a plugin has changed. All workers must know it; later workers learn it from `snapshot`. */
   onChange(hash: string, state: QuarantineState, why: string): void
-  /** These plugins are to cross alone from now on, or need not any more. */
+  /** From now on these plugins must cross alone (`on`), or no longer need to. */
   onSuspects?(hashes: readonly string[], on: boolean): void
 }
 
-/** How long the faults of a plugin are remembered when no configuration names it any more, ms. */
+/** How long the faults of a plugin are remembered after the last configuration that used it, ms. */
 const memory = 3_600_000
-/** Plugins remembered, beyond those that the configuration names. */
+/** Most plugins remembered in addition to those that the configuration uses. */
 const most = 1_000
 
 /**
- * Counts the faults of plugins on all workers, by the hash of their code, and stops plugins with too many. Lives
- * in the supervisor, because a worker's own count would die with the worker.
+ * Counts the faults of plugins on all workers, by the hash of their code, and stops plugins with too many of them. It
+ * runs in the supervisor, because a count in a worker would be lost when the worker dies.
  */
 export class Quarantine {
   readonly #now: () => number
@@ -41,7 +41,10 @@ export class Quarantine {
     this.#suspects = new Suspects((hashes, on) => onSuspects?.(hashes, on))
   }
 
-  /** Takes note of the plugins in use; others are forgotten after an hour, so that going back to a bad version does not clear its faults. */
+  /**
+   * Sets the plugins in use. Others are remembered for an hour, so that a return to a bad version does not clear its
+   * faults.
+   */
   adopt(hashes: Iterable<string>): void {
     this.#named = new Set(hashes)
     const now = this.#now()
@@ -63,7 +66,7 @@ export class Quarantine {
     this.#arm()
   }
 
-  /** Takes an event of a sandbox; most events are not faults. */
+  /** Handles an event of a sandbox; most events are not faults. */
   event({ type, hash, plugin, alone }: SandboxEvent): void {
     if (hash === '') return
     if (type === 'threw' || type === 'timeout' || type === 'memory') this.fault({ hash, plugin, kind: type, alone })
@@ -71,10 +74,11 @@ export class Quarantine {
   }
 
   /**
-   * A worker has died. If all calls that ran are of one plugin, it is to blame; otherwise all are suspects.
+   * A worker has died. If all running calls are of one plugin, that plugin has caused it; otherwise all of them are
+   * suspects.
    *
-   * @param report what its watchdog wrote, if that ended it.
-   * @param slot what its crash slot shows; less exact, because it cannot tell whose code ran.
+   * @param report the report of its watchdog, if that killed it.
+   * @param slot the calls in its crash slot; less exact, because it does not say which of them was running.
    */
   death(report: StuckReport | undefined, slot: readonly Pick<GuardedCall, 'hash' | 'plugin'>[]): void {
     const calls = report !== undefined && report.calls.length > 0 ? report.calls : slot
@@ -88,7 +92,7 @@ export class Quarantine {
     this.#arm()
   }
 
-  /** A call that was let through as a probe has ended. Of several the first one decides. */
+  /** A test call of a half-open quarantine has ended. If several workers ran one, the first result decides. */
   probed(hash: string, ok: boolean): void {
     const pluginFaults = this.#pluginFaults.get(hash)
     if (pluginFaults?.state !== 'half-open') return
@@ -96,7 +100,7 @@ export class Quarantine {
     this.#arm()
   }
 
-  /** An operator lets it run again, and its faults are forgotten. `false` when nothing is known of it. */
+  /** An operator ends the quarantine: recent faults no longer count. False when the plugin has no faults. */
   clear(hash: string): boolean {
     const pluginFaults = this.#pluginFaults.get(hash)
     if (pluginFaults === undefined) return false
@@ -110,12 +114,12 @@ export class Quarantine {
     return this.#pluginFaults.get(hash)?.state ?? 'closed'
   }
 
-  /** Plugins that are to cross alone. */
+  /** Plugins that must cross alone. */
   suspects(): readonly string[] {
     return this.#suspects.list
   }
 
-  /** Every plugin with a fault, for new workers and for reports. */
+  /** Every plugin with faults, for new workers and for reports. */
   snapshot(): readonly QuarantineEntry[] {
     return [...this.#pluginFaults.values()].map(({ hash, plugin, state, since, until, why, faults }) => {
       const suspect = this.#suspects.has(hash)
@@ -191,7 +195,7 @@ function monotonic(): number {
 }
 
 function later(delay: number, run: () => void): () => void {
-  // A timer may fire a little early; then there would be nothing to do yet.
+  // A timer may fire slightly early, when nothing is due yet.
   const timer = setTimeout(run, Math.ceil(delay) + 1).unref()
   return () => clearTimeout(timer)
 }

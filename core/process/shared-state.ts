@@ -12,7 +12,7 @@ import type { WorkerSlot } from './worker-slot.ts'
 /** Sends a message to every worker except `except`. */
 export type Broadcast = (message: ToWorker, except?: WorkerSlot) => void
 
-/** What the workers of a host have in common, kept where no worker's death can reach it. */
+/** State that the workers of a host share. It is kept in the supervisor, so it survives the death of a worker. */
 export class SharedState {
   readonly counters: CounterAuthority = new CounterAuthority()
   readonly #log: Log
@@ -35,7 +35,7 @@ export class SharedState {
     })
   }
 
-  /** What a worker has to know before its first request. */
+  /** Messages that a worker needs before its first request. */
   briefing(): ToWorker[] {
     const messages: ToWorker[] = [{ type: 'health', reports: [...this.#health.values()] }]
     for (const { hash, state } of this.#quarantine.snapshot()) messages.push({ type: 'quarantine', hash, state })
@@ -48,7 +48,7 @@ export class SharedState {
     this.#broadcast({ type: 'health', reports }, from)
   }
 
-  /** A configuration is in force: forgets what it no longer names. */
+  /** A configuration is in force: forgets plugins and backends that it no longer uses. */
   adopt({ rest, addresses }: PackedConfig): void {
     this.#quarantine.adopt([...rest.policies.values()].map(({ plugin }) => plugin.hash))
     for (const [key, { upstream, address }] of this.#health) {
@@ -63,7 +63,7 @@ export class SharedState {
     }
   }
 
-  /** A worker has died: its watchdog's report names the culprit, or it was one of the plugins that ran. */
+  /** A worker has died. The report of its watchdog, or else its crash slot, names the calls that ran. */
   blame(report: string, suspects: readonly GuardedCall[]): void {
     this.#quarantine.death(readReport(report), suspects)
   }

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { WorkerProcess } from './worker-process.ts'
 
 /**
- * One worker process more than there are slots: started, with everything loaded, but without a configuration. It takes the
- * place of one that dies, because starting takes longer than connections should wait.
+ * One worker process in addition to those in the slots: started, with all code loaded, but without a configuration. It
+ * replaces a worker that dies, because connections should not wait while a new process starts.
  */
 export class Spare {
   readonly #folder: string
@@ -11,7 +11,7 @@ export class Spare {
   #count = 0
   #closed = false
 
-  /** @param folder where crash slots and compiled code of the workers are kept. */
+  /** @param folder holds the crash slots and the compiled code of the workers. */
   constructor(folder: string) {
     this.#folder = folder
   }
@@ -25,8 +25,8 @@ export class Spare {
   }
 
   /**
-   * Starts a spare unless there is one. With `POSTERN_SPARE=0` in the environment it never does: most tests of this repository
-   * need no spare, and starting one takes a third of a second of CPU time.
+   * Starts a spare unless there is one. With `POSTERN_SPARE=0` in the environment it does nothing: most tests of this
+   * repository need no spare, and starting one takes a third of a second of CPU time.
    */
   refill(): void {
     if (this.#closed || this.#worker !== undefined || process.env.POSTERN_SPARE === '0') return

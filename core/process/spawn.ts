@@ -3,9 +3,10 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Runs a module of this folder in a process of its own, with what isolated-vm wants of a process.
+ * Runs a module of this folder in a new process, with the options that isolated-vm needs.
  *
- * @param cache folder where processes leave compiled code for the next ones, unless the environment names one.
+ * @param cache folder in which processes store compiled code for later ones. `NODE_COMPILE_CACHE` in the environment
+ *   takes precedence.
  */
 export function spawnModule(
   name: string,
@@ -16,17 +17,20 @@ export function spawnModule(
   const file = fileURLToPath(new URL(`./${name}${extname(import.meta.url)}`, import.meta.url))
   return fork(file, args, {
     execArgv: ['--no-node-snapshot', ...conditions()],
-    // Maps and absent values arrive as they were.
+    // Keeps Maps and undefined values.
     serialization: 'advanced',
     stdio,
     env: { NODE_COMPILE_CACHE: cache, ...process.env },
   })
 }
 
-/** What this process was told about the exports of packages holds for its children too. */
+/** Export conditions of this process, for its children. */
 function conditions(): string[] {
   return process.execArgv.filter((argument) => argument.startsWith('--conditions='))
 }
 
-/** Where a worker's watchdog writes what it saw before it ends the process: behind standard streams and channel. */
+/**
+ * Descriptor to which a worker's watchdog writes its report before it kills the process. 0 to 3 are the standard
+ * streams and the channel.
+ */
 export const reportDescriptor = 4

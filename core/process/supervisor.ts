@@ -16,20 +16,23 @@ import { type Current, type SlotHost, WorkerSlot } from './worker-slot.ts'
 export interface SupervisorOptions {
   /** Path of the configuration. */
   readonly config: string
-  /** Number of workers, instead of what the configuration says. */
+  /** Number of workers. Default: as configured. */
   readonly workers?: number | undefined
   readonly log: Log
 }
 
 /**
- * Starts, watches, reloads and ends the workers of a host. It owns what must outlive them: the bound sockets, and what they
- * share. It runs no code of plugins.
+ * Starts, watches, reloads and ends the workers of a host. It owns everything that must outlive a worker: the bound
+ * sockets and the shared state. It runs no code of plugins.
  */
 export class Supervisor implements SlotHost {
   readonly log: Log
   readonly shared: SharedState
   readonly spare: Spare
-  /** Crash slots and compiled code of the workers: on tmpfs where there is one, written on every crossing. */
+  /**
+   * Holds crash slots and compiled code of the workers. On tmpfs on Linux, because crash slots are written at every
+   * crossing.
+   */
   readonly #folder: string
   readonly #options: SupervisorOptions
   readonly #sockets = new Map<string, SlotSockets>()
@@ -41,7 +44,7 @@ export class Supervisor implements SlotHost {
   private constructor(options: SupervisorOptions) {
     this.#options = options
     this.log = options.log
-    // Of this run and this user alone: what is in it is executed, and read after crashes.
+    // A new folder that only this user can access: its files are executed, and read after crashes.
     this.#folder = mkdtempSync(join(process.platform === 'linux' ? '/dev/shm' : tmpdir(), 'postern-'))
     this.spare = new Spare(this.#folder)
     this.shared = new SharedState(options.log, (message, except) => {
@@ -50,7 +53,7 @@ export class Supervisor implements SlotHost {
   }
 
   /**
-   * Resolves when every worker serves.
+   * Starts all workers. Resolves when every worker serves.
    *
    * @throws {ConfigError} when the configuration is rejected.
    * @throws {Error} when an address cannot be bound, or a worker cannot start.
@@ -82,7 +85,9 @@ export class Supervisor implements SlotHost {
   /**
    * Reads the configuration again and puts it in force in every worker, or in none.
    *
-   * @throws {ConfigError} when it is rejected; the previous configuration stays in force.
+   * @throws {ConfigError} when the configuration is rejected; the previous one stays in force.
+   * @throws {Error} when an address cannot be bound, or a worker cannot run the configuration; the previous one stays
+   *   in force.
    */
   reload(): Promise<void> {
     const next = this.#turn.then(() => (this.#stopping ? undefined : this.#reload()))
@@ -108,17 +113,21 @@ export class Supervisor implements SlotHost {
     for (const key of [...this.#sockets.keys()]) if (!wanted.has(key)) this.#unbind(key)
   }
 
-  /** Takes nothing new, lets everything under way end, and ends the workers; at the deadline they end what is left. */
+  /**
+   * Accepts nothing new, lets everything in progress finish, and ends the workers. At the deadline they end what is
+   * left.
+   */
   async drain(): Promise<void> {
     this.#stopping = true
-    // What waits in the sockets is still served; once the workers have closed theirs the addresses are free.
+    // Connections that wait in the sockets are still served. The addresses are free once the workers have closed their
+    // handles.
     for (const key of [...this.#sockets.keys()]) this.#unbind(key)
     this.spare.close()
     await Promise.all(this.#slots.map((slot) => slot.drain()))
     await this.close()
   }
 
-  /** Ends everything now. */
+  /** Ends everything immediately. */
   async close(): Promise<void> {
     this.#stopping = true
     await Promise.all(this.#slots.map((slot) => slot.kill()))
@@ -128,7 +137,7 @@ export class Supervisor implements SlotHost {
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  /** Port that a listener is bound to. */
+  /** Port that a listener is bound to; `undefined` if there is no such listener. */
   port(name: string): number | undefined {
     const listener = this.#current?.packed.rest.config.listeners[name]
     return listener === undefined ? undefined : this.#sockets.get(listenerKey(name, listener))?.port
@@ -139,7 +148,7 @@ export class Supervisor implements SlotHost {
     return this.current.packed.routeCounts.get(name) ?? 0
   }
 
-  /** What is in force; without routes and upstreams, which only workers unpack. */
+  /** The configuration in force, without routes and upstreams, which only workers unpack. */
   get config(): Omit<Config, 'routes' | 'upstreams'> {
     return this.current.packed.rest.config
   }
@@ -161,7 +170,7 @@ export class Supervisor implements SlotHost {
     return Object.entries(this.config.listeners).map(([name, listener]) => [listenerKey(name, listener), name])
   }
 
-  /** A worker began or stopped serving: exactly one of the serving workers probes the backends. */
+  /** A worker began or stopped serving. Makes exactly one of the serving workers probe the backends. */
   onServing(): void {
     const leader = this.#slots.find((slot) => slot.serving)
     for (const slot of this.#slots) slot.lead(slot === leader)
@@ -183,7 +192,7 @@ export class Supervisor implements SlotHost {
     for (const warning of warnings) this.log.warn('configuration', { ...warning })
   }
 
-  /** Binds what is not bound yet; all or nothing. */
+  /** Binds all listeners that are not bound yet, or none of them; returns the keys of those it has bound. */
   #bind(config: Config, slots: number): string[] {
     const added: string[] = []
     try {

@@ -1,10 +1,10 @@
 /**
- * For how long after a death its suspects cross alone, ms. Not shorter after some number of crossings that went well: under
- * load those are made in a second, and a request that comes every few seconds would find all of them together again.
+ * How long after a death its suspects cross alone, ms. A number of successful crossings does not shorten it: under load
+ * these take a second, and a harmful request that arrives every few seconds would find the suspects together again.
  */
 export const suspicion = 600_000
 
-/** Deaths remembered; a worker that dies more often than this is started less often. */
+/** Most deaths remembered. This is enough, because workers that die often are restarted with a delay. */
 const most = 100
 
 interface Death {
@@ -13,12 +13,12 @@ interface Death {
 }
 
 /**
- * Which plugins may have caused the exit of a process in which several plugins crossed together. Suspects cross one at a time, so
- * that the next death has one suspect only; then the others are suspects no more.
+ * Plugins that may have caused the death of a process in which several plugins crossed together. Suspects cross one at
+ * a time, so the next death has only one suspect. The others then stop being suspects.
  */
 export class Suspects {
   readonly #onChange: (hashes: readonly string[], on: boolean) => void
-  /** Those without a known culprit. */
+  /** Deaths that still have suspects, the oldest first. */
   #deaths: Death[] = []
   #current: ReadonlySet<string> = new Set()
 
@@ -38,7 +38,10 @@ export class Suspects {
     this.#update([...this.#deaths, { at: now, hashes: new Set(hashes) }])
   }
 
-  /** It was alone when a process died: that explains the earlier deaths too. It still crosses alone. */
+  /**
+   * A plugin crossed alone when a process died. That also explains earlier deaths of which it is a suspect. It still
+   * crosses alone.
+   */
   found(hash: string, now: number): void {
     const others = this.#deaths.filter(({ hashes }) => !hashes.has(hash))
     this.#update([...others, { at: now, hashes: new Set([hash]) }])
@@ -53,7 +56,7 @@ export class Suspects {
     if (this.next !== undefined && this.next <= now) this.#update(this.#deaths.filter(({ at }) => at + suspicion > now))
   }
 
-  /** When `expire` has something to do next. */
+  /** When `expire` has something to do next, ms; `undefined`: never. */
   get next(): number | undefined {
     const first = this.#deaths[0]
     return first && first.at + suspicion

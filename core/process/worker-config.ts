@@ -5,11 +5,11 @@ import type { BoundHandle } from '../listen/listener.ts'
 import type { ConfigChanges } from './config-changes.ts'
 import { applyChanges } from './config-changes.ts'
 
-/** A worker's configurations, by generation: the one in force, and those that are ready to follow it. */
+/** A worker's configurations, by generation: the one in force, and those that are prepared. */
 export class WorkerConfig {
   readonly #gateway: Gateway
   readonly #prepared = new Map<number, { readonly checked: CheckedConfig; readonly gateway: PreparedGateway }>()
-  /** What changes are changes to. */
+  /** The configuration that changes are applied to. */
   #inForce: CheckedConfig | undefined
   #generation: number | undefined
 
@@ -17,12 +17,12 @@ export class WorkerConfig {
     this.#gateway = gateway
   }
 
-  /** Of the configuration in force; `undefined`: before the first. */
+  /** Generation of the configuration in force; `undefined` before the first. */
   get generation(): number | undefined {
     return this.#generation
   }
 
-  /** Resolves with why it cannot be put in force; `undefined` when it can. */
+  /** Prepares a configuration. Resolves with why it cannot be put in force; `undefined` when it can. */
   async prepare(
     generation: number,
     changes: ConfigChanges,

@@ -10,31 +10,36 @@ import { spawnModule } from './spawn.ts'
 
 export interface WorkerEvents {
   onMessage(message: ToSupervisor): void
-  /** It has exited. `report` is what its watchdog wrote, empty when it wrote nothing. */
   onExit(death: WorkerDeath): void
 }
 
 export interface WorkerDeath {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
+  /** The report of its watchdog; empty without one. */
   readonly report: string
 }
 
 const notReady = 'the worker exited before it was ready'
 
-/** The supervisor's end of one worker process. */
+/** One worker process, as the supervisor controls it. */
 export class WorkerProcess {
   readonly #child: ChildProcess
   readonly #questions = new OpenQuestions((id, question) => this.send({ type: 'ask', id, question }))
-  /** Where the worker notes what runs in it, for after a crash. */
+  /** File in which the worker notes the calls that it runs, to be read after a crash. */
   readonly slotFile: string
-  /** What it was asked to prepare, by generation, and what it has in force: it is sent only the difference. */
+  /** Configurations that the worker was asked to prepare, by generation. */
   readonly #sent = new Map<number, PackedConfig>()
+  /** The configuration in force in the worker. Only the difference from it is sent. */
   #inForce: PackedConfig | undefined
   #events: WorkerEvents | undefined
   #death: WorkerDeath | undefined
 
-  /** @param cache folder for compiled code. */
+  /**
+   * Starts the process.
+   *
+   * @param cache folder for compiled code.
+   */
   constructor(slotFile: string, cache: string) {
     this.slotFile = slotFile
     this.#child = spawnModule('worker', ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'], [slotFile], cache)
@@ -48,7 +53,7 @@ export class WorkerProcess {
       if (message.type === 'answer') this.#questions.answer(message.id, message.answer)
       else this.#events?.onMessage(message)
     })
-    // `close` reports a broken channel; it comes after the last bytes of the report.
+    // A broken channel needs no handling here: `close` follows, after the last bytes of the report.
     this.#child.on('error', () => {})
     this.#child.on('close', (code, signal) => {
       this.#death = { code, signal, report }
@@ -57,7 +62,7 @@ export class WorkerProcess {
     })
   }
 
-  /** Sets the listener; a worker that has exited already calls `onExit` in the next microtask. */
+  /** Sets the listener. If the worker has already exited, `onExit` is called in the next microtask. */
   on(events: WorkerEvents): void {
     this.#events = events
     const death = this.#death
@@ -74,16 +79,16 @@ export class WorkerProcess {
 
   send(message: ToWorker, handle?: BoundHandle): void {
     if (this.#death !== undefined || !this.#child.connected) return
-    // An error here means that the worker has just exited, which `close` reports.
+    // An error here means that the worker has just exited; `close` reports it.
     this.#child.send(message, handle as never, { keepOpen: true }, () => {})
   }
 
-  /** Rejects when the worker exits before it has answered, or has exited already. */
+  /** Resolves with the answer. Rejects when the worker exits before it has answered, or has already exited. */
   ask<K extends QuestionKind>(question: Question<K>): Promise<Answer<K>> {
     return this.#questions.ask(question)
   }
 
-  /** Resolves with why it cannot run this configuration, or nothing when it can. */
+  /** Resolves with why the worker cannot run this configuration; `undefined` when it can. */
   async prepare(
     generation: number,
     packed: PackedConfig,

@@ -11,14 +11,14 @@ import type { SlotSockets } from './slot-socket.ts'
 import type { Spare } from './spare.ts'
 import type { WorkerDeath, WorkerProcess } from './worker-process.ts'
 
-/** A configuration in force, and what the sandbox needs to run its plugins. */
+/** A configuration in force, and the code that the sandbox needs to run its plugins. */
 export interface Current {
   readonly generation: number
   readonly packed: PackedConfig
   readonly runtime: Runtime
 }
 
-/** What a slot needs of the supervisor. */
+/** The supervisor, as a slot uses it. */
 export interface SlotHost {
   readonly log: Log
   readonly shared: SharedState
@@ -30,11 +30,14 @@ export interface SlotHost {
   onServing(): void
 }
 
-/** Deaths within a minute after which the next worker starts later. */
+/** Deaths within a minute after which a worker is still replaced immediately; after more, with a delay. */
 const tolerated = 5
 const minute = 60_000
 
-/** Holds one worker at a time. When it dies, a successor takes over its sockets and the connections that wait in them. */
+/**
+ * Holds one worker at a time. When the worker dies, a new one takes over its sockets and the connections that wait in
+ * them.
+ */
 export class WorkerSlot {
   readonly #index: number
   readonly #host: SlotHost
@@ -55,7 +58,7 @@ export class WorkerSlot {
     return this.#serving
   }
 
-  /** Starts a worker with the configuration in force; resolves with what went wrong, if anything did. */
+  /** Starts a worker with the configuration in force. Resolves with why it cannot run; `undefined` when it can. */
   async start(): Promise<string | undefined> {
     const began = performance.now()
     const worker = this.#host.spare.take()
@@ -64,7 +67,7 @@ export class WorkerSlot {
     this.#worker = worker
     for (const message of this.#host.shared.briefing()) worker.send(message)
     let generation = -1
-    // A reload may have come in between: it does not wait for workers that do not serve yet.
+    // A reload may happen in between, because it does not wait for workers that do not serve yet.
     while (generation !== this.#host.current.generation) {
       const { current } = this.#host
       generation = current.generation
@@ -155,7 +158,7 @@ export class WorkerSlot {
     host.shared.blame(report, suspects)
     host.onServing()
     if (delay === 0) return void this.#startAgain()
-    // Connections that wait in this slot's sockets would wait as long.
+    // Connections in this slot's sockets would have to wait for all of the delay.
     for (const [key] of host.listeners()) host.sockets(key)?.closeSlot(this.#index)
     this.#restart = setTimeout(() => void this.#startAgain(), delay)
   }
@@ -167,7 +170,10 @@ export class WorkerSlot {
     this.#worker?.kill('SIGKILL')
   }
 
-  /** 0 for the first 5 deaths within a minute, then 1 s · 2ⁿ, 60 s at most. */
+  /**
+   * Delay of the next start, ms: 0 for the first 5 deaths within a minute, then 1 s, twice as long each time, at most
+   * 60 s.
+   */
   #delay(): number {
     const now = performance.now()
     this.#deaths = [...this.#deaths.filter((at) => now - at < minute), now]

@@ -13,7 +13,7 @@ import type { Answer, HealthReport, Question, ToSupervisor, ToWorker } from './c
 import { reportDescriptor } from './spawn.ts'
 import { WorkerConfig } from './worker-config.ts'
 
-/** One worker: a gateway that takes its configuration, its sockets and its orders from the supervisor. */
+/** One worker: a gateway that receives its configuration, its sockets and its orders from the supervisor. */
 const log = new Log()
 const counters = new LeasedCounters({ send: (orders) => tell({ type: 'counters', orders }) })
 const guard = createGuard({ slotFile: process.argv[2], report: reportDescriptor })
@@ -73,7 +73,7 @@ async function answerTo(question: Question): Promise<Answer> {
     }
     case 'commit':
       config.commit(question.generation)
-      // What was compiled to get here spares the next worker the time.
+      // Saves the code compiled so far, so that the next worker starts faster.
       setImmediate(flushCompileCache)
       return undefined
     case 'status': {
@@ -84,7 +84,7 @@ async function answerTo(question: Question): Promise<Answer> {
   }
 }
 
-/** One message for all of a turn of the event loop. */
+/** Collects all items of one turn of the event loop and sends them together. */
 function batched<T>(send: (list: T[]) => void): (item: T) => void {
   let list: T[] = []
   return (item) => {
@@ -118,7 +118,10 @@ async function end(code: number): Promise<void> {
   process.exit(code)
 }
 
-/** These are taken one after the other: preparing needs its sockets and takes many turns of the event loop. */
+/**
+ * Whether a message is handled after all earlier ones: preparing needs its sockets and takes many turns of the event
+ * loop.
+ */
 function isInTurn(message: ToWorker): boolean {
   if (message.type === 'ask') return message.question.kind !== 'status'
   return message.type === 'socket' || message.type === 'abort'
@@ -129,11 +132,11 @@ process.on('message', (message: ToWorker, handle: unknown) => {
   if (isInTurn(message)) turn = turn.then(() => take(message, handle))
   else void take(message, handle)
 })
-// Ctrl-C reaches every process of the terminal, and so does its hang-up: the supervisor decides what follows.
+// Ctrl-C reaches every process of the terminal, and so does a hang-up. Ignored here: the supervisor decides what to do.
 process.on('SIGINT', () => {})
 process.on('SIGHUP', () => {})
 process.on('SIGTERM', () => void drain())
-// Without a supervisor it could not be reloaded or ended.
+// Exits without its supervisor: nothing else can reload or end it.
 process.on('disconnect', () => {
   if (process.argv[2] !== undefined) rmSync(dirname(process.argv[2]), { recursive: true, force: true })
   void end(1)

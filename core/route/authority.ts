@@ -1,20 +1,20 @@
 import { isIPv6 } from 'node:net'
 import type { TargetProblem } from './target.ts'
 
-/** Host and port of a request in their one spelling. */
+/** Host and port of a request in canonical spelling. */
 export interface Authority {
-  /** Host plus port if one was sent: what goes upstream as `Host`. */
+  /** Host, and the port if one was sent: the `Host` that is sent upstream. */
   readonly authority: string
   /** Lower case, no port, no trailing dot; IPv6 in brackets and compressed. */
   readonly host: string
   readonly port: number | undefined
 }
 
-/** No name in DNS is longer. */
+/** Longest name in DNS, characters. */
 const longest = 255
 
 /**
- * Reads `host`, `host:port`, `[v6]` or `[v6]:port`. Letters, digits, `-`, `_` and `.` make a name; anything else
+ * Reads `host`, `host:port`, `[v6]` or `[v6]:port`. A name consists of letters, digits, `-`, `_` and `.`; anything else
  * (userinfo, a path, a list, percent-encoding, an empty label or port) is a problem.
  */
 export function parseAuthority(text: string): Authority | TargetProblem {
@@ -47,7 +47,7 @@ function readName(text: string, to: number): string | undefined {
       label = i + 1
     } else if (!isNameCharacter(code)) return undefined
   }
-  // One dot at the end is the DNS root and no other host.
+  // One dot at the end means the DNS root: the host is the same without it.
   const end = label === to ? to - 1 : to
   return end <= 0 ? undefined : text.slice(0, end).toLowerCase()
 }
@@ -59,7 +59,7 @@ function isNameCharacter(code: number): boolean {
 
 function readV6(text: string, to: number): string | undefined {
   const address = text.slice(1, to - 1)
-  // A zone means something to the client's own machine only.
+  // A zone has a meaning only on the client's own machine.
   return isIPv6(address) && !address.includes('%') ? new URL(`http://[${address}]`).hostname : undefined
 }
 

@@ -4,7 +4,7 @@ import { withHead } from '../http/methods.ts'
 import { parameter } from '../http/query.ts'
 import type { MatchConfig } from './match.ts'
 
-/** What routing looks at in a request: `Target` gives host, path and query. */
+/** The parts of a request that routing uses. Host, path and query come from its `Target`. */
 export interface RouteRequest {
   /** Lower case, without port. */
   readonly host: string
@@ -15,23 +15,26 @@ export interface RouteRequest {
   readonly fields: Fields
 }
 
-/** One header, parameter or cookie that has to be there. */
+/** One header, parameter or cookie that a request must have. */
 export interface Condition {
   readonly name: string
-  /** Exact value; `undefined`: whatever it is. */
+  /** Exact value; `undefined`: any value. */
   readonly value: string | undefined
 }
 
-/** What a match asks for beyond host and path. */
+/** The parts of a match besides host and path. */
 export interface Conditions {
-  /** `undefined`: any. With `GET` in it, `HEAD` is too. */
+  /** `undefined`: any method. A list with `GET` also has `HEAD`. */
   readonly methods: readonly string[] | undefined
   readonly headers: readonly Condition[]
   readonly query: readonly Condition[]
   readonly cookies: readonly Condition[]
 }
 
-/** Most routes of many have none: one object for all of them is in the cache whichever of 10,000 a request is for. */
+/**
+ * Most routes have no conditions. They share one object, which stays in the CPU's cache whichever of 10,000 routes is
+ * used.
+ */
 const none: readonly Condition[] = []
 const unconditional: Conditions = { methods: undefined, headers: none, query: none, cookies: none }
 
@@ -47,7 +50,7 @@ export function compileConditions(match: MatchConfig): Conditions {
   }
 }
 
-/** Negative when `a` is more specific than `b`: methods given, then more headers, more parameters, more cookies. */
+/** Negative when `a` is more specific than `b`: it has methods, or else more headers, more parameters, more cookies. */
 export function compareConditions(a: Conditions, b: Conditions): number {
   return (
     Number(b.methods !== undefined) - Number(a.methods !== undefined) ||
@@ -58,7 +61,8 @@ export function compareConditions(a: Conditions, b: Conditions): number {
 }
 
 /**
- * Of a header that comes in several lines the joined value counts, of a parameter or cookie the first.
+ * Whether a request meets all conditions. The lines of a header are joined; of a parameter or cookie the first one
+ * counts.
  */
 export function meets(request: RouteRequest, { methods, headers, query, cookies }: Conditions): boolean {
   if (methods !== undefined && !methods.includes(request.method)) return false

@@ -3,18 +3,18 @@ import type { MatchConfig } from './match.ts'
 import { hostPattern, pathPattern } from './pattern.ts'
 import type { Matchable } from './table.ts'
 
-/** Two routes of which neither is more specific, though one request may match both. */
+/** Two routes that one request can match, and of which neither is more specific. */
 export interface Conflict {
   /** Name of the route that comes first. */
   readonly a: string
   readonly b: string
-  /** What collides and what to change. */
+  /** What both routes match, and what to change. */
   readonly reason: string
 }
 
 /**
- * The routes of one listener that would need their order to decide. Each is reported against the first it collides with:
- * a hundred copies of one route are 99 conflicts, not 4,950.
+ * The conflicts between the routes of one listener, where only their order could decide. Each route is reported once,
+ * with the first route that it conflicts with: a hundred copies of one route are 99 conflicts, not 4,950.
  */
 export function findConflicts(routes: readonly Matchable[]): Conflict[] {
   const conflicts: (Conflict & { index: number })[] = []
@@ -29,22 +29,24 @@ export function findConflicts(routes: readonly Matchable[]): Conflict[] {
   return conflicts.sort((x, y) => x.index - y.index).map(({ a, b, reason }) => ({ a, b, reason }))
 }
 
+/** One of the routes that are equally specific. */
 interface Peer {
   readonly index: number
   readonly name: string
   readonly match: MatchConfig
   readonly conditions: Conditions
-  /** Every condition by its kind and name. */
+  /** Every condition, by its kind and name. */
   readonly values: ReadonlyMap<string, Condition>
 }
 
+/** Groups the routes by host, path and number of conditions: only routes of one group can conflict. */
 function equallySpecific(routes: readonly Matchable[]): Iterable<Peer[]> {
   const groups = new Map<string, Peer[]>()
   for (const [index, { name, match }] of routes.entries()) {
     const conditions = compileConditions(match)
     const { methods, headers, query, cookies } = conditions
     const counts = [methods !== undefined, headers.length, query.length, cookies.length]
-    // JSON and not a joined string: two different places must never share a key.
+    // JSON, because two different groups could have the same joined string.
     const key = JSON.stringify([hostPattern(match), pathPattern(match), counts])
     const peer = { index, name, match, conditions, values: new Map(described(conditions)) }
     const group = groups.get(key)
@@ -54,7 +56,7 @@ function equallySpecific(routes: readonly Matchable[]): Iterable<Peer[]> {
   return groups.values()
 }
 
-/** The phrase in which an operator reads the condition is also its identity. */
+/** Every condition, with the words that describe it to an operator; they also serve as its key. */
 function* described({ headers, query, cookies }: Conditions): Generator<[string, Condition]> {
   for (const condition of headers) yield [`header ${JSON.stringify(condition.name)}`, condition]
   for (const condition of query) yield [`query parameter ${JSON.stringify(condition.name)}`, condition]
@@ -62,13 +64,14 @@ function* described({ headers, query, cookies }: Conditions): Generator<[string,
 }
 
 /**
- * Thousands of routes may differ by the value of one header only. They are kept apart by the condition that tells most
- * of them apart, since two values of one field never come together.
+ * Finds a conflict without comparing all pairs: thousands of routes may differ only in the value of one header. The
+ * index uses the condition with the most different values. Two routes with different values of it cannot conflict.
  */
 class PeerIndex {
+  /** Key of the condition that the index uses; `undefined`: no condition has a value. */
   readonly #by: string | undefined
   readonly #all: Peer[] = []
-  /** Those that take any value of the condition. */
+  /** Routes that accept any value of the condition. */
   readonly #open: Peer[] = []
   readonly #byValue = new Map<string, Peer[]>()
 
@@ -103,6 +106,7 @@ class PeerIndex {
   }
 }
 
+/** Key of the condition with the most different values. */
 function mostTelling(peers: readonly Peer[]): string | undefined {
   const seen = new Map<string, Set<string>>()
   for (const peer of peers) {
@@ -123,6 +127,7 @@ function mostTelling(peers: readonly Peer[]): string | undefined {
   return best
 }
 
+/** Whether one request can match both. */
 function overlap(a: Peer, b: Peer): boolean {
   const { methods } = a.conditions
   if (methods !== undefined && !methods.some((method) => b.conditions.methods!.includes(method))) return false
@@ -136,10 +141,10 @@ function overlap(a: Peer, b: Peer): boolean {
 function explain(a: Peer, b: Peer): string {
   const { host, path } = b.match
   const shared = a.conditions.methods?.filter((method) => b.conditions.methods?.includes(method))
-  const place = `${host ?? 'any host'} ${path ?? 'with any path'}`
+  const where = `${host ?? 'any host'} ${path ?? 'with any path'}`
   const needs = [...new Set([...a.values.keys(), ...b.values.keys()])]
   const carrying = needs.length === 0 ? '' : ` with ${needs.join(' and ')}`
-  const both = `both match ${shared?.join(', ') ?? 'any method'} on ${place}${carrying}, and neither is more specific: `
+  const both = `both match ${shared?.join(', ') ?? 'any method'} on ${where}${carrying}, and neither is more specific: `
   if (shared?.length === 1 && shared[0] === 'HEAD' && !(named(a, 'HEAD') && named(b, 'HEAD'))) {
     return `${both}a route for GET serves HEAD too; leave HEAD out of the other one`
   }

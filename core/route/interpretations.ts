@@ -1,12 +1,12 @@
-/** Interpretations that a path may have. Their number grows with each ambiguity times the others: 74 bytes can have hundreds. */
+/** Most interpretations of a path. Each ambiguity multiplies their number: a path of 74 bytes can have hundreds. */
 const mostInterpretations = 32
-/** Characters that all interpretations of a path may have together: a long path must not cost as much for each of them. */
+/** Most characters of all interpretations of a path together, because the cost grows with the length and the number. */
 const mostCharacters = 64 * 1024
 
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 /** RFC 3986 §2.3. */
 const unreserved = codesOf(`${letters}0123456789-._~`)
-/** Escapes of these bytes are refused unless a route allows them: not every server takes them for the character. */
+/** Not every server decodes escapes of these bytes, so they are refused unless a route allows them. */
 const disputed = new Set([...unreserved, ...codesOf('/\\;%\x7f')])
 const undisputed = Array.from({ length: 0xe0 }, (_, index) => index + 0x20).filter((code) => !disputed.has(code))
 
@@ -15,8 +15,8 @@ const unreservedEscapes = new RegExp(`${escapeOf(unreserved)}+`, 'gi')
 const undisputedEscapes = new RegExp(`(?:${escapeOf(undisputed)}|%25(?![\\da-f]{2}))+`, 'gi')
 
 /**
- * What servers are known to do to a path before they look at it. Each is applied to the result of each, in every order and
- * as often as it changes anything, so that no server does it in an order that is not covered.
+ * What servers are known to do with a path before they use it. Every step is applied to the result of every other,
+ * until nothing new results, so that every order in which a server may do them is covered.
  */
 const steps: readonly ((path: string) => string)[] = [
   (path) => path.replace(escapes, decode),
@@ -29,20 +29,20 @@ const steps: readonly ((path: string) => string)[] = [
   (path) => withoutDots(path, /^\.{1,2}$/, false),
   (path) => withoutDots(path, /^(?:\.|%2e){1,2}$/i, true),
   (path) => withoutDots(path, /^(?:\.|%2e){1,2}$/i, false),
-  // Of a segment only what is before its parameters.
+  // Drops the parameters of segments.
   (path) => path.replace(/;[^/]*/g, ''),
-  // In languages where a NUL ends a text.
+  // In some languages a NUL ends a text.
   (path) => path.split('\0', 1)[0]!,
   (path) => [...path].filter(isVisible).join(''),
 ]
 
 /**
- * Everything that a backend may read in an ambiguous path: the path as it is sent, and what any of the steps above make of
- * it. When that is more than the limits allow, the text says which one.
+ * All paths that a backend may read in an ambiguous path: the path as it is sent, and the results of all steps above.
+ * When they exceed a limit, returns a text that names the limit.
  */
 export function interpretationsOf(path: string): readonly string[] | string {
   const interpretations = new Set([literalOf(path)])
-  // A Set goes on to what is added meanwhile.
+  // The loop also visits what is added to the Set in the meantime.
   for (const interpretation of interpretations) {
     for (const step of steps) {
       interpretations.add(step(interpretation))
@@ -57,12 +57,12 @@ export function interpretationsOf(path: string): readonly string[] | string {
   return [...interpretations]
 }
 
-/** The path as it is sent: decoded are only the escapes that every server takes for their character. */
+/** The path as it is sent, with only those escapes decoded that every server decodes. */
 export function literalOf(path: string): string {
   return path.replace(undisputedEscapes, decode)
 }
 
-/** What is not UTF-8 stays as it is, as in most servers. */
+/** Decodes escapes. When the bytes are not UTF-8, only escapes of ASCII characters are decoded, as most servers do. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -72,8 +72,8 @@ function decode(text: string): string {
 }
 
 /**
- * RFC 3986 §5.2.4. To the URL parsers of browsers percent-encoded dots are dots. `/a/.` is `/a/` to these, and `/a` to who
- * reads it as the name of a file.
+ * Removes dot segments (RFC 3986 §5.2.4). URL parsers of browsers treat percent-encoded dots as dots. For them `/a/.`
+ * is `/a/`; for servers that read it as a file name it is `/a`.
  */
 function withoutDots(path: string, dots: RegExp, endsInSlash: boolean): string {
   const segments = path.split('/').slice(1)

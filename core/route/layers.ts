@@ -1,6 +1,9 @@
 import type { Pattern } from './pattern.ts'
 
-/** Entries by exact text, by affix and for any text. A look-up tries only the affix lengths that exist, the longest first. */
+/**
+ * Entries for exact texts, for affixes and for any text. A look-up tries only the affix lengths that exist, the longest
+ * first.
+ */
 export class Layer<T> {
   readonly exact: Map<string, T> = new Map()
   readonly affix: Map<string, T> = new Map()
@@ -21,7 +24,7 @@ export class Layer<T> {
     return created
   }
 
-  /** Makes it ready for look-ups, once all entries are in it. Yields every entry. */
+  /** Prepares look-ups, after all entries have been added. Yields every entry. */
   *seal(): Generator<T> {
     this.lengths = [...this.#lengths].sort((a, b) => b - a)
     yield* this.exact.values()
@@ -33,8 +36,8 @@ export class Layer<T> {
 const DOT = 0x2e
 
 /**
- * Calls `look` with the entries that a host name matches, the most specific first (exact, longer wildcard, shorter wildcard,
- * any), and returns its first result that is not `undefined`.
+ * Calls `look` with the entries that a host name matches, the most specific first (exact, longer wildcard, shorter
+ * wildcard, any), and returns its first result that is not `undefined`.
  *
  * @param host lower case, without port.
  */

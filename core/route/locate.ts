@@ -5,12 +5,12 @@ import { bitsOf, everyException, type PathException } from './path-exceptions.ts
 import type { RouteTable } from './table.ts'
 import { parseTarget, type Target } from './target.ts'
 
-/** The least a route must have to be located. */
+/** What `locate` needs to know about a route. */
 export interface Locatable {
   readonly config: { readonly pathExceptions: readonly PathException[] }
 }
 
-/** Where a request goes, and the route that takes it, if there is one. */
+/** The target of a request, and its route, if one matches. */
 export interface Located<R> {
   readonly target: Target
   readonly route: R | undefined
@@ -19,10 +19,11 @@ export interface Located<R> {
 /**
  * Reads the target of a request and looks up its route.
  *
- * A path that is open to more than one interpretation is refused (`PN`) unless its route makes an exception (`pathExceptions`)
- * and every interpretation of it leads to this very route: however the backend reads it, it bypasses no other route.
+ * A path with more than one interpretation is refused (`PN`), unless its route allows it (`pathExceptions`) and every
+ * interpretation leads to this very route. So it never bypasses another route, whichever interpretation the backend
+ * uses.
  *
- * @param scheme as the client used it
+ * @param scheme the one that the client used
  */
 export function locate<R extends Locatable>(
   routes: RouteTable<R>,
@@ -36,7 +37,7 @@ export function locate<R extends Locatable>(
     return { target, route: routes.find({ host, path, query, method, fields }) }
   }
   if (target.code === 'PN') return except(routes, request, scheme, target.problem)
-  // RFC 9110 §15.6.2: a method that is served for no resource.
+  // RFC 9110 §15.6.2: 501 is for a method that the gateway supports for no resource.
   return new PosternError(target.code, target.problem, method === 'CONNECT' ? { status: 501 } : {})
 }
 
@@ -50,7 +51,7 @@ function except<R extends Locatable>(
   const lenient = parseTarget(method, rawTarget, hosts, scheme, everyException)
   if ('problem' in lenient) return new PosternError('PN', problem)
   const { host, query } = lenient
-  // The table decodes what it looks up, and an interpretation is decoded already.
+  // The table decodes paths, but an interpretation is already decoded.
   const find = (interpretation: string): R | undefined =>
     routes.find({ host, path: interpretation.replaceAll('%', '%25'), query, method, fields })
   const route = find(literalOf(lenient.path))

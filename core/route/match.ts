@@ -1,4 +1,4 @@
-/** What a request has to be for a route to take it; a part that is left out is met by all. */
+/** The requests that a route matches. Every request meets a part that is left out. */
 export interface MatchConfig {
   /** Exact (`api.example.com`) or wildcard (`*.example.com`), in lower case; IPv6 in brackets. */
   readonly host?: string

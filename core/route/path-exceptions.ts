@@ -1,13 +1,13 @@
 /**
- * What a path may hold that has more than one interpretation, and that a route may take all the same. The value is a bit of
- * `allowed` in `scanPath`.
+ * Parts of a path that make it ambiguous, and that a route can still allow. The value is a bit of `allowed` in
+ * `scanPath`.
  */
 const bits = {
   /** `%2F`. */
   'encoded-slash': 1,
-  /** `%5C`; a backslash as it is never passes. */
+  /** `%5C`. A backslash that is not encoded is always refused. */
   'encoded-backslash': 2,
-  /** Letters, digits and `-._~` percent-encoded: `%7E`, `%61`. */
+  /** Percent-encoded letters, digits and `-._~`: `%7E`, `%61`. */
   'encoded-unreserved': 4,
   /** `%00` to `%1F` and `%7F`. */
   'encoded-control': 8,
@@ -21,13 +21,13 @@ const bits = {
   semicolon: 128,
 } as const
 
-/** One of the names that `pathExceptions` of a route lists. */
+/** A name in `pathExceptions` of a route. */
 export type PathException = keyof typeof bits
 
-/** The bit of each of them. */
+/** The bit of each exception. */
 export const exceptionBits: Readonly<Record<PathException, number>> = bits
 
-/** Every one of them, as bits. */
+/** The bits of all exceptions. */
 export const everyException = 255
 
 export function bitsOf(exceptions: readonly PathException[]): number {

@@ -9,7 +9,10 @@ const BACKSLASH = 4
 const SEMICOLON = 5
 const MALFORMED = 6
 
-/** What each ASCII character means in a path. Plain is what a URL parser leaves as it is, so that no parser sees another path. */
+/**
+ * What each ASCII character means in a path. Every URL parser leaves plain characters unchanged, so all of them read
+ * the same path.
+ */
 const kinds: Uint8Array = kindsOfCharacters()
 
 const doubleSlash: TargetProblem = ambiguous('the path has an empty segment ("//")', 'double-slash')
@@ -18,13 +21,15 @@ const semicolon: TargetProblem = ambiguous('the path has a ";"', 'semicolon')
 const notUtf8: TargetProblem = { problem: 'the percent-encoding of the path is not UTF-8', code: 'DPE' }
 
 /**
- * Reads the path of `raw`, whose `/` is at `from`, and gives where it ends: at the `?`, or at the end of `raw`.
+ * Checks the path that begins with the `/` at index `from` of `raw`. Returns the index of its end: that of the `?`, or
+ * the length of `raw`.
  *
- * Refused as ambiguous (`PN`): `//`, `\`, `;`, dot segments, and percent-encoding of `/`, `\`, `;`, of control characters,
- * of letters, digits and `-._~` (so that `/%61dmin` cannot pass for another path than `/admin`), and of a percent sign
- * that begins an escape again. Refused as malformed (`DPE`): characters that no URL carries, broken percent-encoding.
+ * Refused as ambiguous (`PN`): `//`, `\`, `;`, dot segments, and percent-encoding of `/`, `\`, `;`, of control
+ * characters, of letters, digits and `-._~` (so that `/%61dmin` is not taken for another path than `/admin`), and of a
+ * percent sign that begins another escape. Refused as malformed (`DPE`): characters that a URL cannot contain, and
+ * broken percent-encoding.
  *
- * @param allowed bits of `PathException`: what is not refused as ambiguous
+ * @param allowed bits of `PathException`: ambiguities that are not refused
  */
 export function scanPath(raw: string, from: number, allowed = 0): number | TargetProblem {
   let segment = from + 1
@@ -55,7 +60,7 @@ export function scanPath(raw: string, from: number, allowed = 0): number | Targe
   return i
 }
 
-/** Code of a character, in a form that can go to a log. */
+/** Code of the character at index `at`, in a form that is safe in a log. */
 export function codeOf(raw: string, at: number): string {
   return `U+${raw.charCodeAt(at).toString(16).toUpperCase().padStart(4, '0')}`
 }
@@ -65,14 +70,16 @@ function kindAt(raw: string, at: number): number {
   return code < 128 ? kinds[code]! : MALFORMED
 }
 
-/** Percent-encoded dots are refused as escapes unless allowed; a segment of them is still a dot segment. */
+/**
+ * Whether a segment is a dot segment. With percent-encoded dots it is one too, even where they are allowed as escapes.
+ */
 function isDots(raw: string, from: number, to: number): boolean {
   const length = to - from
   if (length === 1 || length === 2) return raw[from] === '.' && raw[to - 1] === '.'
   return length >= 3 && length <= 6 && /^(?:\.|%2e){1,2}$/i.test(raw.slice(from, to))
 }
 
-/** The byte of an escape, -1 when it is not a valid escape. */
+/** The byte of the escape at index `at`; -1 when it is not a valid escape. */
 function escapeAt(raw: string, at: number): number {
   const high = hexAt(raw, at + 1)
   const low = hexAt(raw, at + 2)
@@ -98,7 +105,7 @@ function escapeProblem(raw: string, at: number, byte: number, allowed: number): 
   return ambiguous(`the path has an encoded character that must not be ("${raw.slice(at, at + 3)}")`, exception)
 }
 
-/** What a route has to allow for this byte to come percent-encoded; `undefined`: nothing. */
+/** The exception that allows this byte to be percent-encoded; `undefined`: none is needed. */
 function exceptionOf(byte: number): PathException | undefined {
   if (byte < 0x20 || byte === 0x7f) return 'encoded-control'
   if (byte === 0x2f) return 'encoded-slash'
@@ -111,7 +118,7 @@ function ambiguous(problem: string, exception: PathException): TargetProblem {
   return { problem: `${problem}; a route takes it with "${exception}" in its "pathExceptions"`, code: 'PN' }
 }
 
-/** RFC 3986 §2.3: with or without percent-encoding they mean the same. */
+/** Characters that mean the same with and without percent-encoding (RFC 3986 §2.3). */
 function isUnreserved(byte: number): boolean {
   return /[A-Za-z0-9\-._~]/.test(String.fromCharCode(byte))
 }
@@ -131,7 +138,7 @@ function kindsOfCharacters(): Uint8Array {
     for (const character of characters) table[character.charCodeAt(0)] = kind
   }
   mark('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789', PLAIN)
-  // RFC 3986 §3.3, and `[`, `]`, `|`, which browsers send as they are.
+  // RFC 3986 §3.3, and `[`, `]`, `|`, which browsers do not encode.
   mark("-._~!$&'()*+,=:@[]|", PLAIN)
   mark('/', SLASH)
   mark('%', ESCAPE)

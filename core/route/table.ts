@@ -4,25 +4,26 @@ import { findByHost, Layer } from './layers.ts'
 import type { MatchConfig } from './match.ts'
 import { hostPattern, pathKey, pathPattern } from './pattern.ts'
 
-/** The least a route must have to be found. */
+/** What the table needs to know about a route. */
 export interface Matchable {
   readonly name: string
   readonly match: MatchConfig
 }
 
-/** The routes of one listener, ready to be looked up in time that does not grow with their number. */
+/** The routes of one http listener. A look-up takes the same time for any number of hosts and paths. */
 export interface RouteTable<R> {
   /**
    * The most specific of all routes that match, `undefined` when none does. Host decides first (exact, longer wildcard,
    * shorter wildcard, any), then path (exact, longer prefix, shorter prefix, any), then methods (given, any), then the
-   * number of headers, of query parameters, of cookies. A route for `GET` also serves `HEAD`; naming `HEAD` makes a route
-   * no more specific. `OPTIONS *` has the path `*`, which only a route without a path matches.
+   * number of headers, of query parameters, of cookies. A route for `GET` also serves `HEAD`; a route that names `HEAD`
+   * is not more specific. `OPTIONS *` has the path `*`, which only a route without a path matches.
    */
   find(request: RouteRequest): R | undefined
 }
 
 /**
- * Builds the table. The order of `routes` never matters: of two that `findConflicts` objects to, the name decides.
+ * Builds the table. The order of `routes` does not matter: of two that `findConflicts` reports, the one whose name
+ * sorts first wins.
  */
 export function* routeTable<R extends Matchable>(routes: readonly R[]): Steps<RouteTable<R>> {
   const hosts = new Layer<Layer<Candidate<R>[]>>()

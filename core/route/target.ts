@@ -2,39 +2,39 @@ import { type Authority, parseAuthority } from './authority.ts'
 import { codeOf, scanPath } from './path.ts'
 
 /**
- * Where a request goes, read once: routing, plugins, logs and the bytes sent upstream all use it. Nothing in it has been
- * rewritten, so that every reader sees the same target: what would need rewriting is refused.
+ * The target of a request, parsed once. Routing, plugins, the log and the request sent upstream all use it. The path
+ * and the query are never rewritten, so that all of them see the same target; a path that would need it is refused.
  */
 export interface Target {
-  /** Lower-case host, and the port if one was sent: the `Host` that goes upstream. */
+  /** Lower-case host, and the port if one was sent: the `Host` that is sent upstream. */
   readonly authority: string
   /** Lower case, no port, no trailing dot; IPv6 in brackets. */
   readonly host: string
-  /** Begins with `/`, percent-encoding kept; `*` for `OPTIONS *`. */
+  /** Begins with `/`, percent-encoded as sent; `*` for `OPTIONS *`. */
   readonly path: string
   /** Without the `?`; empty when absent. */
   readonly query: string
-  /** Tells `/a?` from `/a`. */
+  /** True when there is a `?`: distinguishes `/a?` from `/a`. */
   readonly hasQuery: boolean
-  /** Path and query exactly as they go upstream. */
+  /** Path and query exactly as they are sent upstream. */
   readonly full: string
-  /** Of a path that is ambiguous and was taken all the same: everything that a backend may read in it, as it is looked up. */
+  /** Only for an ambiguous path that the route allows: all interpretations that a backend may have, percent-decoded. */
   readonly interpretations?: readonly string[]
 }
 
-/** Why a target is refused: malformed (`DPE`), or open to more than one interpretation (`PN`). The text is for the log. */
+/** Why a target is refused: malformed (`DPE`), or with more than one interpretation (`PN`). The text is for the log. */
 export interface TargetProblem {
   readonly problem: string
   readonly code: 'DPE' | 'PN'
 }
 
 /**
- * Reads the target of a request in origin-form, absolute-form (whose host wins over `Host`) or, for OPTIONS,
- * asterisk-form. CONNECT is refused.
+ * Parses the target of a request in origin-form, in absolute-form (its host replaces that of `Host`) or, for OPTIONS,
+ * in asterisk-form. CONNECT is refused.
  *
- * @param raw the request-target as in the request line, or `:path` of HTTP/2
+ * @param raw the request-target of the request line, or `:path` of HTTP/2
  * @param hosts the value of every `Host` line, or `:authority` of HTTP/2; exactly one is allowed
- * @param scheme as the client used it; an absolute-form with another one is refused
+ * @param scheme the one that the client used; an absolute-form with another scheme is refused
  * @param allowed bits of `PathException`: ambiguities of the path that are not refused
  */
 export function parseTarget(
@@ -62,7 +62,7 @@ function readAbsolute(method: string, raw: string, scheme: 'http' | 'https', all
   while (to < raw.length && raw[to] !== '/' && raw[to] !== '?') to++
   const authority = parseAuthority(raw.slice(from, to))
   if ('problem' in authority) return authority
-  // RFC 9112 §3.2.4: this is how OPTIONS * looks to a proxy.
+  // RFC 9112 §3.2.4: clients send OPTIONS * to a proxy in this form.
   if (to === raw.length && method === 'OPTIONS') return asterisk(authority)
   const full = raw[to] === '/' ? raw.slice(to) : `/${raw.slice(to)}`
   return readPath(full, authority, allowed)

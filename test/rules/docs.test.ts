@@ -9,7 +9,7 @@ import { read, root } from './sources.ts'
 
 const readme = read('README.md')
 
-test('the hook table of README.md is core/hooks/points.ts', () => {
+test('the hook table of README.md is sdk/points.ts', () => {
   const written = tableOf(readme, 'hook').map((row) => ({
     hook: row.hook,
     layer: row.layer,

@@ -4,26 +4,26 @@ import { PointCount, type Taken } from './point-count.ts'
 import { type CountedLimit, CounterWindow } from './window.ts'
 
 export interface CounterAuthorityOptions extends CounterBounds {
-  /** There is one worker and it cannot die alone: it may lease all points. Default: false. */
+  /** The only worker runs in this process and cannot die without it, so it may lease all points. Default: false. */
   readonly sole?: boolean
-  /** How long the authority waits for a worker to give points back, ms. Default: 250. */
+  /** How long the authority waits for workers to give points back, ms. Default: 250. */
   readonly timeout?: number
-  /** Milliseconds, of a clock that is never set. Default: `performance.now`. */
+  /** Milliseconds on a clock that is never set back. Default: `performance.now`. */
   readonly now?: () => number
-  /** Default: `setTimeout`. */
+  /** Runs `run` after `delay` ms and returns a function that cancels it. Default: `setTimeout`. */
   readonly schedule?: (delay: number, run: () => void) => () => void
 }
 
-/** The authority's end of one worker. */
+/** One worker, as its messages reach the authority. */
 export interface CounterWorker {
   hear(orders: LeaseOrders): void
-  /** It is gone. What it has on lease counts as used. */
+  /** The worker is gone. Points that it has on lease count as used. */
   leave(): void
 }
 
 interface Worker {
   readonly send: (news: LeaseNews) => void
-  /** Its leases, by its names for them. */
+  /** Windows of which the worker has a lease, by the worker's `ref` for that lease. */
   readonly leases: Map<number, CounterWindow<Worker>>
   answers: LeaseAnswer[]
   recalls: number[]
@@ -31,13 +31,13 @@ interface Worker {
   isGone: boolean
 }
 
-/** All that may be on lease, as a part of what is free: the rest is for later asks. */
+/** Share of the free points that may be leased, divided by the number of workers. The rest is kept for later asks. */
 const leasable = 1 / 4
 
 /**
- * Counts for all workers. Points are used up when they are leased, so whatever becomes of a worker, what all of them allow in
- * a window never passes the limit. Before a take is refused for which others may hold enough, they are asked to give back
- * what they have not used.
+ * Counts for all workers. Points count as used as soon as they are leased. So the workers together never allow more
+ * than the limit in a window, even if one of them dies. If a take needs more than the free points, but other workers
+ * may hold enough, the authority asks them to give their unused points back before it decides.
  */
 export class CounterAuthority {
   readonly #sole: boolean
@@ -67,7 +67,7 @@ export class CounterAuthority {
     )
   }
 
-  /** A worker that has begun to count. */
+  /** Registers a worker; `send` sends messages to it. */
   join(send: (news: LeaseNews) => void): CounterWorker {
     const worker: Worker = { send, leases: new Map(), answers: [], recalls: [], isScheduled: false, isGone: false }
     this.#workers++
@@ -92,9 +92,9 @@ export class CounterAuthority {
     if (window === undefined || held === undefined) return
     if (id === window.id) window.limit.count.giveBack(window.key, back)
     held.recall = 'none'
-    held.out = held.since
-    held.since = 0
-    if (held.out > 0) return window.onBack?.()
+    held.points = held.pointsSinceRecall
+    held.pointsSinceRecall = 0
+    if (held.points > 0) return window.onBack?.()
     worker.leases.delete(ref)
     window.drop(worker)
   }
@@ -111,11 +111,11 @@ export class CounterAuthority {
     }
     const held = window.heldBy(worker)
     if (held !== undefined && id === window.id) {
-      // Immediately, before its turn: an earlier ask may wait for just these points.
+      // Not in turn but immediately: an earlier ask in the queue may be waiting for these points.
       window.limit.count.giveBack(key, back)
-      held.out = kept
+      held.points = kept
     } else if (held !== undefined) {
-      // It had used them up and forgotten them.
+      // The ask does not mention the points of this window: the worker has used all of them and forgotten the lease.
       worker.leases.delete(held.ref)
       window.drop(worker)
     }
@@ -138,7 +138,7 @@ export class CounterAuthority {
 
   async #decide(window: CounterWindow<Worker>, worker: Worker, ask: LeaseAsk): Promise<void> {
     const [ref, id, , , wish, costs] = ask
-    // An ask without takes begins no window.
+    // An ask without takes does not begin a window.
     if (costs.length === 0 && (id !== window.id || this.#now() >= window.end))
       return this.#answer(worker, [ref, id, 0, 0, 0, 0, []])
     const refused: number[] = []
@@ -157,10 +157,10 @@ export class CounterAuthority {
       window.lease(worker, ref, leased)
       worker.leases.set(ref, window)
     }
-    const left = Math.max(0, Math.floor(window.end - this.#now()))
+    const ms = Math.max(0, Math.floor(window.end - this.#now()))
     const elsewhere = window.elsewhere(worker)
-    this.#answer(worker, [ref, window.id, left, leased, free, elsewhere, refused])
-    // Leases that were small when they were given may no longer be small, and their workers may have forgotten them.
+    this.#answer(worker, [ref, window.id, ms, leased, free, elsewhere, refused])
+    // Compared with the free points, earlier leases may have become large, and their workers may not be using them.
     if (elsewhere > free) this.#callBack(window, worker)
   }
 
@@ -176,17 +176,17 @@ export class CounterAuthority {
     return this.#take(window, cost)
   }
 
-  /** Asks all others to give back what they have not used. */
+  /** Asks all other workers to give back the points that they have not used. */
   #callBack(window: CounterWindow<Worker>, except: Worker): void {
     for (const [holder, held] of window.holders()) {
-      if (holder === except || held.out === 0 || held.recall !== 'none') continue
+      if (holder === except || held.points === 0 || held.recall !== 'none') continue
       held.recall = 'sent'
       holder.recalls.push(held.ref)
       this.#post(holder)
     }
   }
 
-  /** Resolves when all others have given back what they have not used, or when it has taken too long. */
+  /** Resolves when all other workers have given back their unused points, or when the timeout is over. */
   #recall(window: CounterWindow<Worker>, except: Worker): Promise<void> {
     this.#callBack(window, except)
     return new Promise((resolve) => {
@@ -196,7 +196,7 @@ export class CounterAuthority {
         window.onBack = undefined
         resolve()
       }
-      // After the end of the window they are worth nothing.
+      // After the end of the window these points are of no use.
       const timeout = Math.min(this.#timeout, Math.max(0, window.end - this.#now()))
       const cancel = this.#schedule(timeout, () => {
         for (const [, held] of window.holders()) if (held.recall === 'sent') held.recall = 'late'

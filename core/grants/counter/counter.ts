@@ -4,14 +4,15 @@ import { seconds, wholeNumber } from '../numbers.ts'
 import type { Operation } from '../operation.ts'
 import type { CounterStore } from './store.ts'
 
+/** Characters. */
 const longestKey = 512
-/** Timers of Node end at 2³¹ ms. */
+/** Seconds. A timer of Node cannot be longer than 2³¹ ms. */
 const longestWindow = 2_147_483
 
 /**
  * Host side of `Counter`.
  *
- * @param timeout how long the store may take, ms. Default: 2,000.
+ * @param timeout time limit for the store, ms. Default: 2,000.
  */
 export function createCounter(store: CounterStore, timeout = 2_000): { take: Operation } {
   return {

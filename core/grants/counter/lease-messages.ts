@@ -1,44 +1,44 @@
 /**
- * What a worker asks for one lease. All of these are arrays: a message a turn is most of what a shared counter costs, and
- * names of fields would be most of the message.
+ * What a worker asks for one lease. The messages are arrays, because sending them is most of the cost of a shared
+ * counter, and field names would be most of a message.
  */
 export type LeaseAsk = readonly [
-  /** The worker's name for the lease. */
+  /** Identifies the lease; chosen by the worker. */
   ref: number,
-  /** The window that the next two belong to; 0 for none. */
+  /** Window of the points in `kept` and `back`; 0 for none. */
   window: number,
-  /** Points that the worker keeps and still uses. */
+  /** Points that the worker keeps for its next takes. */
   kept: number,
-  /** Points that it gives back. */
+  /** Points that the worker gives back. */
   back: number,
-  /** Points that it would like to have ahead of need. */
+  /** Points that the worker would like to lease for later takes. */
   wish: number,
-  /** Takes that wait to be decided, in their order. */
+  /** Costs of the takes that wait for a decision, in their order. */
   costs: readonly number[],
   policy: string,
   key: string,
   points: number,
-  /** Seconds. */
+  /** Length of the window, seconds. */
   duration: number,
 ]
 
-/** All the points a worker has left of a lease; after it there are none. */
+/** Gives back all points that a worker has left of a lease. */
 export type LeaseReturn = readonly [ref: number, window: number, back: number]
 
-/** The answer to an ask, or why it failed. */
+/** The answer to an ask, or the message why it failed. */
 export type LeaseAnswer =
   | readonly [
       ref: number,
       window: number,
-      /** Milliseconds until the window ends, counted from when this was written. */
-      left: number,
-      /** Points leased beyond those of the takes that waited. */
+      /** Time until the window ends, as the answer is written, ms. */
+      ms: number,
+      /** Points leased for later takes, in addition to the costs of those that waited. */
       leased: number,
       /** Points that no worker holds. */
       free: number,
-      /** Points that other workers hold at most. */
+      /** Most points that other workers may hold. */
       elsewhere: number,
-      /** Which of the takes that waited are refused, by index. */
+      /** Refused takes, as indexes of `costs` in the ask. */
       refused: readonly number[],
     ]
   | readonly [ref: number, problem: string]
@@ -49,9 +49,9 @@ export interface LeaseOrders {
   readonly asks: readonly LeaseAsk[]
 }
 
-/** What a worker receives in one turn. The answers were given before the recalls. */
+/** What a worker receives in one turn of the authority's event loop. The answers are older than the recalls. */
 export interface LeaseNews {
   readonly answers: readonly LeaseAnswer[]
-  /** Leases (by ref) whose points are wanted back. */
+  /** Leases, by `ref`, whose points the worker is to give back. */
   readonly recalls: readonly number[]
 }

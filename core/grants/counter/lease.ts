@@ -9,37 +9,40 @@ export interface WaitingTake {
   readonly reject: (error: Error) => void
 }
 
-/** A lease should last about as long as this, ms: longer, and a worker that dies takes more points with it. */
+/** A lease is sized to last about this long, ms. The larger it is, the more points are lost when the worker dies. */
 const hot = 1_000
+/** A key that was asked for this long ago gets smaller leases, ms. */
 const cold = 8 * hot
 
-/** Points of one key that a worker may hand out without asking, and what it knows of the rest. */
+/** Points of one key that a worker may use without asking, and what it knows about all other points. */
 export class CounterLease {
-  /** Names it in messages. */
+  /** Identifies the lease in messages. */
   readonly ref: number
   readonly limit: Limit<CounterLease>
   readonly key: string
   /** The window that the points belong to; 0 before the first. */
   window = 0
-  /** When that window ends, ms: never later than it does for the authority. */
+  /** When that window ends, ms: never later than for the authority. */
   end: number = Number.NEGATIVE_INFINITY
-  /** Points in hand. */
+  /** Leased points that are not used yet. */
   left = 0
-  /** Takes without an answer yet, in their order. */
+  /** Takes that have no result yet, in their order. */
   waiting: WaitingTake[] = []
-  /** An ask has gone out and has no answer yet. */
+  /** An ask was sent and has no answer yet. */
   isAsking = false
-  /** It is to ask at the end of this turn. */
+  /** An ask will be sent at the end of this turn. */
   isListed = false
-  /** How many of those that wait are part of the ask. */
+  /** How many of the waiting takes are part of the ask that was sent. */
   #sent = 0
-  /** Points that no worker held at the authority's last answer, and the most that others held then. */
+  /** Points that no worker held when the authority last answered. */
   #free = 0
+  /** Most points that other workers may have held then. */
   #elsewhere = 0
-  /** As many points left, and more are asked for. */
+  /** More points are asked for when no more than this many are left. */
   #renewAt = -1
-  /** Points that it would like to hold. */
+  /** Size of the lease to ask for, points. */
   #block = 0
+  /** When the last ask was sent, ms. */
   #asked: number = Number.NEGATIVE_INFINITY
 
   constructor(ref: number, limit: Limit<CounterLease>, key: string) {
@@ -48,25 +51,32 @@ export class CounterLease {
     this.key = key
   }
 
-  /** What the points in hand, or the certainty that too few are left anywhere, say about a take; else nothing. */
+  /**
+   * Allows a take for which enough points are left here, and refuses one for which no worker can have enough.
+   * `undefined`: the authority must decide.
+   */
   decide(cost: number, now: number): CounterResult | undefined {
     if (now >= this.end) return undefined
     if (cost <= this.left) {
       this.left -= cost
       return this.#result(true, this.left + this.#free, now)
     }
-    // Within a window points never become more: those that somebody gives back were counted as held.
+    // Their sum never grows within a window: points that a worker gives back were part of `#elsewhere`.
     if (cost > this.left + this.#free + this.#elsewhere) return this.#result(false, this.left + this.#free, now)
     return undefined
   }
 
-  /** Whether to ask for more points, or for news of what is left, before they are needed. */
+  /** Whether to ask now, before it is necessary, for more points or for the current numbers. */
   wantsNews(now: number): boolean {
     if (this.isAsking || this.#free + this.#elsewhere === 0) return false
     return (this.left <= this.#renewAt && this.#free > 0) || now - this.#asked > hot
   }
 
-  /** @param sole there is no other worker. */
+  /**
+   * The ask to send now.
+   *
+   * @param sole there is no other worker.
+   */
   ask(now: number, sole: boolean): LeaseAsk {
     const { policy, points, duration } = this.limit
     const costs = this.waiting.map(({ cost }) => cost)
@@ -80,13 +90,13 @@ export class CounterLease {
     } else if (since > cold) this.#block = Math.floor(this.#block / 4)
     this.isAsking = true
     this.#asked = now
-    // Waiting takes need more than is in hand, and the authority decides over all of it.
+    // Waiting takes need more than is left here: give all of it back, so that the authority can decide with all points.
     const back = costs.length > 0 || now >= this.end ? this.giveBack() : 0
     const wish = Math.max(0, this.#block - this.left)
     return [this.ref, this.window, this.left, back, wish, costs, policy, this.key, points, duration]
   }
 
-  /** All points in hand, which it has no more. */
+  /** Removes all points from the lease and returns how many they were. */
   giveBack(): number {
     const back = this.left
     this.left = 0
@@ -95,7 +105,7 @@ export class CounterLease {
     return back
   }
 
-  /** The answer to the ask: settles the takes that were part of it. */
+  /** Applies the answer to the ask and settles the takes that were part of it. */
   answer(
     window: number,
     ms: number,
@@ -106,10 +116,10 @@ export class CounterLease {
     now: number,
   ): void {
     this.isAsking = false
-    // Of a window before it there are none in hand: an ask with takes gives all back.
+    // `left` has no points of an earlier window: an ask with takes gives all of them back.
     this.left += leased
     this.window = window
-    // From when it was asked, because the answer's time on its way is unknown.
+    // Counted from the ask, because it is unknown how long the answer took: so it never ends too late.
     this.end = this.#asked + ms
     this.#free = free
     this.#elsewhere = elsewhere

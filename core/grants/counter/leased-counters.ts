@@ -6,17 +6,18 @@ import { type CounterBounds, type Limit, LimitTable } from './limit-table.ts'
 import type { CounterStore } from './store.ts'
 
 export interface LeasedCountersOptions extends CounterBounds {
-  /** Sends to the authority; messages arrive in the order in which they are sent. */
+  /** Sends a message to the authority. Messages must arrive in the order in which they are sent. */
   readonly send: (orders: LeaseOrders) => void
-  /** There is no other worker, so all points are leased in one lease. Default: false. */
+  /** There is no other worker, so one lease takes all points. Default: false. */
   readonly sole?: boolean
-  /** Milliseconds, of a clock that is never set. Default: `performance.now`. */
+  /** Milliseconds on a clock that is never set back. Default: `performance.now`. */
   readonly now?: () => number
 }
 
 /**
- * A worker's side of the counters. Takes are answered immediately from points that the authority has leased to this worker,
- * and by asking it, once a turn of the event loop, where there are none.
+ * A worker's side of the counters. A take is decided immediately when the points that the authority has leased to this
+ * worker are enough. Otherwise the worker asks the authority, with one message for all takes of a turn of the event
+ * loop.
  */
 export class LeasedCounters implements CounterStore {
   readonly #send: (orders: LeaseOrders) => void
@@ -65,7 +66,7 @@ export class LeasedCounters implements CounterStore {
     })
   }
 
-  /** Takes a message of the authority. */
+  /** Handles a message from the authority. */
   hear({ answers, recalls }: LeaseNews): void {
     const now = this.#now()
     for (const answer of answers) {
@@ -75,10 +76,10 @@ export class LeasedCounters implements CounterStore {
         lease.fail(new GrantError(answer[1]))
         continue
       }
-      const [, window, left, leased, free, elsewhere, refused] = answer
+      const [, window, ms, leased, free, elsewhere, refused] = answer
       const { limit, key } = lease
       if (window !== lease.window && limit.windows.get(key) === lease) this.#limits.begun(limit, key, lease)
-      lease.answer(window, left, leased, free, elsewhere, refused, now)
+      lease.answer(window, ms, leased, free, elsewhere, refused, now)
       this.#serve(lease, now)
     }
     for (const ref of recalls) {
@@ -87,7 +88,7 @@ export class LeasedCounters implements CounterStore {
     }
   }
 
-  /** Those that began to wait after the ask was sent. */
+  /** Decides takes that began to wait after the ask was sent, or lists the lease for another ask. */
   #serve(lease: CounterLease, now: number): void {
     const { waiting } = lease
     while (waiting.length > 0) {
@@ -105,7 +106,7 @@ export class LeasedCounters implements CounterStore {
   }
 
   #list(lease: CounterLease): void {
-    // Until it has its answer it asks nothing else.
+    // A lease has one ask in progress at a time.
     if (lease.isAsking || lease.isListed) return
     lease.isListed = true
     this.#listed.push(lease)

@@ -1,22 +1,22 @@
 import { GrantError } from '../grant-error.ts'
 
-/** One limit: the keys that have a window of it, in the order in which the windows began. */
+/** One limit, with the window of each of its keys, in the order in which the windows began. */
 export interface Limit<Window> {
   readonly policy: string
   readonly points: number
-  /** Seconds. */
+  /** Length of a window, seconds. */
   readonly duration: number
   readonly windows: Map<string, Window>
 }
 
 export interface CounterBounds {
-  /** Different limits (policy, points and duration) held at once. Default: 1,000. */
+  /** Most limits (policy, points and duration) at a time. Default: 1,000. */
   readonly limits?: number
-  /** Keys held at once for one limit. Beyond, the oldest window is forgotten. Default: 100,000. */
+  /** Most keys of one limit at a time; beyond that, the oldest window is forgotten. Default: 100,000. */
   readonly keys?: number
 }
 
-/** The limits in use, bounded. */
+/** The limits in use, at most as many as `CounterBounds` allows. */
 export class LimitTable<Window, L extends Limit<Window>> {
   readonly #limits: number
   readonly #keys: number
@@ -25,7 +25,10 @@ export class LimitTable<Window, L extends Limit<Window>> {
   readonly #byPolicy = new Map<string, L[]>()
   #size = 0
 
-  /** @param forget lets go of the oldest window if it has ended, or `isFull`; `false` when it has to stay for now. */
+  /**
+   * @param forget releases the oldest window if it has ended or the limit has too many keys (`isFull`). Returns false
+   *   when the window must stay for now.
+   */
   constructor(
     { limits = 1_000, keys = 100_000 }: CounterBounds,
     create: (policy: string, points: number, duration: number) => L,
@@ -37,10 +40,14 @@ export class LimitTable<Window, L extends Limit<Window>> {
     this.#forget = forget
   }
 
-  /** @throws {GrantError} when there are too many. */
+  /**
+   * The limit, created on first use.
+   *
+   * @throws {GrantError} when there are too many limits.
+   */
   get(policy: string, points: number, duration: number): L {
     const limits = this.#byPolicy.get(policy)
-    // A policy has one as a rule.
+    // Most policies have one limit, so the list is short.
     if (limits !== undefined) {
       for (const limit of limits) if (limit.points === points && limit.duration === duration) return limit
     }
@@ -49,14 +56,14 @@ export class LimitTable<Window, L extends Limit<Window>> {
       throw new GrantError(`more than ${this.#limits} different limits (points and duration); use fewer`)
     const limit = this.#create(policy, points, duration)
     this.#size++
-    // Clearing may have taken away the list looked at above.
+    // `#clear` may have removed the list that was searched above.
     const list = this.#byPolicy.get(policy)
     if (list === undefined) this.#byPolicy.set(policy, [limit])
     else list.push(limit)
     return limit
   }
 
-  /** A window of the limit has begun: it is the youngest now, and the oldest may go. */
+  /** Adds a window that has just begun, as the youngest, and forgets the oldest ones where possible. */
   begun(limit: L, key: string, window: Window): void {
     const { windows } = limit
     windows.delete(key)
@@ -72,7 +79,7 @@ export class LimitTable<Window, L extends Limit<Window>> {
     }
   }
 
-  /** Limits that no window is left of go: those of former configurations. */
+  /** Removes limits without a window, such as those of earlier configurations. */
   #clear(): void {
     for (const [policy, limits] of this.#byPolicy) {
       for (const limit of limits) this.#trim(limit)

@@ -1,25 +1,28 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 
-/** The outcome of a take, and how many points are not taken. */
+/** The result of a take, and the points that are still free after it. */
 export interface Taken {
   readonly allowed: boolean
   readonly free: number
 }
 
-/** Points taken from the budget of each key, until `forget`. */
+/** Counts the points taken from the budget of each key, until `forget`. */
 export class PointCount {
   readonly #points: number
   readonly #limiter: RateLimiterMemory
 
   constructor(points: number) {
     this.#points = points
-    // Its own windows would follow a clock that people set, and have a timer each.
+    // Without windows of the package: they follow the system clock, which can be set, and need a timer each.
     this.#limiter = new RateLimiterMemory({ points, duration: 0 })
   }
 
-  /** A take that is refused takes nothing: a smaller one may still be allowed. Counts in the order of the calls. */
+  /**
+   * Takes points. A take that is refused takes nothing, so a smaller one may still be allowed. Takes effect in the
+   * order of the calls.
+   */
   async take(key: string, cost: number): Promise<Taken> {
-    // More than there is: sums beyond 2⁵³ would not be exact.
+    // Not passed on to the package: sums beyond 2⁵³ would not be exact.
     if (cost > this.#points) return { ...(await this.take(key, 0)), allowed: false }
     try {
       return { allowed: true, free: (await this.#limiter.consume(key, cost)).remainingPoints }

@@ -3,10 +3,10 @@ import type { CounterLimit, CounterResult } from '../../../sdk/grants.ts'
 /** Where the counters of policies are kept. */
 export interface CounterStore {
   /**
-   * Takes from the budget of a policy's key, as in `Counter.take`; the limit has been checked. A take that is refused
-   * takes nothing. Returns no promise where it can answer immediately.
+   * Takes points from the budget of a policy's key, as `Counter.take` does; the limit is already checked. A take that
+   * is refused takes nothing. Returns the result without a promise when it is available immediately.
    *
-   * @throws {GrantError} when the store cannot do it; or rejects with one.
+   * @throws {GrantError} when the store fails; or rejects with one.
    */
   take(policy: string, key: string, limit: CounterLimit): CounterResult | Promise<CounterResult>
 }

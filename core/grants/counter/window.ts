@@ -2,38 +2,41 @@ import type { LeaseAsk } from './lease-messages.ts'
 import type { Limit } from './limit-table.ts'
 import type { PointCount } from './point-count.ts'
 
-/** A limit as the authority keeps it. */
+/** A limit, with the authority's count of its points. */
 export interface CountedLimit<Worker> extends Limit<CounterWindow<Worker>> {
-  /** Points used or on lease. */
+  /** Counts points that are used or leased. */
   readonly count: PointCount
 }
 
-/** Points that one worker has on lease. */
+/** The lease of one worker. */
 export interface Held {
-  /** The worker's name for the lease. */
+  /** Identifies the lease in messages; chosen by the worker. */
   ref: number
-  /** Points that it has left at most. */
-  out: number
-  /** Those of them that were leased after the recall it has not answered yet. */
-  since: number
-  /** Whether it was asked to give back what is left; `late`: it did not within the timeout. */
+  /** Most points that the worker may have left. */
+  points: number
+  /** Those of `points` that were leased after the recall that the worker has not answered yet. */
+  pointsSinceRecall: number
+  /**
+   * `sent`: the worker was asked to give its points back and has not answered; `late`: not within the timeout either.
+   */
   recall: 'none' | 'sent' | 'late'
 }
 
-/** The window of one key, for all workers; when it has ended the next one begins with the next take. */
+/** The current window of one key, for all workers. After its end the next take begins another one. */
 export class CounterWindow<Worker> {
   readonly limit: CountedLimit<Worker>
   readonly key: string
-  /** Names the present window; 0 before the first. */
+  /** Number of the current window; 0 before the first. */
   id = 0
   /** When it ends, ms. */
   end: number = Number.NEGATIVE_INFINITY
-  /** Asks that are to be decided one after the other, in the order in which they came. */
+  /** Asks that wait for a decision, in the order of their arrival. */
   readonly queue: { readonly worker: Worker; readonly ask: LeaseAsk }[] = []
+  /** An ask of the queue is being decided. */
   isBusy = false
-  /** Called when a recall may have been answered by all. */
+  /** Called when a worker has given points back or is gone: the recall may be complete. */
   onBack: (() => void) | undefined
-  // Most keys are never so hot that points of them are leased.
+  // Not created before it is needed: most keys are used too seldom for a lease.
   #held: Map<Worker, Held> | undefined
 
   constructor(limit: CountedLimit<Worker>, key: string) {
@@ -45,29 +48,31 @@ export class CounterWindow<Worker> {
     return this.#held?.get(worker)
   }
 
-  /** All who have points on lease. */
+  /** All workers with a lease. */
   holders(): Iterable<[Worker, Held]> {
     return this.#held ?? []
   }
 
-  /** Points leased to others than this worker, at most; of its own those that are on their way back. */
+  /** Most points that other workers may have, including those that this worker was asked to give back. */
   elsewhere(worker: Worker): number {
     let points = 0
-    for (const [holder, { out, recall }] of this.holders()) if (holder !== worker || recall !== 'none') points += out
+    for (const [holder, held] of this.holders()) {
+      if (holder !== worker || held.recall !== 'none') points += held.points
+    }
     return points
   }
 
   lease(worker: Worker, ref: number, points: number): void {
     this.#held ??= new Map()
     const held = this.#held.get(worker)
-    if (held === undefined) this.#held.set(worker, { ref, out: points, since: 0, recall: 'none' })
+    if (held === undefined) this.#held.set(worker, { ref, points, pointsSinceRecall: 0, recall: 'none' })
     else {
-      held.out += points
-      if (held.recall !== 'none') held.since += points
+      held.points += points
+      if (held.recall !== 'none') held.pointsSinceRecall += points
     }
   }
 
-  /** What it has on lease is used up, or counts as if it were. */
+  /** Ends the lease of a worker. Its points count as used. */
   drop(worker: Worker): void {
     this.#held?.delete(worker)
     this.onBack?.()
