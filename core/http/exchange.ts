@@ -11,7 +11,7 @@ import type { Malformed } from './malformed.ts'
  * What every codec does:
  * - It presents the request as `Exchange` describes and refuses what is malformed (`onMalformed`), everything included that
  *   two parsers could read differently.
- * - It frames the messages. A field for which `treatmentOf` returns `CODEC` is never copied from a `Fields` to the wire; the
+ * - It frames the messages. A field with the treatment `CODEC` (`header-names.ts`) is never copied from a `Fields` to the wire; the
  *   codec alone writes how a message ends and whether its connection stays open.
  * - It never calls an owner from inside the owner's own call of `pause`, `inform`, `makeLast`, `respond` or `write`.
  *   `receive` and `resume` may call `onBody` and `onBodyEnd` before they return, `end` may call `onSent`, and `abort` may

@@ -1,5 +1,5 @@
 import { kinds, TOKEN, VALUE } from './characters.ts'
-import { NO_PLUGIN, treatmentOf } from './header-names.ts'
+import { isTreated, NO_PLUGIN } from './header-names.ts'
 
 /** Whether a text is a token (RFC 9110 §5.6.2): the form of field names, methods and cookie names. */
 export function isToken(text: string): boolean {
@@ -28,7 +28,7 @@ export function fieldProblem(name: string, value: string): string | undefined {
   if (!writable.has(name)) {
     if (!isToken(name) || name !== name.toLowerCase())
       return `${JSON.stringify(name.slice(0, 80))} is not a header name`
-    if ((treatmentOf(name) & NO_PLUGIN) !== 0) return `the header "${name}" belongs to the gateway`
+    if (isTreated(name, NO_PLUGIN)) return `the header "${name}" belongs to the gateway`
     if (writable.size < maxWritable) writable.add(name)
   }
   if (value.length > writeBounds.value) {

@@ -1,6 +1,6 @@
 import type { ClientFacts } from './client-address.ts'
 import type { Fields } from './fields.ts'
-import { FORWARDING, treatmentOfAlias } from './header-names.ts'
+import { FORWARDING, isAliasTreated } from './header-names.ts'
 
 /** The last hop of a request, as this gateway knows it. */
 export interface Hop {
@@ -110,5 +110,5 @@ function quoted(text: string): string {
 function isForwarding(name: string): boolean {
   const first = name.charCodeAt(0)
   // Most names are ruled out by their first letter, `x` or `f`.
-  return (first === 0x78 || first === 0x66) && (treatmentOfAlias(name) & FORWARDING) !== 0
+  return (first === 0x78 || first === 0x66) && isAliasTreated(name, FORWARDING)
 }

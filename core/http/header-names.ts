@@ -55,20 +55,20 @@ const table: ReadonlyMap<string, number> = new Map(
   }),
 )
 
-/** Which first letters and lengths the names of the table have: most names of a message are ruled out without a look-up. */
+/** The treatments of the names with each first letter and length: most names of a message are ruled out without a look-up. */
 const shapes = new Uint8Array(32 * 64)
-for (const name of table.keys()) shapes[shapeOf(name)] = 1
+for (const [name, treatments] of table) shapes[shapeOf(name)]! |= treatments
 
-/** The treatments of a field, as bits. @param name in lower case. */
-export function treatmentOf(name: string): number {
-  return shapes[shapeOf(name)] === 0 ? 0 : (table.get(name) ?? 0)
+/** Whether a field has that treatment. @param name in lower case. */
+export function isTreated(name: string, treatment: number): boolean {
+  return (shapes[shapeOf(name)]! & treatment) !== 0 && ((table.get(name) ?? 0) & treatment) !== 0
 }
 
 function shapeOf(name: string): number {
   return (name.charCodeAt(0) & 31) * 64 + (name.length & 63)
 }
 
-/** The treatments of a field whose name may be spelt with underscores: some backends treat them like dashes. */
-export function treatmentOfAlias(name: string): number {
-  return treatmentOf(name.indexOf('_') === -1 ? name : name.replaceAll('_', '-'))
+/** `isTreated` for a field whose name may be spelt with underscores: some backends treat them like dashes. */
+export function isAliasTreated(name: string, treatment: number): boolean {
+  return isTreated(name.indexOf('_') === -1 ? name : name.replaceAll('_', '-'), treatment)
 }

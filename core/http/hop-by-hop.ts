@@ -1,5 +1,5 @@
 import type { Fields } from './fields.ts'
-import { HOP_BY_HOP, treatmentOf } from './header-names.ts'
+import { HOP_BY_HOP, isTreated } from './header-names.ts'
 
 /**
  * Removes the fields that are meant for one connection only (RFC 9110 §7.6.1): every field that `Connection` names,
@@ -18,7 +18,7 @@ export function removeHopByHop(fields: Fields): void {
   for (let i = 0; i < list.length; i += 2) {
     const name = list[i]!
     if (name === 'te') trailers ||= acceptsTrailers(list[i + 1]!)
-    if ((treatmentOf(name) & HOP_BY_HOP) !== 0 || named?.has(name)) continue
+    if (isTreated(name, HOP_BY_HOP) || named?.has(name)) continue
     list[kept] = name
     list[kept + 1] = list[i + 1]!
     kept += 2

@@ -1,5 +1,5 @@
 import type { Fields } from './fields.ts'
-import { NO_ALIAS, treatmentOfAlias } from './header-names.ts'
+import { isAliasTreated, NO_ALIAS } from './header-names.ts'
 
 /**
  * What happens to headers whose name has an underscore. Many backends (CGI, WSGI, PHP, Rack) give `X-User` and `X_User` to
@@ -32,7 +32,7 @@ function screenAll(fields: Fields, what: Underscores, isWritten: (name: string) 
   let problem: string | undefined
   for (const name of names) {
     const alias = name.replaceAll('_', '-')
-    const isTrusted = (treatmentOfAlias(name) & NO_ALIAS) !== 0
+    const isTrusted = isAliasTreated(name, NO_ALIAS)
     if (isTrusted || what === 'drop') fields.delete(name)
     else if (what === 'pass' && (fields.has(alias) || isWritten(alias))) fields.delete(name)
     else if (what === 'refuse') {

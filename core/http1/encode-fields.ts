@@ -1,5 +1,5 @@
 import type { Fields, SharedFields } from '../http/fields.ts'
-import { CODEC, treatmentOf } from '../http/header-names.ts'
+import { CODEC, isTreated } from '../http/header-names.ts'
 
 /**
  * Field lines for the wire, each ended by CRLF. Leaves out the fields that frame the message or control its connection
@@ -10,7 +10,9 @@ export function encodeFields({ list, shared }: Fields): string {
 }
 
 function encodeShared(shared: SharedFields): string {
-  if (typeof shared.encoded !== 'string') shared.encoded = encodeList(shared.list)
+  // Copied, because V8 keeps a concatenation as a tree, and each write would walk the tree.
+  if (typeof shared.encoded !== 'string')
+    shared.encoded = Buffer.from(encodeList(shared.list), 'latin1').toString('latin1')
   return shared.encoded as string
 }
 
@@ -18,7 +20,7 @@ function encodeList(list: readonly string[]): string {
   let text = ''
   for (let i = 0; i < list.length; i += 2) {
     const name = list[i]!
-    if ((treatmentOf(name) & CODEC) === 0) text += name + ': ' + list[i + 1]! + '\r\n'
+    if (!isTreated(name, CODEC)) text += name + ': ' + list[i + 1]! + '\r\n'
   }
   return text
 }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Socket } from 'node:net'
 import { Fields } from '../http/fields.ts'
-import { NO_TRAILER, treatmentOfAlias } from '../http/header-names.ts'
+import { isAliasTreated, NO_TRAILER } from '../http/header-names.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
 import { encodeFields } from './encode-fields.ts'
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from './framing.ts'
@@ -121,7 +121,7 @@ function encodeLastChunk(trailers: Fields | undefined): string {
   const { list } = trailers
   const kept: string[] = []
   for (let i = 0; i < list.length; i += 2) {
-    if ((treatmentOfAlias(list[i]!) & NO_TRAILER) === 0) kept.push(list[i]!, list[i + 1]!)
+    if (!isAliasTreated(list[i]!, NO_TRAILER)) kept.push(list[i]!, list[i + 1]!)
   }
   return `0\r\n${encodeFields(new Fields(kept, true))}\r\n`
 }

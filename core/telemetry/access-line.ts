@@ -19,7 +19,7 @@ export function accessLine(start: string, end: FlowEnd, cause: string | undefine
 function requestLine(start: string, end: FlowEnd, cause: string | undefined): string {
   const { request, response, outcome } = end.flow
   const status = outcome === 'DC' ? 0 : (response?.status ?? 0)
-  let text = placeOf(start, end.flow)
+  let text = originOf(start, end.flow)
   if (request?.consumer !== undefined) text += ',"consumer":' + quote(request.consumer)
   // The path without the query: queries contain tokens and personal data.
   text += ',"method":"' + request?.method + '","host":"' + request?.host + '","path":' + quote(request?.path ?? '')
@@ -27,15 +27,31 @@ function requestLine(start: string, end: FlowEnd, cause: string | undefined): st
 }
 
 function connectionLine(start: string, end: FlowEnd, cause: string | undefined): string {
-  return placeOf(start, end.flow) + ',"port":' + end.flow.clientPort + resultOf(end, cause) + ',"msg":"connection"}\n'
+  return originOf(start, end.flow) + ',"port":' + end.flow.clientPort + resultOf(end, cause) + ',"msg":"connection"}\n'
 }
 
-function placeOf(start: string, { id, listenerName, routeName, upstreamName, backend, clientIp }: FlowFacts): string {
-  let text = start + ',"id":"' + id + '","listener":"' + listenerName + '"'
+function originOf(start: string, flow: FlowFacts): string {
+  return start + ',"id":"' + flow.id + '"' + wayOf(flow) + ',"client":"' + flow.clientIp + '"'
+}
+
+interface Way extends Pick<FlowFacts, 'listenerName' | 'routeName' | 'upstreamName'> {
+  readonly address: string | undefined
+  readonly text: string
+}
+
+/** The way of the last record: consecutive flows mostly take the same one. */
+let last: Way = { listenerName: '', routeName: undefined, upstreamName: undefined, address: undefined, text: '' }
+
+function wayOf({ listenerName, routeName, upstreamName, backend }: FlowFacts): string {
+  const address = backend?.address
+  const isSame = address === last.address && routeName === last.routeName && upstreamName === last.upstreamName
+  if (isSame && listenerName === last.listenerName) return last.text
+  let text = ',"listener":"' + listenerName + '"'
   if (routeName !== undefined) text += ',"route":"' + routeName + '"'
   if (upstreamName !== undefined) text += ',"upstream":"' + upstreamName + '"'
-  if (backend !== undefined) text += ',"backend":"' + backend.address + '"'
-  return text + ',"client":"' + clientIp + '"'
+  if (address !== undefined) text += ',"backend":"' + address + '"'
+  last = { listenerName, routeName, upstreamName, address, text }
+  return text
 }
 
 function resultOf({ flow, bytesIn, bytesOut, phases }: FlowEnd, cause: string | undefined): string {
