@@ -6,7 +6,7 @@ import { asList, asObject, asText, member } from '../config/untyped.ts'
 /** One mention of a policy: what it is attached to, and the path of the mention. */
 export interface Attachment {
   readonly policy: string
-  readonly place: 'listener' | 'route' | 'upstream'
+  readonly level: 'listener' | 'route' | 'upstream'
   /** Name of the listener, route or upstream. */
   readonly name: string
   /** `undefined` when another mistake in the configuration hides it, as is `layer`. */
@@ -21,17 +21,17 @@ export interface Attachment {
 export function findAttachments(data: Readonly<Record<string, unknown>>): Attachment[] {
   const attachments: Attachment[] = []
   const listeners = asObject(data.listeners)
-  const places = { listeners: 'listener', routes: 'route', upstreams: 'upstream' } as const
-  for (const [section, place] of Object.entries(places)) {
+  const levels = { listeners: 'listener', routes: 'route', upstreams: 'upstream' } as const
+  for (const [section, level] of Object.entries(levels)) {
     for (const [name, value] of Object.entries(asObject(data[section]))) {
       const owner = asObject(value)
-      const speaker = place === 'route' ? asObject(member(listeners, asText(owner.listener) ?? '')) : owner
+      const speaker = level === 'route' ? asObject(member(listeners, asText(owner.listener) ?? '')) : owner
       const protocol = isProtocol(speaker.protocol) ? speaker.protocol : undefined
       const layer = layerOf(protocol)
       for (const [index, policy] of asList(owner.policies).entries()) {
         if (typeof policy !== 'string') continue
-        const probed = place === 'upstream' && owner.health !== false
-        attachments.push({ policy, place, name, protocol, layer, probed, path: [section, name, 'policies', index] })
+        const probed = level === 'upstream' && owner.health !== false
+        attachments.push({ policy, level, name, protocol, layer, probed, path: [section, name, 'policies', index] })
       }
     }
   }
@@ -39,9 +39,9 @@ export function findAttachments(data: Readonly<Record<string, unknown>>): Attach
 }
 
 /** The hooks that run for an attached policy when flows are of this layer. */
-export function hooksAt({ place, probed }: Attachment, layer: Layer): HookName[] {
+export function hooksAt({ level, probed }: Attachment, layer: Layer): HookName[] {
   // On L7 a connection has no route yet when it opens.
-  const early = layer === 'L4' || place === 'listener'
+  const early = layer === 'L4' || level === 'listener'
   return hookNames.filter((hook) => {
     const { layers } = points[hook]
     if (layers.includes('upstream')) return probed

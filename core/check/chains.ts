@@ -8,7 +8,7 @@ import type { PolicyFacts } from './plugins.ts'
 export interface AttachedPolicy {
   readonly policy: string
   readonly facts: PolicyFacts
-  readonly place: 'listener' | 'route' | 'upstream'
+  readonly level: 'listener' | 'route' | 'upstream'
   /** Name of the listener, route or upstream. */
   readonly name: string
   /** Path of the mention in the configuration. */
@@ -28,7 +28,7 @@ export interface Pair {
  */
 export function findPairs(config: Config, facts: ReadonlyMap<string, PolicyFacts>): readonly Pair[] {
   const attachedTo = (
-    place: AttachedPolicy['place'],
+    level: AttachedPolicy['level'],
     section: string,
     name: string,
     policies: readonly string[],
@@ -37,7 +37,7 @@ export function findPairs(config: Config, facts: ReadonlyMap<string, PolicyFacts
       const known = facts.get(policy)
       return known === undefined
         ? []
-        : [{ policy, facts: known, place, name, path: [section, name, 'policies', index] }]
+        : [{ policy, facts: known, level, name, path: [section, name, 'policies', index] }]
     })
   const upstreams = new Map<string, { layer: Layer; attached: readonly AttachedPolicy[] }>()
   for (const [name, { protocol, policies }] of Object.entries(config.upstreams)) {

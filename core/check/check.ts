@@ -100,8 +100,8 @@ function checkAttachments(
 ): void {
   const seen = new Map<string, Attachment>()
   for (const attachment of attachments) {
-    const { policy, place, name, path } = attachment
-    const key = JSON.stringify([place, name, policy])
+    const { policy, level, name, path } = attachment
+    const key = JSON.stringify([level, name, policy])
     if (seen.has(key)) draft.problems.add(draft.source, path, `policy "${policy}" is already in this list; keep one`)
     seen.set(key, attachment)
     const known = facts.get(policy)

@@ -136,8 +136,8 @@ function quote({ policy }: AttachedPolicy): string {
 
 /** Says where both are attached, unless they are in the same list. */
 function where(early: AttachedPolicy, late: AttachedPolicy): string {
-  if (early.place === late.place && early.name === late.name) return ''
-  const [one, other] = [early, late].map(({ place, name }) => `${place} ${JSON.stringify(name)}`)
+  if (early.level === late.level && early.name === late.name) return ''
+  const [one, other] = [early, late].map(({ level, name }) => `${level} ${JSON.stringify(name)}`)
   return ` (it is attached to ${other}, ${quote(early)} to ${one})`
 }
 

@@ -95,7 +95,7 @@ function seesNo(protocol: string, what: string): string {
 
 /** Refuses a policy that could never run where it is attached, and one whose options name an upstream of the other layer. */
 export function checkAttachment({ source, data, problems }: Draft, attachment: Attachment, facts: PolicyFacts): void {
-  const { policy, place, name, layer, path } = attachment
+  const { policy, level, name, layer, path } = attachment
   if (layer === undefined) return
   const { hooks, name: plugin } = facts.plugin.manifest
   const here = hooksAt(attachment, layer)
@@ -105,7 +105,7 @@ export function checkAttachment({ source, data, problems }: Draft, attachment: A
     problems.add(source, path, `${who} never runs here: ${has}, and ${whyNot(attachment, hooks)}`)
     return
   }
-  if (place === 'upstream' && facts.scopes.writes.includes('upstream')) {
+  if (level === 'upstream' && facts.scopes.writes.includes('upstream')) {
     const message = `${who} chooses the upstream, but here the upstream is already chosen; attach it to the listener or the route`
     problems.add(source, path, message)
   }
@@ -113,18 +113,18 @@ export function checkAttachment({ source, data, problems }: Draft, attachment: A
     const { protocol } = asObject(member(asObject(data.upstreams), upstream))
     const there = layerOf(protocol)
     if (there === undefined || there === layer) continue
-    const message = `${who} sends to upstream "${upstream}", which is ${protocol}; ${place} "${name}" needs an upstream that is ${protocolsOf(layer)}`
+    const message = `${who} sends to upstream "${upstream}", which is ${protocol}; ${level} "${name}" needs an upstream that is ${protocolsOf(layer)}`
     problems.add(source, path, message)
   }
 }
 
-function whyNot({ protocol, layer, place, name }: Attachment, hooks: readonly HookName[]): string {
+function whyNot({ protocol, layer, level, name }: Attachment, hooks: readonly HookName[]): string {
   if (hooks.every((hook) => points[hook].layers.includes('upstream'))) {
-    if (place !== 'upstream') return `only an upstream has backends to check; attach it to the upstream`
+    if (level !== 'upstream') return `only an upstream has backends to check; attach it to the upstream`
     return `"health" of upstream "${name}" is false, so there are no health checks; remove that setting or the policy`
   }
   if (layer === 'L4') return `${protocol} has connections, not requests; use it with an ${protocolsOf('L7')} listener`
-  if (place !== 'listener') {
+  if (level !== 'listener') {
     const what = hooks.includes('onConnect') ? 'onConnect runs before a request has' : 'a connection ends without'
     return `${what} a route; attach it to the listener`
   }
