@@ -185,8 +185,11 @@ function isWhole(text: string, start: number, end: number): boolean {
   return text[start - 1] === '"' && /^\\*"/.test(text.slice(end))
 }
 
-/** One UTF-16 unit in the letter case that texts are compared in, as the flag `i` of regular expressions does it. */
+/**
+ * One UTF-16 unit in the letter case that texts are compared in, as the flag `i` of regular expressions does it: no other
+ * character is equal to one of ASCII (ECMA-262, Canonicalize), although `ı` and `ſ` have the upper cases I and S.
+ */
 function fold(character: string): string {
   const upper = character.toUpperCase()
-  return upper.length === 1 ? upper : character
+  return upper.length !== 1 || (character >= '\x80' && upper < '\x80') ? character : upper
 }

@@ -1,6 +1,6 @@
 import { PosternError } from '../errors.ts'
 import type { Chain } from '../hooks/chain.ts'
-import type { Exchange, HttpConnection, HttpVersion, OwnFields } from '../http/exchange.ts'
+import type { Exchange, HttpConnection, OwnFields } from '../http/exchange.ts'
 import { Fields, SharedFields } from '../http/fields.ts'
 import { dropForwarding, forwardingFields, type Hop, takeForwarding } from '../http/forwarding.ts'
 import { screenUnderscores } from '../http/underscores.ts'
@@ -54,16 +54,16 @@ function addOwnFields({ connection, version, fields }: Exchange, facts: RequestF
   // A line of its own continues the list of Via (RFC 9110 §5.2).
   const via = snapshot.via.entry[version]
   if (earlier !== undefined) fields.shared = new SharedFields([...forwardingFields(hop, earlier), 'via', via])
-  else fields.shared = usualFields(connection, hop, version, via).fields
+  else fields.shared = usualFields(connection, hop, via).fields
 }
 
 /** The fields for a peer without earlier hops: the same for consecutive requests of a connection, so they are cached. */
-function usualFields(connection: HttpConnection, hop: Hop, version: HttpVersion, via: string): OwnFields {
+function usualFields(connection: HttpConnection, hop: Hop, via: string): OwnFields {
   const { own } = connection
-  if (own?.authority === hop.authority && own.version === version) return own
+  if (own?.authority === hop.authority && own.via === via) return own
   const made = {
     authority: hop.authority,
-    version,
+    via,
     fields: new SharedFields([...forwardingFields(hop, undefined), 'via', via]),
   }
   connection.own = made

@@ -116,10 +116,11 @@ export interface HttpConnection {
   own?: OwnFields
 }
 
-/** The X-Forwarded, Forwarded and Via fields of a request, and the authority and version that they are valid for. */
+/** The X-Forwarded, Forwarded and Via fields of a request, and the authority and entry of Via that they are valid for. */
 export interface OwnFields {
   readonly authority: string
-  readonly version: HttpVersion
+  /** Differs by the version of the request, and after a reload that changes the pseudonym of the gateway. */
+  readonly via: string
   readonly fields: SharedFields
 }
 

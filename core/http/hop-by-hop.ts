@@ -1,5 +1,5 @@
 import type { Fields } from './fields.ts'
-import { HOP_BY_HOP, isTreated } from './header-names.ts'
+import { FORWARDING, HOP_BY_HOP, isTreated } from './header-names.ts'
 
 /**
  * Removes the fields that are meant for one connection only (RFC 9110 §7.6.1): every field that `Connection` names,
@@ -8,7 +8,8 @@ import { HOP_BY_HOP, isTreated } from './header-names.ts'
  * this gateway acts as the origin server for its clients.
  *
  * Call it before the gateway adds fields: a client must not be able to remove those by naming them. `Host` and
- * `Content-Length` stay even when named, since removing them would change the meaning of the message.
+ * `Content-Length` stay even when named, since removing them would change the meaning of the message; so do the fields
+ * about earlier hops, which a client could otherwise remove from what a trusted proxy sends.
  */
 export function removeHopByHop(fields: Fields): void {
   const { list } = fields
@@ -35,7 +36,10 @@ function namedByConnection(list: readonly string[]): Set<string> | undefined {
     const value = list[i + 1]!
     if (value === 'keep-alive' || value === 'close') continue
     named ??= new Set()
-    for (const option of value.split(',')) named.add(option.trim().toLowerCase())
+    for (const option of value.split(',')) {
+      const name = option.trim().toLowerCase()
+      if (!isTreated(name, FORWARDING)) named.add(name)
+    }
   }
   named?.delete('host')
   named?.delete('content-length')

@@ -15,7 +15,7 @@ export class Backend implements BackendFacts {
   readonly upstream: string
   /** `host:port` or `[v6]:port`, as configured. */
   readonly address: string
-  /** Without brackets, as `node:net` wants it. */
+  /** Without brackets, as `node:net` expects it. */
   readonly host: string
   readonly port: number
   /** Credit in smooth weighted round robin. State of the balance is kept here because a weak map costs 25 ns a look-up. */

@@ -19,6 +19,13 @@ describe('a secret is replaced', () => {
     expect(of('Open "Sesame"').redact('x open "sesame" y OPEN \\"SESAME\\"')).toBe(`x ${REFERENCE} y ${REFERENCE}`)
   })
 
+  test.each(['ısecret', 'ſecret', 'İsecret', 'ßecret', 'Kelvin', 'µsecret', 'ÿsecret'])(
+    '%s, whose first letter changes its length or block',
+    (secret) => {
+      expect(of(secret).redact(`a ${secret} b`)).toBe(`a ${REFERENCE} b`)
+    },
+  )
+
   const awkward = [
     'say "open" now',
     'back\\slash',

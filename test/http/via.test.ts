@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import { Fields } from '../../core/http/fields.ts'
 import { isLoop, mostPasses, viaOf } from '../../core/http/via.ts'
 import { echoBackend } from '../helpers/backend.ts'
-import { send } from '../helpers/client.ts'
-import { httpConfig, startInProcess } from '../helpers/gateway.ts'
+import { open, send } from '../helpers/client.ts'
+import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
+import { until } from '../helpers/until.ts'
 
 const listener = {
   protocol: 'http',
@@ -58,4 +59,26 @@ test('a chain of two gateways is not a loop, even with the same name', async () 
   expect(answer.status).toBe(200)
   const { pseudonym } = inner.gateway.snapshot.via
   expect(answer.json<{ headers: Record<string, string> }>().headers.via).toBe(`1.1 ${pseudonym}, 1.1 ${pseudonym}`)
+})
+
+test('a reload that changes the pseudonym changes it on open connections too', async () => {
+  const backend = await echoBackend()
+  const config = (listeners: { [name: string]: Json }): Json => httpConfig([backend.port], { listeners })
+  const running = await startInProcess(config({}))
+  const client = await open(running.port('web'))
+  const via = async (): Promise<unknown> => {
+    let text = ''
+    const read = (chunk: Buffer): void => {
+      text += chunk.toString('latin1')
+    }
+    client.on('data', read).write('GET / HTTP/1.1\r\nhost: h\r\n\r\n')
+    await until('the response', () => text.endsWith('}'))
+    client.off('data', read)
+    return (JSON.parse(text.slice(text.indexOf('\r\n\r\n'))) as { headers: { via: string } }).headers.via
+  }
+  const before = await via()
+  await running.reload(config({ other: { address: '127.0.0.1', port: 0 } }))
+  const after = await via()
+  expect(after).not.toBe(before)
+  expect(after).toBe(`1.1 ${running.gateway.snapshot.via.pseudonym}`)
 })

@@ -113,7 +113,7 @@ describe('back-pressure', () => {
     const client = await open(relay.port)
     const got = collect(client)
     client.write(`POST / HTTP/1.1\r\nhost: h\r\ncontent-length: ${size}\r\n\r\n`)
-    await until('the head', () => backend.seen[0])
+    await until('the head', () => backend.seen[0] !== undefined && backend.seen[0] !== '')
     client.write(Buffer.alloc(size, 'x'))
     const still = standstill(() => [...relay.connections][0]!.socket.bytesRead)
     await until('a standstill', still)
