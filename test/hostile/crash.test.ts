@@ -19,21 +19,24 @@ function whole(ring: Arena): Promise<unknown> {
   return until('all workers', () => serving(ring).length === (ring.base.workers ?? 1), 15_000)
 }
 
-/** Asks until the plugin is stopped, as a client does who does not give up. */
+/** Asks until the plugin is stopped, as a persistent client does. */
 async function insist(ring: Arena, ask: () => Promise<Answer>): Promise<Answer[]> {
   const answers: Answer[] = []
   for (let i = 0; i < tolerated * 4; i++) {
+    const before = deathsOf(ring).length
     const answer = await ask()
     answers.push(answer)
     if (answer.status === 503) return answers
+    // A death that the supervisor has not seen yet cannot stop the plugin in the other workers.
+    if (answer.error !== undefined) await until('the death to be seen', () => deathsOf(ring).length > before)
     await whole(ring)
   }
   return answers
 }
 
 /**
- * The process goes with it, another one takes its place, and after three the plugin is not run any more: 503, without a
- * probe, and whoever asks for anything else is served.
+ * The worker dies, a new one replaces it, and after three deaths the plugin does not run any more: 503, without a probe. All
+ * other requests are served.
  */
 async function takesItsProcess(plugin: string, path: string, by: 'watchdog' | 'crash'): Promise<void> {
   const ring = await arena([plugin])

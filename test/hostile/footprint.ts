@@ -46,7 +46,7 @@ export function footprintOf({ gateway }: Arena): Footprint {
 export async function lastingFootprintOf(arena: Arena): Promise<Footprint> {
   const { gateway, base } = arena
   const others = (): number => descendants(gateway.child.pid ?? 0).length - (base.workers ?? 0)
-  await until('the last check of a configuration to end', () => others() <= 0, 30_000)
+  await until('the last check of a configuration to end', () => others() <= 0, 120_000)
   return footprintOf(arena)
 }
 
