@@ -62,7 +62,7 @@ test('10⁴ small offences leave nothing behind', async () => {
   expect(after.threads).toBeLessThanOrEqual(before.threads + 40)
 })
 
-test('sandboxes are exchanged under load, and no request notices', { timeout: 300_000 }, async () => {
+test('sandboxes are exchanged under load, and no request notices', { timeout: 600_000 }, async () => {
   const ring = await arena(['churn'], { options: { churn: { version: 0 } } })
   await ring.bad('churn')
   const versions = 12
@@ -96,7 +96,7 @@ test('sandboxes are exchanged under load, and no request notices', { timeout: 30
   expectUnharmed('recycle under load', siege, `${versions} reloads, ${siege.result.size} versions seen`)
 })
 
-test('20 reloads of the running gateway give back what they took', { timeout: 300_000 }, async () => {
+test('20 reloads of the running gateway give back what they took', { timeout: 600_000 }, async () => {
   const ring = await arena(['churn'], { options: { churn: { version: 100 } } })
   // The reloads of the tests before have allocated what is allocated once.
   for (let version = 101; version <= 102; version++) await reload(ring, version)
