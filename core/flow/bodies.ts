@@ -36,7 +36,7 @@ export class Bodies {
   readonly #flow: BodiesFlow
   readonly #queue: (() => void)[] = []
   #busy = false
-  /** Increased by each `drop`: results of holds that began before are ignored. */
+  /** Increased by each `drop`: results of holds and hooks that began before are ignored. */
   #generation = 0
 
   constructor(exchange: Exchange, flow: BodiesFlow) {
@@ -106,7 +106,9 @@ export class Bodies {
       const run = (): void => {
         this.#busy = true
         this.chunk = { bytes, last }
+        const generation = this.#generation
         change(this.#flow, hook, chain, (error) => {
+          if (generation !== this.#generation) return
           const changed = this.chunk?.bytes ?? bytes
           this.#busy = false
           if (error !== undefined) this.#flow.fail(error)

@@ -183,6 +183,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   }
 
   replaceResponse(by: Reply | PosternError, policy?: Policy): void {
+    // A hook that ran beside another one may settle after an error was sent.
+    if (this.#headSent) return
     this.#dropUpstream()
     if (by instanceof PosternError) this.#error = by
     respondHere(by, policy, this.facts, this.#exchange)
@@ -307,7 +309,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   leaveBackend(): boolean {
     // A 101 has no body that another could replace.
-    if (this.#tunnel !== undefined) return false
+    if (this.#tunnel !== undefined || this.#headSent) return false
     this.#dropUpstream()
     return true
   }

@@ -20,6 +20,8 @@ export interface MemoryAnswer {
   readonly fails?: 'UF' | 'UC' | 'UR'
   /** The answer does not come, or not its end. */
   readonly stalls?: 'head' | 'body'
+  /** The answer comes before the request's body has. */
+  readonly early?: boolean
   /** Agrees to the upgrade. */
   readonly upgrade?: string
 }
@@ -92,7 +94,7 @@ class MemoryUpstream implements UpstreamExchange {
       if (answer.fails === 'UF') return this.#fail('UF')
       owner.onConnected()
       if (request.hasBody) owner.onBodyWanted()
-      else this.#respond()
+      if (!request.hasBody || answer.early) this.#respond()
     })
   }
 

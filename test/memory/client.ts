@@ -128,7 +128,9 @@ export class MemoryExchange implements Exchange {
   /** The client takes more. */
   take(bytes: number): void {
     this.#window += bytes
-    this.owner.onWritable()
+    if (this.isOver || this.#window <= 0) return
+    if (this.#ended) this.#complete()
+    else this.owner.onWritable()
   }
 
   get isFlushed(): boolean {
@@ -139,6 +141,11 @@ export class MemoryExchange implements Exchange {
     if (this.isOver || this.#ended) return
     this.#ended = true
     this.sentTrailers = trailers
+    if (this.#window > 0) this.#complete()
+  }
+
+  /** The client has taken the whole response. */
+  #complete(): void {
     this.outcome = 'sent'
     this.owner.onSent()
   }

@@ -91,6 +91,36 @@ describe('a hook waits', () => {
     },
   )
 
+  test('in two hooks at once, as the backend answers early: the second one cannot replace the error that is being sent', async () => {
+    const plugin = (name: string, hook: string): string =>
+      waiter(hook as Waiting)['plugins/waiter/index.ts']!.replace("'waiter'", `'${name}'`)
+    const gateway = await memoryGateway(
+      [new MemoryPool({ early: true, stalls: 'body' })],
+      {
+        route: { policies: ['uploads', 'responses'], timeout: '300ms' },
+        policies: {
+          uploads: { plugin: 'uploads', onFailure: 'continue' },
+          responses: { plugin: 'responses' },
+        },
+        plugins: {
+          uploads: { fetch: ['http://slow.test'], limits: { wait: '50ms' } },
+          responses: { fetch: ['http://slow.test'], limits: { wait: '900ms' } },
+        },
+      },
+      {
+        'plugins/uploads/index.ts': plugin('uploads', 'onRequestBody'),
+        'plugins/responses/index.ts': plugin('responses', 'onResponse'),
+      },
+    )
+    const exchange = gateway.begin({ ...request, stalls: true, window: 1 })
+    await until('the error', () => exchange.body !== '')
+    expect(exchange.status).toBe(504)
+    await new Promise((resolve) => setTimeout(resolve, 900))
+    exchange.take(1_000)
+    const { flow } = await gateway.end()
+    expect([exchange.outcome, flow.response?.status, flow.outcome]).toEqual(['sent', 504, 'UT'])
+  })
+
   test('onResponse: neither the backend nor the client is blamed for it', async () => {
     const gateway = await start('onResponse', {
       upstream: { timeouts: { response: '50ms', idle: '50ms' } },
