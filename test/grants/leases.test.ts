@@ -246,6 +246,22 @@ describe('a lease', () => {
     expect(late!.result!.allowed).toBe(true)
   })
 
+  test('that was renewed while it was called back is called back once more', async () => {
+    const model = new LeaseModel({ workers: 2, points: 493, duration: 3_600, timeout: 3_600_000 })
+    await model.take(1, [2, 1, 91, 88, 4, 1])
+    await model.deliverAll()
+    await model.take(0, [52, 68, 42])
+    await model.deliverAll()
+    // The authority calls back what worker 1 has, which uses all of it and asks for more before it hears that.
+    await model.take(0, [89])
+    await model.take(0, [4, 0])
+    await model.take(0, [3, 1, 4, 3, 1])
+    await model.take(1, [4, 2, 1, 3, 2, 20, 1, 4, 2])
+    await model.quiet()
+    expect(model.takes.every(({ result }) => result!.allowed)).toBe(true)
+    expect(model.allowed).toBe(493)
+  })
+
   test('once all is used up costs no message until the window ends', async () => {
     const model = new LeaseModel({ workers: 2, points: 3, duration: 60 })
     await takeOneByOne(model, () => 0, 4)

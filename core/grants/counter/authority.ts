@@ -170,10 +170,15 @@ export class CounterAuthority {
   }
 
   async #takeOrRecall(window: CounterWindow<Worker>, worker: Worker, cost: number): Promise<Taken> {
-    const taken = await this.#take(window, cost)
-    if (taken.allowed || cost > taken.free + window.elsewhere(worker)) return taken
-    await this.#recall(window, worker)
-    return this.#take(window, cost)
+    let taken = await this.#take(window, cost)
+    // Twice: a recall that was under way already does not bring back what was leased after it. During this decision
+    // nothing more is leased.
+    for (let round = 0; round < 2; round++) {
+      if (taken.allowed || cost > taken.free + window.elsewhere(worker)) break
+      await this.#recall(window, worker)
+      taken = await this.#take(window, cost)
+    }
+    return taken
   }
 
   /** Asks all other workers to give back the points that they have not used. */
