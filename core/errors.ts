@@ -63,6 +63,17 @@ export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
   GE: { source: 'gateway', status: 500, title: 'internal error', proxyStatus: 'proxy_internal_error' },
 }
 
+export interface PosternErrorOptions {
+  readonly cause?: unknown
+  readonly plugin?: string | undefined
+  /** Of the response. Default: that of the code. */
+  readonly status?: number
+  /** Further headers of the response. */
+  readonly headers?: readonly (readonly [string, string])[]
+  /** RFC 9457 `detail`: what the client has to know to do better. */
+  readonly detail?: string
+}
+
 /** Why a request or connection failed. The message is for the log, never for the client. */
 export class PosternError extends Error {
   override readonly name = 'PosternError'
@@ -70,16 +81,16 @@ export class PosternError extends Error {
   /** Outcome as logged: the code, followed by the plugin's name for errors of a plugin. */
   readonly outcome: string
   readonly status: number
+  readonly headers: readonly (readonly [string, string])[]
+  readonly detail: string | undefined
 
-  constructor(
-    code: OutcomeCode,
-    message: string,
-    options: { cause?: unknown; plugin?: string | undefined; status?: number } = {},
-  ) {
+  constructor(code: OutcomeCode, message: string, options: PosternErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.outcome = options.plugin === undefined ? code : `${code}:${options.plugin}`
     this.status = options.status ?? outcomes[code].status
+    this.headers = options.headers ?? []
+    this.detail = options.detail
   }
 
   get source(): ErrorSource {

@@ -130,8 +130,9 @@ function checkUpstreams({ source, data, problems }: Draft): void {
 function checkConflicts({ source, data, problems }: Draft): void {
   const byListener = new Map<string, { name: string; match: MatchConfig }[]>()
   const listeners = asObject(data.listeners)
-  for (const [name, value] of Object.entries(asObject(data.routes))) {
-    const { listener, match } = asObject(value)
+  const all = asObject(data.routes)
+  for (const name of source.keysOf(['routes'])) {
+    const { listener, match } = asObject(member(all, name))
     // An L4 listener has at most one route; checkLayers refuses a second.
     if (typeof listener !== 'string' || layerOf(asObject(member(listeners, listener)).protocol) !== 'L7') continue
     if (typeof match !== 'object' || problems.touches(source, ['routes', name, 'match'])) continue
@@ -141,8 +142,8 @@ function checkConflicts({ source, data, problems }: Draft): void {
     else routes.push(route)
   }
   for (const routes of byListener.values()) {
-    for (const { a, b, reason } of findConflicts(routes)) {
-      problems.add(source, ['routes', b], `conflicts with route "${a}": ${reason}`)
+    for (const { a, b, kind, both, remedy } of findConflicts(routes)) {
+      if (kind === 'same') problems.add(source, ['routes', b], `conflicts with route "${a}": ${both}: ${remedy}`)
     }
   }
 }

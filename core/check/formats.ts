@@ -2,8 +2,9 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 import { didYouMean } from '../config/suggest.ts'
 import { parseDuration, parseSize } from '../config/units.ts'
 import { originProblem } from '../grants/origin.ts'
+import { registeredMethods } from '../http/methods.ts'
 import { parseAuthority } from '../route/authority.ts'
-import { scanPath } from '../route/path.ts'
+import { pathProblem, plainPathEnd } from '../route/path.ts'
 
 /** A text format that the schemas refer to with `format`. */
 export interface Format {
@@ -43,7 +44,11 @@ export const formats: Readonly<Record<string, Format>> = {
     expected: 'a method such as "GET"',
     problem(text) {
       if (!token.test(text)) return `${quote(text)} is not a method`
-      return text === text.toUpperCase() ? undefined : `methods are case-sensitive; write ${quote(text.toUpperCase())}`
+      const capital = text.toUpperCase()
+      if (capital === 'CONNECT') return 'CONNECT never matches, because it is not served'
+      // Another token in lower case is a method of its own.
+      if (text === capital || !registeredMethods.has(capital)) return undefined
+      return `methods are case-sensitive; write ${quote(capital)}`
     },
   },
   redirect: { expected: 'a location such as "https://{host}{path}{query}"', problem: redirectProblem },
@@ -113,7 +118,8 @@ function hostMatchProblem(text: string): string | undefined {
   // Checked as in requests: a route must not ask for a host that no request can have.
   const authority = parseAuthority(name)
   if ('problem' in authority) return `${quote(text)} is not a host: ${authority.problem}`
-  if (authority.port !== undefined) return `${quote(text)} has a port; a route matches only the host name`
+  if (authority.port !== undefined || text.endsWith(':'))
+    return `${quote(text)} has a port; a route matches only the host name`
   return text.endsWith('.') ? `remove the dot at the end of ${quote(text)}` : undefined
 }
 
@@ -124,11 +130,16 @@ function pathMatchProblem(text: string): string | undefined {
   if (star !== -1) {
     return `${quote(text)} has a "*" in the wrong position; it is allowed only at the end, after a "/", as in "/orders/*"`
   }
-  const end = scanPath(plain, 0)
-  if (typeof end !== 'number') return `never matches, because requests with this path are rejected: ${end.problem}`
-  return end === plain.length
-    ? undefined
-    : `${quote(text)} has a query or fragment; match query parameters with "query"`
+  if (!text.isWellFormed()) return `${quote(text)} has half of a character`
+  // Letters beyond ASCII are compared with the decoded path of a request.
+  const encoded = plain.replace(/[^\x00-\x7f]+/g, encodeURIComponent)
+  const end = plainPathEnd(encoded)
+  if (end === encoded.length) return undefined
+  if (/[?#]/.test(plain)) return `${quote(text)} has a query or fragment; match query parameters with "query"`
+  const malformed = pathProblem(encoded)
+  if (malformed !== undefined)
+    return `never matches, because requests with this path are rejected: ${malformed.problem}`
+  return 'never matches, because requests with this path are rejected: servers read it as different paths; write it decoded, with single slashes, and without ";" and dot segments'
 }
 
 const placeholders = ['scheme', 'host', 'path', 'query']

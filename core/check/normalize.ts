@@ -12,7 +12,9 @@ import type {
 import { parseDuration, parseSize } from '../config/units.ts'
 import { type Origin, parseOrigin } from '../grants/origin.ts'
 import { parseAuthority } from '../route/authority.ts'
+import { ranksOf } from '../route/conflicts.ts'
 import type { MatchConfig } from '../route/match.ts'
+import type { Matchable } from '../route/table.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
 
@@ -54,12 +56,21 @@ interface WrittenPlugin {
   readonly isolation?: 'group' | 'plugin'
 }
 
-/** Converts checked data to `Config`. `data` fits the schema and has its defaults filled in. */
-export function normalizeConfig(data: unknown, policies: ReadonlyMap<string, unknown>): Config {
+/**
+ * Converts checked data to `Config`. `data` fits the schema and has its defaults filled in.
+ *
+ * @param routeNames in the order written
+ */
+export function normalizeConfig(
+  data: unknown,
+  policies: ReadonlyMap<string, unknown>,
+  routeNames: readonly string[],
+): Config {
   const { listeners, routes, upstreams, plugins, log, workers, drain } = data as Written
+  const ranks = ranksOfAll(routes, routeNames)
   return {
     listeners: mapNames(listeners, listenerOf),
-    routes: mapNames(routes, routeOf),
+    routes: mapNames(routes, (route, name) => routeOf(route, ranks.get(name))),
     upstreams: mapNames(upstreams, upstreamOf),
     policies: mapNames(Object.fromEntries(policies), policyOf),
     plugins: mapNames(plugins, pluginOf),
@@ -67,6 +78,19 @@ export function normalizeConfig(data: unknown, policies: ReadonlyMap<string, unk
     workers,
     drain: ms(drain),
   }
+}
+
+/** The rank of each route in the table of its listener. */
+function ranksOfAll(routes: Written['routes'], names: readonly string[]): ReadonlyMap<string, number> {
+  const byListener = new Map<string, Matchable[]>()
+  for (const name of names) {
+    const { listener, match } = routes[name]!
+    const one = { name, match: normalizeMatch(match) }
+    const list = byListener.get(listener)
+    if (list === undefined) byListener.set(listener, [one])
+    else list.push(one)
+  }
+  return new Map([...byListener.values()].flatMap((list) => [...ranksOf(list)]))
 }
 
 /** The `fetch` of a plugin's entry. */
@@ -113,10 +137,14 @@ function listenerOf(listener: WrittenListener): ListenerConfig {
   }
 }
 
-function routeOf({ listener, match, pathExceptions, policies, upstream, reply, timeout }: WrittenRoute): RouteConfig {
+function routeOf(
+  { listener, match, pathExceptions, policies, upstream, reply, timeout }: WrittenRoute,
+  rank: number | undefined,
+): RouteConfig {
   return {
     listener,
     match: normalizeMatch(match),
+    ...(rank !== undefined && { rank }),
     pathExceptions: [...pathExceptions],
     policies: [...policies],
     ...(upstream !== undefined && { upstream }),
@@ -170,9 +198,9 @@ function hostOf(host: string): string {
   return 'problem' in authority ? host.toLowerCase() : wildcard + authority.host
 }
 
-function mapNames<T, R>(object: Readonly<Record<string, T>>, change: (value: T) => R): Record<string, R> {
+function mapNames<T, R>(object: Readonly<Record<string, T>>, change: (value: T, name: string) => R): Record<string, R> {
   const result: Record<string, R> = Object.create(null)
-  for (const name of Object.keys(object)) result[name] = change(object[name]!)
+  for (const name of Object.keys(object)) result[name] = change(object[name]!, name)
   return result
 }
 

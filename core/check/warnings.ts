@@ -1,9 +1,10 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { Path, Problem } from '../config/problem.ts'
 import { Problems } from '../config/problems.ts'
-import { protocols } from '../config/protocols.ts'
+import { layerOf, protocols } from '../config/protocols.ts'
 import type { Secrets } from '../config/secrets.ts'
 import type { Config } from '../config/types.ts'
+import { findConflicts } from '../route/conflicts.ts'
 import type { Attachment } from './attachments.ts'
 import type { Draft } from './draft.ts'
 import { findHazards } from './hazards.ts'
@@ -60,7 +61,23 @@ export function findWarnings(
   const memory = memoryProblem(config.workers, facts, hostMemory())
   if (memory !== undefined) warn(['plugins'], memory)
   for (const { path, message } of findHazards(config, facts)) warn(path, message)
+  warnOfOrder(config, source.keysOf(['routes']), warn)
   return warnings.list
+}
+
+/** Routes that one request can match, and of which only the order decides. */
+function warnOfOrder(config: Config, names: readonly string[], warn: (path: Path, message: string) => void): void {
+  const routes = names.map((name) => ({ name, ...config.routes[name]! }))
+  for (const list of Map.groupBy(routes, ({ listener }) => listener).values()) {
+    if (layerOf(config.listeners[list[0]!.listener]!.protocol) !== 'L7') continue
+    for (const { a, b, kind, both, remedy } of findConflicts(list)) {
+      const unused = kind === 'covered' ? `, so "${b}" is never used` : ''
+      warn(
+        ['routes', b],
+        `routes "${a}" and "${b}" ${both}; "${a}" is written first and serves them${unused}; ${remedy}`,
+      )
+    }
+  }
 }
 
 /** Memory of the host, or the limit of the process's control group if lower, MB. */

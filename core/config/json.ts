@@ -13,6 +13,8 @@ export interface JsonDocument {
   readonly faults: readonly JsonFault[]
   /** Where the key or the value at the path begins; the nearest parent when the path does not exist. */
   locate(path: Path): Position
+  /** The keys of the object at the path, in the order written; in the data, keys such as `"2"` come first. */
+  keysOf(path: Path): readonly string[]
 }
 
 export interface JsonFault extends Position {
@@ -28,6 +30,7 @@ export function parseJson(text: string): JsonDocument {
   const plain = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
   const positions = new Positions(plain)
   const locate = (path: Path): Position => positions.locate(path)
+  const keysOf = (path: Path): readonly string[] => positions.keysOf(path)
   let value: unknown
   let { refusal } = positions
   try {
@@ -36,8 +39,8 @@ export function parseJson(text: string): JsonDocument {
     const message = `not valid JSON: ${error instanceof Error ? error.message : String(error)}`
     refusal ??= { message, line: 1, column: 1 }
   }
-  if (refusal === undefined) return { value, faults: positions.twice, locate }
-  return { value: undefined, faults: [...positions.twice, refusal], locate }
+  if (refusal === undefined) return { value, faults: positions.twice, locate, keysOf }
+  return { value: undefined, faults: [...positions.twice, refusal], locate, keysOf }
 }
 
 interface Node extends Position {
@@ -108,6 +111,12 @@ class Positions {
       node = next
     }
     return { line: node.line, column: node.column }
+  }
+
+  keysOf(path: Path): readonly string[] {
+    let node = this.#root.inside.get(0)
+    for (const key of path) node = node?.inside.get(key)
+    return node?.close === '}' ? ([...node.inside.keys()] as string[]) : []
   }
 
   get #top(): Node {

@@ -12,6 +12,8 @@ export interface Source {
   /** The data as written in the file: no references resolved, no defaults. `undefined` when it could not be read. */
   readonly value: unknown
   locate(path: Path): Position | undefined
+  /** The keys of the object at the path, in the order written. */
+  keysOf(path: Path): readonly string[]
 }
 
 /**
@@ -26,11 +28,12 @@ export function readSource(absolute: string, problems: Problems, missing: string
     text = readFileSync(absolute, 'utf8')
   } catch (error) {
     problems.addAt(file, undefined, (error as NodeJS.ErrnoException).code === 'ENOENT' ? missing : reasonOf(error))
-    return { file, absolute, value: undefined, locate: () => undefined }
+    return { file, absolute, value: undefined, locate: () => undefined, keysOf: () => [] }
   }
   const document = parseJson(text)
   for (const { message, line, column } of document.faults) problems.addAt(file, { line, column }, message)
-  return { file, absolute, value: document.value, locate: (path) => document.locate(path) }
+  const { value, locate, keysOf } = document
+  return { file, absolute, value, locate, keysOf }
 }
 
 /** A file name for messages: relative to the working directory, absolute when the file is outside of it. */

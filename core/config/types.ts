@@ -42,7 +42,12 @@ export interface ListenerConfig {
 export interface RouteConfig {
   readonly listener: string
   readonly match: MatchConfig
-  /** Ambiguous spellings of the path that are accepted. http only. */
+  /**
+   * Its position, in the order written, among the routes of its listener of which none is more specific: the first that
+   * matches a request serves it. `undefined`: 0.
+   */
+  readonly rank?: number
+  /** Spellings of the path that are accepted although servers read them differently. http only. */
   readonly pathExceptions: readonly PathException[]
   readonly policies: readonly string[]
   /** Exactly one of `upstream` and `reply` is set. */

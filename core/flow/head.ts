@@ -18,8 +18,9 @@ import type { RequestFacts } from './request-facts.ts'
 export function cleanHead(facts: RequestFacts, plan: HttpPlan): PosternError | undefined {
   const { fields } = facts
   const { config, snapshot } = plan
-  const problem = screenUnderscores(fields, config.underscores, plan.isWritten)
-  if (problem !== undefined) return new PosternError('DPE', problem)
+  const problem = screenUnderscores(fields, config.underscores, plan.isUsed)
+  if (problem !== undefined)
+    return new PosternError('DPE', problem, { detail: 'a header name with an underscore is not accepted' })
   if (isLoop(fields, snapshot.via)) {
     return new PosternError(
       'LD',

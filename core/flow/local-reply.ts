@@ -14,15 +14,16 @@ export function outcomeOfReply(reply: Reply, policy: Policy): string {
   return reply.status >= 400 ? `PD:${policy.plugin}` : ''
 }
 
-/** The response to the client for an error (RFC 9457). The error's message goes only to the log. */
+/** The response to the client for an error (RFC 9457). The error's message goes only to the log, its `detail` also to the client. */
 export function problemOf(error: PosternError, requestId: string): Reply {
   const { title, proxyStatus } = outcomes[error.code]
   const headers: [string, string][] = [['content-type', 'application/problem+json']]
   // RFC 9209 §2: which hop failed, and why.
   if (proxyStatus !== undefined) headers.push(['proxy-status', `postern; error=${proxyStatus}`])
   if (error.status === 503) headers.push(['retry-after', '5'])
+  for (const [name, value] of error.headers) headers.push([name, value])
   const type = `urn:postern:outcome:${error.code}`
-  const body = JSON.stringify({ type, title, status: error.status, request: requestId })
+  const body = JSON.stringify({ type, title, status: error.status, detail: error.detail, request: requestId })
   return { reply: true, status: error.status, headers, body, reason: title }
 }
 
@@ -56,15 +57,34 @@ function madeResponse(result: Reply | PosternError, requestId: string): FinalRes
   return { status, reason: '', fields, body }
 }
 
-/** The response of a route with `reply`: a redirect with its placeholders filled in, or a fixed text. */
-export function replyOfRoute(config: ReplyConfig, scheme: string, target: Target): Reply {
+/**
+ * The response of a route with `reply`: a redirect with its placeholders filled in, or a fixed text. A redirect that needs a
+ * host is refused to a request that names none.
+ */
+export function replyOfRoute(config: ReplyConfig, scheme: string, target: Target): Reply | PosternError {
   const { status, redirect, body = '' } = config
   if (redirect === undefined) {
     const headers: [string, string][] = body === '' ? [] : [['content-type', 'text/plain; charset=utf-8']]
     return { reply: true, status, body, reason: '', headers }
   }
-  const { authority, host, path, query, hasQuery } = target
-  const parts = new Map(Object.entries({ scheme, authority, host, path, query: hasQuery ? `?${query}` : '' }))
+  const { authority, host, full } = target
+  if (host === '' && /\{(?:host|authority)\}/.test(redirect)) {
+    return new PosternError('DPE', 'the request names no host, which the redirect of its route needs')
+  }
+  const [path, query] = splitEncoded(full)
+  const parts = new Map(Object.entries({ scheme, authority, host, path, query }))
   const location = redirect.replace(/\{(\w+)\}/g, (whole, name: string) => parts.get(name) ?? whole)
-  return { reply: true, status, body: '', reason: '', headers: [['location', location]] }
+  // A path that begins with `//` would be read as the name of another host.
+  const safe = redirect.startsWith('{path}') ? location.replace(/^\/+/, '/') : location
+  return { reply: true, status, body: '', reason: '', headers: [['location', safe]] }
+}
+
+/** Path, and query with its `?`, with only characters that a URL may have (RFC 3986 §2). */
+function splitEncoded(full: string): [string, string] {
+  const encoded = full.replace(
+    /[^\x21-\x7e]|["<>\\^`{|}]/g,
+    (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  )
+  const mark = encoded.indexOf('?')
+  return mark === -1 ? [encoded, ''] : [encoded.slice(0, mark), encoded.slice(mark)]
 }

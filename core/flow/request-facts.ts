@@ -7,6 +7,7 @@ import { type ClientFacts, clientOf } from '../http/client-address.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import type { EarlierHops, Hop } from '../http/forwarding.ts'
+import { refusedPath } from '../http/refused-path.ts'
 import { parseAuthority } from '../route/authority.ts'
 import type { Target } from '../route/target.ts'
 import type { HttpPlan, Route } from '../snapshot/snapshot.ts'
@@ -19,8 +20,13 @@ import { flowId } from './flow-id.ts'
 /** Longest time without progress when a client is sent a response of the gateway itself, ms. */
 const ownIdle = 30_000
 
-/** The target of a request whose target has not been parsed. */
-const unread: Target = { authority: '', host: '', path: '', query: '', full: '', hasQuery: false }
+/** What the record of a request shows whose target was refused. */
+function refusedTarget({ rawTarget, fields }: Exchange): Target {
+  const [named] = fields.all('host')
+  const authority = named === undefined ? undefined : parseAuthority(named)
+  const host = authority === undefined || 'problem' in authority ? '' : authority.host
+  return { authority: '', host, path: refusedPath(rawTarget), query: '', full: '', hasQuery: false, isPlain: false }
+}
 
 /** The final response: of a backend, or of the gateway itself with its whole body. */
 export interface FinalResponse {
@@ -40,7 +46,6 @@ export class RequestFacts implements FlowFacts, RequestView, WritableFacts {
   consumer: string | undefined
   candidates: readonly BackendFacts[] = []
   backend: Backend | undefined
-  target: Target = unread
   route: Route | undefined
   chain: Chain | undefined
   upstream: Upstream | undefined
@@ -50,12 +55,21 @@ export class RequestFacts implements FlowFacts, RequestView, WritableFacts {
   readonly #exchange: Exchange
   readonly #plan: HttpPlan
   readonly #bodies: Bodies
+  #target: Target | undefined
 
   constructor(exchange: Exchange, plan: HttpPlan, bodies: Bodies) {
     this.#exchange = exchange
     this.#plan = plan
     this.#bodies = bodies
     this.client = clientOf(plan.trust, exchange.connection.peer, exchange.fields)
+  }
+
+  get target(): Target {
+    this.#target ??= refusedTarget(this.#exchange)
+    return this.#target
+  }
+  set target(target: Target) {
+    this.#target = target
   }
 
   get clientIp(): string {

@@ -11,6 +11,7 @@ import { idempotent } from '../http/methods.ts'
 import type { UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
 import type { ByteStream } from '../net/reset.ts'
 import { locate } from '../route/locate.ts'
+import { noRoute } from '../route/no-route.ts'
 import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import { Phases } from '../telemetry/phases.ts'
@@ -64,15 +65,17 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   start(): void {
     const { facts } = this
-    const located = cleanHead(facts, this.#plan) ?? locate(this.#plan.routes, this.#exchange, facts.client.scheme)
+    const refused = cleanHead(facts, this.#plan)
+    // Upgrade stays, so that routes can match it.
+    removeHopByHop(facts.fields, upgradeOffer(this.#exchange, false))
+    const located = refused ?? locate(this.#plan, this.#exchange, facts.client)
     if (located instanceof PosternError) return this.fail(located)
     const { target, route } = located
     facts.target = target
-    if (route === undefined) return this.fail(new PosternError('NR', `no route for ${target.host}${target.path}`))
+    if (route === undefined) return this.fail(noRoute(this.#plan.routes, facts))
     this.#phases.enter('policies')
     facts.take(route)
     if (route.config.timeout !== undefined) this.#deadline.limitAll(route.config.timeout)
-    removeHopByHop(facts.fields)
     ask(this, 'onRequest', route.base, 0, (result, policy) => this.#askedByRoute(result, policy))
   }
 
@@ -106,6 +109,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   #send(backend: Backend): void {
     const { chain, target, upstream, method, fields } = this.facts
     this.#phases.enter('connect', chain!.steps.selectBackend.length > 0)
+    // The client named no host, but every request of HTTP/1.1 has one (RFC 9112 §3.2).
+    if (target.host === '') fields.put('host', backend.address)
     const hasBody = this.#bodies.goesUpstream
     const request = { method, target: target.full, fields, hasBody, upgrade: upgradeOffer(this.#exchange, hasBody) }
     this.#sent = backend.pool.send(request, upstream!.config.timeouts.connect, this)
@@ -170,7 +175,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   onHead(status: number, reason: string, fields: Fields, version: HttpVersion): void {
     this.#deadline.pause()
-    removeHopByHop(fields)
+    // RFC 9110 §15.5.22: a 426 says to what the client should upgrade.
+    removeHopByHop(fields, status === 426 ? fields.get('upgrade') : undefined)
     fields.list.push('via', this.#plan.snapshot.via.entry[version])
     this.facts.response = { status, reason, fields, body: new BodyPath(this.#sent) }
     this.#respond()

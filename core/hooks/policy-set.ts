@@ -34,10 +34,15 @@ export class PolicySet {
     return before !== undefined && before.#key === key ? before : new PolicySet(checked, key)
   }
 
-  /** A test whether at least one of these policies may write a request header. */
-  written(names: Iterable<string>): (header: string) => boolean {
-    const writes = [...names].map((name) => this.#policies.get(name)!.writes)
-    return (header) => writes.some((one) => one.header(header))
+  /** A test whether at least one of these policies reads a request header by its name, or may write it. */
+  touched(names: Iterable<string>): (header: string) => boolean {
+    const policies = this.named(names)
+    const read = new Set(policies.flatMap(({ scopes, when }) => [...scopes.reads, ...(when?.reads ?? [])]))
+    return (header) => read.has(`header:${header}`) || policies.some(({ writes }) => writes.header(header))
+  }
+
+  named(names: Iterable<string>): Policy[] {
+    return [...names].map((name) => this.#policies.get(name)!)
   }
 
   /** Whether one of these policies may choose the upstream. */

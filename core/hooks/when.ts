@@ -10,6 +10,10 @@ export interface CompiledWhen {
    * request: on L4, and in `onConnect`.
    */
   matches(flow: FlowFacts): boolean
+  /** Whether its methods include this one. */
+  takesMethod(method: string): boolean
+  /** Whether its paths include this one. @param path percent-decoded. */
+  takesPath(path: string): boolean
   /** The scopes that the result depends on: `method`, `path`, `header:<name>`. Writing one of them may change the result. */
   readonly reads: readonly string[]
 }
@@ -20,18 +24,22 @@ export function compileWhen({ methods, paths, headers }: When): CompiledWhen {
   const goals = paths?.map((path) => pathPattern({ path }))
   const exact = goals && new Set(goals.filter(({ kind }) => kind === 'exact').map(({ text }) => text))
   const prefixes = goals?.filter(({ kind }) => kind !== 'exact').map(({ text }) => text)
+  const takesMethod = (method: string): boolean => verbs === undefined || verbs.has(method)
+  const takesPath = (path: string): boolean =>
+    exact === undefined || exact.has(path) || prefixes!.some((prefix) => path.startsWith(prefix))
   return {
     matches: ({ request }) => {
       if (request === undefined) return true
-      if (verbs !== undefined && !verbs.has(request.method)) return false
+      if (!takesMethod(request.method)) return false
       if (headers !== undefined && !headers.some((name) => request.fields.has(name))) return false
-      if (exact === undefined || prefixes === undefined) return true
-      const isMatch = (key: string): boolean => exact.has(key) || prefixes.some((prefix) => key.startsWith(prefix))
+      if (exact === undefined) return true
       // A policy that protects a path must run for every target that a backend might read as that path.
       return request.interpretations === undefined
-        ? isMatch(pathKey(request.path))
-        : request.interpretations.some(isMatch)
+        ? takesPath(pathKey(request.path))
+        : request.interpretations.some(takesPath)
     },
+    takesMethod,
+    takesPath,
     reads: [
       ...(methods === undefined ? [] : ['method']),
       ...(paths === undefined ? [] : ['path']),

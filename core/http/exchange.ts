@@ -135,6 +135,12 @@ export interface HttpSession {
   refuse(status: number, fields: Fields, body: Uint8Array): void
 }
 
+/** The first words of a request that is refused, for the log. Not checked. */
+export interface Begun {
+  readonly method: string
+  readonly target: string
+}
+
 /** What a listener does for its connections. */
 export interface ServerHandler {
   /**
@@ -146,8 +152,12 @@ export interface ServerHandler {
   onRequest(exchange: Exchange): void
   /** The exchange has had its last call, `onSent` or `onGone`. */
   onOver(exchange: Exchange): void
-  /** The bytes that arrived are not a valid request. Calls `session.refuse`, or nothing; then the codec closes the connection. */
-  onMalformed(session: HttpSession, malformed: Malformed): void
+  /**
+   * The bytes that arrived are not a valid request. Calls `session.refuse`, or nothing; then the codec closes the connection.
+   *
+   * @param begun `undefined` when they do not even begin like one
+   */
+  onMalformed(session: HttpSession, malformed: Malformed, begun: Begun | undefined): void
   /** A method of the owner threw: the handler has to end or abort its exchange. The connection itself is still usable. */
   onCrash(exchange: Exchange, error: unknown): void
   /** The connection is closed; the last call. */

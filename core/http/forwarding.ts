@@ -1,6 +1,6 @@
 import type { ClientFacts } from './client-address.ts'
 import type { Fields } from './fields.ts'
-import { FORWARDING, isAliasTreated } from './header-names.ts'
+import { FORWARDING, HEARSAY, isAliasTreated } from './header-names.ts'
 
 /** The last hop of a request, as this gateway knows it. */
 export interface Hop {
@@ -10,7 +10,7 @@ export interface Hop {
   readonly clientIp: string
   /** As the client used it. */
   readonly scheme: 'http' | 'https'
-  /** Host and port that the client asked for. */
+  /** Host and port that the client asked for; empty: it named none. */
   readonly authority: string
   readonly localPort: number
 }
@@ -23,36 +23,39 @@ export interface EarlierHops {
 }
 
 /**
- * Removes X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded from a request when it arrives, so that routes and
+ * Removes X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded from a request when it arrives, and what else
+ * frameworks believe of earlier hops (X-Forwarded-Prefix, -Ssl, X-Forwarded-Client-Cert and the like), so that routes and
  * policies see only what the backend will see. Spellings with underscores are removed too, since some backends treat them
  * like dashes.
  *
  * For a trusted peer the fields are added again, cleaned: the values that `clientOf` used, without lines that are empty or
- * malformed, and without X-Real-IP, which this gateway sets itself.
+ * malformed, and without X-Real-IP, which this gateway sets itself. What else it says stays as it is, except that
+ * X-Forwarded-Proto decides: fields that name another scheme may be those of its client, which many proxies pass on, and are
+ * removed.
  *
  * @returns what a trusted peer said; `undefined` for an untrusted peer, or without such fields
  */
 export function takeForwarding(fields: Fields, { trusted, scheme, host }: ClientFacts): EarlierHops | undefined {
   const { list } = fields
   let i = 0
-  while (i < list.length && !isForwarding(list[i]!)) i += 2
+  while (i < list.length && !isTreatedHop(list[i]!, FORWARDING | HEARSAY)) i += 2
   if (i === list.length) return undefined
   const forwardedFor: string[] = []
   const forwarded: string[] = []
   let port: string | undefined
-  let hasScheme = false
+  const hasScheme = trusted && (fields.get('x-forwarded-proto') ?? '') !== ''
   let kept = i
   for (; i < list.length; i += 2) {
     const name = list[i]!
     const value = list[i + 1]!
-    if (!isForwarding(name)) {
+    const isHearsay = isTreatedHop(name, HEARSAY)
+    if (isHearsay ? trusted && !(hasScheme && contradicts(name, value, scheme)) : !isForwarding(name)) {
       list[kept] = name
       list[kept + 1] = value
       kept += 2
-    } else if (trusted && value !== '') {
+    } else if (trusted && value !== '' && !isHearsay) {
       if (name === 'x-forwarded-for') forwardedFor.push(value)
       else if (name === 'forwarded') forwarded.push(value)
-      else if (name === 'x-forwarded-proto') hasScheme = true
       else if (name === 'x-forwarded-port' && /^[1-9]\d{0,4}$/.test(value)) port = value
     }
   }
@@ -89,7 +92,7 @@ export function forwardingFields(hop: Hop, earlier: EarlierHops | undefined): st
   return [
     ...['x-forwarded-for', [...(earlier?.forwardedFor ?? []), peerIp].join(', ')],
     ...['x-forwarded-proto', scheme],
-    ...['x-forwarded-host', authority],
+    ...(authority === '' ? [] : ['x-forwarded-host', authority]),
     ...['x-forwarded-port', earlier?.port ?? String(localPort)],
     ...['x-real-ip', clientIp],
     ...['forwarded', [...(earlier?.forwarded ?? []), element(hop)].join(', ')],
@@ -99,8 +102,8 @@ export function forwardingFields(hop: Hop, earlier: EarlierHops | undefined): st
 /** RFC 7239 §4, §6: what is not a token is quoted, IPv6 is in brackets as well. */
 function element({ peerIp, authority, scheme }: Hop): string {
   const node = peerIp.includes(':') ? `"[${peerIp}]"` : peerIp
-  const host = /^[\w.-]+$/.test(authority) ? authority : quoted(authority)
-  return `for=${node};host=${host};proto=${scheme}`
+  const host = /^[\w.-]*$/.test(authority) ? authority : quoted(authority)
+  return `for=${node}${host === '' ? '' : `;host=${host}`};proto=${scheme}`
 }
 
 function quoted(text: string): string {
@@ -108,7 +111,25 @@ function quoted(text: string): string {
 }
 
 function isForwarding(name: string): boolean {
+  return isTreatedHop(name, FORWARDING)
+}
+
+function isTreatedHop(name: string, treatments: number): boolean {
   const first = name.charCodeAt(0)
   // Most names are ruled out by their first letter, `x` or `f`.
-  return (first === 0x78 || first === 0x66) && isAliasTreated(name, FORWARDING)
+  return (first === 0x78 || first === 0x66) && isAliasTreated(name, treatments)
+}
+
+/** What the fields that name a scheme say for `https`; any other value means `http`. */
+const secure: ReadonlyMap<string, readonly string[]> = new Map([
+  ['front-end-https', ['on']],
+  ['x-forwarded-protocol', ['https', 'ssl']],
+  ['x-forwarded-scheme', ['https', 'wss']],
+  ['x-forwarded-ssl', ['on']],
+  ['x-url-scheme', ['https', 'wss']],
+])
+
+function contradicts(name: string, value: string, scheme: string): boolean {
+  const values = secure.get(name)
+  return values !== undefined && values.includes(value.toLowerCase()) !== (scheme === 'https')
 }

@@ -12,6 +12,8 @@ export const NO_ALIAS = 8
 export const NO_PLUGIN = 16
 /** Would tell a recipient that merges trailers into the head another framing, route, credential or content (§6.5.1). */
 export const NO_TRAILER = 32
+/** Frameworks believe what it says of earlier hops: accepted from trusted peers only, and then passed on. */
+export const HEARSAY = 64
 
 const table: ReadonlyMap<string, number> = new Map(
   Object.entries({
@@ -32,6 +34,13 @@ const table: ReadonlyMap<string, number> = new Map(
     'x-forwarded-port': FORWARDING | NO_ALIAS | NO_TRAILER,
     'x-real-ip': FORWARDING | NO_ALIAS | NO_TRAILER,
     forwarded: FORWARDING | NO_TRAILER,
+    'front-end-https': HEARSAY | NO_ALIAS | NO_TRAILER,
+    'x-forwarded-client-cert': HEARSAY | NO_ALIAS | NO_TRAILER,
+    'x-forwarded-prefix': HEARSAY | NO_ALIAS | NO_TRAILER,
+    'x-forwarded-protocol': HEARSAY | NO_ALIAS | NO_TRAILER,
+    'x-forwarded-scheme': HEARSAY | NO_ALIAS | NO_TRAILER,
+    'x-forwarded-ssl': HEARSAY | NO_ALIAS | NO_TRAILER,
+    'x-url-scheme': HEARSAY | NO_ALIAS | NO_TRAILER,
     'x-request-id': NO_ALIAS | NO_TRAILER,
     'max-forwards': NO_ALIAS | NO_TRAILER,
     age: NO_TRAILER,

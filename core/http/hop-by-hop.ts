@@ -1,5 +1,5 @@
 import type { Fields } from './fields.ts'
-import { FORWARDING, HOP_BY_HOP, isTreated } from './header-names.ts'
+import { FORWARDING, HEARSAY, HOP_BY_HOP, isTreated } from './header-names.ts'
 
 /**
  * Removes the fields that are meant for one connection only (RFC 9110 §7.6.1): every field that `Connection` names,
@@ -10,8 +10,10 @@ import { FORWARDING, HOP_BY_HOP, isTreated } from './header-names.ts'
  * Call it before the gateway adds fields: a client must not be able to remove those by naming them. `Host` and
  * `Content-Length` stay even when named, since removing them would change the meaning of the message; so do the fields
  * about earlier hops, which a client could otherwise remove from what a trusted proxy sends.
+ *
+ * @param upgrade value of `Upgrade` that stays: what the gateway passes on itself. Default: none stays.
  */
-export function removeHopByHop(fields: Fields): void {
+export function removeHopByHop(fields: Fields, upgrade?: string): void {
   const { list } = fields
   const named = namedByConnection(list)
   let kept = 0
@@ -26,6 +28,7 @@ export function removeHopByHop(fields: Fields): void {
   }
   if (kept < list.length) list.length = kept
   if (trailers) list.push('te', 'trailers')
+  if (upgrade !== undefined) list.push('upgrade', upgrade)
 }
 
 /** The field names in `Connection`; `undefined` in the common case that there are none. */
@@ -38,7 +41,7 @@ function namedByConnection(list: readonly string[]): Set<string> | undefined {
     named ??= new Set()
     for (const option of value.split(',')) {
       const name = option.trim().toLowerCase()
-      if (!isTreated(name, FORWARDING)) named.add(name)
+      if (!isTreated(name, FORWARDING | HEARSAY)) named.add(name)
     }
   }
   named?.delete('host')

@@ -1,7 +1,7 @@
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
 import type { Fields } from './fields.ts'
-import { methods, withHead } from './methods.ts'
+import { registeredMethods, withHead } from './methods.ts'
 
 /** Largest value that is forwarded; no chain has that many hops. */
 const most = 0x7fff_ffff
@@ -32,7 +32,7 @@ export function countHop(
 }
 
 function reply(status: number, taken: readonly string[] | undefined): Reply {
-  const allowed = [...(taken === undefined ? methods : withHead(taken))].filter(
+  const allowed = [...(taken === undefined ? registeredMethods : withHead(taken))].filter(
     (method) => method !== 'CONNECT' && method !== 'TRACE',
   )
   return { reply: true, status, body: '', reason: '', headers: [['allow', allowed.join(', ')]] }

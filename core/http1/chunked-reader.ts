@@ -26,6 +26,7 @@ const badEnd = new Malformed('a chunk is not followed by CRLF')
 const badExtension = new Malformed('a chunk extension is malformed')
 const longExtension = new Malformed(`a chunk extension is longer than ${maxExtension} bytes`)
 const framingTrailer = new Malformed('a trailer is Content-Length or Transfer-Encoding')
+const bareLineFeed = new Malformed('a line of the trailers ends with LF instead of CRLF')
 const longTrailers = new Malformed(`the trailers are longer than ${maxTrailers} bytes`, 431)
 
 /** RFC 9112 §7.1.1, without the "bad" whitespace (BWS). */
@@ -145,6 +146,8 @@ export class ChunkedReader {
     if (!empty && end === 1) {
       input.at += this.#text.length - before
       if (this.#text.length > maxTrailers) this.problem = longTrailers
+      // The empty line might never come.
+      else if (/(?:^|[^\r])\n/.test(this.#text)) this.problem = bareLineFeed
       return
     }
     input.at += end + 2 - before

@@ -47,7 +47,11 @@ export function encodeResponseHead(
   if (length !== undefined) head += 'content-length: ' + length + '\r\n'
   else if (framing === CHUNKED) head += 'transfer-encoding: chunked\r\n'
   if (!fields.has('date')) head += 'date: ' + httpDate() + '\r\n'
-  if (connection !== undefined) head += 'connection: ' + connection + '\r\n'
+  const upgrade = status === 426 ? fields.get('upgrade') : undefined
+  // RFC 9110 §7.8: `Connection` names `Upgrade`.
+  if (upgrade !== undefined)
+    head += 'connection: ' + (connection === 'close' ? 'close, ' : '') + 'upgrade\r\nupgrade: ' + upgrade + '\r\n'
+  else if (connection !== undefined) head += 'connection: ' + connection + '\r\n'
   return head + '\r\n'
 }
 

@@ -1,13 +1,14 @@
 import { kinds, TARGET, VALUE } from '../http/characters.ts'
+import { isToken } from '../http/field-problem.ts'
 import { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
-import { methods } from '../http/methods.ts'
+import { registeredMethods } from '../http/methods.ts'
 import { type Framing, requestFraming, responseFraming } from './framing.ts'
 import { parseFields } from './parse-fields.ts'
 
 export interface RequestHead {
   readonly method: string
-  /** As sent: visible ASCII in one of the four forms of RFC 9112 §3.2; which one has not been checked yet. */
+  /** As sent, one character for each byte, in one of the four forms of RFC 9112 §3.2; which one has not been checked yet. */
   readonly target: string
   readonly version: '1.0' | '1.1'
   readonly fields: Fields
@@ -24,7 +25,6 @@ export interface ResponseHead {
 }
 
 const badLine = new Malformed('the request line is not method, target and version, with one space between')
-const badMethod = new Malformed('the method is not supported', 501)
 const http2 = new Malformed('the client speaks HTTP/2')
 const badTarget = new Malformed('the request target has a character that is not allowed in a URL')
 const badForm = new Malformed('the request target is neither a path nor an absolute URL')
@@ -44,7 +44,7 @@ export function parseRequestHead(bytes: Buffer, from: number, to: number): Reque
   // A constant is faster to compare later than a slice of the text.
   const method = text.startsWith('GET ') ? 'GET' : text.slice(0, space)
   if (method === 'PRI') return http2
-  if (!methods.has(method)) return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method) ? badMethod : badLine
+  if (!registeredMethods.has(method) && !isToken(method)) return badLine
   let end = space + 1
   while ((kinds[bytes[from + end]!]! & TARGET) !== 0) end++
   if (end === space + 1) return badLine

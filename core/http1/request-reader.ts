@@ -1,3 +1,4 @@
+import type { Begun } from '../http/exchange.ts'
 import { Malformed } from '../http/malformed.ts'
 import { BodyReader } from './body-reader.ts'
 import { parseRequestHead, type RequestHead } from './parse-head.ts'
@@ -6,23 +7,29 @@ import { ReceiveBuffer } from './receive-buffer.ts'
 /** Largest head of a request, bytes. */
 export const maxRequestHead: number = 32 * 1024
 
+/** Most empty lines before a request line that are skipped. */
+const maxEmpty = 8
+
 const largeHead = new Malformed('the request head is larger than 32 KB', 431)
 const bareLineFeed = new Malformed('a line of the request head ends with LF instead of CRLF')
+/** Bytes of a refused request that are looked at for its method and target. */
+const maxBegun = 512
+const requestLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) ([\x21-\x7e\x80-\xff]+)/
 const noToken = new Malformed('the request does not begin with a method')
 
 /** Splits the bytes of a connection into requests: a head, then its body, then the next head. */
 export class RequestReader {
   readonly input: ReceiveBuffer = new ReceiveBuffer()
   readonly body: BodyReader = new BodyReader()
-  #skipped = false
+  #skipped = 0
 
   /** Parses the next head, after the body of the previous one; `undefined` while it is incomplete. */
   nextHead(): RequestHead | Malformed | undefined {
     const { input } = this
-    // RFC 9112 §2.2: some clients send a CRLF after a body that is not part of it. One is skipped.
-    if (!this.#skipped && input.length > 1 && input.bytes[input.at] === 0x0d && input.bytes[input.at + 1] === 0x0a) {
+    // RFC 9112 §2.2: some clients send a CRLF after a body that is not part of it.
+    while (input.length > 1 && input.bytes[input.at] === 0x0d && input.bytes[input.at + 1] === 0x0a) {
+      if (this.#skipped++ === maxEmpty) return noToken
       input.at += 2
-      this.#skipped = true
     }
     const end = input.findHead()
     if (end === -1) return this.#incomplete()
@@ -30,9 +37,16 @@ export class RequestReader {
     const head = parseRequestHead(input.bytes, input.at, end)
     if (head instanceof Malformed) return head
     input.at = end + 2
-    this.#skipped = false
+    this.#skipped = 0
     this.body.start(head.framing)
     return head
+  }
+
+  /** Method and target of the request that begins with the unread bytes; `undefined` when they do not begin like one. */
+  get begun(): Begun | undefined {
+    const { bytes, at } = this.input
+    const [, method, target] = requestLine.exec(bytes.toString('latin1', at, at + maxBegun)) ?? []
+    return method === undefined || target === undefined ? undefined : { method, target }
   }
 
   /** Refuses bytes that cannot become a head immediately, without waiting for the timeout. */
@@ -42,7 +56,7 @@ export class RequestReader {
     if (input.length > maxRequestHead) return largeHead
     const first = input.bytes[input.at]!
     // A CR may begin the CRLF that is skipped.
-    if ((first <= 0x20 || first >= 0x7f) && (first !== 0x0d || input.length > 1 || this.#skipped)) return noToken
+    if ((first <= 0x20 || first >= 0x7f) && (first !== 0x0d || input.length > 1)) return noToken
     return input.hasBareLineFeed ? bareLineFeed : undefined
   }
 }

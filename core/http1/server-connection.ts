@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net'
-import { CONSUMED, type HttpConnection, type HttpSession, type ServerHandler } from '../http/exchange.ts'
+import { type Begun, CONSUMED, type HttpConnection, type HttpSession, type ServerHandler } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import { type ByteStream, byteStream, resetSocket } from '../net/reset.ts'
 import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import { encodeResponseHead, encodeSwitchHead } from './encode-head.ts'
+import { NO_BODY } from './framing.ts'
 import { MessageWriter } from './message-writer.ts'
 import type { RequestHead } from './parse-head.ts'
 import { RequestReader } from './request-reader.ts'
@@ -53,6 +54,8 @@ export class ServerConnection implements ByteTaker, HttpSession {
   #headDue = false
   #halted = false
   #discarded = 0
+  /** The request that is refused. */
+  #refused: Begun | undefined
 
   /** @param socket connected, plain or TLS, half-open allowed, without listeners of others. */
   constructor(socket: Socket, connection: HttpConnection, handler: ServerHandler) {
@@ -83,7 +86,9 @@ export class ServerConnection implements ByteTaker, HttpSession {
   refuse(status: number, fields: Fields, body: Uint8Array): void {
     if (this.#state >= CLOSING) return
     const { length } = body
-    this.writer.begin(encodeResponseHead(status, '', fields, length, length, 'close'), length)
+    // RFC 9110 §9.3.2: the writer drops the body of an answer to HEAD.
+    const framing = this.#refused?.method === 'HEAD' ? NO_BODY : length
+    this.writer.begin(encodeResponseHead(status, '', fields, framing, length, 'close'), framing)
     this.writer.write(body)
     this.writer.end(undefined)
     this.#close()
@@ -204,7 +209,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
 
   #takeHead(): boolean {
     const head = this.#reader.nextHead()
-    if (head instanceof Malformed) return this.#refused(head)
+    if (head instanceof Malformed) return this.#refuse(head, this.#reader.begun)
     if (head !== undefined) return this.#begin(head)
     if (!this.#headDue && this.#reader.input.length > 0) {
       this.#headDue = true
@@ -218,7 +223,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
     this.#timer.disarm()
     const exchange = new ServerExchange(this, head)
     const expect = head.version === '1.1' ? head.fields.get('expect') : undefined
-    if (expect !== undefined && expect.toLowerCase() !== '100-continue') return this.#refused(badExpect)
+    if (expect && expect.toLowerCase() !== '100-continue') return this.#refuse(badExpect, head)
     this.exchange = exchange
     this.#handler.onRequest(exchange)
     return true
@@ -263,11 +268,12 @@ export class ServerConnection implements ByteTaker, HttpSession {
       return false
     }
     this.#gone(exchange)
-    return this.#refused(problem)
+    return this.#refuse(problem, { method: exchange.method, target: exchange.rawTarget })
   }
 
-  #refused(malformed: Malformed): boolean {
-    this.#handler.onMalformed(this, malformed)
+  #refuse(malformed: Malformed, begun: Begun | undefined): boolean {
+    this.#refused = begun
+    this.#handler.onMalformed(this, malformed, begun)
     this.#close()
     return false
   }
@@ -304,7 +310,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
 
   onTimeout(): void {
     if (this.#state === CLOSING) this.socket.destroy()
-    else if (this.#state === OPEN && this.#reader.input.length > 0) this.#refused(lateHead)
+    else if (this.#state === OPEN && this.#reader.input.length > 0) this.#refuse(lateHead, this.#reader.begun)
     else this.#close()
   }
 

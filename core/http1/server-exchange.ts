@@ -52,7 +52,8 @@ export class ServerExchange implements Exchange {
         : undefined
     // Bytes after a CONNECT are not a request, whatever the response is.
     this.#persistent = isPersistent(version, options) && method !== 'CONNECT'
-    this.awaitsContinue = this.hasBody && version === '1.1' && fields.has('expect')
+    // An empty `Expect` expects nothing.
+    this.awaitsContinue = this.hasBody && version === '1.1' && !!fields.get('expect')
   }
 
   get #current(): boolean {

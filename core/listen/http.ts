@@ -3,9 +3,10 @@ import { PosternError } from '../errors.ts'
 import { Admission } from '../flow/admission.ts'
 import { asPosternError, problemOf } from '../flow/local-reply.ts'
 import { RequestFlow } from '../flow/request.ts'
-import type { Exchange, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
+import type { Begun, Exchange, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
 import type { Malformed } from '../http/malformed.ts'
+import { refusedPath } from '../http/refused-path.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
 import { acceptWithReaders } from '../net/accept.ts'
 import { peerOf } from '../net/peer.ts'
@@ -75,12 +76,13 @@ export class HttpListener implements Listener, ServerHandler {
     ;(exchange.owner as RequestFlow).fail(asPosternError(error))
   }
 
-  onMalformed(session: HttpSession, { problem, status }: Malformed): void {
+  onMalformed(session: HttpSession, { problem, status }: Malformed, begun: Begun | undefined): void {
     const error = new PosternError('DPE', problem, { status })
     const reply = problemOf(error, '')
     session.refuse(reply.status, new Fields(reply.headers.flat()), Buffer.from(reply.body))
     const client = session.connection.peer.address
-    this.#tap.tell({ kind: 'malformed', listener: this.plan.name, client, error })
+    const path = begun && refusedPath(begun.target)
+    this.#tap.tell({ kind: 'malformed', listener: this.plan.name, client, method: begun?.method, path, error })
   }
 
   onClose(session: HttpSession): void {

@@ -3,7 +3,7 @@ import type { TargetProblem } from './target.ts'
 
 /** Host and port of a request in canonical spelling. */
 export interface Authority {
-  /** Host, and the port if one was sent: the `Host` that is sent upstream. */
+  /** Host, and the port if one was sent, without leading zeros: the `Host` that is sent upstream. */
   readonly authority: string
   /** Lower case, no port, no trailing dot; IPv6 in brackets and compressed. */
   readonly host: string
@@ -14,8 +14,9 @@ export interface Authority {
 const longest = 255
 
 /**
- * Reads `host`, `host:port`, `[v6]` or `[v6]:port`. A name consists of letters, digits, `-`, `_` and `.`; anything else
- * (userinfo, a path, a list, percent-encoding, an empty label or port) is a problem.
+ * Reads `host`, `host:port`, `[v6]` or `[v6]:port`; the port may be empty or have leading zeros (RFC 3986 §3.2.3). A name
+ * consists of letters, digits, `-`, `_` and `.`; anything else (userinfo, a path, a list, percent-encoding, an empty label)
+ * is a problem.
  */
 export function parseAuthority(text: string): Authority | TargetProblem {
   if (text === '') return refuse('the host is empty')
@@ -26,7 +27,7 @@ export function parseAuthority(text: string): Authority | TargetProblem {
   if (hostEnd === text.length) return { authority: host, host, port: undefined }
   const port = text.charCodeAt(hostEnd) === 0x3a ? readPort(text, hostEnd + 1) : undefined
   if (port === undefined) return refuse('the host is followed by something that is not a port')
-  return { authority: `${host}:${port}`, host, port }
+  return port === -1 ? { authority: host, host, port: undefined } : { authority: `${host}:${port}`, host, port }
 }
 
 function refuse(problem: string): TargetProblem {
@@ -63,14 +64,14 @@ function readV6(text: string, to: number): string | undefined {
   return isIPv6(address) && !address.includes('%') ? new URL(`http://[${address}]`).hostname : undefined
 }
 
+/** -1 for an empty port; `undefined` for what is not a port. */
 function readPort(text: string, from: number): number | undefined {
-  const digits = text.length - from
-  if (digits < 1 || digits > 5 || text.charCodeAt(from) === 0x30) return undefined
-  let port = 0
+  let port = from === text.length ? -1 : 0
   for (let i = from; i < text.length; i++) {
     const digit = text.charCodeAt(i) - 0x30
     if (digit < 0 || digit > 9) return undefined
     port = port * 10 + digit
+    if (port > 65_535) return undefined
   }
-  return port > 65_535 ? undefined : port
+  return port
 }

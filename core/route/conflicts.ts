@@ -3,30 +3,77 @@ import type { MatchConfig } from './match.ts'
 import { hostPattern, pathPattern } from './pattern.ts'
 import type { Matchable } from './table.ts'
 
-/** Two routes that one request can match, and of which neither is more specific. */
+/** Two routes that one request can match, and of which neither is more specific: the one written first serves it. */
 export interface Conflict {
-  /** Name of the route that comes first. */
+  /** Name of the route that is written first. */
   readonly a: string
   readonly b: string
-  /** What both routes match, and what to change. */
-  readonly reason: string
+  /** `same`: both match the same requests; `covered`: `a` matches all that `b` matches; `overlap`: each has its own too. */
+  readonly kind: 'same' | 'covered' | 'overlap'
+  /** What both routes match. */
+  readonly both: string
+  /** What to change. */
+  readonly remedy: string
 }
 
 /**
- * The conflicts between the routes of one listener, where only their order could decide. Each route is reported once,
- * with the first route that it conflicts with: a hundred copies of one route are 99 conflicts, not 4,950.
+ * The conflicts between the routes of one listener, where only their order decides. Each route is reported once, with the
+ * first route that it conflicts with, or with the one that is the same: a hundred copies of one route are 99 conflicts, not
+ * 4,950.
+ *
+ * @param routes in the order written
  */
 export function findConflicts(routes: readonly Matchable[]): Conflict[] {
   const conflicts: (Conflict & { index: number })[] = []
   for (const peers of equallySpecific(routes)) {
     const index = new PeerIndex(peers)
+    const copies = new Map<string, Peer>()
     for (const b of peers) {
-      const a = index.firstCollision(b)
-      if (a !== undefined) conflicts.push({ a: a.name, b: b.name, reason: explain(a, b), index: b.index })
+      const key = keyOf(b)
+      const copy = copies.get(key)
+      const a = copy ?? index.firstCollision(b)
+      if (copy === undefined) copies.set(key, b)
+      if (a !== undefined) {
+        const kind = copy !== undefined ? 'same' : covers(a, b) ? 'covered' : 'overlap'
+        conflicts.push({ a: a.name, b: b.name, kind, ...explain(a, b), index: b.index })
+      }
       index.add(b)
     }
   }
-  return conflicts.sort((x, y) => x.index - y.index).map(({ a, b, reason }) => ({ a, b, reason }))
+  return conflicts.sort((x, y) => x.index - y.index).map(({ index: _, ...conflict }) => conflict)
+}
+
+/**
+ * The position of each route among those that are equally specific, by name; without those that come first.
+ *
+ * @param routes of one listener, in the order written
+ */
+export function ranksOf(routes: readonly Matchable[]): ReadonlyMap<string, number> {
+  const ranks = new Map<string, number>()
+  for (const peers of equallySpecific(routes)) {
+    for (const [rank, { name }] of peers.entries()) if (rank > 0) ranks.set(name, rank)
+  }
+  return ranks
+}
+
+/** The same for two routes of a group that match the same requests. */
+function keyOf({ conditions: { methods }, values }: Peer): string {
+  const wanted = [...values].map(([key, { value }]) => [key, value ?? null])
+  return JSON.stringify([methods?.toSorted(), wanted.sort()])
+}
+
+/** Whether every request that matches `b` matches `a`; both are equally specific. */
+function covers(a: Peer, b: Peer): boolean {
+  if (
+    a.conditions.methods !== undefined &&
+    !b.conditions.methods!.every((one) => a.conditions.methods!.includes(one))
+  ) {
+    return false
+  }
+  return [...a.values].every(([key, { value }]) => {
+    const other = b.values.get(key)
+    return other !== undefined && (value === undefined || value === other.value)
+  })
 }
 
 /** One of the routes that are equally specific. */
@@ -138,19 +185,23 @@ function overlap(a: Peer, b: Peer): boolean {
   return true
 }
 
-function explain(a: Peer, b: Peer): string {
+function explain(a: Peer, b: Peer): Pick<Conflict, 'both' | 'remedy'> {
   const { host, path } = b.match
   const shared = a.conditions.methods?.filter((method) => b.conditions.methods?.includes(method))
   const where = `${host ?? 'any host'} ${path ?? 'with any path'}`
   const needs = [...new Set([...a.values.keys(), ...b.values.keys()])]
   const carrying = needs.length === 0 ? '' : ` with ${needs.join(' and ')}`
-  const both = `both match ${shared?.join(', ') ?? 'any method'} on ${where}${carrying}, and neither is more specific: `
+  const both = `both match ${shared?.join(', ') ?? 'any method'} on ${where}${carrying}, and neither is more specific`
+  return { both, remedy: remedyFor(a, b, shared, needs) }
+}
+
+function remedyFor(a: Peer, b: Peer, shared: readonly string[] | undefined, needs: readonly string[]): string {
   if (shared?.length === 1 && shared[0] === 'HEAD' && !(named(a, 'HEAD') && named(b, 'HEAD'))) {
-    return `${both}a route for GET serves HEAD too; leave HEAD out of the other one`
+    return 'a route for GET serves HEAD too; leave HEAD out of the other one'
   }
-  if (needs.length > 0) return `${both}ask for one more header, parameter or cookie in the one that should win`
-  if (shared !== undefined && !sameMethods(a, b)) return `${both}leave ${shared.join(', ')} to one of them`
-  return `${both}remove one, or give one a host, path, methods or headers of its own`
+  if (needs.length > 0) return 'ask for one more header, parameter or cookie in the one that should win'
+  if (shared !== undefined && !sameMethods(a, b)) return `leave ${shared.join(', ')} to one of them`
+  return 'remove one, or give one a host, path, methods or headers of its own'
 }
 
 function named(peer: Peer, method: string): boolean {

@@ -1,3 +1,6 @@
+import { asLatin1, encodeOctets, withOverlong, withoutStrays, withReplacements } from './octets.ts'
+import type { PathException } from './path-exceptions.ts'
+
 /** Most interpretations of a path. Each ambiguity multiplies their number: a path of 74 bytes can have hundreds. */
 const mostInterpretations = 32
 /** Most characters of all interpretations of a path together, because the cost grows with the length and the number. */
@@ -6,7 +9,7 @@ const mostCharacters = 64 * 1024
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 /** RFC 3986 §2.3. */
 const unreserved = codesOf(`${letters}0123456789-._~`)
-/** Not every server decodes escapes of these bytes, so they are refused unless a route allows them. */
+/** Not every server decodes escapes of these bytes. */
 const disputed = new Set([...unreserved, ...codesOf('/\\;%\x7f')])
 const undisputed = Array.from({ length: 0xe0 }, (_, index) => index + 0x20).filter((code) => !disputed.has(code))
 
@@ -25,6 +28,8 @@ const steps: readonly ((path: string) => string)[] = [
   (path) => path.replace(/%2f/gi, '/').replace(/%5c/gi, '\\'),
   (path) => path.replaceAll('\\', '/'),
   (path) => path.replace(/\/{2,}/g, '/'),
+  // A URL parser takes what follows two slashes for a host (RFC 3986 §4.2).
+  (path) => path.replace(/^\/{2,}[^/]*/, '') || '/',
   (path) => withoutDots(path, /^\.{1,2}$/, true),
   (path) => withoutDots(path, /^\.{1,2}$/, false),
   (path) => withoutDots(path, /^(?:\.|%2e){1,2}$/i, true),
@@ -34,14 +39,21 @@ const steps: readonly ((path: string) => string)[] = [
   // In some languages a NUL ends a text.
   (path) => path.split('\0', 1)[0]!,
   (path) => [...path].filter(isVisible).join(''),
+  asLatin1,
+  withReplacements,
+  withoutStrays,
+  withOverlong,
 ]
 
 /**
- * All paths that a backend may read in an ambiguous path: the path as it is sent, and the results of all steps above.
- * When they exceed a limit, returns a text that names the limit.
+ * All paths that a backend may read in an ambiguous path, percent-decoded: the path as it is sent, which is the first, and
+ * the results of all steps above. When they exceed a limit, returns a text that names the limit.
+ *
+ * @param path as sent, one character for each octet
  */
 export function interpretationsOf(path: string): readonly string[] | string {
-  const interpretations = new Set([literalOf(path)])
+  // The second differs where octets above 0x7F are not encoded: a server may take each for a character.
+  const interpretations = new Set([literalOf(encodeOctets(path)), literalOf(path)])
   // The loop also visits what is added to the Set in the meantime.
   for (const interpretation of interpretations) {
     for (const step of steps) {
@@ -57,8 +69,28 @@ export function interpretationsOf(path: string): readonly string[] | string {
   return [...interpretations]
 }
 
+/** What no backend should have to find in a path, and the name of the exception that allows it. */
+const hazards: readonly (readonly [PathException, RegExp, string])[] = [
+  ['dot-segment', /\/\.{1,2}(?:\/|$)/, 'a dot segment'],
+  ['encoded-backslash', /\\/, 'a backslash'],
+  ['encoded-control', /[\0-\x1f\x7f]/, 'a control character'],
+]
+
+/** A dot segment, a backslash or a control character in one of the interpretations that `named` does not allow. */
+export function hazardIn(
+  interpretations: readonly string[],
+  named: readonly PathException[],
+): { readonly exception: PathException; readonly what: string; readonly where: string } | undefined {
+  for (const [exception, form, what] of hazards) {
+    if (named.includes(exception)) continue
+    const where = interpretations.find((interpretation) => form.test(interpretation))
+    if (where !== undefined) return { exception, what, where }
+  }
+  return undefined
+}
+
 /** The path as it is sent, with only those escapes decoded that every server decodes. */
-export function literalOf(path: string): string {
+function literalOf(path: string): string {
   return path.replace(undisputedEscapes, decode)
 }
 

@@ -1,37 +1,48 @@
-/**
- * Parts of a path that make it ambiguous, and that a route can still allow. The value is a bit of `allowed` in
- * `scanPath`.
- */
-const bits = {
+import { hasStray } from './octets.ts'
+
+/** A spelling in a path that servers are known to read differently, as `pathExceptions` of a route names it. */
+export type PathException =
   /** `%2F`. */
-  'encoded-slash': 1,
+  | 'encoded-slash'
   /** `%5C`. A backslash that is not encoded is always refused. */
-  'encoded-backslash': 2,
+  | 'encoded-backslash'
   /** Percent-encoded letters, digits and `-._~`: `%7E`, `%61`. */
-  'encoded-unreserved': 4,
+  | 'encoded-unreserved'
   /** `%00` to `%1F` and `%7F`. */
-  'encoded-control': 8,
+  | 'encoded-control'
   /** `%25` before two hexadecimal digits: `%252F`. */
-  'double-encoding': 16,
+  | 'double-encoding'
   /** `//`. */
-  'double-slash': 32,
+  | 'double-slash'
   /** `.` and `..` as segments. */
-  'dot-segment': 64,
+  | 'dot-segment'
   /** `;` and `%3B`. */
-  semicolon: 128,
-} as const
+  | 'semicolon'
+  /** Octets above 0x7F that are not UTF-8 (`%E9`) or not percent-encoded. */
+  | 'non-utf8'
 
-/** A name in `pathExceptions` of a route. */
-export type PathException = keyof typeof bits
+const rawOctet = /[\x80-\xff]/
 
-/** The bit of each exception. */
-export const exceptionBits: Readonly<Record<PathException, number>> = bits
+/** Whether a path, as sent, has the spelling. */
+const spellings: Readonly<Record<PathException, (path: string) => boolean>> = {
+  'encoded-slash': matching(/%2f/i),
+  'encoded-backslash': matching(/%5c/i),
+  'encoded-unreserved': matching(/%(?:2[de]|3\d|[46][1-9a-f]|5[\daf]|7[\dae])/i),
+  'encoded-control': matching(/%(?:[01][\da-f]|7f)/i),
+  'double-encoding': matching(/%25[\da-f]{2}/i),
+  'double-slash': matching(/\/\//),
+  'dot-segment': matching(/\/\.{1,2}(?:\/|$)/),
+  semicolon: matching(/;|%3b/i),
+  'non-utf8': (path) => rawOctet.test(path) || hasStray(path),
+}
 
-/** The bits of all exceptions. */
-export const everyException = 255
+export const pathExceptions: readonly PathException[] = Object.keys(spellings) as PathException[]
 
-export function bitsOf(exceptions: readonly PathException[]): number {
-  let all = 0
-  for (const one of exceptions) all |= bits[one]
-  return all
+/** The first spelling in a path that is not among those named. */
+export function unnamedSpelling(path: string, named: readonly PathException[]): PathException | undefined {
+  return pathExceptions.find((one) => !named.includes(one) && spellings[one](path))
+}
+
+function matching(form: RegExp): (path: string) => boolean {
+  return (path) => form.test(path)
 }

@@ -1,63 +1,57 @@
-import { exceptionBits, type PathException } from './path-exceptions.ts'
 import type { TargetProblem } from './target.ts'
 
 const PLAIN = 0
 const SLASH = 1
 const ESCAPE = 2
 const END = 3
-const BACKSLASH = 4
-const SEMICOLON = 5
-const MALFORMED = 6
+const UNUSUAL = 4
 
 /**
- * What each ASCII character means in a path. Every URL parser leaves plain characters unchanged, so all of them read
- * the same path.
+ * What each ASCII character means in a path. Every server leaves plain characters unchanged, so all of them read the same
+ * path.
  */
 const kinds: Uint8Array = kindsOfCharacters()
 
-const doubleSlash: TargetProblem = ambiguous('the path has an empty segment ("//")', 'double-slash')
-const dotSegment: TargetProblem = ambiguous('the path has a dot segment', 'dot-segment')
-const semicolon: TargetProblem = ambiguous('the path has a ";"', 'semicolon')
-const notUtf8: TargetProblem = { problem: 'the percent-encoding of the path is not UTF-8', code: 'DPE' }
-
 /**
- * Checks the path that begins with the `/` at index `from` of `raw`. Returns the index of its end: that of the `?`, or
- * the length of `raw`.
+ * Index of the end of a path that all servers read in the same way: of its `?`, or the length of `raw`. -1 for any other
+ * path: one with `//`, `\`, `;`, a dot segment, octets that are not UTF-8, or with percent-encoding of `/`, `\`, `;`, of
+ * control characters, of letters, digits and `-._~` (`/%61dmin` may be `/admin`), or of a percent sign that begins another
+ * escape; and for one that `pathProblem` refuses.
  *
- * Refused as ambiguous (`PN`): `//`, `\`, `;`, dot segments, and percent-encoding of `/`, `\`, `;`, of control
- * characters, of letters, digits and `-._~` (so that `/%61dmin` is not taken for another path than `/admin`), and of a
- * percent sign that begins another escape. Refused as malformed (`DPE`): characters that a URL cannot contain, and
- * broken percent-encoding.
- *
- * @param allowed bits of `PathException`: ambiguities that are not refused
+ * @param raw begins with `/`
  */
-export function scanPath(raw: string, from: number, allowed = 0): number | TargetProblem {
-  let segment = from + 1
+export function plainPathEnd(raw: string): number {
+  let segment = 1
   let utf8 = false
-  let i = segment
+  let i = 1
   for (; i < raw.length; i++) {
-    const kind = kindAt(raw, i)
+    const code = raw.charCodeAt(i)
+    const kind = code < 128 ? kinds[code]! : UNUSUAL
     if (kind === PLAIN) continue
     if (kind === END) break
     if (kind === SLASH) {
-      if (i === segment) {
-        if ((allowed & exceptionBits['double-slash']) === 0) return doubleSlash
-      } else if (isDots(raw, segment, i) && (allowed & exceptionBits['dot-segment']) === 0) return dotSegment
+      if (i === segment || isDots(raw, segment, i)) return -1
       segment = i + 1
     } else if (kind === ESCAPE) {
       const byte = escapeAt(raw, i)
-      const problem = escapeProblem(raw, i, byte, allowed)
-      if (problem !== undefined) return problem
+      if (byte === -1 || isDisputed(raw, i, byte)) return -1
       if (byte > 0x7f) utf8 = true
       i += 2
-    } else if (kind === BACKSLASH) return { problem: 'the path has a "\\"', code: 'PN' }
-    else if (kind === SEMICOLON) {
-      if ((allowed & exceptionBits.semicolon) === 0) return semicolon
-    } else return { problem: `the path has the character ${codeOf(raw, i)}`, code: 'DPE' }
+    } else return -1
   }
-  if (isDots(raw, segment, i) && (allowed & exceptionBits['dot-segment']) === 0) return dotSegment
-  if (utf8 && !decodes(raw.slice(from, i))) return notUtf8
-  return i
+  return isDots(raw, segment, i) || (utf8 && !decodes(raw.slice(0, i))) ? -1 : i
+}
+
+/** Why a path that is not plain is malformed: broken percent-encoding, or a character that no request can carry. */
+export function pathProblem(path: string): TargetProblem | undefined {
+  for (let i = 0; i < path.length; i++) {
+    const code = path.charCodeAt(i)
+    if (code === 0x25 && escapeAt(path, i) === -1)
+      return { problem: 'the path has a "%" that two hexadecimal digits do not follow', code: 'DPE' }
+    if (code <= 0x20 || code === 0x7f || code === 0x23 || code > 0xff)
+      return { problem: `the path has the character ${codeOf(path, i)}`, code: 'DPE' }
+  }
+  return undefined
 }
 
 /** Code of the character at index `at`, in a form that is safe in a log. */
@@ -65,18 +59,9 @@ export function codeOf(raw: string, at: number): string {
   return `U+${raw.charCodeAt(at).toString(16).toUpperCase().padStart(4, '0')}`
 }
 
-function kindAt(raw: string, at: number): number {
-  const code = raw.charCodeAt(at)
-  return code < 128 ? kinds[code]! : MALFORMED
-}
-
-/**
- * Whether a segment is a dot segment. With percent-encoded dots it is one too, even where they are allowed as escapes.
- */
 function isDots(raw: string, from: number, to: number): boolean {
   const length = to - from
-  if (length === 1 || length === 2) return raw[from] === '.' && raw[to - 1] === '.'
-  return length >= 3 && length <= 6 && /^(?:\.|%2e){1,2}$/i.test(raw.slice(from, to))
+  return (length === 1 || length === 2) && raw.charCodeAt(from) === 0x2e && raw.charCodeAt(to - 1) === 0x2e
 }
 
 /** The byte of the escape at index `at`; -1 when it is not a valid escape. */
@@ -93,34 +78,18 @@ function hexAt(raw: string, at: number): number {
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
 }
 
-function escapeProblem(raw: string, at: number, byte: number, allowed: number): TargetProblem | undefined {
-  if (byte === -1) return { problem: 'the path has a "%" that two hexadecimal digits do not follow', code: 'DPE' }
-  if (byte > 0x7f) return undefined
-  if (byte === 0x25) {
-    if (escapeAt(raw, at + 2) === -1 || (allowed & exceptionBits['double-encoding']) !== 0) return undefined
-    return ambiguous(`the path is percent-encoded twice ("${raw.slice(at, at + 5)}")`, 'double-encoding')
-  }
-  const exception = exceptionOf(byte)
-  if (exception === undefined || (allowed & exceptionBits[exception]) !== 0) return undefined
-  return ambiguous(`the path has an encoded character that must not be ("${raw.slice(at, at + 3)}")`, exception)
-}
-
-/** The exception that allows this byte to be percent-encoded; `undefined`: none is needed. */
-function exceptionOf(byte: number): PathException | undefined {
-  if (byte < 0x20 || byte === 0x7f) return 'encoded-control'
-  if (byte === 0x2f) return 'encoded-slash'
-  if (byte === 0x5c) return 'encoded-backslash'
-  if (byte === 0x3b) return 'semicolon'
-  return isUnreserved(byte) ? 'encoded-unreserved' : undefined
-}
-
-function ambiguous(problem: string, exception: PathException): TargetProblem {
-  return { problem: `${problem}; a route takes it with "${exception}" in its "pathExceptions"`, code: 'PN' }
+/** Whether not every server reads the escape at index `at` as its byte. */
+function isDisputed(raw: string, at: number, byte: number): boolean {
+  if (byte > 0x7f) return false
+  if (byte === 0x25) return escapeAt(raw, at + 2) !== -1
+  return byte < 0x20 || byte === 0x7f || byte === 0x2f || byte === 0x5c || byte === 0x3b || isUnreserved(byte)
 }
 
 /** Characters that mean the same with and without percent-encoding (RFC 3986 §2.3). */
 function isUnreserved(byte: number): boolean {
-  return /[A-Za-z0-9\-._~]/.test(String.fromCharCode(byte))
+  const lower = byte | 0x20
+  if ((lower >= 0x61 && lower <= 0x7a) || (byte >= 0x30 && byte <= 0x39)) return true
+  return byte === 0x2d || byte === 0x2e || byte === 0x5f || byte === 0x7e
 }
 
 function decodes(path: string): boolean {
@@ -133,17 +102,15 @@ function decodes(path: string): boolean {
 }
 
 function kindsOfCharacters(): Uint8Array {
-  const table = new Uint8Array(128).fill(MALFORMED)
+  const table = new Uint8Array(128).fill(UNUSUAL)
   const mark = (characters: string, kind: number): void => {
     for (const character of characters) table[character.charCodeAt(0)] = kind
   }
   mark('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789', PLAIN)
-  // RFC 3986 §3.3, and `[`, `]`, `|`, which browsers do not encode.
-  mark("-._~!$&'()*+,=:@[]|", PLAIN)
+  // RFC 3986 §3.3, and what clients are known to leave unencoded.
+  mark('-._~!$&\'()*+,=:@[]|{}^"<>`', PLAIN)
   mark('/', SLASH)
   mark('%', ESCAPE)
   mark('?', END)
-  mark('\\', BACKSLASH)
-  mark(';', SEMICOLON)
   return table
 }

@@ -78,6 +78,7 @@ function isSameList<T>(a: readonly T[], b: readonly T[] | undefined): boolean {
 class CompiledRoute implements Route {
   readonly name: string
   readonly match: MatchConfig
+  readonly rank: number | undefined
   readonly config: RouteConfig
   readonly upstream: Upstream | undefined
   readonly base: Chain
@@ -96,6 +97,7 @@ class CompiledRoute implements Route {
   ) {
     this.name = name
     this.match = config.match
+    this.rank = config.rank
     this.config = config
     this.upstream = upstream
     this.#policies = policies

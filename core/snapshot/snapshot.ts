@@ -1,5 +1,6 @@
 import type { Config, ListenerConfig, RouteConfig } from '../config/types.ts'
 import type { Chain } from '../hooks/chain.ts'
+import type { Policy } from '../hooks/policy.ts'
 import type { PolicySet } from '../hooks/policy-set.ts'
 import { compileTrust, type Trust } from '../http/client-address.ts'
 import { type Via, viaOf } from '../http/via.ts'
@@ -34,8 +35,10 @@ interface Plan {
 export interface HttpPlan extends Plan {
   readonly layer: 'L7'
   readonly trust: Trust
-  /** Whether a policy that a request of this listener can meet may write the header of that name (in lower case). */
-  isWritten(name: string): boolean
+  /** Whether a route or policy that a request of this listener can meet reads or writes the header of that name (in lower case). */
+  isUsed(name: string): boolean
+  /** Every policy that a request on the route can meet. */
+  policiesOf(route: Route): readonly Policy[]
   /** The listener's policies only: the ones whose `onConnect` and `onDisconnect` run on L7. */
   readonly admission: Chain
   readonly routes: RouteTable<Route>
@@ -125,13 +128,38 @@ function planOf(snapshot: Snapshot, name: string, config: ListenerConfig): HttpP
     layer: 'L7',
     admission: policies.chain(config.policies),
     trust: compileTrust(config.trustedProxies),
-    // Needed only where headers with underscores may pass.
-    isWritten: config.underscores === 'pass' ? policies.written(reachable(snapshot, config, routes.list)) : () => true,
+    isUsed: usedHeaders(snapshot, config, routes.list),
+    policiesOf: policiesByRoute(snapshot, config),
     routes: routes.table,
   }
 }
 
-/** The policies that a request of a listener can meet. */
+/** Compiled on first use, since few requests ask and there may be 10,000 routes. */
+function usedHeaders(snapshot: Snapshot, config: ListenerConfig, routes: readonly Route[]): (name: string) => boolean {
+  let isUsed: ((name: string) => boolean) | undefined
+  return (name) => {
+    if (isUsed === undefined) {
+      const matched = new Set(routes.flatMap(({ match }) => Object.keys(match.headers ?? {})))
+      const touched = snapshot.policies.touched(reachable(snapshot, config, routes))
+      isUsed = (header) => matched.has(header) || touched(header)
+    }
+    return isUsed(name)
+  }
+}
+
+function policiesByRoute(snapshot: Snapshot, config: ListenerConfig): (route: Route) => readonly Policy[] {
+  const known = new Map<Route, readonly Policy[]>()
+  return (route) => {
+    let policies = known.get(route)
+    if (policies === undefined) {
+      policies = snapshot.policies.named(reachable(snapshot, config, [route]))
+      known.set(route, policies)
+    }
+    return policies
+  }
+}
+
+/** The policies that a request of a listener can meet on one of these routes. */
 function reachable({ policies, upstreams }: Snapshot, config: ListenerConfig, routes: readonly Route[]): Set<string> {
   const names = new Set(config.policies)
   for (const route of routes) for (const name of route.config.policies) names.add(name)

@@ -74,9 +74,10 @@ export class Log implements FlowObserver {
     if (this.#records) this.#destination.write(accessLine(recordStart(), end, this.#cause(end.error)))
   }
 
-  #malformed({ listener, client, error }: MalformedEvent): void {
+  #malformed({ listener, client, method, path, error }: MalformedEvent): void {
     if (!this.#records) return
-    const record = { listener, client, status: error.status, outcome: error.outcome, cause: this.#cause(error) }
+    const { status, outcome } = error
+    const record = { listener, client, method, path, status, outcome, cause: this.#cause(error) }
     this.#pino.info(record, 'request')
   }
 

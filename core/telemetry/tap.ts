@@ -31,6 +31,9 @@ export interface MalformedEvent {
   readonly listener: string
   /** Address of the peer. */
   readonly client: string
+  /** As far as they could be read. */
+  readonly method: string | undefined
+  readonly path: string | undefined
   readonly error: PosternError
 }
 

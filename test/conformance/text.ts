@@ -11,6 +11,13 @@ export function own(host: string, via = '1.1 {gateway}'): string[] {
   return ['x-request-id: {id}', ...forwarding(host), `via: ${via}`]
 }
 
+/** `own` for a client that named no host. */
+export function hostless(via: string): string[] {
+  return own('', via).flatMap((line) => {
+    return line.startsWith('x-forwarded-host') ? [] : [line.replace('host=;', '')]
+  })
+}
+
 export function forwarding(host: string): string[] {
   return [
     'x-forwarded-for: 127.0.0.1',
@@ -32,10 +39,13 @@ export const empty: string = head('HTTP/1.1 200 OK', 'content-length: 0')
 export const emptied: string = head('HTTP/1.1 200 OK', 'via: 1.1 {gateway}', 'content-length: 0', 'date: {date}')
 
 /** What the client gets when a request is refused; `id` is empty when the bytes never became a request. */
-export function refusal(code: OutcomeCode, options: { status?: number; id?: string; close?: boolean } = {}): string {
+export function refusal(
+  code: OutcomeCode,
+  options: { status?: number; id?: string; close?: boolean; detail?: string; allow?: string } = {},
+): string {
   const { title, proxyStatus, ...kind } = outcomes[code]
-  const { status = kind.status, id = '{id}', close = code === 'DPE' } = options
-  const body = JSON.stringify({ type: `urn:postern:outcome:${code}`, title, status, request: id })
+  const { status = kind.status, id = '{id}', close = code === 'DPE', detail, allow } = options
+  const body = JSON.stringify({ type: `urn:postern:outcome:${code}`, title, status, detail, request: id })
   const length = body.replace('{id}', '0'.repeat(36)).length
   return (
     head(
@@ -43,6 +53,7 @@ export function refusal(code: OutcomeCode, options: { status?: number; id?: stri
       'content-type: application/problem+json',
       `proxy-status: postern; error=${proxyStatus}`,
       ...(status === 503 ? ['retry-after: 5'] : []),
+      ...(allow === undefined ? [] : [`allow: ${allow}`]),
       `content-length: ${length}`,
       'date: {date}',
       ...(close ? ['connection: close'] : []),

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { PosternError } from '../../core/errors.ts'
 import { Fields } from '../../core/http/fields.ts'
 import { countHop } from '../../core/http/max-forwards.ts'
-import { methods } from '../../core/http/methods.ts'
+import { registeredMethods } from '../../core/http/methods.ts'
 
 const hop = (value: string, method = 'OPTIONS'): string | undefined => {
   const fields = new Fields(['max-forwards', value])
@@ -22,7 +22,8 @@ test('every hop makes it one less, down to none, and never more', () => {
 })
 
 test('on other methods it is left alone', () => {
-  for (const method of methods) if (method !== 'OPTIONS' && method !== 'TRACE') expect(hop('0', method)).toBe('0')
+  for (const method of registeredMethods)
+    if (method !== 'OPTIONS' && method !== 'TRACE') expect(hop('0', method)).toBe('0')
 })
 
 test('what is not one number is refused', () => {

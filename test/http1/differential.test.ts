@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import requestCases from '../cases/http1/requests.json' with { type: 'json' }
 import responseCases from '../cases/http1/responses.json' with { type: 'json' }
-import { llhttpRequests, llhttpResponse } from './llhttp.ts'
+import { knowsMethod, llhttpRequests, llhttpResponse } from './llhttp.ts'
 import { bytesOf, type Message, type Reading, readRequests, readResponse } from './messages.ts'
 import { cut, mutated, requestStream, responseStream } from './streams.ts'
 
@@ -21,16 +21,25 @@ const cuts = fc.array(fc.nat(), { maxLength: 6 })
 
 /**
  * Whatever ours takes, llhttp takes, with the same framing and the same fields. What ours has not read to its end is
- * compared as far as it has been read.
+ * compared as far as it has been read. llhttp refuses methods that it does not know, and bytes above 0x7F in a target, and
+ * reads nothing after them.
  */
 function expectAtLeastAsStrict(ours: Reading, theirs: Reading): void {
-  ours.messages.forEach((message, i) => {
+  const strange = ours.messages.findIndex(
+    ({ method, target }) => method !== undefined && isStrange(method, target ?? ''),
+  )
+  const compared = strange === -1 ? ours.messages : ours.messages.slice(0, strange)
+  compared.forEach((message, i) => {
     const other = theirs.messages[i]
     expect(other, `message ${i} is not there for llhttp: ${theirs.refused}`).toBeDefined()
     expect(head(message)).toEqual(head(other!))
     if (message.complete) expect(message).toEqual(other)
     else if (ours.refused === undefined) expect(other!.body.startsWith(message.body)).toBe(true)
   })
+}
+
+function isStrange(method: string, target: string): boolean {
+  return !knowsMethod(method) || /[\x80-\xff]/.test(target)
 }
 
 function head({ version, method, target, status, reason, fields }: Message): object {

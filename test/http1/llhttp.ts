@@ -17,6 +17,10 @@ const { HTTPParser, methods } = process.getBuiltinModule('_http_common' as 'http
 /** `methods` leaves out those of RTSP, whose numbers are before that of QUERY. */
 const numberOfQuery = 46
 
+export function knowsMethod(method: string): boolean {
+  return method === 'QUERY' || methods.includes(method)
+}
+
 /** What llhttp makes of the bytes, strict as in a server. */
 export function llhttpRequests(text: string): Reading {
   return run(HTTPParser.REQUEST!, text, false, undefined)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { findConflicts } from '../../core/route/conflicts.ts'
+import { type Conflict, findConflicts, ranksOf } from '../../core/route/conflicts.ts'
 import type { MatchConfig } from '../../core/route/match.ts'
 import file from '../cases/route/conflicts.json' with { type: 'json' }
 import { requests, routeSets } from './arbitrary.ts'
@@ -10,18 +10,23 @@ interface Case {
   title: string
   a: MatchConfig
   b: MatchConfig
-  /** Part of the reason; none when the two may stand together. */
+  /** Part of what both match, or of the remedy; none when no request can match both. */
   reason?: string
+  /** Default: `same`. */
+  kind?: Conflict['kind']
 }
 
 describe('two routes', () => {
-  test.each(file as unknown as Case[])('$title', ({ a, b, reason }) => {
+  test.each(file as unknown as Case[])('$title', ({ a, b, reason, kind = 'same' }) => {
     const conflicts = findConflicts([
       { name: 'one', match: a },
       { name: 'two', match: b },
     ])
     if (reason === undefined) expect(conflicts).toEqual([])
-    else expect(conflicts).toEqual([{ a: 'one', b: 'two', reason: expect.stringContaining(reason) }])
+    else {
+      expect(conflicts).toMatchObject([{ a: 'one', b: 'two', kind }])
+      expect(`${conflicts[0]!.both}: ${conflicts[0]!.remedy}`).toContain(reason)
+    }
     const turned = findConflicts([
       { name: 'two', match: b },
       { name: 'one', match: a },
@@ -76,6 +81,28 @@ test('the first collision is told even among routes that a condition keeps apart
   expect(findConflicts([routes[2]!, routes[1]!, routes[3]!, routes[0]!]).map(({ a, b }) => [a, b])).toEqual([
     ['2', '1'],
     ['2', '3'],
+  ])
+})
+
+test('a copy is found even behind another route that it conflicts with', () => {
+  const routes = [{ x: '*' }, { x: '1' }, { x: '1' }].map((headers, index) => ({
+    name: `${index}`,
+    match: { headers },
+  }))
+  expect(findConflicts(routes)).toMatchObject([
+    { a: '0', b: '1', kind: 'covered' },
+    { a: '1', b: '2', kind: 'same' },
+  ])
+})
+
+test('the rank of a route counts those of its listener that are equally specific and written before it', () => {
+  const routes = [{ x: '1' }, { y: '1' }, {}, { z: '1', w: '1' }, { z: '1' }].map((headers, index) => ({
+    name: `${index}`,
+    match: { headers: headers as Record<string, string> },
+  }))
+  expect([...ranksOf(routes)]).toEqual([
+    ['1', 1],
+    ['4', 2],
   ])
 })
 

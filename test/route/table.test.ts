@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Fields } from '../../core/http/fields.ts'
 import { inSlices } from '../../core/in-slices.ts'
-import { findConflicts } from '../../core/route/conflicts.ts'
+import { findConflicts, ranksOf } from '../../core/route/conflicts.ts'
 import type { MatchConfig } from '../../core/route/match.ts'
 import { routeTable } from '../../core/route/table.ts'
 import file from '../cases/route/table.json' with { type: 'json' }
@@ -42,7 +42,43 @@ test('the answer is that of the plain definition', () => {
   )
 })
 
-test('the order of the routes never matters', () => {
+test('of routes that are equally specific the first one written is found', () => {
+  fc.assert(
+    fc.property(routeSets, requests, (routes, request) => {
+      const ranks = ranksOf(routes)
+      const ranked = routes.map((route) => ({ ...route, rank: ranks.get(route.name) }))
+      // `sort` is stable: of equal ones the first written stays first.
+      expect(atOnce(routeTable(ranked)).find(request)?.name).toBe(allThatMatch(routes, request)[0]?.name)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('near misses: other methods, and a slash more or less at the end', () => {
+  const table = atOnce(
+    routeTable(
+      Object.entries<MatchConfig>({
+        post: { path: '/a', methods: ['POST'] },
+        put: { path: '/a', methods: ['PUT'], headers: { x: '1' } },
+        below: { path: '/shop/*' },
+        exact: { path: '/exact' },
+        host: { host: 'b', path: '/a', methods: ['DELETE'] },
+      }).map(([name, match]) => ({ name, match })),
+    ),
+  )
+  const near = (path: string, headers: string[] = [], host = 'a', method = 'GET'): unknown => {
+    const miss = table.nearMiss({ host, path, query: '', method, fields: new Fields(headers) })
+    return [miss.otherMethods.map(({ name }) => name), miss.otherSlash?.name]
+  }
+  expect(near('/a')).toEqual([['post'], undefined])
+  expect(near('/a', ['x', '1'])).toEqual([['put', 'post'], undefined])
+  expect(near('/a', [], 'b')).toEqual([['host', 'post'], undefined])
+  expect(near('/shop')).toEqual([[], 'below'])
+  expect(near('/exact/')).toEqual([[], 'exact'])
+  expect(near('/other')).toEqual([[], undefined])
+})
+
+test('the order of the routes never matters to those that differ', () => {
   const shuffled = routeSets.chain((routes) =>
     fc.tuple(fc.constant(routes), fc.shuffledSubarray(routes, { minLength: routes.length })),
   )

@@ -1,5 +1,5 @@
 import type { Case, Duty } from '../case.ts'
-import { emptied, empty, get, head, malformed, own, refusal } from '../text.ts'
+import { emptied, empty, get, head, hostless, malformed, own, refusal } from '../text.ts'
 
 const via = 'via: 1.1 {gateway}'
 const ask = head('GET / HTTP/1.1', 'Host: a')
@@ -9,6 +9,9 @@ const closing = emptied.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n')
 function host(what: string, ...lines: string[]): Case {
   return { rfc: '9112 §3.2', what, client: head('GET / HTTP/1.1', ...lines), seen: [], got: refusal('DPE'), end: 'fin' }
 }
+
+/** What the backend is sent for spellings of a port. */
+const ports = { 'a:': 'a', 'a:0080': 'a:80', 'A.:0': 'a:0' } as const
 
 /** How requests are sent, sent again, answered and refused. */
 export const exchanges: readonly Duty[] = [
@@ -101,6 +104,29 @@ export const exchanges: readonly Duty[] = [
         seen: [['/1', '/2'].map((path) => head(`POST ${path} HTTP/1.1`, 'host: a', ...own('a'))).join('')],
         got: emptied + emptied,
       },
+      ...['LIST', 'RPC_IN_DATA', 'VERSION-CONTROL', 'brew'].map((method) => ({
+        rfc: '9110 §9.1',
+        what: `the method ${method} goes on as it came`,
+        client: head(`${method} / HTTP/1.1`, 'Host: a'),
+        seen: [head(`${method} / HTTP/1.1`, 'host: a', ...own('a'))],
+        got: emptied,
+      })),
+      {
+        rfc: '9110 §9.1',
+        what: 'a method that some servers read as HEAD is refused',
+        client: head('head / HTTP/1.1', 'Host: a'),
+        seen: [],
+        got: refusal('DPE'),
+        end: 'fin',
+      },
+      {
+        rfc: '9110 §15.5.6',
+        what: 'where only the method is in the way, Allow names those that are not',
+        config: { routes: { all: { match: { methods: ['GET', 'PUT'] } } } },
+        client: head('POST / HTTP/1.1', 'Host: a'),
+        seen: [],
+        got: refusal('NR', { status: 405, allow: 'GET, PUT, HEAD' }),
+      },
       {
         rfc: '9110 §9.3.6',
         what: 'CONNECT is refused, and what comes behind it is no request',
@@ -119,13 +145,75 @@ export const exchanges: readonly Duty[] = [
       host('missing in HTTP/1.1, though the target has none either', 'X: 1'),
       host('repeated', 'Host: a', 'Host: b'),
       host('repeated, the same', 'Host: a', 'host: a'),
-      host('empty', 'Host: '),
       host('with user information', 'Host: u@a'),
       host('with a path', 'Host: a/b'),
       host('with a comma', 'Host: a,b'),
       host('with a port that is none', 'Host: a:x'),
       host('with a space', 'Host: a b'),
       host('percent-encoded', 'Host: a%62'),
+      host('with a port that is too large', 'Host: a:65536'),
+      host('empty, and another', 'Host:', 'Host: a'),
+      ...['GET /x HTTP/1.0', 'OPTIONS / HTTP/1.0'].map((line) => ({
+        rfc: '9112 §3.2',
+        what: `${line} without Host: the backend gets its own address`,
+        client: head(line),
+        seen: [head(line.replace('1.0', '1.1'), 'host: {backend}', ...hostless('1.0 {gateway}'))],
+        got: emptied.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'),
+        end: 'fin' as const,
+      })),
+      {
+        rfc: '9110 §7.2',
+        what: 'an empty Host names none',
+        client: head('GET /x HTTP/1.1', 'Host:'),
+        seen: [head('GET /x HTTP/1.1', 'host: {backend}', ...hostless('1.1 {gateway}'))],
+        got: emptied,
+      },
+      {
+        rfc: '9112 §3.2',
+        what: 'without a host there are only the routes without one',
+        config: { routes: { all: { match: { host: 'a' } } } },
+        client: head('GET /x HTTP/1.1', 'Host: '),
+        seen: [],
+        got: refusal('NR'),
+      },
+      {
+        rfc: '9112 §3.2.2',
+        what: 'HTTP/1.0 in absolute-form needs no Host',
+        client: head('GET http://b/x HTTP/1.0'),
+        seen: [head('GET /x HTTP/1.1', 'host: b', ...own('b', '1.0 {gateway}'))],
+        got: emptied.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'),
+        end: 'fin',
+      },
+      ...(['a:', 'a:0080', 'A.:0'] as const).map((text) => ({
+        rfc: '3986 §3.2.3',
+        what: `a port may be empty or have zeros: ${text}`,
+        config: { routes: { all: { match: { host: 'a' } } } },
+        client: head('GET / HTTP/1.1', `Host: ${text}`),
+        seen: [head('GET / HTTP/1.1', `host: ${ports[text]}`, ...own(ports[text]))],
+        got: emptied,
+      })),
+      ...['http', 'https'].map((scheme) => ({
+        rfc: '9110 §7.4',
+        what: `a trusted proxy that terminates TLS sends absolute-form with ${scheme}`,
+        config: { listeners: { web: { trustedProxies: ['127.0.0.1'] } } },
+        client: head(`GET ${scheme}://a/x HTTP/1.1`, 'Host: a', 'X-Forwarded-Proto: https'),
+        seen: [
+          head(
+            'GET /x HTTP/1.1',
+            'host: a',
+            ...own('a').map((line) => line.replace('proto: http', 'proto: https').replace('proto=http', 'proto=https')),
+          ),
+        ],
+        got: emptied,
+      })),
+      {
+        rfc: '9110 §7.4',
+        what: 'absolute-form with https is refused to others',
+        client: head('GET https://a/ HTTP/1.1', 'Host: a'),
+        seen: [],
+        got: refusal('DPE'),
+        end: 'fin',
+      },
       {
         rfc: '9112 §3.2.2',
         what: 'absolute-form wins over Host',
@@ -236,11 +324,43 @@ export const exchanges: readonly Duty[] = [
       })),
       {
         rfc: '9110 §9.1',
-        what: 'a method that nobody knows',
-        client: head('FROB / HTTP/1.1', 'Host: a'),
+        what: 'a method that is no token',
+        client: head('FR/OB / HTTP/1.1', 'Host: a'),
         seen: [],
-        got: malformed(501),
+        got: malformed(),
         end: 'fin',
+      },
+      {
+        rfc: '9110 §9.3.2',
+        what: 'HEAD that is refused gets the length of the answer, and no body',
+        client: head('HEAD / HTTP/1.1', 'Host : a'),
+        seen: [],
+        got: malformed().slice(0, malformed().indexOf('{"type"')),
+        end: 'fin',
+      },
+      {
+        rfc: '9110 §15.5.22',
+        what: 'a 426 says to what the client should upgrade',
+        client: ask,
+        backend: [
+          head('HTTP/1.1 426 Upgrade Required', 'Connection: Upgrade', 'Upgrade: TLS/1.3', 'Content-Length: 0'),
+        ],
+        seen: [get('/')],
+        got: head(
+          'HTTP/1.1 426 Upgrade Required',
+          via,
+          'content-length: 0',
+          'date: {date}',
+          'connection: upgrade',
+          'upgrade: TLS/1.3',
+        ),
+      },
+      {
+        rfc: '9112 §2.2',
+        what: 'empty lines before a request are skipped',
+        client: `\r\n\r\n${ask}\r\n\r\n${ask}`,
+        seen: [get('/') + get('/')],
+        got: emptied + emptied,
       },
       {
         rfc: '9110 §9.3.2',

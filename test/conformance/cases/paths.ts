@@ -3,10 +3,10 @@ import { emptied, get, head, refusal } from '../text.ts'
 
 const every = [
   ...['encoded-slash', 'encoded-backslash', 'encoded-unreserved', 'encoded-control'],
-  ...['double-encoding', 'double-slash', 'dot-segment', 'semicolon'],
+  ...['double-encoding', 'double-slash', 'dot-segment', 'semicolon', 'non-utf8'],
 ]
 
-/** `/files/*` takes everything, `/files/secret/*` and the rest of the paths nothing. */
+/** `/files/*` names every exception, `/files/secret/*` and the rest of the paths none. */
 const guarded = {
   routes: {
     all: { match: { path: '/*' } },
@@ -26,10 +26,10 @@ function refused(path: string, config?: Case['config']): Case {
   }
 }
 
-function taken(path: string): Case {
+function taken(path: string, config?: Case['config']): Case {
   return {
-    what: `${path} is taken where its route makes an exception`,
-    config: guarded,
+    what: `${path} goes on as it came${config === undefined ? '' : ', where its route names it'}`,
+    ...(config !== undefined && { config }),
     client: head(`GET ${path} HTTP/1.1`, 'Host: a'),
     seen: [get(path)],
     got: emptied,
@@ -42,12 +42,15 @@ export const paths: readonly Duty[] = [
     number: 16,
     title: 'paths with more than one reading',
     cases: [
-      ...['/a%2Fb', '/a%2fb', '/a%5Cb', '/a\\b', '/a%00', '/a;b=1', '/a%3Bb', '/a//b', '//a', '/%61'].map((path) =>
+      ...['/a%2Fb', '/a%2fb', '/a;b=1', '/a%3Bb', '/a//b', '//a', '/%61', '/a%252Fb', '/caf%E9', '/%83e%83X%83g'].map(
+        (path) => taken(path),
+      ),
+      ...['/a{b}^|"<c>`', '/caf\xe9', '/caf\xc3\xa9?q=\xc3\xa9'].map((path) => taken(path)),
+      ...['/a%5Cb', '/a\\b', '/a%00', '/a%0Ab', '/a%7F', '/a%C0%80', '/a%C1%9Cb'].map((path) => refused(path)),
+      ...['/.', '/..', '/a/../b', '/a/./b', '/a/%2e%2e/b', '/a/.%2E/b', '/a/%252e%252e/b', '/a/..;/b'].map((path) =>
         refused(path),
       ),
-      ...['/.', '/..', '/a/../b', '/a/./b', '/a/%2e%2e/b', '/a/.%2E/b', '/a/%252e%252e/b', '/a%252Fb'].map((path) =>
-        refused(path),
-      ),
+      ...['/a/..%2Fb', '/a/..%252Fb', '/a/%C0%AE%C0%AE/b', '/a/..%00/b'].map((path) => refused(path)),
       ...[
         '/files/a%2Fb',
         '/files/a%5Cb',
@@ -56,8 +59,14 @@ export const paths: readonly Duty[] = [
         '/files/%7Ea',
         '/files/a%00',
         '/files/a/../b',
-      ].map(taken),
-      taken('/files/a%252Fb?x=%2F'),
+        '/files/caf%E9',
+      ].map((path) => taken(path, guarded)),
+      taken('/files/a%252Fb?x=%2F', guarded),
+      ...['/a%2Fb', '/a//b', '/a;b', '/caf%E9'].map((path) => taken(path, guarded)),
+      ...['//x/files/secret/a', '/files%2Fsecret/a', '/%66iles/a', '/fil%FFes/a'].map((path) => ({
+        ...refused(path, guarded),
+        what: `${path}: another route would have it`,
+      })),
       ...[
         '/files/secret%2Fa',
         '/files/a%2F..%2Fsecret/b',
