@@ -27,6 +27,8 @@ export interface Request<R extends ReadScope = ReadScope, W extends WriteScope =
   /**
    * The caller, as identified by an auth plugin; `undefined` before that. Later plugins and the access log use it.
    * Reading it needs the read scope `consumer`, assigning it the write scope `consumer`.
+   *
+   * @throws {RangeError} on assigning a name of more than 256 characters.
    */
   get consumer(): Readable<R, 'consumer', string | undefined>
   set consumer(name: Writable<W, 'consumer', string> | undefined)

@@ -1,10 +1,11 @@
-import type { Fetcher } from './fetcher.ts'
+import { cpuTime } from './cpu-time.ts'
+import type { Fetcher, FetchOrder } from './fetcher.ts'
 import { GrantError } from './grant-error.ts'
 import { wholeNumber } from './numbers.ts'
 import type { Operation } from './operation.ts'
 import { ABSENT } from './operation.ts'
 
-/** Requests of one plugin that may be in progress at a time. */
+/** Requests of one policy that may be in progress at a time. */
 const mostRunning = 256
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -16,26 +17,39 @@ const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
 export function createFetch(fetcher: Fetcher): { send: Operation } {
   const underWay = new Map<string, number>()
   return {
-    send: async ([url = '', method = '', timeout, limit, body, ...headers], { plugin, origins, signal }) => {
-      const order = {
+    send: async ([url = '', method = '', timeout, limit, body, ...headers], call) => {
+      const { policy, origins, signal } = call
+      let held = 0
+      const hold = (bytes: number): void => {
+        call.hold(bytes)
+        held += bytes
+      }
+      const order: FetchOrder = {
         url,
+        user: policy,
         method,
         headers: pairs(headers),
         body: body === ABSENT ? undefined : body,
         timeout: wholeNumber('timeout', timeout, 1, 5_000),
         limit: wholeNumber('limit', limit, 0, 1_048_576),
+        // Twice: in pieces, and as a whole.
+        onBytes: (bytes) => hold(bytes * 2),
       }
-      const user = `${plugin.publisher} ${plugin.name}`
-      const running = underWay.get(user) ?? 0
-      if (running >= mostRunning) throw new GrantError(`more than ${mostRunning} requests of this plugin are under way`)
-      underWay.set(user, running + 1)
+      const running = underWay.get(policy) ?? 0
+      if (running >= mostRunning) throw new GrantError(`more than ${mostRunning} requests of this policy are under way`)
+      underWay.set(policy, running + 1)
       try {
         const response = await fetcher(order, origins, signal)
-        return [String(response.status), ...textOf(response.body), ...response.headers.flat()]
+        const before = cpuTime()
+        const [text, bytes] = textOf(response.body)
+        call.spend(cpuTime() - before)
+        hold((text.length + bytes.length) * 2)
+        return [String(response.status), text, bytes, ...response.headers.flat()]
       } finally {
-        const left = underWay.get(user)! - 1
-        if (left === 0) underWay.delete(user)
-        else underWay.set(user, left)
+        call.hold(-held)
+        const left = underWay.get(policy)! - 1
+        if (left === 0) underWay.delete(policy)
+        else underWay.set(policy, left)
       }
     },
   }

@@ -6,6 +6,8 @@ import type { Outbound, OutboundResponse } from './outbound.ts'
 /** One request of a plugin, including its redirects. */
 export interface FetchOrder {
   readonly url: string
+  /** Name of the policy: each has connections of its own. */
+  readonly user: string
   readonly method: string
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string | undefined
@@ -13,6 +15,8 @@ export interface FetchOrder {
   readonly timeout: number
   /** Size limit of the response's body, bytes. */
   readonly limit: number
+  /** Bytes of a body have arrived. What it throws ends the request. */
+  readonly onBytes?: (bytes: number) => void
 }
 
 /**
@@ -31,7 +35,7 @@ const ofBody = ['content-type', 'content-encoding', 'content-language', 'content
 /** Sends requests only to origins that the operator has listed, and checks this again for every redirect. */
 export function createFetcher(outbound: Outbound): Fetcher {
   return async (order, origins, signal) => {
-    const { timeout, limit } = order
+    const { timeout, limit, user, onBytes } = order
     const deadline = AbortSignal.timeout(timeout)
     const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
     let { method, body } = order
@@ -44,11 +48,13 @@ export function createFetcher(outbound: Outbound): Fetcher {
         const sent = [...headers, ['accept-encoding', 'identity'] as const]
         const response = await outbound({
           url,
+          user,
           private: allowed.private,
           method,
           headers: headers.some(([name]) => name === 'accept-encoding') ? headers : sent,
           body,
           limit,
+          ...(onBytes && { onBytes }),
           signal: either,
         })
         const location = response.headers.find(([name]) => name === 'location')?.[1]
@@ -64,8 +70,8 @@ export function createFetcher(outbound: Outbound): Fetcher {
         url = next
       }
     } catch (error) {
-      if (signal?.aborted) throw new GrantError('canceled: the hook no longer waits for the answer')
-      if (deadline.aborted) throw new GrantError(`no answer within ${timeout} ms`)
+      if (signal?.aborted) throw new GrantError('canceled: the hook no longer waits for the response')
+      if (deadline.aborted) throw new GrantError(`no response within ${timeout} ms`)
       throw error
     }
   }

@@ -1,69 +1,108 @@
 import { createHash } from 'node:crypto'
 import { errors, type JWK, jwtVerify } from 'jose'
+import { ownText } from '../own-text.ts'
+import { cpuTime } from './cpu-time.ts'
 import type { Fetcher, FetchOrder } from './fetcher.ts'
 import { GrantError } from './grant-error.ts'
 import { readCheck, type SoundCheck } from './jwt-check.ts'
 import { createKeySet, type KeyFinder } from './key-set.ts'
+import { Lru } from './lru.ts'
 import type { GrantCall, Operation } from './operation.ts'
 import { RemoteKeys, type RemoteKeysOptions } from './remote-keys.ts'
 
 /** Characters. */
 const longestToken = 16_384
-/** Key sets kept for each of the two sources, URLs and `keys`. */
-const mostSets = 200
+/** Key sets kept of one policy for each of the two sources, URLs and `keys`. */
+const mostSets = 20
+/** Policies with key sets; a configuration has fewer. */
+const mostPolicies = 1_000
+/** Keys that are tried for a token that does not name its key. */
+const mostTried = 16
+/**
+ * Charged for each signature, ms: it is checked on another thread, where its CPU time cannot be measured. No algorithm
+ * takes longer with the keys that are allowed.
+ */
+const price = 0.5
+
+/** The key sets of one policy: those of another one never make room for them. */
+interface KeySets {
+  readonly remote: Lru<RemoteKeys>
+  readonly inline: Lru<KeyFinder>
+}
 
 /**
  * Host side of `Jwt`. Arguments: token, check as JSON. Result: `1`, claims and header as JSON; or an empty text and the
  * reason why the token is refused.
  */
 export function createJwt(fetcher: Fetcher, options: RemoteKeysOptions = {}): { verify: Operation } {
-  const remote = new Lru<RemoteKeys>(mostSets)
-  const inline = new Lru<KeyFinder>(mostSets)
-
-  /** Key sets are not shared: another plugin, or other allowed origins, may lead to another set for the same URL. */
-  function remoteKeys(url: string, { plugin, origins }: GrantCall): RemoteKeys {
-    const name = JSON.stringify([plugin.publisher, plugin.name, url, origins])
-    return remote.get(name, () => new RemoteKeys(() => load(url, origins), options))
+  const policies = new Lru<KeySets>(mostPolicies)
+  const setsOf = ({ policy }: GrantCall): KeySets => {
+    return policies.get(policy, () => ({ remote: new Lru(mostSets), inline: new Lru(mostSets) }))
   }
 
-  async function load(url: string, origins: GrantCall['origins']): Promise<unknown> {
-    const order: FetchOrder = { url, ...keyRequest }
+  /** With other allowed origins the same URL may lead to another set. */
+  function remoteKeys(text: string, call: GrantCall): RemoteKeys {
+    const { policy, origins } = call
+    const url = ownText(text)
+    return setsOf(call).remote.get(JSON.stringify([url, origins]), () => {
+      return new RemoteKeys(() => load(url, policy, origins), options)
+    })
+  }
+
+  async function load(url: string, user: string, origins: GrantCall['origins']): Promise<unknown> {
+    const order: FetchOrder = { url, user, ...keyRequest }
     // No signal of a call: the first caller may be cancelled while others still wait.
     const { status, body } = await fetcher(order, origins)
     if (status !== 200) throw new GrantError(`the keys cannot be loaded: status ${status}`)
     try {
       return JSON.parse(body.toString())
     } catch {
-      throw new GrantError('the keys cannot be loaded: the answer is not JSON')
+      throw new GrantError('the keys cannot be loaded: the response is not JSON')
     }
   }
 
-  function inlineKeys(keys: SoundCheck['keys']): KeyFinder {
+  function inlineKeys(keys: SoundCheck['keys'], call: GrantCall): KeyFinder {
     const text = JSON.stringify(keys)
     const name = createHash('sha256').update(text).digest('base64')
-    return inline.get(name, () => createKeySet({ keys }))
+    return setsOf(call).inline.get(name, () => createKeySet({ keys }))
+  }
+
+  /** Returns as soon as only other threads have work to do. */
+  function begin(token: string, json: string, call: GrantCall): Promise<readonly string[]> | readonly string[] {
+    const check = readCheck(json)
+    if (token.length > longestToken) return ['', 'too large']
+    if (!isCompact(token)) return ['', 'malformed token']
+    if (check.secret !== undefined) return verifyWithSecret(token, check.secret, check, call)
+    if (check.jwksUrl !== undefined) return verifyWithRemote(token, remoteKeys(check.jwksUrl, call), check, call)
+    return verifyWith(token, inlineKeys(check.keys, call), check, call)
   }
 
   return {
     verify: async ([token = '', json = ''], call) => {
-      const check = readCheck(json)
-      if (token.length > longestToken) return ['', 'too large']
-      if (!isCompact(token)) return ['', 'malformed token']
+      const before = cpuTime()
       try {
-        if (check.secret !== undefined) return await verifyWithSecret(token, check.secret, check)
-        if (check.jwksUrl === undefined) return await verifyWith(token, inlineKeys(check.keys), check)
-        const keys = remoteKeys(check.jwksUrl, call)
-        try {
-          return await verifyWith(token, await keys.current(), check)
-        } catch (error) {
-          const newer = error instanceof errors.JWKSNoMatchingKey ? await keys.newer() : undefined
-          if (newer === undefined) throw error
-          return await verifyWith(token, newer, check)
-        }
+        const verified = begin(token, json, call)
+        call.spend(cpuTime() - before)
+        return await verified
       } catch (error) {
         return ['', reasonOf(error)]
       }
     },
+  }
+}
+
+async function verifyWithRemote(
+  token: string,
+  keys: RemoteKeys,
+  check: SoundCheck,
+  call: GrantCall,
+): Promise<readonly string[]> {
+  try {
+    return await verifyWith(token, await keys.current(), check, call)
+  } catch (error) {
+    const newer = error instanceof errors.JWKSNoMatchingKey ? await keys.newer() : undefined
+    if (newer === undefined) throw error
+    return verifyWith(token, newer, check, call)
   }
 }
 
@@ -88,6 +127,7 @@ async function verifyWithSecret(
   token: string,
   secret: NonNullable<SoundCheck['secret']>,
   check: SoundCheck,
+  call: GrantCall,
 ): Promise<string[]> {
   const bytes = typeof secret === 'string' ? Buffer.from(secret) : Buffer.from(String(secret.k ?? ''), 'base64url')
   const algorithms = check.algorithms.filter((name) => bytes.length * 8 >= Number(name.slice(2)))
@@ -95,19 +135,24 @@ async function verifyWithSecret(
     const least = Math.min(...check.algorithms.map((name) => Number(name.slice(2)) / 8))
     throw new GrantError(`the secret is too short: ${check.algorithms[0]} needs at least ${least} bytes`)
   }
+  call.spend(price)
   return result(
     await jwtVerify(token, typeof secret === 'string' ? bytes : (secret as JWK), joseOptions(check, algorithms)),
   )
 }
 
-async function verifyWith(token: string, keys: KeyFinder, check: SoundCheck): Promise<string[]> {
+async function verifyWith(token: string, keys: KeyFinder, check: SoundCheck, call: GrantCall): Promise<string[]> {
   const options = joseOptions(check, check.algorithms)
+  call.spend(price)
   try {
     return result(await jwtVerify(token, keys, options))
   } catch (error) {
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
     // The token does not name its key: try each that fits.
+    let tried = 0
     for await (const key of error) {
+      if (++tried > mostTried) throw new GrantError(`the token names no key, and more than ${mostTried} keys fit`)
+      call.spend(price)
       try {
         return result(await jwtVerify(token, key, options))
       } catch (failure) {
@@ -155,25 +200,4 @@ function reasonOfClaim({ claim, reason }: errors.JWTClaimValidationFailed): stri
   if (claim === 'iss') return 'wrong issuer'
   if (claim === 'aud') return 'wrong audience'
   return claim === 'nbf' && reason === 'check_failed' ? 'not valid yet' : `invalid claim "${claim}"`
-}
-
-/** Values by name, created on first use. When there are more than `most`, the least recently used is removed. */
-class Lru<T> {
-  readonly #items = new Map<string, T>()
-  readonly #most: number
-
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  get(name: string, make: () => T): T {
-    const item = this.#items.get(name) ?? make()
-    this.#items.delete(name)
-    this.#items.set(name, item)
-    for (const oldest of this.#items.keys()) {
-      if (this.#items.size <= this.#most) break
-      this.#items.delete(oldest)
-    }
-    return item
-  }
 }

@@ -40,7 +40,10 @@ export function weakKey(jwk: Readonly<Record<string, unknown>>): string | undefi
   const modulus = number(jwk.n)
   const exponent = number(jwk.e)
   if (modulus === undefined || exponent === undefined) return 'its modulus or exponent is missing or not a number'
-  if (modulus.toString(2).length < 2048) return 'it has fewer than 2048 bits'
+  const bits = modulus.toString(2).length
+  if (bits < 2048) return 'it has fewer than 2048 bits'
+  // Verifying takes time with the square of the size, and no real key is larger.
+  if (bits > 8192) return 'it has more than 8192 bits'
   // Verifying with a large exponent costs as much as signing, and no real key has one.
   if (exponent < 3n || exponent % 2n === 0n || exponent >= 1n << 64n)
     return 'its exponent is not an odd number from 3 to 2^64'

@@ -1,8 +1,10 @@
+import { ownText } from '../own-text.ts'
 import { GrantError } from './grant-error.ts'
 import { seconds, wholeNumber } from './numbers.ts'
 import type { GrantCall, Operation } from './operation.ts'
 
 interface Entry {
+  readonly key: string
   readonly value: string
   /** Time of expiry on the clock of `performance.now`, ms. */
   readonly expires: number
@@ -44,7 +46,7 @@ export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete'
       if (value.length > longestValue) {
         throw new GrantError(`the value has ${value.length} characters; the limit is ${longestValue}`)
       }
-      storeOf(call).set(checkedKey(key), { value, expires: expiry(ttl) })
+      storeOf(call).set(checkedKey(key), value, expiry(ttl))
       return []
     },
     delete: ([key = ''], call) => [storeOf(call).delete(checkedKey(key)) ? '1' : ''],
@@ -55,7 +57,7 @@ export function createKv(bounds: KvBounds = {}): Record<'get' | 'set' | 'delete'
       const expires = expiry(ttl)
       const sum = wholeNumber('the stored value', former?.value ?? '0', Number.MIN_SAFE_INTEGER) + step
       if (!Number.isSafeInteger(sum)) throw new GrantError('the sum is beyond 2^53 - 1')
-      store.set(key, { value: String(sum), expires: former?.expires ?? expires })
+      store.set(key, String(sum), former?.expires ?? expires)
       return [String(sum)]
     },
   }
@@ -81,14 +83,15 @@ class Store {
       return undefined
     }
     this.#entries.delete(key)
-    this.#entries.set(key, entry)
+    this.#entries.set(entry.key, entry)
     return entry
   }
 
-  set(key: string, entry: Entry): void {
+  set(key: string, value: string, expires: number): void {
     this.delete(key)
-    this.#entries.set(key, entry)
-    this.#size += key.length + entry.value.length
+    const entry: Entry = { key: ownText(key), value: ownText(value), expires }
+    this.#entries.set(entry.key, entry)
+    this.#size += key.length + value.length
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= this.#most && this.#size <= this.#largest) return
       this.delete(oldest)

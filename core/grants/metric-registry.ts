@@ -1,3 +1,5 @@
+import { ownText } from '../own-text.ts'
+
 /** One metric of one plugin, with all its series. */
 export interface MetricFamily {
   readonly plugin: string
@@ -64,9 +66,10 @@ export class MetricRegistry {
       return
     }
     if (series === undefined) {
-      series = { labels: sorted, sum: 0, count: 0, cumulative: kind === 'histogram' ? buckets.map(() => 0) : [] }
+      const labels = sorted.map(([key, text]): [string, string] => [ownText(key), ownText(text)])
+      series = { labels, sum: 0, count: 0, cumulative: kind === 'histogram' ? buckets.map(() => 0) : [] }
       family.series.set(id, series)
-      own.families.set(name, family)
+      if (!own.families.has(name)) own.families.set(ownText(name), family)
       own.series++
     }
     series.sum += value

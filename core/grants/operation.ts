@@ -17,6 +17,14 @@ export interface GrantCall {
   readonly request?: string | undefined
   /** Aborted when the hook no longer waits for the result. */
   readonly signal: AbortSignal
+  /**
+   * Counts bytes that the operation keeps in memory, until the hook has ended or they are subtracted again.
+   *
+   * @throws {GrantError} when the calls of this policy hold too many.
+   */
+  hold(bytes: number): void
+  /** Charges CPU time of the gateway to the hook, whose time limit it counts against, ms. */
+  spend(ms: number): void
 }
 
 /** The plugin that calls an operation. */

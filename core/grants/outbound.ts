@@ -3,10 +3,13 @@ import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { Agent, errors, request as send } from 'undici'
 import { GrantError } from './grant-error.ts'
+import { Lru } from './lru.ts'
 
 /** One request with one response. A redirect is a response here. */
 export interface OutboundRequest {
   readonly url: URL
+  /** Each user has connections of its own, so that no other one has to wait for them. */
+  readonly user: string
   /** Whether the address may be private, loopback or otherwise not public. */
   readonly private: boolean
   readonly method: string
@@ -14,6 +17,8 @@ export interface OutboundRequest {
   readonly body: string | undefined
   /** Size limit of the response's body, bytes. */
   readonly limit: number
+  /** Bytes of the body have arrived. What it throws ends the request. */
+  readonly onBytes?: (bytes: number) => void
   readonly signal: AbortSignal
 }
 
@@ -30,8 +35,10 @@ export interface OutboundResponse {
  */
 export type Outbound = (request: OutboundRequest) => Promise<OutboundResponse>
 
-/** Connections to one origin. */
+/** Connections of one user to one origin. */
 const connections = 32
+/** Users with connections; a configuration has fewer. */
+const mostUsers = 1_000
 /** Size limit of a response's head, bytes. */
 const headSize = 16 * 1024
 
@@ -43,12 +50,18 @@ const headSize = 16 * 1024
  */
 export function createOutbound(lookup: LookupFunction = systemLookup as LookupFunction): Outbound {
   const options = { connections, maxHeaderSize: headSize, allowH2: false, pipelining: 1 }
-  const anywhere = new Agent({ ...options, connect: { lookup, timeout: 5_000 } })
-  const publicNetwork = new Agent({ ...options, connect: { lookup: publicOnly(lookup), timeout: 5_000 } })
-  return async ({ url, private: isPrivate, method, headers, body, limit, signal }) => {
+  const anywhere = new Lru<Agent>(mostUsers, close)
+  const publicNetwork = new Lru<Agent>(mostUsers, close)
+  return async ({ url, user, private: isPrivate, method, headers, body, limit, onBytes, signal }) => {
+    const agent = isPrivate
+      ? anywhere.get(user, () => new Agent({ ...options, connect: { lookup, timeout: 5_000 } }))
+      : publicNetwork.get(
+          user,
+          () => new Agent({ ...options, connect: { lookup: publicOnly(lookup), timeout: 5_000 } }),
+        )
     try {
       const response = await send(url, {
-        dispatcher: isPrivate ? anywhere : publicNetwork,
+        dispatcher: agent,
         method: method as 'GET',
         headers: headers.flat(),
         body: body ?? null,
@@ -57,13 +70,18 @@ export function createOutbound(lookup: LookupFunction = systemLookup as LookupFu
         headersTimeout: 0,
         bodyTimeout: 0,
       })
-      const bytes = await readBody(response.body, limit)
+      const bytes = await readBody(response.body, limit, onBytes)
       return { status: response.statusCode, headers: flatten(response.headers), body: bytes }
     } catch (error) {
       if (signal.aborted) throw signal.reason
       throw error instanceof GrantError ? error : new GrantError(`${url.origin} ${problemOf(error)}`)
     }
   }
+}
+
+/** Requests under way end first. */
+function close(agent: Agent): void {
+  void agent.close()
 }
 
 function publicOnly(lookup: LookupFunction): LookupFunction {
@@ -81,13 +99,18 @@ function publicOnly(lookup: LookupFunction): LookupFunction {
   }
 }
 
-async function readBody(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
+async function readBody(
+  body: AsyncIterable<Buffer>,
+  limit: number,
+  onBytes: OutboundRequest['onBytes'],
+): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
   // Leaving the loop early destroys the stream and closes its connection.
   for await (const chunk of body) {
     size += chunk.length
-    if (size > limit) throw new GrantError(`the answer is longer than ${limit} bytes`)
+    if (size > limit) throw new GrantError(`the response is longer than ${limit} bytes`)
+    onBytes?.(chunk.length)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, size)

@@ -5,6 +5,7 @@ import { PosternError } from '../errors.ts'
 import { ABSENT } from '../grants/operation.ts'
 import { fieldProblem, writeBounds } from '../http/field-problem.ts'
 import type { Fields } from '../http/fields.ts'
+import { bounds } from '../sandbox/bounds.ts'
 import { op } from '../sandbox/wire.ts'
 import type { Policy } from './policy.ts'
 import type { BackendFacts } from './scopes.ts'
@@ -113,7 +114,8 @@ function refuse(flow: WritableFacts, hook: HookName, policy: Policy, operation: 
       return flow.upstreamProblem(first)
     case op.consumer:
       if (hook !== 'onRequest') return `the consumer can be set in onRequest only`
-      return policy.writes.consumer ? undefined : `it sets the consumer: declare writes: ['consumer']`
+      if (!policy.writes.consumer) return `it sets the consumer: declare writes: ['consumer']`
+      return tooLong('the name of a consumer', first, bounds.consumer)
     case op.backend:
       return hook === 'selectBackend' && Number(first) in flow.candidates
         ? undefined
@@ -125,10 +127,14 @@ function refuse(flow: WritableFacts, hook: HookName, policy: Policy, operation: 
     case op.reply:
       return refuseReply(hook, operation)
     case op.state:
-      return undefined
+      return tooLong('a state', first, bounds.state)
     default:
       return `unknown operation`
   }
+}
+
+function tooLong(what: string, { length }: string, most: number): string | undefined {
+  return length > most ? `${what} has at most ${most} characters, not ${length}` : undefined
 }
 
 function refuseBody(hook: HookName, { writes }: Policy): string | undefined {

@@ -1,3 +1,4 @@
+import { ownText } from '../own-text.ts'
 import { kinds, TOKEN, VALUE } from './characters.ts'
 import { isTreated, NO_PLUGIN } from './header-names.ts'
 
@@ -29,7 +30,7 @@ export function fieldProblem(name: string, value: string): string | undefined {
     if (!isToken(name) || name !== name.toLowerCase())
       return `${JSON.stringify(name.slice(0, 80))} is not a header name`
     if (isTreated(name, NO_PLUGIN)) return `the header "${name}" belongs to the gateway`
-    if (writable.size < maxWritable) writable.add(name)
+    if (writable.size < maxWritable && name.length <= 64) writable.add(ownText(name))
   }
   if (value.length > writeBounds.value) {
     return `the value of "${name}" has ${value.length} bytes; a header value may have at most ${writeBounds.value}`

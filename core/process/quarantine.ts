@@ -70,6 +70,7 @@ export class Quarantine {
   event({ type, hash, plugin, alone }: SandboxEvent): void {
     if (hash === '') return
     if (type === 'threw' || type === 'timeout' || type === 'memory') this.fault({ hash, plugin, kind: type, alone })
+    else if (type === 'refused') this.fault({ hash, plugin, kind: 'threw', alone })
     else if (type === 'ok-probe' || type === 'failed-probe') this.probed(hash, type === 'ok-probe')
   }
 

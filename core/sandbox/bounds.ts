@@ -5,8 +5,14 @@
 export const bounds = {
   /** Operations of one call. */
   operations: 1_000,
-  /** Characters of all records of one call. */
+  /** Characters of all records of one call, as the guest counts them. */
   record: 262_144,
+  /** The same on the host, where waits, undeclared reads and an error count too. */
+  hostRecord: 524_288,
+  /** Operation codes and arguments of one record. */
+  parts: 10_000,
+  /** Longest record, and crossing, whose arguments may be slices of it, characters: a kept slice keeps all of it. */
+  pinned: 16_384,
   /** Characters of a body in base64: 1 MB. It does not count towards `record`. */
   body: 1_398_104,
   /** Log lines and metrics of one call; any more are dropped. */
@@ -17,9 +23,16 @@ export const bounds = {
   undeclared: { fields: 50, name: 200 },
   /** Characters of a state. */
   state: 4_096,
-  /** Characters of the kind, the message and the stack of a thrown error. */
-  thrown: { kind: 100, message: 2_000, stack: 4_000 },
-  /** Characters of a crossing from which no more steps are added: results of grants may be long. */
+  /** Characters of a consumer's name. */
+  consumer: 256,
+  /**
+   * Bytes that the host holds for the calls of one policy that are under way: long records, and what grants have
+   * brought them, every copy included. A character counts as two.
+   */
+  held: 16_777_216,
+  /** Characters of the kind, the message and the stack of a thrown error; lines of the stack that are logged. */
+  thrown: { kind: 100, message: 2_000, stack: 4_000, lines: 16 },
+  /** Characters of a crossing, in or out, from which no more steps are added to it: results of grants may be long. */
   crossing: 262_144,
   /** Time after which the dispatcher hands the remaining steps of a crossing back, ms. */
   slice: 5,

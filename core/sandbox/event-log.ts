@@ -1,3 +1,6 @@
+import { Repeats } from '../grants/repeats.ts'
+import { ownText } from '../own-text.ts'
+import { bounds } from './bounds.ts'
 import type { SandboxEvent } from './event.ts'
 
 interface Log {
@@ -13,24 +16,35 @@ const titles: { readonly [type in SandboxEvent['type']]?: string } = {
 
 /**
  * Logs events of plugins. Every worker reports the same undeclared reads, so with several workers this runs where the
- * events of all of them arrive, and logs each undeclared read once.
+ * events of all of them arrive, and logs each undeclared read once. Unhandled rejections that repeat are counted.
  */
 export function createEventLog(log: Log): (event: SandboxEvent) => void {
-  const logged = new Set<string>()
+  const undeclared = new Map<string, Set<string>>()
+  const repeats = new Repeats()
   return ({ type, plugin, hash, policy, hook, message }) => {
     const title = titles[type]
     if (title === undefined) return
-    if (type === 'undeclared') {
-      const key = `${hash} ${message}`
-      if (logged.has(key) || logged.size >= most) return
-      logged.add(key)
-    }
-    log.warn(title, { plugin, policy, hook, message })
+    const facts = { plugin, policy, hook, message }
+    if (type === 'undeclared' && !isNew(undeclared, hash, message)) return
+    if (type !== 'rejection') return log.warn(title, facts)
+    repeats.add(plugin, message, (count) => log.warn(title, count === 1 ? facts : { ...facts, count }))
   }
 }
 
-/**
- * Undeclared reads remembered. Plugins choose the field names and reloads bring other plugins, so there is no natural
- * limit.
- */
-const most = 10_000
+/** Plugins remembered: reloads bring other ones, so there is no natural limit. The oldest goes first. */
+const mostPlugins = 1_000
+
+function isNew(known: Map<string, Set<string>>, hash: string, message: string): boolean {
+  let own = known.get(hash)
+  if (own === undefined) {
+    own = new Set()
+    known.set(hash, own)
+    for (const oldest of known.keys()) {
+      if (known.size <= mostPlugins) break
+      known.delete(oldest)
+    }
+  }
+  if (own.has(message) || own.size >= bounds.undeclared.fields) return false
+  own.add(ownText(message))
+  return true
+}

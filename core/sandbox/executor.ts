@@ -1,3 +1,5 @@
+import type { Thrown } from './trace.ts'
+
 /** One step of a crossing: one entry into the realm of one plugin, for one call. */
 export interface Step {
   /** Index of the plugin in its group. */
@@ -12,8 +14,8 @@ export interface Step {
 
 /** How a crossing ended. */
 export type Crossing =
-  /** `rejection`: message of an unhandled rejection in some plugin; no call has failed because of it. */
-  | { readonly kind: 'done'; readonly output: string; readonly rejection?: string }
+  /** `rejection`: an unhandled rejection in some plugin; no call has failed because of it. */
+  | { readonly kind: 'done'; readonly output: string; readonly rejection?: Thrown }
   /** The isolate is lost, and so is everything that the crossing did. */
   | { readonly kind: 'time' | 'memory' | 'thrown'; readonly message: string }
 

@@ -1,3 +1,5 @@
+import { ownText } from '../own-text.ts'
+import { bounds } from './bounds.ts'
 import type { Step } from './executor.ts'
 import { entry, RECORD, UNIT } from './wire.ts'
 
@@ -83,8 +85,16 @@ export function threeDigits(text: string, at: number): number {
  */
 export function readOutput(output: string): readonly string[] | undefined {
   if (output === '') return undefined
-  const records = output.split(RECORD)
-  // A separator follows each record, the last one included.
-  records.pop()
-  return records
+  return readPieces(output)
+}
+
+/**
+ * The pieces of a text, each of which ends with a RECORD. Short pieces of a long text are copies of their own: what a
+ * flow keeps of one record must not keep the records of all others.
+ */
+export function readPieces(text: string): readonly string[] {
+  const pieces = text.split(RECORD)
+  pieces.pop()
+  if (text.length <= bounds.pinned) return pieces
+  return pieces.map((piece) => (piece.length > bounds.pinned ? piece : ownText(piece)))
 }

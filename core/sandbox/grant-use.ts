@@ -1,3 +1,4 @@
+import { GrantError } from '../grants/grant-error.ts'
 import type { GrantCall } from '../grants/operation.ts'
 import type { Origin } from '../grants/origin.ts'
 import type { HookRun } from './hook-run.ts'
@@ -70,5 +71,12 @@ export class GrantRequest implements GrantCall {
   /** Made on first use: most grants never read it, and an AbortController costs as much as a call. */
   get signal(): AbortSignal {
     return this.#run.signal
+  }
+  hold(bytes: number): void {
+    const problem = this.#run.hold(bytes)
+    if (problem !== undefined) throw new GrantError(problem)
+  }
+  spend(ms: number): void {
+    this.#run.spend(ms)
   }
 }

@@ -14,6 +14,7 @@ import type { Binding } from './layout.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { HookCall } from './plugin.ts'
 import { codes, Runs } from './runs.ts'
+import { describeThrown, type Thrown } from './trace.ts'
 import { entry } from './wire.ts'
 
 export interface GroupOptions {
@@ -308,12 +309,18 @@ export class Group {
     this.#checkHeap()
   }
 
-  #blameRejection({ runs }: Batch, message: string): void {
-    const text = message.slice(0, bounds.thrown.message)
+  /** Without a single plugin that crossed it is unknown whose promise it was. */
+  #blameRejection({ runs }: Batch, thrown: Thrown): void {
     const [first] = runs
-    const isOne = runs.every(({ hash }) => hash === first?.hash)
-    if (first !== undefined && isOne) this.#runs.pluginEvent('rejection', first.binding.instance.plugin, text)
-    else this.#runs.event('rejection', undefined, text)
+    if (first === undefined || runs.some(({ hash }) => hash !== first.hash)) {
+      return this.#runs.event('rejection', undefined, `${thrown.kind}: ${thrown.message}`)
+    }
+    first.binding.counts.rejections++
+    const { plugin } = first.binding.instance
+    const message = describeThrown(thrown, plugin)
+    const isOne = runs.every(({ policy, hook }) => policy === first.policy && hook === first.hook)
+    if (isOne) this.#runs.event('rejection', first, message)
+    else this.#runs.pluginEvent('rejection', plugin, message)
   }
 
   // ── replace the isolate ────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,13 +1,14 @@
 import { type HookName, points } from '../../sdk/points.ts'
+import { cpuTime } from '../grants/cpu-time.ts'
 import type { WheelTimer } from '../net/timer-wheel.ts'
 import { bounds } from './bounds.ts'
 import type { GuardedCall } from './crossing-guard.ts'
 import { GrantUse } from './grant-use.ts'
 import type { Binding } from './layout.ts'
 import type { PendingCall } from './pending-call.ts'
-import { readRecord } from './records.ts'
+import { bodyProblem, readRecord, thrownOf } from './records.ts'
 import { describeThrown } from './trace.ts'
-import { op } from './wire.ts'
+import { OPERATION, op } from './wire.ts'
 
 interface Note {
   readonly operation: string
@@ -56,13 +57,20 @@ export class HookRun implements GuardedCall {
   undeclared: readonly string[] = noNames
   /** Log lines and metrics. */
   notes: readonly Note[] = noNotes
+  /** CPU time that the host has used for what the hook wrote and asked for, ms, where it is worth measuring. */
+  hostTime = 0
   #uses: Map<number, GrantUse> | undefined = undefined
   #abort: AbortController | undefined = undefined
   #noted = 0
   #notesSeen = 0
+  #linesSeen = 0
+  #undeclaredSeen = 0
   #done = 0
   #count = 0
   #size = 0
+  #hasBody = false
+  /** Its part of `binding.held`. */
+  #held = 0
 
   constructor(pending: PendingCall, index: number, binding: Binding) {
     this.pending = pending
@@ -102,19 +110,61 @@ export class HookRun implements GuardedCall {
   addRecord(record: string): string | undefined {
     this.waits = false
     if (record === '') return undefined
-    this.#size += record.length
     if (record === op.wait) return this.#wait()
-    if (this.#size > bounds.record + bounds.body) return `the hook wrote more than ${bounds.record} characters`
-    const operations = readRecord(record)
-    if (operations === undefined) return 'the plugin sent a malformed record'
+    if (record.length <= bounds.pinned) return this.#read(record)
+    const before = cpuTime()
+    const problem = this.#read(record)
+    this.spend(cpuTime() - before)
+    return problem ?? this.hold(record.length * 2)
+  }
+
+  #read(record: string): string | undefined {
+    if (record.charAt(0) !== op.body) return this.#readOperations(record)
+    const found = record.indexOf(OPERATION)
+    const end = found === -1 ? record.length : found
+    const body = record.slice(1, end)
+    const problem = this.#hasBody ? 'the hook wrote two bodies' : bodyProblem(body)
+    if (problem !== undefined) return problem
+    this.#hasBody = true
+    this.operations = this.operations.concat([[op.body, body]])
+    return this.#readOperations(record.slice(end + 1))
+  }
+
+  #readOperations(text: string): string | undefined {
+    this.#size += text.length
+    if (this.#size > bounds.hostRecord) return `the hook wrote more than ${bounds.record} characters`
+    const operations = readRecord(text, this.#most - this.#count)
+    if (typeof operations === 'string') return operations
     this.#count += operations.length
     this.binding.counts.operations += operations.length
-    if (this.#count > bounds.operations && this.#count > this.#most) {
-      return `the hook asked for more than ${bounds.operations} operations`
-    }
     const problem = this.#sort(operations)
     if (problem !== undefined) return problem
-    return operations[operations.length - 1]![0] === op.wait ? this.#wait() : undefined
+    return operations[operations.length - 1]?.[0] === op.wait ? this.#wait() : undefined
+  }
+
+  /** Adds CPU time to what the run costs; one that costs more than the plugin's time limit fails. */
+  spend(ms: number): void {
+    this.hostTime += ms
+    this.binding.counts.time += ms
+  }
+
+  /**
+   * Counts bytes that the host keeps until the run is over; negative ones are no longer kept. Returns a problem when
+   * the calls of this policy hold too many.
+   */
+  hold(bytes: number): string | undefined {
+    if (this.over) return undefined
+    const held = this.binding.held + bytes
+    if (bytes > 0 && held > bounds.held) return 'the calls of this policy that are under way hold more than 16 MB'
+    this.#held += bytes
+    this.binding.held = held
+    return undefined
+  }
+
+  /** The run is over: nothing of it is kept any more. */
+  release(): void {
+    this.binding.held -= this.#held
+    this.#held = 0
   }
 
   #wait(): string | undefined {
@@ -129,7 +179,7 @@ export class HookRun implements GuardedCall {
       const first = operation[1] ?? ''
       if (code === op.error) return this.#thrown(operation)
       if (code === op.wait) continue
-      if (code === op.undeclared) this.undeclared = [...this.undeclared, first]
+      if (code === op.undeclared) this.#addUndeclared(first)
       else if (code === op.note) {
         const problem = this.#note(first, operation.slice(2))
         if (problem !== undefined) return problem
@@ -138,7 +188,7 @@ export class HookRun implements GuardedCall {
         if (problem !== undefined) return problem
       } else own.push(operation)
     }
-    this.operations = this.operations.length === 0 ? own : [...this.operations, ...own]
+    this.operations = this.operations.length === 0 ? own : this.operations.concat(own)
     if (this.known.length > 1) this.known = this.known.toSorted((a, b) => a.order - b.order)
     return undefined
   }
@@ -146,7 +196,11 @@ export class HookRun implements GuardedCall {
   /** A grant operation is done. Returns `false` when the run no longer needs the result. */
   finish(use: GrantUse, values: readonly string[] | undefined, message: string): boolean {
     if (values === undefined) use.fail(message, ++this.#done)
-    else use.succeed(values, ++this.#done)
+    else {
+      use.succeed(values, ++this.#done)
+      const problem = this.hold(use.result!.length * 2)
+      if (problem !== undefined) use.fail(problem, this.#done)
+    }
     return !this.over
   }
 
@@ -161,7 +215,10 @@ export class HookRun implements GuardedCall {
     this.problem = undefined
     this.#count = 0
     this.#size = 0
+    this.#hasBody = false
     this.#notesSeen = 0
+    this.#linesSeen = 0
+    this.#undeclaredSeen = 0
   }
 
   /**
@@ -175,10 +232,16 @@ export class HookRun implements GuardedCall {
   /** A second run repeats no note. Its notes may differ (a time of day), so they are compared by their position. */
   #note(operation: string, args: readonly string[]): string | undefined {
     if (!this.#granted(operation)) return `the hook used ${operation} without the grant`
+    if (operation.startsWith('log.') && ++this.#linesSeen > bounds.lines.call) return undefined
     if (++this.#notesSeen <= this.#noted || this.#noted >= bounds.notes) return undefined
     this.#noted++
     this.notes = [...this.notes, { operation, args }]
     return undefined
+  }
+
+  #addUndeclared(field: string): void {
+    if (++this.#undeclaredSeen > bounds.undeclared.fields) return
+    this.undeclared = [...this.undeclared, field.slice(0, bounds.undeclared.name)]
   }
 
   #granted(operation: string): boolean {
@@ -205,8 +268,7 @@ export class HookRun implements GuardedCall {
     return undefined
   }
 
-  #thrown([, kind = '', message = '', stack = '']: readonly string[]): string {
-    const { plugin } = this.binding.instance
-    return describeThrown({ kind, message, stack }, plugin.name, plugin)
+  #thrown(operation: readonly string[]): string {
+    return describeThrown(thrownOf(operation), this.binding.instance.plugin)
   }
 }

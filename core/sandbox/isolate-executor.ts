@@ -1,7 +1,7 @@
 import { bounds } from './bounds.ts'
 import type { CrossingGuard } from './crossing-guard.ts'
 import type { Answer, Crossing, Emit, Executor, Step } from './executor.ts'
-import { frame, unfinished } from './frame.ts'
+import { frame, readPieces, unfinished } from './frame.ts'
 import {
   createIsolate,
   failureOf,
@@ -14,8 +14,8 @@ import {
 } from './isolate.ts'
 import type { PluginLayout } from './layout.ts'
 import { StartError } from './plugin-build-error.ts'
-import { readThrown } from './records.ts'
-import { locateThrown } from './trace.ts'
+import { cutThrown, readThrown } from './records.ts'
+import { locateThrown, type Thrown } from './trace.ts'
 import { RECORD } from './wire.ts'
 
 export interface IsolateExecutorOptions {
@@ -82,7 +82,8 @@ function startPlugin(
 ): Inside {
   try {
     const realm = openRealm(isolate, code.script, (id, record) => {
-      if (typeof id === 'number' && typeof record === 'string') emit(index, id, record)
+      if (typeof id !== 'number' || typeof record !== 'string') return
+      if (record.length <= bounds.hostRecord + bounds.body) emit(index, id, record)
     })
     const problem = realm('problem').call([], bounds.start) || realm('setUp').call([setup], bounds.start)
     if (problem !== '') throw new StartError(index, locateThrown(readThrown(problem), code))
@@ -104,7 +105,7 @@ class ExecutorPort implements HostPort {
 
   constructor(answer: Answer) {
     this.answer = (asked) => {
-      const pieces = String(asked).split(RECORD)
+      const pieces = readPieces(String(asked))
       let answers = ''
       for (let i = 0; i + 1 < pieces.length; i += 2) answers += answer(Number(pieces[i]), pieces[i + 1]!) + RECORD
       return answers
@@ -114,6 +115,12 @@ class ExecutorPort implements HostPort {
   readonly finish = (output: unknown): void => {
     this.output = String(output)
   }
+}
+
+/** An error that isolated-vm has copied out of a plugin's realm, as text. */
+function thrownOf(error: unknown): Thrown {
+  if (!(error instanceof Error)) return cutThrown('', `${String(error)} (rejected with this, which is no Error)`, '')
+  return cutThrown(error.name, error.message, error.stack ?? '')
 }
 
 class IsolateExecutor implements Executor {
@@ -142,7 +149,7 @@ class IsolateExecutor implements Executor {
       // An unhandled rejection makes the crossing throw, but only after all its work is done.
       try {
         const output = this.#last.call([], timeout)
-        return output === unfinished ? failure : { kind: 'done', output, rejection: failure.message }
+        return output === unfinished ? failure : { kind: 'done', output, rejection: thrownOf(error) }
       } catch (again) {
         return failureOf(this.#isolate, again)
       }

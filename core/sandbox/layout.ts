@@ -19,6 +19,8 @@ export interface Binding {
   readonly counts: Counts
   /** Number of the last crossing that it took part in. */
   crossing: number
+  /** Bytes that the host holds for its calls under way; `bounds.held` limits them. */
+  held: number
 }
 
 export interface Layout {
@@ -49,7 +51,7 @@ export function layOut(instances: readonly Instance[]): Layout {
     for (const hook of code.manifest.hooks) {
       entries[hook] = plugin.entries.push({ policy, hook, fields: instance.fields[hook] ?? [] }) - 1
     }
-    return { instance, plugin: plugin.index, entries, counts: noCounts(), crossing: 0 }
+    return { instance, plugin: plugin.index, entries, counts: noCounts(), crossing: 0, held: 0 }
   })
   const plugins = [...byHash.values()].map(({ code, policies, entries }) => {
     const setup: PluginSetup = { needs: code.manifest.needs, policies, entries }

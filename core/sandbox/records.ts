@@ -1,3 +1,5 @@
+import { ownText } from '../own-text.ts'
+import { bounds } from './bounds.ts'
 import type { Thrown } from './trace.ts'
 import { ESCAPE, OPERATION, op, UNIT, unescapeText } from './wire.ts'
 
@@ -13,7 +15,6 @@ const least: ReadonlyMap<string, number> = new Map<string, number>([
   [op.useUpstream, 1],
   [op.consumer, 1],
   [op.state, 1],
-  [op.body, 1],
   [op.backend, 1],
   [op.health, 3],
   [op.reply, 3],
@@ -24,37 +25,76 @@ const least: ReadonlyMap<string, number> = new Map<string, number>([
   [op.wait, 0],
 ])
 
+const malformed = 'the plugin sent a malformed record'
+
 /**
- * The operations of a record, with their arguments unescaped; `undefined` when it is malformed.
+ * The operations of a record without a body, with their arguments unescaped; or what is wrong with it. A plugin can
+ * send any text as its record, so the work is linear in the length and ends at the bounds.
  *
  * Split by hand: for a record of two operations `split` and `map` take 0.5 µs, this takes 0.2.
+ *
+ * @param most operations that the record may hold.
  */
-export function readRecord(text: string): string[][] | undefined {
+export function readRecord(text: string, most: number = bounds.operations): string[][] | string {
   if (text === '') return []
   const isPlain = !text.includes(ESCAPE)
+  const isLong = text.length > bounds.pinned
   const operations: string[][] = []
+  let parts = 0
+  /** The next UNIT; kept until it is passed, as the one after it may be at the end of a long text. */
+  let unit = -1
   for (let from = 0; from <= text.length; ) {
     const found = text.indexOf(OPERATION, from)
     const end = found === -1 ? text.length : found
+    if (operations.length === most) return `the hook asked for more than ${bounds.operations} operations`
     const operation: string[] = []
     for (let at = from; at <= end; ) {
-      const unit = text.indexOf(UNIT, at)
-      const cut = unit === -1 || unit > end ? end : unit
-      const argument = text.slice(at, cut)
+      if (unit < at) {
+        unit = text.indexOf(UNIT, at)
+        if (unit === -1) unit = text.length
+      }
+      const cut = Math.min(unit, end)
+      if (++parts > bounds.parts) return `the hook wrote operations with more than ${bounds.parts} arguments`
+      const slice = text.slice(at, cut)
+      const argument = isLong ? ownText(slice) : slice
       operation.push(isPlain ? argument : unescapeText(argument))
       at = cut + 1
     }
     const few = least.get(operation[0]!)
-    if (few === undefined || operation.length - 1 < few) return undefined
+    if (few === undefined || operation.length - 1 < few) return malformed
     operations.push(operation)
     from = end + 1
   }
   return operations
 }
 
+/** What is wrong with the body that a hook has written; `undefined` when it is base64 of the right size. */
+export function bodyProblem(body: string): string | undefined {
+  if (body.length > bounds.body) return 'the hook wrote a body of more than 1,048,576 bytes'
+  return body.length % 4 === 0 && base64.test(body) ? undefined : malformed
+}
+
+const base64 = /^[A-Za-z0-9+/]*={0,2}$/
+
 /** An error that the guest encoded as an operation. */
 export function readThrown(text: string): Thrown {
-  const [operation] = readRecord(text) ?? []
-  const [, kind = '', message = 'the plugin sent an error that cannot be read', stack = ''] = operation ?? []
-  return { kind, message, stack }
+  const operations = readRecord(text.slice(0, bounds.record))
+  return thrownOf(typeof operations === 'string' ? [] : (operations[0] ?? []))
+}
+
+/** The error of an operation. */
+export function thrownOf([, kind = '', message = unreadable, stack = '']: readonly string[]): Thrown {
+  return cutThrown(kind, message, stack)
+}
+
+const unreadable = 'the plugin sent an error that cannot be read'
+
+/** Cuts an error to its bounds: a guest that the plugin has manipulated may not keep them. */
+export function cutThrown(kind: string, message: string, stack: string): Thrown {
+  const { thrown } = bounds
+  return {
+    kind: kind.slice(0, thrown.kind),
+    message: message.slice(0, thrown.message),
+    stack: stack.slice(0, thrown.stack),
+  }
 }

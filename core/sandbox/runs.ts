@@ -192,6 +192,7 @@ export class Runs {
     if (run.undeclared.length > 0) this.#reportUndeclared(run)
     // A record without a wait is the last one of its hook.
     if (problem !== undefined) return this.fail(run, 'thrown', problem, !waits(text))
+    if (run.hostTime > run.binding.instance.limits.time) return this.#costTooMuch(run, !waits(text))
     if (run.waits) this.#waiting.set(run.id, run)
     const { asked, known } = run
     run.asked = none
@@ -210,6 +211,11 @@ export class Runs {
     this.#settle(run, failure(run, codes[kind], message), returned)
   }
 
+  #costTooMuch(run: HookRun, returned: boolean): void {
+    const { time } = run.binding.instance.limits
+    this.fail(run, 'time', `what the hook wrote and asked for took the gateway more than ${time} ms`, returned)
+  }
+
   /** The step fails without running. */
   deny(run: HookRun, code: FailureCode, message: string): void {
     if (run.over) return
@@ -220,6 +226,7 @@ export class Runs {
   /** The run is over; records that still arrive are ignored. */
   end(run: HookRun, returned: boolean): void {
     run.over = true
+    run.release()
     if (run.deadline !== undefined) {
       run.deadline.disarm()
       this.#waiting.delete(run.id)
@@ -281,6 +288,7 @@ export class Runs {
   }
 
   #resume(run: HookRun, use: GrantUse): void {
+    if (run.hostTime > run.binding.instance.limits.time) return this.#costTooMuch(run, false)
     this.#options.send(run, entry.resume, use.result!)
   }
 

@@ -23,6 +23,8 @@ export interface Counts {
   memory: number
   /** Calls that wrote something that the policy must not write. */
   refused: number
+  /** Promises that were rejected and that no code handled, as far as their plugin is known. No call fails for it. */
+  rejections: number
   /** Calls that failed without running, because the plugin was quarantined or paused or did not start. */
   denied: number
 }
@@ -55,6 +57,7 @@ export function noCounts(): Counts {
     timeouts: 0,
     memory: 0,
     refused: 0,
+    rejections: 0,
     denied: 0,
   }
 }

@@ -1,5 +1,6 @@
 import { SourceMap } from 'node:module'
 import { dirname, join, relative } from 'node:path'
+import { bounds } from './bounds.ts'
 
 /** File name of every plugin's script. Stack frames with another file name belong to Postern and are left out. */
 export const bundleName = 'plugin://bundle.js'
@@ -20,26 +21,29 @@ export interface Thrown {
 const frame = /plugin:\/\/bundle\.js:(\d+):(\d+)/
 const maps = new WeakMap<Origin, SourceMap | undefined>()
 
-/** An error as logged: what was thrown, and where in the plugin's sources (`plugin://name/…`). */
-export function describeThrown(thrown: Thrown, name: string, origin: Origin): string {
+/**
+ * An error as logged: what was thrown, and where in the plugin's sources, as `file:line:column` relative to the working
+ * directory.
+ */
+export function describeThrown(thrown: Thrown, origin: Origin): string {
   let text = headline(thrown)
+  let left: number = bounds.thrown.lines
   for (const line of thrown.stack.split('\n')) {
     const found = frame.exec(line)
-    const position = found && locate(origin, Number(found[1]), Number(found[2]))
-    if (found && position)
-      text += `\n${line.replace(found[0], `plugin://${name}/${position.source}:${position.line}:${position.column}`)}`
+    const place = found && placeOf(origin, found)
+    if (!place) continue
+    text += `\n${line.replace(found[0], place)}`
+    if (--left === 0) break
   }
   return text
 }
 
-/** An error as a build reports it: `file:line:column: message`, the file relative to the working directory. */
+/** An error as a build reports it: `file:line:column: message`. */
 export function locateThrown(thrown: Thrown, origin: Origin): string {
   for (const line of thrown.stack.split('\n')) {
     const found = frame.exec(line)
-    const position = found && locate(origin, Number(found[1]), Number(found[2]))
-    if (!position) continue
-    const file = relative(process.cwd(), join(dirname(origin.file), position.source))
-    return `${file}:${position.line}:${position.column}: ${headline(thrown)}`
+    const place = found && placeOf(origin, found)
+    if (place) return `${place}: ${headline(thrown)}`
   }
   return `${relative(process.cwd(), origin.file)}:1:1: ${headline(thrown)}`
 }
@@ -48,17 +52,15 @@ function headline({ kind, message }: Thrown): string {
   return kind === '' ? message : `${kind}: ${message}`
 }
 
-function locate(
-  origin: Origin,
-  line: number,
-  column: number,
-): { source: string; line: number; column: number } | undefined {
+/** The place in the sources, relative to the working directory, of a match of `frame`. */
+function placeOf(origin: Origin, [, line, column]: RegExpExecArray): string | undefined {
   let map = maps.get(origin)
   if (map === undefined) {
     map = new SourceMap(JSON.parse(origin.map))
     maps.set(origin, map)
   }
-  const entry = map.findEntry(line - 1, column - 1)
+  const entry = map.findEntry(Number(line) - 1, Number(column) - 1)
   if (!('originalSource' in entry)) return undefined
-  return { source: entry.originalSource, line: entry.originalLine + 1, column: entry.originalColumn + 1 }
+  const file = relative(process.cwd(), join(dirname(origin.file), entry.originalSource))
+  return `${file}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
 }

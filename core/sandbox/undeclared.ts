@@ -1,3 +1,5 @@
+import { ownText } from '../own-text.ts'
+import { bounds } from './bounds.ts'
 import type { Instance } from './plugin.ts'
 
 /**
@@ -6,7 +8,8 @@ import type { Instance } from './plugin.ts'
  * `NODE_ENV`, is `production`.
  */
 export class UndeclaredReads {
-  readonly #reported = new Set<string>()
+  /** Fields by the hash of the plugin. */
+  readonly #reported = new Map<string, Set<string>>()
   readonly #silent: boolean
 
   constructor(env: NodeJS.ProcessEnv = process.env) {
@@ -18,14 +21,15 @@ export class UndeclaredReads {
    * which is then legitimately absent in this one.
    */
   message({ plugin, fields }: Instance, field: string): string | undefined {
-    if (this.#silent || this.#reported.size >= most) return undefined
+    if (this.#silent) return undefined
     if (Object.values(fields).some((declared) => declared?.includes(field))) return undefined
-    const key = `${plugin.hash} ${field}`
-    if (this.#reported.has(key)) return undefined
-    this.#reported.add(key)
+    let reported = this.#reported.get(plugin.hash)
+    if (reported === undefined) {
+      reported = new Set()
+      this.#reported.set(plugin.hash, reported)
+    }
+    if (reported.has(field) || reported.size >= bounds.undeclared.fields) return undefined
+    reported.add(ownText(field))
     return `the plugin reads ${field} without declaring it and gets undefined; add '${field}' to reads`
   }
 }
-
-/** Reads remembered. Plugins choose the field names, so there is no natural limit. */
-const most = 1_000

@@ -4,8 +4,8 @@ import { ABSENT } from '../grants/operation.ts'
  * The strings that cross the boundary between host and isolate. Both sides use this file, so it depends on neither.
  *
  * One call's input: `layer UNIT state UNIT field UNIT field …`, fields in the order compiled for that hook.
- * One record: `operation OPERATION operation …`; an operation is `code UNIT argument UNIT argument …`, every argument
- * escaped. `frame.ts` describes the frame around inputs and records.
+ * One record: `body OPERATION operation OPERATION operation …`, mostly without the body; an operation is `code UNIT
+ * argument UNIT argument …`, every argument escaped. `frame.ts` describes the frame around inputs and records.
  */
 
 /** Between the records of one crossing. */
@@ -73,6 +73,9 @@ export function decodeItems(field: string): string[] {
 
 /**
  * Operation codes: what the plugin's code asks the host to do. The code is the first part of an operation.
+ *
+ * A body is not an operation of its record but stands before them, so that the host never searches through it: `Q`,
+ * base64, and an OPERATION when operations follow. No other record begins with `Q`.
  *
  * | code | arguments | meaning |
  * |---|---|---|

@@ -3,6 +3,7 @@ import { type Secret, Secrets } from '../config/secrets.ts'
 import type { LogConfig } from '../config/types.ts'
 import type { PosternError } from '../errors.ts'
 import type { PluginLine } from '../grants/plugin-log.ts'
+import { Repeats } from '../grants/repeats.ts'
 import type { HookResult } from '../hooks/chain.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import { accessLine } from './access-line.ts'
@@ -16,6 +17,8 @@ export class Log implements FlowObserver {
   /** Whether access records are written. */
   #records = true
   #secrets = new Secrets()
+  /** A policy that fails may do so for every request. */
+  readonly #failures = new Repeats()
   /** Those of the configuration in force. */
   #configured: readonly Secret[] = []
 
@@ -35,6 +38,7 @@ export class Log implements FlowObserver {
 
   /** Writes what is batched; resolves after 1 s at the latest, even if the reader of the log has stopped reading. */
   flush(): Promise<void> {
+    this.#failures.flush()
     const stream = this.#destination as Partial<Flushable>
     if (stream.flush === undefined) return Promise.resolve()
     return new Promise((resolve) => {
@@ -82,6 +86,7 @@ export class Log implements FlowObserver {
   }
 
   #policyFailed(flow: FlowFacts, { policy, hook }: HookResult, error: PosternError): void {
+    const { message } = error
     const facts = {
       policy: policy.name,
       plugin: policy.plugin,
@@ -90,13 +95,18 @@ export class Log implements FlowObserver {
       onFailure: policy.onFailure,
       request: flow.request?.id,
       route: flow.routeName,
-      cause: error.message,
+      cause: message,
     }
-    this.#pino.warn(this.#secrets.redactValues(facts), 'policy failed')
+    this.#failures.add(policy.name, `${hook} ${message}`, (count) => {
+      this.#pino.warn(this.#secrets.redactValues(count === 1 ? facts : { ...facts, count }), 'policy failed')
+    })
   }
 
+  /** Without the stack of a plugin's error, which its own record has. */
   #cause(error: PosternError | undefined): string | undefined {
-    return error === undefined ? undefined : this.#secrets.redact(error.message)
+    if (error === undefined) return undefined
+    // Not cut before: the redactor does not recognize a part of a secret.
+    return this.#secrets.redact(error.message).split('\n', 1)[0]
   }
 }
 

@@ -4,7 +4,9 @@ import type { Origin } from '../../core/grants/origin.ts'
 /** A grant's call as the sandbox makes it. */
 export function grantCall(operation: string, args: readonly string[] = [], change: Partial<GrantCall> = {}): GrantCall {
   const plugin = { name: 'probe', publisher: 'local', hash: 'h' }
-  return { operation, args, policy: 'p', plugin, origins: [], signal: new AbortController().signal, ...change }
+  const { signal } = new AbortController()
+  const costs = { hold: (): void => {}, spend: (): void => {} }
+  return { operation, args, policy: 'p', plugin, origins: [], signal, ...costs, ...change }
 }
 
 /** What a configuration that lists this base URL allows. */

@@ -89,5 +89,5 @@ test.each([
 test('a store that does not answer is not waited for', async () => {
   const { take } = createCounter({ take: () => new Promise(() => {}) }, 20)
   const taken = Promise.resolve(take(['k', '1', '60', '1'], grantCall('counter.take')))
-  await expect(taken).rejects.toThrow('no answer within 20 ms')
+  await expect(taken).rejects.toThrow('no response within 20 ms')
 })

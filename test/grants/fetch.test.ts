@@ -267,7 +267,7 @@ describe('bounds', () => {
       })
       answer(response)
     })
-    await expect(fetch(url, { timeout: 50 })).rejects.toThrow('no answer within 50 ms')
+    await expect(fetch(url, { timeout: 50 })).rejects.toThrow('no response within 50 ms')
     await until('the connection to be closed', () => closed)
   })
 
@@ -282,7 +282,7 @@ describe('bounds', () => {
     })
     const leaving = new AbortController()
     const result = expect(fetch(url, { signal: leaving.signal })).rejects.toThrow(
-      'canceled: the hook no longer waits for the answer',
+      'canceled: the hook no longer waits for the response',
     )
     await until('the request', () => arrived)
     leaving.abort()
@@ -306,10 +306,10 @@ describe('bounds', () => {
       }
       more()
     })
-    await expect(fetch(url)).rejects.toThrow('the answer is longer than 1048576 bytes')
+    await expect(fetch(url)).rejects.toThrow('the response is longer than 1048576 bytes')
     await until('the connection to be closed', () => closed)
     expect((await fetch(await serve(echo), { limit: 1_000 })).status).toBe(200)
-    await expect(fetch(await serve(echo), { limit: 10 })).rejects.toThrow('the answer is longer than 10 bytes')
+    await expect(fetch(await serve(echo), { limit: 10 })).rejects.toThrow('the response is longer than 10 bytes')
   })
 
   test('a head without end', async () => {
@@ -319,12 +319,12 @@ describe('bounds', () => {
     await expect(fetch(url)).rejects.toThrow('cannot be reached: UND_ERR_HEADERS_OVERFLOW')
   })
 
-  test('one plugin has 256 under way', async () => {
+  test('one policy has 256 under way, which count for no other', async () => {
     const { send } = createFetch(() => new Promise(() => {}))
     const args = ['http://x', 'GET', '1000', '0', ABSENT]
     for (let i = 0; i < 256; i++) void send(args, grantCall('fetch.send'))
     await expect(send(args, grantCall('fetch.send'))).rejects.toThrow('more than 256 requests')
-    const other = grantCall('fetch.send', [], { plugin: { name: 'other', publisher: 'local', hash: '' } })
+    const other = grantCall('fetch.send', [], { policy: 'other' })
     const outcome = await Promise.race([send(args, other), Promise.resolve('waits')])
     expect(outcome).toBe('waits')
   })

@@ -30,7 +30,7 @@ test('it is loaded with the first request, once for all', async () => {
 
 test('the deadline of a request holds while it is loaded', async () => {
   const never = lazyOutbound(() => new Promise(() => {}))
-  await expect(send(never, 20)).rejects.toThrow('no answer within 20 ms')
+  await expect(send(never, 20)).rejects.toThrow('no response within 20 ms')
 })
 
 test('a client that goes away ends the wait for the load', async () => {
@@ -38,8 +38,8 @@ test('a client that goes away ends the wait for the load', async () => {
   const client = new AbortController()
   const sent = send(never, 1_000, client.signal)
   client.abort()
-  await expect(sent).rejects.toThrow('canceled: the hook no longer waits for the answer')
-  await expect(send(never, 1_000, client.signal)).rejects.toThrow('canceled: the hook no longer waits for the answer')
+  await expect(sent).rejects.toThrow('canceled: the hook no longer waits for the response')
+  await expect(send(never, 1_000, client.signal)).rejects.toThrow('canceled: the hook no longer waits for the response')
 })
 
 test('a load that fails, in time or late, is handled, and tried again', async () => {
@@ -52,7 +52,7 @@ test('a load that fails, in time or late, is handled, and tried again', async ()
       gates.push(gate)
       return gate.promise
     })
-    await expect(send(outbound, 20)).rejects.toThrow('no answer within 20 ms')
+    await expect(send(outbound, 20)).rejects.toThrow('no response within 20 ms')
     gates[0]!.reject(new Error('EMFILE'))
     await new Promise((resolve) => setTimeout(resolve, 20))
     const second = send(outbound, 1_000)

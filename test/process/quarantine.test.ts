@@ -263,12 +263,13 @@ test('events of a sandbox: faults and probes, and nobody is blamed for what is n
   const tell = (type: SandboxEvent['type'], hash = 'a'): void => {
     quarantine.event({ type, hash, plugin: 'plugin-a', alone: true, message: '' })
   }
-  for (const type of ['refused', 'replaced', 'rejection', 'late', 'undeclared'] as const) tell(type)
+  for (const type of ['replaced', 'rejection', 'late', 'undeclared'] as const) tell(type)
   tell('threw', '')
   expect(quarantine.snapshot()).toEqual([])
   for (let i = 0; i < 10; i++) tell('memory')
   tell('threw')
-  expect(entry()!.faults).toEqual({ threw: 1, timeout: 0, memory: 10, kill: 0, crash: 0 })
+  tell('refused')
+  expect(entry()!.faults).toEqual({ threw: 2, timeout: 0, memory: 10, kill: 0, crash: 0 })
   time.advance(30 * second)
   tell('failed-probe')
   expect(entry()!.state).toBe('open')

@@ -32,7 +32,7 @@ const allowed: Readonly<Record<string, string>> = {
 }
 
 /** Anyone may import these; they import nothing of core. */
-const everyones = ['errors', 'in-slices', 'package-root']
+const everyones = ['errors', 'in-slices', 'own-text', 'package-root']
 
 const order = [...Object.keys(allowed), ...everyones]
 

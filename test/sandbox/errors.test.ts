@@ -18,8 +18,8 @@ async function failure(path: string): Promise<string> {
 test('an error is reported with its positions in the TypeScript source', async () => {
   const lines = (await failure('/x')).split('\n')
   expect(lines[0]).toBe('policy "policy-0" (plugin "wrong"), onRequest, PE: Odd: no such path: /x')
-  expect(lines[1]).toMatch(/deeper \(plugin:\/\/wrong\/wrong\.ts:8:9\)$/)
-  expect(lines[2]).toMatch(/onRequest \(plugin:\/\/wrong\/wrong\.ts:\d+:5\)$/)
+  expect(lines[1]).toMatch(/deeper \(test\/fixtures\/plugins\/wrong\.ts:8:9\)$/)
+  expect(lines[2]).toMatch(/onRequest \(test\/fixtures\/plugins\/wrong\.ts:\d+:5\)$/)
   expect(lines).toHaveLength(3)
 })
 
@@ -29,7 +29,13 @@ test.each([
   ['/object', 'onRequest must return nothing or a reply, made by `reply()`, not an object that is not a reply'],
   ['/state', 'state holds 4096 characters at most, not 4097'],
   ['/value', 'request.setHeader: the value must be a string, not undefined'],
-  ['/primitive', 'a string (thrown, but not an Error)'],
+  ['/primitive', 'PE: it threw "a string", which is not an Error'],
+  [
+    '/thrown-status',
+    'PE: it threw an object that is no Error: {"status":404,"why":"gone"}; to refuse, return reply(404)',
+  ],
+  ['/empty', 'PE: it threw an object that is no Error: {}; to refuse, return reply(403)'],
+  ['/reply', 'PE: it threw a reply; to reply, return it: return reply(…)'],
 ])('%s', async (path, message) => {
   expect(await failure(path)).toContain(message)
 })

@@ -81,7 +81,7 @@ describe('any operations out', () => {
         const guest = new Guest(plugin, setup, () => {})
         const record = guest.enter(1, entry, `L7${UNIT}${ABSENT}`)
         expect(record).not.toContain(RECORD)
-        expect(readRecord(record)).toBeDefined()
+        expect(readRecord(record)).toBeTypeOf('object')
       }),
     )
   })

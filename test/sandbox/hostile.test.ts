@@ -51,7 +51,10 @@ test('an unhandled rejection fails no call', async () => {
   expect(verdicts.map(({ kind }) => kind)).toEqual(['done', 'done', 'done'])
   expect(headerOf(verdicts[2]!)).toBe('/b')
   const { hash } = harness.instances[0]!.plugin
-  expect(harness.events).toEqual([{ type: 'rejection', plugin: 'hostile', hash, alone: true, message: 'left alone' }])
+  const message = expect.stringMatching(/^Error: left alone\n.*test\/fixtures\/plugins\/hostile\.ts:\d+:\d+/) as string
+  const by = { plugin: 'hostile', hash, policy: 'policy-0', hook: 'onRequest', alone: false }
+  expect(harness.events).toEqual([{ type: 'rejection', ...by, message }])
+  expect(harness.sandbox.stats()).toMatchObject([{ rejections: 1, errors: 0 }])
 })
 
 test('a promise that never settles ends at the deadline', async () => {

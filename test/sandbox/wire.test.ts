@@ -1,8 +1,9 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ABSENT } from '../../core/grants/operation.ts'
+import { bounds } from '../../core/sandbox/bounds.ts'
 import { readOutput } from '../../core/sandbox/frame.ts'
-import { readRecord } from '../../core/sandbox/records.ts'
+import { bodyProblem, readRecord, readThrown } from '../../core/sandbox/records.ts'
 import {
   decodeField,
   decodeItems,
@@ -66,6 +67,56 @@ test('any output of an isolate can be read, or is refused', () => {
       readRecord(output)
     }),
   )
-  expect(readRecord(`${op.setHeader}${UNIT}only a name`)).toBeUndefined()
-  expect(readRecord('constructor')).toBeUndefined()
+  expect(readRecord(`${op.setHeader}${UNIT}only a name`)).toBe('the plugin sent a malformed record')
+  expect(readRecord('constructor')).toBe('the plugin sent a malformed record')
+})
+
+describe('the host reads a record', () => {
+  const wait = OPERATION + op.wait
+
+  test('no further than its bounds', () => {
+    const many = `${op.wait}${wait.repeat(bounds.operations)}`
+    expect(readRecord(many)).toBe('the hook asked for more than 1000 operations')
+    expect(readRecord(many, bounds.operations + 1)).toHaveLength(bounds.operations + 1)
+    const wide = `${op.note}${UNIT.repeat(bounds.parts)}`
+    expect(readRecord(wide)).toBe('the hook wrote operations with more than 10000 arguments')
+    expect(readRecord(wide.slice(0, bounds.parts))).toHaveLength(1)
+  })
+
+  test.each([
+    ['operations without arguments', wait],
+    ['operations with arguments', `${OPERATION}${op.state}${UNIT}x`],
+  ])('in linear time: %s', (_name, operation) => {
+    const cpuOf = (times: number): number => {
+      const record = op.wait + operation.repeat(times)
+      let least = Number.POSITIVE_INFINITY
+      for (let round = 0; round < 5; round++) {
+        const before = process.cpuUsage()
+        expect(readRecord(record, Number.POSITIVE_INFINITY)).toBeTypeOf('object')
+        const { user, system } = process.cpuUsage(before)
+        least = Math.min(least, user + system)
+      }
+      return least
+    }
+    cpuOf(1_000)
+    // In quadratic time it would be 64 times as much.
+    expect(cpuOf(4_000) / cpuOf(500)).toBeLessThan(32)
+  })
+
+  test('with a body of base64 and of the right size only', () => {
+    expect(bodyProblem('')).toBeUndefined()
+    expect(bodyProblem('YQ==')).toBeUndefined()
+    for (const body of ['YQ', 'YQ=', 'Y===', 'YQ==YQ==', 'Y\nQ=', 'Y-Q=', `YQ${UNIT}=`, 'é===']) {
+      expect(bodyProblem(body), body).toBe('the plugin sent a malformed record')
+    }
+    expect(bodyProblem('A'.repeat(bounds.body))).toBeUndefined()
+    expect(bodyProblem('A'.repeat(bounds.body + 4))).toBe('the hook wrote a body of more than 1,048,576 bytes')
+  })
+
+  test('cut to the bounds where it is an error', () => {
+    const { kind, message, stack } = readThrown(
+      ['E', 'k'.repeat(9_000), 'm'.repeat(9_000), 's'.repeat(9_000)].join(UNIT),
+    )
+    expect([kind.length, message.length, stack.length]).toEqual([100, 2_000, 4_000])
+  })
 })

@@ -61,6 +61,7 @@ export class CounterAuthority {
         points,
         duration,
         windows: new Map(),
+        used: 0,
         count: new PointCount(points),
       }),
       (_limit, _key, window, isFull) => this.#forget(window, isFull),
@@ -103,9 +104,9 @@ export class CounterAuthority {
     const [ref, id, kept, back, , , policy, key, points, duration] = ask
     let window: CounterWindow<Worker>
     try {
-      const limit = this.#limits.get(policy, points, duration)
+      const limit = this.#limits.get(policy, points, duration, this.#now())
       window = limit.windows.get(key) ?? new CounterWindow(limit, key)
-      limit.windows.set(key, window)
+      this.#limits.add(limit, key, window)
     } catch (error) {
       return this.#answer(worker, [ref, textOf(error)])
     }

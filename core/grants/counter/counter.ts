@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { CounterResult } from '../../../sdk/grants.ts'
 import { GrantError } from '../grant-error.ts'
 import { seconds, wholeNumber } from '../numbers.ts'
@@ -6,6 +7,8 @@ import type { CounterStore } from './store.ts'
 
 /** Characters. */
 const longestKey = 512
+/** Longer keys are kept as their hash, so that a policy's keys take no more memory than their number allows. */
+const longestKept = 64
 /** Seconds. A timer of Node cannot be longer than 2³¹ ms. */
 const longestWindow = 2_147_483
 
@@ -24,10 +27,14 @@ export function createCounter(store: CounterStore, timeout = 2_000): { take: Ope
         duration: seconds('duration', duration, longestWindow),
         cost: wholeNumber('cost', cost, 0),
       }
-      const result = store.take(policy, key, limit)
+      const result = store.take(policy, key.length > longestKept ? hashed(key) : key, limit)
       return result instanceof Promise ? within(timeout, result).then(written) : written(result)
     },
   }
+}
+
+function hashed(key: string): string {
+  return `#${createHash('sha256').update(key).digest('base64url')}`
 }
 
 function written({ allowed, remaining, reset }: CounterResult): readonly string[] {
@@ -36,7 +43,7 @@ function written({ allowed, remaining, reset }: CounterResult): readonly string[
 
 function within(timeout: number, result: Promise<CounterResult>): Promise<CounterResult> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new GrantError(`no answer within ${timeout} ms`)), timeout).unref()
+    const timer = setTimeout(() => reject(new GrantError(`no response within ${timeout} ms`)), timeout).unref()
     result.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }

@@ -25,23 +25,24 @@ export type LeaseAsk = readonly [
 /** Gives back all points that a worker has left of a lease. */
 export type LeaseReturn = readonly [ref: number, window: number, back: number]
 
+/** What the authority has decided about an ask. */
+export type LeaseTerms = readonly [
+  ref: number,
+  window: number,
+  /** Time until the window ends, as the answer is written, ms. */
+  ms: number,
+  /** Points leased for later takes, in addition to the costs of those that waited. */
+  leased: number,
+  /** Points that no worker holds. */
+  free: number,
+  /** Most points that other workers may hold. */
+  elsewhere: number,
+  /** Refused takes, as indexes of `costs` in the ask. */
+  refused: readonly number[],
+]
+
 /** The answer to an ask, or the message why it failed. */
-export type LeaseAnswer =
-  | readonly [
-      ref: number,
-      window: number,
-      /** Time until the window ends, as the answer is written, ms. */
-      ms: number,
-      /** Points leased for later takes, in addition to the costs of those that waited. */
-      leased: number,
-      /** Points that no worker holds. */
-      free: number,
-      /** Most points that other workers may hold. */
-      elsewhere: number,
-      /** Refused takes, as indexes of `costs` in the ask. */
-      refused: readonly number[],
-    ]
-  | readonly [ref: number, problem: string]
+export type LeaseAnswer = LeaseTerms | readonly [ref: number, problem: string]
 
 /** What a worker sends in one turn of its event loop. */
 export interface LeaseOrders {

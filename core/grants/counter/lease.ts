@@ -1,5 +1,5 @@
 import type { CounterResult } from '../../../sdk/grants.ts'
-import type { LeaseAsk } from './lease-messages.ts'
+import type { LeaseAsk, LeaseTerms } from './lease-messages.ts'
 import type { Limit } from './limit-table.ts'
 
 /** A take that waits for the authority. */
@@ -106,15 +106,7 @@ export class CounterLease {
   }
 
   /** Applies the answer to the ask and settles the takes that were part of it. */
-  answer(
-    window: number,
-    ms: number,
-    leased: number,
-    free: number,
-    elsewhere: number,
-    refused: readonly number[],
-    now: number,
-  ): void {
+  answer([, window, ms, leased, free, elsewhere, refused]: LeaseTerms, now: number): void {
     this.isAsking = false
     // `left` has no points of an earlier window: an ask with takes gives all of them back.
     this.left += leased

@@ -1,4 +1,5 @@
 import type { CounterLimit, CounterResult } from '../../../sdk/grants.ts'
+import { ownText } from '../../own-text.ts'
 import { GrantError } from '../grant-error.ts'
 import { CounterLease } from './lease.ts'
 import type { LeaseNews, LeaseOrders, LeaseReturn } from './lease-messages.ts'
@@ -36,7 +37,7 @@ export class LeasedCounters implements CounterStore {
     this.#now = now
     this.#limits = new LimitTable(
       bounds,
-      (policy, points, duration) => ({ policy, points, duration, windows: new Map() }),
+      (policy, points, duration) => ({ policy, points, duration, windows: new Map(), used: 0 }),
       (_limit, _key, lease, isFull) => this.#forget(lease, isFull),
     )
   }
@@ -46,10 +47,10 @@ export class LeasedCounters implements CounterStore {
     key: string,
     { points, duration, cost = 1 }: CounterLimit,
   ): CounterResult | Promise<CounterResult> {
-    const limit = this.#limits.get(policy, points, duration)
+    const now = this.#now()
+    const limit = this.#limits.get(policy, points, duration, now)
     const known = limit.windows.get(key)
     if (known !== undefined) {
-      const now = this.#now()
       const result = known.decide(cost, now)
       if (result !== undefined) {
         if (known.wantsNews(now)) this.#list(known)
@@ -57,12 +58,12 @@ export class LeasedCounters implements CounterStore {
       }
     }
     return new Promise((resolve, reject) => {
-      const lease = known ?? new CounterLease(++this.#lastRef, limit, key)
+      const lease = known ?? new CounterLease(++this.#lastRef, limit, ownText(key))
       lease.waiting.push({ cost, resolve, reject })
       this.#list(lease)
       if (lease === known) return
       this.#leases.set(lease.ref, lease)
-      this.#limits.begun(limit, key, lease)
+      this.#limits.begun(limit, lease.key, lease)
     })
   }
 
@@ -76,10 +77,9 @@ export class LeasedCounters implements CounterStore {
         lease.fail(new GrantError(answer[1]))
         continue
       }
-      const [, window, ms, leased, free, elsewhere, refused] = answer
       const { limit, key } = lease
-      if (window !== lease.window && limit.windows.get(key) === lease) this.#limits.begun(limit, key, lease)
-      lease.answer(window, ms, leased, free, elsewhere, refused, now)
+      if (answer[1] !== lease.window && limit.windows.get(key) === lease) this.#limits.begun(limit, key, lease)
+      lease.answer(answer, now)
       this.#serve(lease, now)
     }
     for (const ref of recalls) {

@@ -2,6 +2,10 @@ import type { Body, BodyChunk } from '../../../sdk/body.ts'
 import type { GuestCall } from './call.ts'
 import { decodeUtf8, encodeUtf8 } from './utf8.ts'
 
+// Taken before any code of the plugin runs, which may replace these builtins.
+const { fromBase64 } = Uint8Array
+const toBase64: (bytes: Uint8Array) => string = Function.prototype.call.bind(Uint8Array.prototype.toBase64)
+
 /**
  * A body, decoded on first use. It crosses as base64, which is native on both sides, so that no object has to cross.
  */
@@ -16,7 +20,7 @@ export class BodyView implements Body {
   }
 
   get bytes(): Uint8Array {
-    this.#bytes ??= Uint8Array.fromBase64(this.#base64)
+    this.#bytes ??= fromBase64(this.#base64)
     return this.#bytes
   }
 
@@ -42,7 +46,7 @@ export function readBody(call: GuestCall, family: 'body' | 'response.body'): Bod
 
 export function readChunk(call: GuestCall): BodyChunk {
   const [base64 = '', last] = call.items('chunk') ?? []
-  return { bytes: Uint8Array.fromBase64(base64), last: last === '1' }
+  return { bytes: fromBase64(base64), last: last === '1' }
 }
 
 /** Asks the host to replace the body, or the chunk, by these bytes. */
@@ -50,5 +54,5 @@ export function writeBody(call: GuestCall, what: string, body: unknown): void {
   const bytes = typeof body === 'string' ? encodeUtf8(body) : body
   if (!(bytes instanceof Uint8Array))
     throw new TypeError(`${what} must be a Uint8Array or a string, not ${typeof body}`)
-  call.writeBody(bytes.toBase64())
+  call.writeBody(toBase64(bytes))
 }

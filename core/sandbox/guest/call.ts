@@ -48,6 +48,8 @@ export class GuestCall {
   #operations = 0
   #size = 0
   #grants = 0
+  /** The body that it has written, until it is taken. */
+  #body = ''
   #hasBody = false
 
   constructor(id: number, entry: HookEntry, input: string) {
@@ -116,13 +118,18 @@ export class GuestCall {
   writeBody(base64: string): void {
     if (this.#hasBody) throw new Error('one call may write one body')
     if (base64.length > bounds.body) throw new RangeError('a written body holds 1,048,576 bytes at most')
+    this.#admit(op.body)
     this.#hasBody = true
-    this.append(op.body)
-    this.#record += UNIT + base64
+    this.#body = op.body + base64
   }
 
   /** @param operation encoded already. */
   append(operation: string): void {
+    this.#admit(operation)
+    this.#record += this.#record === '' ? operation : OPERATION + operation
+  }
+
+  #admit(operation: string): void {
     if (this.ended) throw new Error(`${this.entry.hook} has ended and can no longer change anything`)
     this.#operations++
     this.#size += operation.length + 1
@@ -130,7 +137,6 @@ export class GuestCall {
       throw new RangeError(`one call may ask for ${bounds.operations} things at most`)
     }
     if (this.#size > bounds.record) throw new RangeError(`one call may write ${bounds.record} characters at most`)
-    this.#record += this.#record === '' ? operation : OPERATION + operation
   }
 
   /**
@@ -181,9 +187,11 @@ export class GuestCall {
   /** Takes the record of everything asked for since the last time. */
   take(): string {
     const record = this.#record
+    const body = this.#body
     this.#record = ''
+    this.#body = ''
     this.asks = false
-    return joined(this.takeNotes(), record)
+    return joined(body, joined(this.takeNotes(), record))
   }
 
   /** Takes the notes only: all that is kept of a call that has failed. */

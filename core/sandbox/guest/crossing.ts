@@ -61,6 +61,8 @@ export class GuestCrossing {
   /** All records so far are empty. */
   #silent = true
   #waiting: Waiting[] = noWaiting
+  /** Characters of the records so far. */
+  #size = 0
   #turns = 0
   /** Polls in a row without progress. */
   #quiet = 0
@@ -96,10 +98,9 @@ export class GuestCrossing {
         out = this.#isChained(i) && endsSegment(record)
       }
       if (isStart) id++
-      this.#records[i - 1] = record
-      if (record !== '') this.#silent = false
+      this.#store(i - 1, record)
       i++
-      if (this.#isLate()) break
+      if (this.#isFull()) break
     }
     if (this.#waiting.length === 0) return true
     this.#answer()
@@ -113,9 +114,12 @@ export class GuestCrossing {
     return this.#steps[index + 1]?.charCodeAt(0) === chained
   }
 
-  /** Absolute difference: a clock that is set back must not extend the slice. */
-  #isLate(): boolean {
-    return Math.abs(Date.now() - this.#began) >= bounds.slice
+  /**
+   * The steps that have not begun have to wait for the next crossing: the time slice is over, or the host has enough to
+   * read. An absolute difference, as a clock that is set back must not extend the slice.
+   */
+  #isFull(): boolean {
+    return this.#size >= bounds.crossing || Math.abs(Date.now() - this.#began) >= bounds.slice
   }
 
   #begin(id: number, index: number): string {
@@ -206,7 +210,7 @@ export class GuestCrossing {
     this.#store(index, last)
     for (let next = index + 1; next < this.#records.length && this.#isChained(next); next++) {
       if (endsSegment(last)) return
-      last = this.#isLate() ? leftOut : this.#begin(id + next - index, next)
+      last = this.#isFull() ? leftOut : this.#begin(id + next - index, next)
       this.#store(next, last)
       if (last === leftOut) return
     }
@@ -221,6 +225,7 @@ export class GuestCrossing {
 
   #store(index: number, record: string): void {
     this.#records[index] = record
+    this.#size += record.length
     if (record !== '') this.#silent = false
   }
 
@@ -240,6 +245,6 @@ export class GuestCrossing {
 }
 
 function isSound(record: unknown): record is string {
-  if (typeof record !== 'string' || record.length > bounds.record * 2 + bounds.body) return false
+  if (typeof record !== 'string' || record.length > bounds.hostRecord + bounds.body) return false
   return !record.includes(RECORD) && record !== leftOut && record !== ended
 }

@@ -1,6 +1,7 @@
 import type { Request } from '../../../sdk/request.ts'
 import { cookie } from '../../http/cookie.ts'
 import { parameter } from '../../http/query.ts'
+import { bounds } from '../bounds.ts'
 import { op } from '../wire.ts'
 import { type BodyView, readBody, writeBody } from './body.ts'
 import type { GuestCall } from './call.ts'
@@ -47,7 +48,10 @@ export class RequestView implements Request {
   }
 
   set consumer(name: string | undefined) {
-    this.#call.write(op.consumer, name === undefined ? undefined : text('request.consumer', name))
+    if (name !== undefined && text('request.consumer', name).length > bounds.consumer) {
+      throw new RangeError(`a consumer's name has ${bounds.consumer} characters at most, not ${name.length}`)
+    }
+    this.#call.write(op.consumer, name)
     this.#consumer = { name }
   }
 

@@ -12,18 +12,35 @@ export function encodeThrown(thrown: unknown): string {
     let kind = ''
     let message: string
     let stack = ''
-    if (typeof thrown === 'object' && thrown !== null) {
-      const error = thrown as { name?: unknown; message?: unknown; stack?: unknown }
-      kind = String(error.name)
-      message = String(error.message)
-      stack = String(error.stack)
-    } else {
-      message = `${String(thrown)} (thrown, but not an Error)`
-    }
+    if (isError(thrown)) {
+      kind = String(thrown.name)
+      message = String(thrown.message)
+      stack = String(thrown.stack)
+    } else message = describeOther(thrown)
     return encodeError(kind, message, stack)
   } catch {
     return unreadable
   }
+}
+
+/** Errors of libraries need not be instances of `Error`, but have a stack. */
+function isError(thrown: unknown): thrown is { readonly name: unknown; readonly message: unknown; stack: unknown } {
+  return typeof thrown === 'object' && thrown !== null && 'stack' in thrown
+}
+
+/** Other values are mostly thrown by authors who know frameworks in which that makes a response. */
+function describeOther(thrown: unknown): string {
+  if (typeof thrown !== 'object' || thrown === null) return `it threw ${shown(thrown)}, which is not an Error`
+  const { reply, status } = thrown as { reply?: unknown; status?: unknown }
+  if (reply === true) return 'it threw a reply; to reply, return it: return reply(…)'
+  const isStatus = Number.isInteger(status) && Number(status) >= 200 && Number(status) <= 599
+  const example = isStatus ? `reply(${String(status)})` : 'reply(403)'
+  return `it threw an object that is no Error: ${shown(thrown)}; to refuse, return ${example}`
+}
+
+function shown(value: unknown): string {
+  const isJson = typeof value === 'string' || (typeof value === 'object' && value !== null)
+  return String((isJson ? JSON.stringify(value) : undefined) ?? String(value)).slice(0, 200)
 }
 
 export function encodeError(kind: string, message: string, stack = ''): string {
