@@ -33,10 +33,8 @@ const values = [
   '\r\n\r\nGET / HTTP/1.1',
   '\x7f',
 ]
-const attempts = [
-  ...names.map((name) => ({ name, value: '1' })),
-  ...values.map((value) => ({ name: 'x-plain', value })),
-]
+const ofValues = values.map((value) => ({ name: 'x-plain', value }))
+const attempts = [...names.map((name) => ({ name, value: '1' })), ...ofValues]
 
 test('what would split or redirect a message is refused, however it is written', async () => {
   const ring = await arena(['inject'])
@@ -45,17 +43,18 @@ test('what would split or redirect a message is refused, however it is written',
       headers: { 'x-attempt': encodeURIComponent(JSON.stringify({ way, name, value })) },
     })
   }
-  for (const way of ['set', 'reply', 'respond', 'append']) {
+  // Each is a fault, and at a hundred the plugin would be quarantined.
+  for (const [way, tried] of Object.entries({ set: attempts, reply: attempts, respond: attempts, append: ofValues })) {
     const siege = await underAttack(ring, async () => {
       const answers = []
-      for (const { name, value } of attempts) answers.push(await inject(way, name, value))
+      for (const { name, value } of tried) answers.push(await inject(way, name, value))
       return answers
     })
     for (const [k, answer] of siege.result.entries()) {
-      expect(answer.headers['x-injected'], JSON.stringify(attempts[k])).toBeUndefined()
+      expect(answer.headers['x-injected'], JSON.stringify(tried[k])).toBeUndefined()
       expectRefused(answer)
     }
-    expectUnharmed(`header injection by ${way}`, siege, `${attempts.length} of ${attempts.length} → 500`)
+    expectUnharmed(`header injection by ${way}`, siege, `${tried.length} of ${tried.length} → 500`)
   }
   for (const name of ['host', 'content-length', 'connection', 'transfer-encoding']) {
     expectRefused(await inject('remove', name, ''))
