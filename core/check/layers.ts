@@ -28,6 +28,10 @@ export function checkLayers(draft: Draft): void {
     const unseen = seesNo(String(protocol), 'headers')
     if (Object.hasOwn(listener, 'trustedProxies')) problems.add(source, [...at, 'trustedProxies'], unseen)
     if (Object.hasOwn(listener, 'underscores')) problems.add(source, [...at, 'underscores'], unseen)
+    if (Object.hasOwn(listener, 'halfClose')) {
+      const message = `${protocol} listeners pass the end of each direction on; remove "halfClose"`
+      problems.add(source, [...at, 'halfClose'], message)
+    }
     if (Object.hasOwn(listener, 'timeouts')) {
       const message = `${protocol} listeners do not wait for requests; use "timeouts" of the upstream`
       problems.add(source, [...at, 'timeouts'], message)

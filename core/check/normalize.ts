@@ -125,13 +125,14 @@ export function normalizeIsolation(entry: unknown): Isolation {
 }
 
 function listenerOf(listener: WrittenListener): ListenerConfig {
-  const { protocol, address, port, trustedProxies, underscores, policies, timeouts } = listener
+  const { protocol, address, port, trustedProxies, underscores, halfClose, policies, timeouts } = listener
   return {
     protocol,
     address,
     port,
     trustedProxies: [...trustedProxies],
     underscores,
+    halfClose,
     policies: [...policies],
     timeouts: { head: ms(timeouts.head), keepAlive: ms(timeouts.keepAlive) },
   }

@@ -1,4 +1,5 @@
 import type { Origin } from '../grants/origin.ts'
+import type { HalfClose } from '../http/exchange.ts'
 import type { Underscores } from '../http/underscores.ts'
 import type { MatchConfig } from '../route/match.ts'
 import type { PathException } from '../route/path-exceptions.ts'
@@ -34,6 +35,8 @@ export interface ListenerConfig {
   readonly trustedProxies: readonly string[]
   /** What happens to headers with an underscore in their name. http only. */
   readonly underscores: Underscores
+  /** What the FIN of a client means while its request is answered. http only. */
+  readonly halfClose: HalfClose
   readonly policies: readonly string[]
   /** Longest time for a client to send a request's head, and until its next request, ms. http only. */
   readonly timeouts: { readonly head: number; readonly keepAlive: number }

@@ -1,9 +1,9 @@
 import type { Reply } from '../../sdk/reply.ts'
 import type { PosternError } from '../errors.ts'
-import { ask, type HookFlow, type HookResult, tell } from '../hooks/chain.ts'
+import { type AwaitedCall, ask, cancelAwaited, type HookFlow, type HookResult, tell } from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
 import type { HttpConnection } from '../http/exchange.ts'
-import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
+import type { Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import { ConnectionFacts } from './connection-facts.ts'
@@ -18,7 +18,7 @@ export class Admission implements HookFlow {
   readonly sandbox: Sandbox
   ended = false
   reached = 0
-  awaited: HookCall | undefined
+  awaited: AwaitedCall | undefined
   /** Why no request of this connection is served. */
   refusal: { result: Reply | PosternError; policy: Policy | undefined } | undefined
   readonly #plan: HttpPlan
@@ -54,8 +54,7 @@ export class Admission implements HookFlow {
   end(): void {
     if (this.ended) return
     this.ended = true
-    if (this.awaited !== undefined) this.sandbox.cancel(this.awaited)
-    this.awaited = undefined
+    cancelAwaited(this)
     tell(this, this.#plan.admission, () => this.#release(), 'onDisconnect')
   }
 

@@ -4,7 +4,7 @@ import { type Chain, change, type HookFlow } from '../hooks/chain.ts'
 import type { BodyNeed } from '../hooks/scopes.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
-import { type BodyChange, BodyPath, type BodySink, type BodySource } from './body-path.ts'
+import { type BodyChange, BodyPath, type BodySink, type BodySource, maxKept } from './body-path.ts'
 import type { Failing } from './deadline.ts'
 import type { FinalResponse, RequestFacts } from './request-facts.ts'
 
@@ -53,11 +53,29 @@ export class Bodies {
     return replacedLength === undefined ? this.#exchange.hasBody : replacedLength > 0
   }
 
-  /** The backend can take the request's body, or more of it. */
-  toBackend(backend: BodySink | undefined, chain: Chain | undefined): void {
+  /** Whether what goes upstream can be sent a second time: nothing, or a short body. */
+  get isRepeatable(): boolean {
+    if (this.request.isShort) return true
+    const length = this.#exchange.fields.get('content-length')
+    return length !== undefined && Number(length) <= maxKept
+  }
+
+  /**
+   * The backend can take the request's body, or more of it.
+   *
+   * @param keeps whether the body is kept, so that it can be sent a second time
+   */
+  toBackend(backend: BodySink | undefined, chain: Chain | undefined, keeps: boolean): void {
     if (this.moved || backend === undefined) return this.request.onWritable()
     this.moved = true
-    this.request.flow(backend, this.#changesOf('onRequestBody', chain))
+    this.request.flow(backend, this.#changesOf('onRequestBody', chain), keeps)
+  }
+
+  /** Makes the next `toBackend` send the body from its beginning. False when that is not possible. */
+  rewind(): boolean {
+    if (this.moved && !this.request.rewind()) return false
+    this.moved = false
+    return true
   }
 
   /** Writes the head of the response, and lets its body follow. */
@@ -126,6 +144,8 @@ export class Bodies {
 export class ClientBody implements BodySource {
   /** Whether more of the body is wanted from the client and has not arrived. */
   due = false
+  /** Whether the whole body has arrived. */
+  isComplete: boolean
   readonly #exchange: Exchange
   readonly #flow: { awaitNext(): void }
   #receiving = false
@@ -133,6 +153,12 @@ export class ClientBody implements BodySource {
   constructor(exchange: Exchange, flow: { awaitNext(): void }) {
     this.#exchange = exchange
     this.#flow = flow
+    this.isComplete = !exchange.hasBody
+  }
+
+  end(): void {
+    this.due = false
+    this.isComplete = true
   }
 
   pause(): void {

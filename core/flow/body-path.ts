@@ -24,6 +24,9 @@ export type Held = 'complete' | 'more' | 'too large'
 
 const nothing = new Uint8Array(0)
 
+/** Longest body that is kept while it is sent, so that it can be sent again, bytes. */
+export const maxKept: number = 16 * 1024
+
 const noSource: BodySource = { pause: (): void => {}, resume: (): void => {} }
 
 /**
@@ -42,6 +45,9 @@ export class BodyPath {
   #replaced = false
   #changing = false
   #over = false
+  /** Copies of what was written to the sink, as long as all of it is kept. */
+  #kept: Uint8Array[] | undefined
+  #keptSize = 0
   #waiting: { wanted: number; whole: boolean; done: (held: Held) => void } | undefined
 
   /** @param source `undefined`: the body is empty, or is set by `replace`. */
@@ -54,7 +60,7 @@ export class BodyPath {
   take(chunk: Uint8Array): Consumed | undefined {
     if (this.#over || this.#replaced) return CONSUMED
     if (this.#sink !== undefined && this.#change === undefined && this.#chunks.length === 0) {
-      if (!this.#sink.write(chunk)) this.#source.pause()
+      if (!this.#write(this.#sink, chunk)) this.#source.pause()
       return this.#sink.isFlushed ? CONSUMED : undefined
     }
     this.#chunks.push(chunk)
@@ -93,6 +99,11 @@ export class BodyPath {
     return this.#ended
   }
 
+  /** Whether the whole body has arrived, and can be kept. */
+  get isShort(): boolean {
+    return this.#ended && this.#size <= maxKept
+  }
+
   /** Replaces the body; the rest of the original one is dropped. */
   replace(bytes: Uint8Array): void {
     this.#chunks = bytes.length === 0 ? [] : [bytes]
@@ -107,12 +118,27 @@ export class BodyPath {
     return this.#replaced ? this.#size : undefined
   }
 
-  /** Begins to write to the sink: first what was held, then what arrives. */
-  flow(sink: BodySink, change: BodyChange | undefined): void {
+  /**
+   * Begins to write to the sink: first what was held, then what arrives.
+   *
+   * @param keeps whether what is written is kept for `rewind`, up to `maxKept`
+   */
+  flow(sink: BodySink, change: BodyChange | undefined, keeps: boolean = false): void {
     this.#sink = sink
     this.#change = change
+    const before = this.#kept ?? []
+    this.#kept = keeps ? [] : undefined
+    for (const piece of before) sink.write(piece)
+    if (this.#over) return sink.end(this.#trailers)
     if (this.#chunks.length > 0 || this.#ended) this.#move()
     else this.#source.resume()
+  }
+
+  /** The sink is gone: the next one gets the body from its beginning. False when it has not been kept. */
+  rewind(): boolean {
+    if (this.#kept === undefined || this.#changing) return false
+    this.#sink = undefined
+    return true
   }
 
   /** The sink can take more. */
@@ -132,7 +158,7 @@ export class BodyPath {
         return
       }
       if (this.#change === undefined) {
-        const isTaken = chunk === undefined || chunk.length === 0 || sink.write(chunk)
+        const isTaken = chunk === undefined || chunk.length === 0 || this.#write(sink, chunk)
         if (last) return this.#finish()
         if (!isTaken) return this.#source.pause()
       } else this.#alter(this.#change, chunk ?? nothing, last)
@@ -145,10 +171,22 @@ export class BodyPath {
     change(chunk, last, (changed) => {
       this.#changing = false
       if (this.#over) return
-      const isTaken = changed.length === 0 || this.#sink!.write(changed)
+      const isTaken = changed.length === 0 || this.#write(this.#sink!, changed)
       if (last) this.#finish()
       else if (isTaken) this.#move()
     })
+  }
+
+  #write(sink: BodySink, chunk: Uint8Array): boolean {
+    if (this.#kept !== undefined) this.#keep(chunk)
+    return sink.write(chunk)
+  }
+
+  /** Copies it: its memory may be used for the next read. */
+  #keep(chunk: Uint8Array): void {
+    this.#keptSize += chunk.length
+    if (this.#keptSize <= maxKept) this.#kept?.push(new Uint8Array(chunk))
+    else this.#kept = undefined
   }
 
   #finish(): void {

@@ -2,13 +2,21 @@ import type { Socket } from 'node:net'
 import type { Reply } from '../../sdk/reply.ts'
 import { layerOf } from '../config/protocols.ts'
 import { PosternError } from '../errors.ts'
-import { ask, type Chain, type HookFlow, type HookResult, tell } from '../hooks/chain.ts'
+import {
+  type AwaitedCall,
+  ask,
+  type Chain,
+  cancelAwaited,
+  type HookFlow,
+  type HookResult,
+  tell,
+} from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
 import { connectTo } from '../net/connect.ts'
 import type { Peer } from '../net/peer.ts'
 import { byteStream, resetSocket } from '../net/reset.ts'
 import { SocketReader } from '../net/socket-reader.ts'
-import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
+import type { Sandbox } from '../sandbox/plugin.ts'
 import type { Route, TcpPlan } from '../snapshot/snapshot.ts'
 import { Phases } from '../telemetry/phases.ts'
 import type { Tap } from '../telemetry/tap.ts'
@@ -29,7 +37,7 @@ export class ConnectionFlow implements HookFlow {
   readonly sandbox: Sandbox
   reached = 0
   ended = false
-  awaited: HookCall | undefined
+  awaited: AwaitedCall | undefined
 
   readonly #socket: Socket
   readonly #plan: TcpPlan
@@ -171,7 +179,7 @@ export class ConnectionFlow implements HookFlow {
     if (this.ended) return
     this.ended = true
     this.#socket.off('close', this.#onClientGone)
-    if (this.awaited !== undefined) this.sandbox.cancel(this.awaited)
+    cancelAwaited(this)
     this.#connecting?.cancel()
     this.#attempts.end(this.#error)
     this.#phases.end()

@@ -1,7 +1,7 @@
 import { layerOf } from '../config/protocols.ts'
 import { PosternError } from '../errors.ts'
-import { type Chain, examine, type HookFlow, type HookResult } from '../hooks/chain.ts'
-import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
+import { type AwaitedCall, type Chain, cancelAwaited, examine, type HookFlow, type HookResult } from '../hooks/chain.ts'
+import type { Sandbox } from '../sandbox/plugin.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import type { Backend } from '../upstream/backend.ts'
@@ -21,7 +21,7 @@ export class HealthFlow implements HookFlow {
   readonly #snapshot: Snapshot
   readonly #timeout: number
   readonly #tap: Tap
-  #awaited: HookCall | undefined
+  #awaited: AwaitedCall | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(
@@ -62,7 +62,7 @@ export class HealthFlow implements HookFlow {
 
   cancel(): void {
     if (this.ended) return
-    if (this.#awaited !== undefined) this.sandbox.cancel(this.#awaited)
+    cancelAwaited(this)
     this.#end()
   }
 
@@ -72,19 +72,19 @@ export class HealthFlow implements HookFlow {
     this.#snapshot.release()
   }
 
-  get awaited(): HookCall | undefined {
+  get awaited(): AwaitedCall | undefined {
     return this.#awaited
   }
 
   /** Starts the timeout anew for each call. */
-  set awaited(call: HookCall | undefined) {
+  set awaited(call: AwaitedCall | undefined) {
     clearTimeout(this.#timer)
     this.#awaited = call
     if (call !== undefined) this.#timer = setTimeout(() => this.#expire(call), this.#timeout).unref()
   }
 
   /** Fails it as the sandbox would, so that `onFailure` decides and the next policy has its turn. */
-  #expire(call: HookCall): void {
+  #expire(call: AwaitedCall): void {
     this.sandbox.cancel(call)
     call.settle(0, { kind: 'failed', code: 'PT', message: `no verdict within ${this.#timeout} ms` })
   }

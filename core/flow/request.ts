@@ -1,6 +1,6 @@
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
-import { ask, type HookResult, pass, tell } from '../hooks/chain.ts'
+import { type AwaitedCall, ask, cancelAwaited, type HookResult, pass, tell } from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
 import type { BodyNeed } from '../hooks/scopes.ts'
 import type { Consumed, Exchange, ExchangeOwner, HttpVersion } from '../http/exchange.ts'
@@ -8,11 +8,11 @@ import type { Fields } from '../http/fields.ts'
 import { removeHopByHop } from '../http/hop-by-hop.ts'
 import { countHop } from '../http/max-forwards.ts'
 import { idempotent } from '../http/methods.ts'
-import type { UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
+import type { Reuse, UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
 import type { ByteStream } from '../net/reset.ts'
 import { locate } from '../route/locate.ts'
 import { noRoute } from '../route/no-route.ts'
-import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
+import type { Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import { Phases } from '../telemetry/phases.ts'
 import type { Tap } from '../telemetry/tap.ts'
@@ -35,7 +35,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   readonly sandbox: Sandbox
   reached = 0
   ended = false
-  awaited: HookCall | undefined
+  awaited: AwaitedCall | undefined
 
   readonly #exchange: Exchange
   readonly #plan: HttpPlan
@@ -45,6 +45,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   readonly #attempts: Attempts = new Attempts(this)
   readonly #bodies: Bodies
   #sent: UpstreamExchange | undefined
+  /** A kept-alive connection was dead: the request is sent again on a new one. */
+  #isResent = false
   #tunnel: Tunnel | undefined
   /** Identifies the running pass of the response through the policies; `undefined` otherwise. */
   #walk: object | undefined
@@ -112,8 +114,23 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     // The client named no host, but every request of HTTP/1.1 has one (RFC 9112 §3.2).
     if (target.host === '') fields.put('host', backend.address)
     const hasBody = this.#bodies.goesUpstream
-    const request = { method, target: target.full, fields, hasBody, upgrade: upgradeOffer(this.#exchange, hasBody) }
+    const upgrade = upgradeOffer(this.#exchange, this.#bodies)
+    const request = { method, target: target.full, fields, hasBody, upgrade, reuse: this.#reuse }
     this.#sent = backend.pool.send(request, upstream!.config.timeouts.connect, this)
+  }
+
+  /**
+   * Which connection may carry the request. One that cannot be sent again would fail if a kept-alive connection turned out to
+   * be dead. The client's first request gets one that is unlikely to be: its sender does not expect such a failure.
+   */
+  get #reuse(): Reuse {
+    if (this.#isResent) return 'none'
+    return this.#exchange.isFirst && !this.#isRepeatable ? 'proven' : 'any'
+  }
+
+  /** RFC 9110 §9.2.2: whether it makes no difference if the backend gets the request twice, and it can be sent twice. */
+  get #isRepeatable(): boolean {
+    return idempotent.has(this.#exchange.method) && this.#bodies.isRepeatable
   }
 
   onConnected(): void {
@@ -123,7 +140,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   }
 
   onBodyWanted(): void {
-    this.#bodies.toBackend(this.#sent, this.facts.chain)
+    this.#bodies.toBackend(this.#sent, this.facts.chain, !this.#isResent && this.#isRepeatable)
   }
 
   onBody(chunk: Uint8Array): Consumed | undefined {
@@ -133,7 +150,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   }
 
   onBodyEnd(): void {
-    this.#bodies.client.due = false
+    this.#bodies.client.end()
     this.#bodies.request.end(passableTrailers(this.#exchange.trailers, 'request', this.facts.chain))
     this.awaitNext()
   }
@@ -146,16 +163,24 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     else this.#deadline.awaitHead(this.facts.upstream!.config.timeouts.response)
   }
 
-  onFail(error: PosternError): void {
+  onFail(error: PosternError, isStale: boolean = false): void {
     this.#attempts.end(error)
     this.#sent = undefined
     if (this.ended) return
-    const { method, hasBody } = this.#exchange
-    const isRepeatable = idempotent.has(method) && !hasBody && !this.#bodies.goesUpstream
-    const isOpen = this.facts.response === undefined && !this.#bodies.moved
-    if (!isOpen || !this.#attempts.mayRepeat(error, isRepeatable)) return this.fail(error)
+    const isOpen = this.facts.response === undefined
+    if (!isOpen || !(error.code === 'UF' ? !this.#bodies.moved : isStale && this.#resend())) return this.fail(error)
     this.#phases.enter('queue')
     this.#attempt()
+  }
+
+  /** Prepares the request to be sent a second time. False when that is not possible. */
+  #resend(): boolean {
+    const { method, awaitsContinue, fields } = this.#exchange
+    if (!idempotent.has(method) || !this.#bodies.rewind()) return false
+    this.#isResent = true
+    // The client has been sent its 100.
+    if (!awaitsContinue) fields.delete('expect')
+    return true
   }
 
   // ── response ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -285,8 +310,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   }
 
   #dropHook(): void {
-    if (this.awaited !== undefined) this.sandbox.cancel(this.awaited)
-    this.awaited = undefined
+    cancelAwaited(this)
     this.#bodies.drop()
   }
 

@@ -3,6 +3,7 @@ import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import type { ByteStream } from '../net/reset.ts'
 import { type Pipe, pipe } from '../upstream/pipe.ts'
+import type { Bodies } from './bodies.ts'
 
 /**
  * A request whose backend agreed to an upgrade. The backend's stream stays paused until the policies have seen the 101; then
@@ -58,11 +59,11 @@ const unseen = new Set(['h2c', 'h2', 'http', 'tls'])
 /**
  * What the backend is asked to switch to when the client asks for an upgrade (RFC 9110 §7.8); `undefined`: nothing, the
  * request is an ordinary one. A list of protocols is not passed on, so that both sides can only mean the same one.
- *
- * @param hasBody whether a body goes upstream: then the upgrade does not.
+ * Nor is the upgrade of a request whose own body a policy has replaced before it arrived: what is left of it would be taken for
+ * the first bytes of the tunnel.
  */
-export function upgradeOffer({ upgrade }: Exchange, hasBody: boolean): string | undefined {
-  if (upgrade === undefined || hasBody) return undefined
+export function upgradeOffer({ upgrade }: Exchange, { client, request }: Bodies): string | undefined {
+  if (upgrade === undefined || (request.replacedLength !== undefined && !client.isComplete)) return undefined
   const [, name] = /^([\w!#$%&'*+.^`|~-]+)(?:\/[\w!#$%&'*+.^`|~-]+)?$/.exec(upgrade) ?? []
   return name === undefined || unseen.has(name.toLowerCase()) ? undefined : upgrade
 }

@@ -20,14 +20,26 @@ export interface HookFlow {
   readonly ended: boolean
   /** How many policies of the chain have had their turn: the others get no later hook either. */
   reached: number
-  /** The call whose result the flow is waiting for. */
-  awaited: HookCall | undefined
+  /** The calls whose results the flow is waiting for: on an early response `onRequestBody` runs beside `onResponse`. */
+  awaited: AwaitedCall | undefined
   /** A policy has had its turn in a hook, or was skipped because its trigger (`when`) did not match. */
   onHook(result: HookResult): void
   /** Holds a body until as much of it has arrived as a policy asked for; an error when it is too large. */
   hold?(need: BodyNeed, done: (error: PosternError | undefined) => void): void
   /** A policy replaces the response while it passes back through the chain. */
   replaceResponse(by: Reply | PosternError, policy: Policy): void
+}
+
+/** A call under way, and the next one of its flow: a list without an object for each flow. */
+export interface AwaitedCall extends HookCall {
+  next: AwaitedCall | undefined
+}
+
+/** Cancels every call that the flow is waiting for: their results would come too late. */
+export function cancelAwaited(flow: HookFlow): void {
+  let call = flow.awaited
+  flow.awaited = undefined
+  for (; call !== undefined; call = call.next) flow.sandbox.cancel(call)
 }
 
 /** One policy's turn in one hook. */
@@ -245,7 +257,7 @@ class Walk {
       steps.push({ instance: step.policy.instance, input: inputOf(flow, step) })
     }
     const call = new Call(this, segment, steps)
-    flow.awaited = call
+    addAwaited(flow, call)
     flow.sandbox.call(call)
   }
 
@@ -253,7 +265,7 @@ class Walk {
   settled(call: Call, number: number, verdict: Verdict, duration: number): boolean {
     const { flow, hook } = this
     if (flow.ended && points[hook].kind !== 'observe') return false
-    flow.awaited = undefined
+    removeAwaited(flow, call)
     const step = this.#steps[call.segment[number]!]!
     const turn = this.#turnOf(call, step, verdict)
     const error = turn instanceof PosternError ? turn : undefined
@@ -268,7 +280,7 @@ class Walk {
       this.next()
       return false
     }
-    flow.awaited = call
+    addAwaited(flow, call)
     this.#arrive(following)
     return true
   }
@@ -298,13 +310,14 @@ class Walk {
 }
 
 /** The turns of the policies of a segment, as the sandbox sees them. */
-class Call implements HookCall {
+class Call implements AwaitedCall {
   readonly hook: HookName
   readonly flow: string
   readonly steps: readonly HookStep[]
   /** Positions of its steps in the walk. */
   readonly segment: readonly number[]
   pending: object | undefined = undefined
+  next: AwaitedCall | undefined = undefined
   readonly #walk: Walk
   #since = performance.now()
 
@@ -322,6 +335,23 @@ class Call implements HookCall {
     this.#since = now
     return this.#walk.settled(this, step, verdict, duration)
   }
+}
+
+/** Adds a call to those that the flow is waiting for. */
+function addAwaited(flow: HookFlow, call: AwaitedCall): void {
+  call.next = flow.awaited
+  flow.awaited = call
+}
+
+/** Removes a call from them. */
+function removeAwaited(flow: HookFlow, call: AwaitedCall): void {
+  if (flow.awaited === call) {
+    flow.awaited = call.next
+    return
+  }
+  let before = flow.awaited
+  while (before !== undefined && before.next !== call) before = before.next
+  if (before !== undefined) before.next = call.next
 }
 
 const none: readonly (readonly string[])[] = []

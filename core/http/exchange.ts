@@ -33,6 +33,8 @@ export interface Exchange {
   readonly fields: Fields
   /** Whether a body follows the head; it may turn out to be empty. */
   readonly hasBody: boolean
+  /** Whether it is the first request of its connection. */
+  readonly isFirst: boolean
   /** Whether the client waits for a 100 before it sends the body (RFC 9110 §10.1.1). */
   readonly awaitsContinue: boolean
   /** Protocol that the client asks to switch to (RFC 9110 §7.8); `undefined` when it does not ask, or may not. */
@@ -78,7 +80,8 @@ export interface Exchange {
   /**
    * Answers that the connection now carries `protocol` (101) and releases it. The stream is paused, has no listeners, and its
    * first data are the bytes that the client sent ahead; the caller has to close it, and to call `end` afterwards.
-   * `undefined` when the client did not ask, or a final response has begun. When the gateway breaks the connection (`abort`)
+   * `undefined` when the client did not ask, when its request has not arrived with its whole body, or when a final response has
+   * begun. When the gateway breaks the connection (`abort`)
    * `onGone` is called; when the client closes it, only the stream says so.
    */
   switchProtocols(protocol: string, fields: Fields): ByteStream | undefined
@@ -141,6 +144,12 @@ export interface Begun {
   readonly target: string
 }
 
+/**
+ * What the FIN of a client means while its request is answered. `cancel`: it has left, unless it announced that no other
+ * request follows. `serve`: it sends no more, and waits for its answers.
+ */
+export type HalfClose = 'cancel' | 'serve'
+
 /** What a listener does for its connections. */
 export interface ServerHandler {
   /**
@@ -148,6 +157,8 @@ export interface ServerHandler {
    * byte. `keepAlive`: between requests. Read whenever a timer is started, so a reload may change them.
    */
   readonly timeouts: { readonly head: number; readonly keepAlive: number }
+  /** Read when a FIN arrives, so a reload may change it. HTTP/2 has no such ambiguity. */
+  readonly halfClose: HalfClose
   /** The head of a request has arrived: sets `exchange.owner` before it returns; the owner answers now or later. */
   onRequest(exchange: Exchange): void
   /** The exchange has had its last call, `onSent` or `onGone`. */

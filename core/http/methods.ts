@@ -12,5 +12,13 @@ export function withHead(methods: readonly string[]): readonly string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods
 }
 
-/** Methods that may be sent again when a kept-alive connection turns out to be dead (RFC 9110 §9.2.2). */
-export const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
+/**
+ * The methods of the IANA registry that are safe or idempotent: they may be sent again when a kept-alive connection turns
+ * out to be dead (RFC 9110 §9.2.2). The registry's others are CONNECT, LOCK, PATCH and POST.
+ */
+export const idempotent: ReadonlySet<string> = new Set([
+  ...['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY', 'PROPFIND', 'REPORT', 'SEARCH', 'PUT', 'DELETE', 'ACL'],
+  ...['BASELINE-CONTROL', 'BIND', 'CHECKIN', 'CHECKOUT', 'LABEL', 'LINK', 'MERGE', 'MKACTIVITY', 'MKCALENDAR', 'MKCOL'],
+  ...['MKREDIRECTREF', 'MKWORKSPACE', 'ORDERPATCH', 'PROPPATCH', 'REBIND', 'UNBIND', 'UNCHECKOUT', 'UNLINK', 'UNLOCK'],
+  ...['UPDATE', 'UPDATEREDIRECTREF', 'VERSION-CONTROL', 'COPY', 'MOVE'],
+])

@@ -11,7 +11,9 @@ import type { Fields } from './fields.ts'
  * - It frames the request, and a body whose length differs from `content-length` fails the exchange (`GE`).
  * - It fails (`onFail`) with a code that means the same for every version: `UF` no connection (504 on a timeout), `UC` closed
  *   early, `UR` reset, `UPE` malformed response, `GE` a fault of this gateway. `UF` guarantees that no byte of the request was
- *   sent, so another backend may get it; `UC` and `UR` before the head mean that an idle connection may have been dead.
+ *   sent, so another backend may get it.
+ * - It says (`isStale`) when a connection that had carried other requests ended before a byte of the response: such a
+ *   connection was idle for too long, and nothing is known about the request. It never says so of a new connection.
  * - It limits what a backend can make it hold: heads, interim responses, trailers.
  * - It never calls the owner from inside `write`, `end`, `pause` or `cancel`. `resume` may call any method of the owner
  *   before it returns. An owner may call any method of its exchange from inside any of its own calls.
@@ -22,7 +24,7 @@ import type { Fields } from './fields.ts'
  */
 export interface UpstreamPool {
   /**
-   * Sends the request on an idle connection or a new one.
+   * Sends the request on an idle connection or a new one, as `UpstreamRequest.reuse` says.
    *
    * @param connectTimeout until a new connection is established, ms
    */
@@ -30,6 +32,13 @@ export interface UpstreamPool {
   /** Closes the idle connections; those in use are closed when their exchange ends. */
   close(): void
 }
+
+/**
+ * Which connection may carry a request: `any` takes an idle one or else a new one. `proven` takes an idle one only if it has
+ * carried at least two requests and has been idle for less than 1 s, and for less than half of the time that the backend
+ * says it keeps it. `none` takes a new one. New connections join the pool afterwards.
+ */
+export type Reuse = 'any' | 'proven' | 'none'
 
 /** A request to a backend. */
 export interface UpstreamRequest {
@@ -43,6 +52,8 @@ export interface UpstreamRequest {
   readonly hasBody: boolean
   /** Protocol that the backend is asked to switch to; a 101 without it, or to another protocol, is malformed (`UPE`). */
   readonly upgrade?: string | undefined
+  /** Default: `any`. */
+  readonly reuse?: Reuse
 }
 
 /**
@@ -63,12 +74,12 @@ export interface UpstreamOwner {
   /** The response is complete; `UpstreamExchange.trailers` is set. */
   onEnd(): void
   /**
-   * The backend agreed to the upgrade. The stream belongs to the owner: it is paused, has no listeners, and its first data are
+   * The backend agreed to the upgrade, and the request has been sent with its whole body. The stream belongs to the owner: it is paused, has no listeners, and its first data are
    * the bytes that the backend sent ahead. Default: a 101 is malformed (`UPE`).
    */
   onUpgrade?(fields: Fields, stream: ByteStream, version: HttpVersion): void
-  /** The exchange has failed; the code says how, see above. */
-  onFail(error: PosternError): void
+  /** The exchange has failed; the code says how, see above. @param isStale see above; default: false */
+  onFail(error: PosternError, isStale?: boolean): void
 }
 
 /** A request under way on a backend. After its end, or `cancel`, every method does nothing. */

@@ -1,9 +1,12 @@
 import type { Socket } from 'node:net'
+// The global of the same name is a getter.
+import { performance } from 'node:perf_hooks'
 import { TLSSocket } from 'node:tls'
 import { type OutcomeCode, PosternError } from '../errors.ts'
 import { CONSUMED } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
+import { afterRead, type Deferred } from '../net/after-read.ts'
 import { type ByteStream, byteStream } from '../net/reset.ts'
 import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
@@ -29,14 +32,22 @@ const expectLimit = 1000
  * A connection to a backend: one exchange at a time. It returns to the pool only when request and response were both
  * complete, no bytes followed the response, and both sides keep the connection open; in every other case it is closed.
  */
-export class ClientConnection implements ByteTaker {
+export class ClientConnection implements ByteTaker, Deferred {
   readonly #socket: Socket
   readonly #pool: ConnectionPool
   readonly #writer: MessageWriter
   readonly #reader = new ResponseReader()
   readonly #timer = new WheelTimer(this)
   exchange: ClientExchange | undefined
+  /** Requests that it has carried. */
+  uses = 0
+  /** Since when it is idle, by `performance.now`. */
+  idleSince = 0
+  /** Bytes have arrived since the request was sent. */
+  #answered = false
   #headSeen = false
+  /** A 101 that came before the end of the request's body. */
+  #agreed: ResponseHead | undefined
   #persistent = false
   #awaitsContinue = false
   #idleLimit = idleLimit
@@ -77,6 +88,8 @@ export class ClientConnection implements ByteTaker {
     const declared = fields.get('content-length')
     const framing = hasBody ? ((declared === undefined ? undefined : parseLength(declared)) ?? CHUNKED) : 0
     this.exchange = exchange
+    this.uses++
+    this.#answered = false
     this.#headSeen = false
     this.#reader.start()
     this.#writer.begin(encodeRequestHead(method, target, fields, framing, upgrade), framing)
@@ -101,7 +114,10 @@ export class ClientConnection implements ByteTaker {
   }
 
   end(trailers: Fields | undefined): void {
-    if (this.#writer.end(trailers)) return
+    if (this.#writer.end(trailers)) {
+      if (this.#agreed !== undefined) afterRead(this)
+      return
+    }
     // Only a fault of the gateway can cause this: a client's body that ends early fails on the server side.
     const error = new PosternError('GE', "the length of the request's body differs from its Content-Length")
     process.nextTick(() => this.#fail(error))
@@ -131,6 +147,7 @@ export class ClientConnection implements ByteTaker {
     // Bytes without a request: they must not be read as the response to the next one.
     if (this.exchange === undefined) this.destroy()
     else {
+      this.#answered = true
       input.push(chunk, borrowed)
       this.pump()
     }
@@ -152,9 +169,13 @@ export class ClientConnection implements ByteTaker {
     this.adjustFlow()
   }
 
-  /** Pauses or resumes the socket as the owner has asked. */
+  runDeferred(): void {
+    this.pump()
+  }
+
+  /** Pauses or resumes the socket as the owner has asked. What follows a 101 waits for the end of the request's body. */
   adjustFlow(): void {
-    const halt = this.exchange?.paused ?? false
+    const halt = this.exchange !== undefined && (this.exchange.paused || this.#agreed !== undefined)
     if (halt === this.#halted || this.#released) return
     this.#halted = halt
     if (halt) this.#socket.pause()
@@ -163,6 +184,7 @@ export class ClientConnection implements ByteTaker {
 
   #step(exchange: ClientExchange): boolean {
     const { body, input } = this.#reader
+    if (this.#agreed !== undefined) return this.#switch(exchange, this.#agreed)
     if (!this.#headSeen) return this.#takeHead(exchange)
     if (body.done) return this.#complete(exchange)
     if (input.length === 0) return this.#ended && this.#takeEnd()
@@ -216,18 +238,26 @@ export class ClientConnection implements ByteTaker {
   #keep(): void {
     this.exchange = undefined
     this.adjustFlow()
+    this.idleSince = performance.now()
     if (this.#idleLimit > 0 && this.usable && this.#pool.put(this)) this.#timer.arm(this.#idleLimit)
     else this.destroy()
   }
 
   /** RFC 9110 §7.8: a tunnel begins only for the protocol that was requested, and if `Connection` says `upgrade`. */
-  #switch(exchange: ClientExchange, { fields, version }: ResponseHead): boolean {
+  #switch(exchange: ClientExchange, head: ResponseHead): boolean {
     const { owner, request } = exchange
+    const { fields, version } = head
     const asked = request.upgrade?.toLowerCase()
     const agreed = asked !== undefined && fields.get('upgrade')?.toLowerCase() === asked
     if (!agreed || (connectionOptions(fields) & UPGRADE) === 0 || owner.onUpgrade === undefined) {
       return this.#malformed(new Malformed('the backend switched to a protocol that was not requested'))
     }
+    // RFC 9110 §7.8: a request ends before the protocol changes.
+    if (!exchange.sent && this.#cause === undefined) {
+      this.#agreed = head
+      return false
+    }
+    if (!exchange.sent) return this.#takeEnd()
     exchange.over = true
     this.exchange = undefined
     owner.onUpgrade(fields, this.#release(), version)
@@ -262,6 +292,14 @@ export class ClientConnection implements ByteTaker {
     else this.pump()
   }
 
+  /**
+   * Whether it carried other requests, and nothing has arrived since it was given this one: then it had been idle for too
+   * long, and the request may be sent again on a new one.
+   */
+  get #isStale(): boolean {
+    return this.uses > 1 && !this.#answered
+  }
+
   /** The connection has ended, and all that arrived has been read. Returns whether the response is complete. */
   #takeEnd(): boolean {
     if (this.#headSeen && this.#cause === undefined && this.#reader.body.close()) {
@@ -284,14 +322,14 @@ export class ClientConnection implements ByteTaker {
   }
 
   #failAs(code: OutcomeCode, message: string, cause?: Error): boolean {
-    this.#fail(new PosternError(code, message, { cause }))
+    this.#fail(new PosternError(code, message, { cause }), this.#isStale)
     return false
   }
 
-  #fail(error: PosternError): void {
+  #fail(error: PosternError, isStale: boolean = false): void {
     const { exchange } = this
     this.destroy()
-    exchange?.fail(error)
+    exchange?.fail(error, isStale)
   }
 
   onTimeout(): void {

@@ -47,7 +47,7 @@ export class ClientExchange implements UpstreamExchange, Deferred {
   connect(): void {
     const connected = (error: PosternError | undefined, socket: Socket | undefined): void => {
       this.#connecting = undefined
-      if (socket === undefined) return this.fail(error ?? new PosternError('GE', 'no socket'))
+      if (socket === undefined) return this.fail(error ?? new PosternError('GE', 'no socket'), false)
       this.connection = new ClientConnection(socket, this.#pool)
       this.connection.begin(this)
     }
@@ -55,10 +55,11 @@ export class ClientExchange implements UpstreamExchange, Deferred {
     this.#connecting = this.#pool.connectTo(this.#pool.backend, this.#connectTimeout, connected, new SocketReader())
   }
 
-  fail(error: PosternError): void {
+  /** @param isStale see `UpstreamPool` */
+  fail(error: PosternError, isStale: boolean): void {
     if (this.over) return
     this.over = true
-    this.owner.onFail(error)
+    this.owner.onFail(error, isStale)
   }
 
   write(chunk: Uint8Array): boolean {

@@ -1,10 +1,18 @@
-import type { UpstreamOwner, UpstreamPool, UpstreamRequest } from '../http/upstream-exchange.ts'
+// The global of the same name is a getter.
+import { performance } from 'node:perf_hooks'
+import type { Reuse, UpstreamOwner, UpstreamPool, UpstreamRequest } from '../http/upstream-exchange.ts'
 import { connectTo } from '../net/connect.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { ClientExchange } from './client-exchange.ts'
 
 /** Most idle connections kept to one backend. */
 const maxIdle = 1024
+
+/**
+ * Longest idle time of a proven connection, ms. It is also half of the shortest time, 2 s, for which a backend can say that it
+ * keeps a connection of a pool: see `idleMargin`.
+ */
+const maxProvenIdle = 1000
 
 /** The address that the connections of a pool connect to. */
 export interface PoolBackend {
@@ -36,13 +44,33 @@ export class ConnectionPool implements UpstreamPool {
 
   send(request: UpstreamRequest, connectTimeout: number, owner: UpstreamOwner): ClientExchange {
     const exchange = new ClientExchange(request, owner, this, connectTimeout)
-    for (;;) {
+    const connection = this.#take(request.reuse)
+    if (connection === undefined) exchange.connect()
+    else exchange.use(connection)
+    return exchange
+  }
+
+  #take(reuse: Reuse = 'any'): ClientConnection | undefined {
+    if (reuse === 'proven') return this.#takeProven()
+    while (reuse === 'any') {
       const connection = this.#idle.pop()
-      if (connection === undefined) exchange.connect()
-      else if (connection.usable) exchange.use(connection)
-      else continue
-      return exchange
+      if (connection === undefined || connection.usable) return connection
     }
+    return undefined
+  }
+
+  #takeProven(): ClientConnection | undefined {
+    const now = performance.now()
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      const connection = this.#idle[i]!
+      const idle = now - connection.idleSince
+      // Those before it have been idle for longer.
+      if (idle >= maxProvenIdle) return undefined
+      if (connection.uses < 2 || !connection.usable) continue
+      this.#idle.splice(i, 1)
+      return connection
+    }
+    return undefined
   }
 
   /** Adds a connection whose exchange was complete on both sides. False: the pool is closed or full, so the caller closes it. */

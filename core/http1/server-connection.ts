@@ -5,8 +5,10 @@ import { Malformed } from '../http/malformed.ts'
 import { type ByteStream, byteStream, resetSocket } from '../net/reset.ts'
 import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
+import { type DroppedUpload, dropMore, endDropping } from './dropped-uploads.ts'
 import { encodeResponseHead, encodeSwitchHead } from './encode-head.ts'
 import { NO_BODY } from './framing.ts'
+import { announceLast } from './last-request.ts'
 import { MessageWriter } from './message-writer.ts'
 import type { RequestHead } from './parse-head.ts'
 import { RequestReader } from './request-reader.ts'
@@ -15,7 +17,7 @@ import { ServerExchange } from './server-exchange.ts'
 /** Most bytes read ahead of an exchange that has not asked for them; beyond that the socket is paused. */
 const maxAhead = 64 * 1024
 
-/** Most bytes of an unread request body that are read and dropped to keep the connection open. */
+/** Most bytes of a refused body that are read and dropped to keep the connection open. */
 export const maxDiscard: number = 256 * 1024
 
 /** How long the client has to read the last response and close its side before the socket is destroyed, ms. */
@@ -35,10 +37,10 @@ const RELEASED = 3
 
 /**
  * A client's HTTP/1.1 connection: reads its requests one at a time, in order, and after each one keeps the connection open,
- * ends it, or releases it to a tunnel. A FIN from the client during an exchange counts as a disconnect: that is how browsers
- * and proxies disconnect.
+ * ends it, or releases it to a tunnel. A FIN from the client during an exchange counts as a disconnect, since that is how
+ * browsers and proxies disconnect, unless the client has announced that it sends no other request.
  */
-export class ServerConnection implements ByteTaker, HttpSession {
+export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
   readonly socket: Socket
   readonly connection: HttpConnection
   readonly writer: MessageWriter
@@ -53,9 +55,12 @@ export class ServerConnection implements ByteTaker, HttpSession {
   #pumping = false
   #headDue = false
   #halted = false
-  #discarded = 0
   /** The request that is refused. */
   #refused: Begun | undefined
+  /** Whether a request has arrived. */
+  #hasServed = false
+  /** The client has ended its side. */
+  #ended = false
 
   /** @param socket connected, plain or TLS, half-open allowed, without listeners of others. */
   constructor(socket: Socket, connection: HttpConnection, handler: ServerHandler) {
@@ -104,9 +109,15 @@ export class ServerConnection implements ByteTaker, HttpSession {
 
   // ── for the exchange ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Whether the owner never asked for the body, and more than `maxDiscard` of it is unread: the connection will close. */
-  get bodyTooMuch(): boolean {
-    return this.exchange?.received === false && (this.#reader.body.left ?? 0) > maxDiscard
+  /** Whether a response of this status refuses a body of which more than `maxDiscard` is unread: the connection will close. */
+  hasMuchUnread(status: number): boolean {
+    const isRefused = this.exchange?.received === false || status >= 400
+    return isRefused && (this.#reader.body.left ?? 0) > maxDiscard
+  }
+
+  /** Whether the request has been received with its whole body. */
+  get bodyDone(): boolean {
+    return this.#reader.body.done
   }
 
   receive(exchange: ServerExchange): void {
@@ -148,13 +159,11 @@ export class ServerConnection implements ByteTaker, HttpSession {
     }
     this.#handler.onOver(exchange)
     if (this.#state !== OPEN) return
-    const { done, left } = this.#reader.body
-    if (this.last || (left ?? 0) > maxDiscard) return this.#close()
-    if (done) this.#timer.arm(this.#handler.timeouts.keepAlive)
+    if (this.last) return this.#close()
+    if (this.#reader.body.done) this.#timer.arm(this.#handler.timeouts.keepAlive)
     else {
       this.#state = DISCARDING
-      this.#discarded = 0
-      this.#timer.arm(this.#handler.timeouts.head)
+      this.#timer.arm(dropMore(this))
     }
     this.pump()
   }
@@ -163,6 +172,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
 
   onBytes(chunk: Buffer, borrowed: boolean): boolean {
     const { input } = this.#reader
+    if (this.#state === DISCARDING || this.#state === CLOSING) this.#timer.arm(dropMore(this))
     if (this.#state === CLOSING) return true
     input.push(chunk, borrowed)
     this.pump()
@@ -181,6 +191,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
     } finally {
       this.#pumping = false
     }
+    if (this.#ended) this.#settleEnd()
     if (this.#reader.input.length === 0) this.#reader.input.release()
     this.adjustFlow()
   }
@@ -221,7 +232,8 @@ export class ServerConnection implements ByteTaker, HttpSession {
   #begin(head: RequestHead): boolean {
     this.#headDue = false
     this.#timer.disarm()
-    const exchange = new ServerExchange(this, head)
+    const exchange = new ServerExchange(this, head, !this.#hasServed)
+    this.#hasServed = true
     const expect = head.version === '1.1' ? head.fields.get('expect') : undefined
     if (expect && expect.toLowerCase() !== '100-continue') return this.#refuse(badExpect, head)
     this.exchange = exchange
@@ -247,14 +259,13 @@ export class ServerConnection implements ByteTaker, HttpSession {
 
   #dropBody(): boolean {
     const { body, input } = this.#reader
-    const before = input.length
-    body.read(input)
-    this.#discarded += before - input.length
-    if (body.problem !== undefined || this.#discarded + (body.left ?? 0) > maxDiscard) {
+    if (body.read(input) !== undefined) input.giveBack()
+    if (body.problem !== undefined) {
       this.#close()
       return false
     }
     if (body.done) {
+      endDropping(this)
       this.#state = OPEN
       this.#timer.arm(this.#handler.timeouts.keepAlive)
     }
@@ -291,16 +302,36 @@ export class ServerConnection implements ByteTaker, HttpSession {
   }
 
   readonly #onEnd = (): void => {
-    if (this.#state === CLOSING) return
-    if (this.exchange === undefined) this.#close()
+    const { exchange } = this
+    this.#ended = true
+    if (exchange === undefined || this.#awaitsAnswers(exchange)) this.pump()
     // The rest of the response may still reach the client.
-    else if (this.exchange.ended) this.last = true
-    else this.socket.destroy()
+    else if (exchange.ended) this.last = true
+    // Not a FIN: a response that ends with the connection would look complete.
+    else resetSocket(this.socket)
+  }
+
+  /** Whether a client that has ended its side still wants to be answered. */
+  #awaitsAnswers(exchange: ServerExchange): boolean {
+    if (exchange.announcesLast || this.#handler.halfClose === 'serve') return true
+    const { body, input } = this.#reader
+    const { left } = body
+    if (left === undefined || left >= input.length) return false
+    return announceLast(Buffer.from(input.bytes.subarray(input.at + left)))
+  }
+
+  /** The client sends no more: what is incomplete stays so. */
+  #settleEnd(): void {
+    const { exchange } = this
+    const { body, input } = this.#reader
+    if (exchange === undefined) this.#close()
+    else if (exchange.received && !exchange.paused && !body.done && input.length === 0) resetSocket(this.socket)
   }
 
   readonly #onClose = (): void => {
     const { exchange } = this
     this.#timer.disarm()
+    endDropping(this)
     if (this.#state !== RELEASED) {
       this.#state = CLOSING
       if (exchange !== undefined) this.#gone(exchange)
@@ -309,9 +340,13 @@ export class ServerConnection implements ByteTaker, HttpSession {
   }
 
   onTimeout(): void {
-    if (this.#state === CLOSING) this.socket.destroy()
+    if (this.#state === DISCARDING || this.#state === CLOSING) this.cut()
     else if (this.#state === OPEN && this.#reader.input.length > 0) this.#refuse(lateHead, this.#reader.begun)
     else this.#close()
+  }
+
+  cut(): void {
+    this.socket.destroy()
   }
 
   #gone(exchange: ServerExchange): void {
@@ -327,8 +362,8 @@ export class ServerConnection implements ByteTaker, HttpSession {
   }
 
   /**
-   * RFC 9112 §9.6: ends the gateway's side, and reads on for `linger`: closing the socket while bytes arrive sends a reset,
-   * which could destroy the last response before the client has read it.
+   * RFC 9112 §9.6: ends the gateway's side, and reads on for `linger`, or while the client still sends: closing the socket
+   * while bytes arrive sends a reset, which could destroy the last response before the client has read it.
    */
   #close(): void {
     if (this.#state >= CLOSING) return
@@ -336,7 +371,7 @@ export class ServerConnection implements ByteTaker, HttpSession {
     this.#reader.input.release()
     this.writer.flush()
     this.socket.end()
-    this.#timer.arm(linger)
+    this.#timer.arm(this.#reader.body.done || this.#ended ? linger : dropMore(this))
     this.adjustFlow()
   }
 }

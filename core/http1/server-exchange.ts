@@ -18,6 +18,7 @@ export class ServerExchange implements Exchange {
   readonly rawTarget: string
   readonly fields: Fields
   readonly hasBody: boolean
+  readonly isFirst: boolean
   /** Protocol that the client asks to switch to; `undefined` when it asks for none. */
   readonly upgrade: string | undefined
   /** Trailers of the request, once its body is complete; kept apart from its fields (RFC 9110 §6.5.1). */
@@ -36,7 +37,7 @@ export class ServerExchange implements Exchange {
   readonly #carrier: ServerConnection
   readonly #persistent: boolean
 
-  constructor(carrier: ServerConnection, head: RequestHead) {
+  constructor(carrier: ServerConnection, head: RequestHead, isFirst: boolean) {
     const { version, method, fields } = head
     const options = connectionOptions(fields)
     this.#carrier = carrier
@@ -46,14 +47,18 @@ export class ServerExchange implements Exchange {
     this.rawTarget = head.target
     this.fields = fields
     this.hasBody = head.framing !== 0
+    this.isFirst = isFirst
     this.upgrade =
-      (options & UPGRADE) !== 0 && version === '1.1' && method === 'GET' && !this.hasBody
-        ? fields.get('upgrade')
-        : undefined
+      (options & UPGRADE) !== 0 && version === '1.1' && method !== 'CONNECT' ? fields.get('upgrade') : undefined
     // Bytes after a CONNECT are not a request, whatever the response is.
     this.#persistent = isPersistent(version, options) && method !== 'CONNECT'
     // An empty `Expect` expects nothing.
     this.awaitsContinue = this.hasBody && version === '1.1' && !!fields.get('expect')
+  }
+
+  /** Whether the client has announced that no request follows this one. */
+  get announcesLast(): boolean {
+    return this.version === '1.0' || !this.#persistent
   }
 
   get #current(): boolean {
@@ -103,7 +108,7 @@ export class ServerExchange implements Exchange {
       framing === UNTIL_CLOSE ||
       // Without a 100 the client may send the body or not: the next bytes cannot be interpreted.
       this.awaitsContinue ||
-      carrier.bodyTooMuch
+      carrier.hasMuchUnread(status)
     carrier.last = close
     const connection = close ? 'close' : this.version === '1.0' ? 'keep-alive' : undefined
     carrier.writer.begin(encodeResponseHead(status, reason, fields, framing, length, connection), framing)
@@ -132,7 +137,7 @@ export class ServerExchange implements Exchange {
   }
 
   switchProtocols(protocol: string, fields: Fields): ByteStream | undefined {
-    if (!this.#current || this.responded || this.upgrade === undefined) return undefined
+    if (!this.#current || this.responded || this.upgrade === undefined || !this.#carrier.bodyDone) return undefined
     this.responded = true
     this.released = true
     return this.#carrier.release(protocol, fields)

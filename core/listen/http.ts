@@ -3,7 +3,7 @@ import { PosternError } from '../errors.ts'
 import { Admission } from '../flow/admission.ts'
 import { asPosternError, problemOf } from '../flow/local-reply.ts'
 import { RequestFlow } from '../flow/request.ts'
-import type { Begun, Exchange, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
+import type { Begun, Exchange, HalfClose, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
 import type { Malformed } from '../http/malformed.ts'
 import { refusedPath } from '../http/refused-path.ts'
@@ -33,6 +33,10 @@ export class HttpListener implements Listener, ServerHandler {
 
   get timeouts(): { readonly head: number; readonly keepAlive: number } {
     return this.plan.config.timeouts
+  }
+
+  get halfClose(): HalfClose {
+    return this.plan.config.halfClose
   }
 
   #accept(socket: Socket): void {

@@ -27,7 +27,6 @@ export class Attempts {
   #error: PosternError | undefined
   /** The backend on which the flow is counted as active. */
   #busy: Backend | undefined
-  #sentAgain = false
 
   constructor(flow: AttemptFlow) {
     this.#flow = flow
@@ -65,19 +64,6 @@ export class Attempts {
   /** The connection to the backend is established: errors of earlier attempts are forgotten. */
   connected(): void {
     this.#error = undefined
-  }
-
-  /**
-   * Whether the request of a failed attempt, whose body has not been sent, may be sent again: to another backend when this one
-   * was not reached, and once when a kept-alive connection turned out to be dead (RFC 9110 §9.2.2).
-   *
-   * @param repeatable whether the request is idempotent and has no body
-   */
-  mayRepeat({ code }: PosternError, repeatable: boolean): boolean {
-    if (code === 'UF') return true
-    if ((code !== 'UC' && code !== 'UR') || !repeatable || this.#sentAgain) return false
-    this.#sentAgain = true
-    return true
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { PosternError } from '../../core/errors.ts'
-import type { Exchange, ExchangeOwner, ServerHandler } from '../../core/http/exchange.ts'
+import type { Exchange, ExchangeOwner, HalfClose, ServerHandler } from '../../core/http/exchange.ts'
 import { Fields } from '../../core/http/fields.ts'
 import { removeHopByHop } from '../../core/http/hop-by-hop.ts'
 import type { Malformed } from '../../core/http/malformed.ts'
@@ -17,6 +17,7 @@ export interface Relay {
   readonly port: number
   readonly pool: ConnectionPool
   readonly timeouts: { head: number; keepAlive: number }
+  halfClose: HalfClose
   readonly connections: Set<ServerConnection>
   /** How each exchange ended: `sent`, `gone`, or the code of an error. */
   readonly ends: string[]
@@ -38,12 +39,16 @@ export async function startRelay(backendPort: number): Promise<Relay> {
     connections,
     port: 0,
     timeouts: { head: 10_000, keepAlive: 10_000 },
+    halfClose: 'cancel' as HalfClose,
     ends: [] as string[],
     refused: [] as Malformed[],
     answer: undefined as Relay['answer'],
   }
   const handler: ServerHandler = {
     timeouts: state.timeouts,
+    get halfClose() {
+      return state.halfClose
+    },
     onRequest(exchange) {
       if (state.answer === undefined) new RelayFlow(exchange, pool, state.ends).start()
       else exchange.owner = state.answer(exchange)

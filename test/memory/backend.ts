@@ -18,11 +18,13 @@ export interface MemoryAnswer {
   readonly trailers?: readonly string[]
   /** Instead of an answer, or after the body: `UF` before a byte was sent, `UC` and `UR` later. */
   readonly fails?: 'UF' | 'UC' | 'UR'
+  /** It fails because its connection had been idle for too long. */
+  readonly stale?: boolean
   /** The answer does not come, or not its end. */
   readonly stalls?: 'head' | 'body'
   /** The answer comes before the request's body has. */
   readonly early?: boolean
-  /** Agrees to the upgrade. */
+  /** Agrees to the upgrade, once it has the request's whole body. */
   readonly upgrade?: string
 }
 
@@ -31,6 +33,7 @@ export interface Seen {
   readonly method: string
   readonly target: string
   readonly fields: Fields
+  readonly reuse: UpstreamRequest['reuse']
   body: string
   trailers: Fields | undefined
   cancelled: boolean
@@ -52,12 +55,13 @@ export class MemoryPool implements UpstreamPool {
 
   send(request: UpstreamRequest, _connectTimeout: number, owner: UpstreamOwner): UpstreamExchange {
     const answer = this.#answers.length > 1 ? this.#answers.shift()! : (this.#answers[0] ?? {})
-    const { method, target, fields } = request
+    const { method, target, fields, reuse } = request
     const copy = new Fields([...fields.list, ...(fields.shared?.list ?? [])])
     const seen: Seen = {
       method,
       target,
       fields: copy,
+      reuse,
       body: '',
       trailers: undefined,
       cancelled: false,
@@ -117,9 +121,10 @@ class MemoryUpstream implements UpstreamExchange {
   #respond(): void {
     const { status = 200, fields = [], interim = [], stalls, fails, upgrade } = this.#answer
     if (this.#over || stalls === 'head') return
-    if (fails !== undefined && this.#answer.status === undefined) return this.#fail(fails)
+    if (fails !== undefined && this.#answer.status === undefined) return this.#fail(fails, this.#answer.stale)
     for (const one of interim) this.#owner.onInterim?.(one, new Fields())
     if (upgrade !== undefined) {
+      if (!this.#sent) return
       this.#over = true
       const [ours, theirs] = duplexPair()
       this.#seen.tunnel = theirs
@@ -154,9 +159,9 @@ class MemoryUpstream implements UpstreamExchange {
     if (!this.#over) this.#fail(code)
   }
 
-  #fail(code: 'UF' | 'UC' | 'UR'): void {
+  #fail(code: 'UF' | 'UC' | 'UR', isStale: boolean = false): void {
     this.#over = true
-    this.#owner.onFail(new PosternError(code, `made up: ${code}`))
+    this.#owner.onFail(new PosternError(code, `made up: ${code}`), isStale)
   }
 
   pause(): void {

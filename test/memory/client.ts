@@ -12,6 +12,8 @@ export interface MemoryRequest {
   readonly body?: readonly string[]
   readonly trailers?: readonly string[]
   readonly upgrade?: string
+  /** Whether it is the first of its connection. Default: true. */
+  readonly isFirst?: boolean
   /** The body's end never arrives. */
   readonly stalls?: boolean
   /** How many bytes of the response the client takes before it has to be asked (`take`). Default: any number. */
@@ -31,6 +33,7 @@ export class MemoryExchange implements Exchange {
   readonly rawTarget: string
   readonly fields: Fields
   readonly hasBody: boolean
+  readonly isFirst: boolean
   readonly awaitsContinue = false
   readonly upgrade: string | undefined
   trailers: Fields | undefined
@@ -62,6 +65,7 @@ export class MemoryExchange implements Exchange {
     this.rawTarget = request.path ?? '/'
     this.fields = new Fields([...(request.fields ?? ['host', 'app.test'])])
     this.hasBody = request.body !== undefined
+    this.isFirst = request.isFirst ?? true
     this.upgrade = request.upgrade
     this.#pieces = (request.body ?? []).map((piece) => Buffer.from(piece))
     this.#window = request.window ?? Number.POSITIVE_INFINITY

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { until } from '../helpers/until.ts'
-import { MemoryPool } from './backend.ts'
+import { type MemoryAnswer, MemoryPool } from './backend.ts'
+import type { MemoryRequest } from './client.ts'
 import { memoryGateway } from './gateway.ts'
 
 const plugin = (name: string, rest: string): Record<string, string> => ({
@@ -13,6 +14,10 @@ const attached = (name: string, onFailure = 'reject') => ({
   route: { policies: [name] },
   policies: { [name]: { plugin: name, onFailure } },
 })
+
+const put: MemoryRequest = { method: 'PUT', body: ['so', 'me'] }
+
+const sized = (length: number): string[] => ['host', 'app.test', 'content-length', `${length}`]
 
 describe('a request, whatever carries it', () => {
   test('reaches the backend with what the gateway says of it, and the answer the client', async () => {
@@ -98,15 +103,50 @@ describe('backends', () => {
       expect(await send({ method, body: ['x'] })).toMatchObject({ status: 200, body: 'ok' })
   })
 
-  test.each([
-    ['GET', 200, 2],
-    ['POST', 502, 1],
-  ])('%s on a connection that was dead: %i after %i attempts', async (method, status, attempts) => {
-    const pool = new MemoryPool({ fails: 'UC' }, { body: ['ok'] })
+  test.each<[string, MemoryRequest, MemoryAnswer, (string | undefined)[]]>([
+    ['GET', {}, { stale: true }, ['any', 'none']],
+    ['HEAD', { method: 'HEAD' }, { stale: true }, ['any', 'none']],
+    ['a registered method', { method: 'REPORT' }, { stale: true }, ['any', 'none']],
+    ['POST', { method: 'POST' }, { stale: true }, ['proven']],
+    ['POST, not the first of its connection', { method: 'POST', isFirst: false }, { stale: true }, ['any']],
+    ['PUT with a short body', { ...put, fields: sized(4) }, { stale: true }, ['any', 'none']],
+    ['PUT with a body that may be long', put, { stale: true }, ['proven']],
+    [
+      'PUT with a long body',
+      { ...put, body: ['x'.repeat(20_000)], fields: sized(20_000) },
+      { stale: true },
+      ['proven'],
+    ],
+    ['GET on a new connection', {}, { stale: false }, ['any']],
+    ['GET on a new connection, reset', {}, { fails: 'UR' }, ['any']],
+  ])('when a kept-alive connection is dead: %s', async (_what, request, answer, attempts) => {
+    const pool = new MemoryPool({ fails: 'UC', ...answer }, { body: ['ok'] })
     const { send, end } = await memoryGateway([pool])
-    expect(await send({ method })).toMatchObject({ status })
-    expect(pool.seen).toHaveLength(attempts)
-    expect((await end()).flow.outcome).toBe(status === 200 ? '' : 'UC')
+    const status = attempts.length === 2 ? 200 : 502
+    expect(await send(request)).toMatchObject({ status })
+    expect(pool.seen.map(({ reuse }) => reuse)).toEqual(attempts)
+    const { body = [] } = request
+    for (const seen of pool.seen) expect(seen.body).toBe(body.join(''))
+    expect((await end()).flow.outcome).toBe(status === 200 ? '' : (answer.fails ?? 'UC'))
+  })
+
+  test('after the second connection there is no third', async () => {
+    const pool = new MemoryPool({ fails: 'UC', stale: true }, { fails: 'UC' }, { body: ['ok'] })
+    const { send } = await memoryGateway([pool])
+    expect(await send()).toMatchObject({ status: 502 })
+    expect(pool.seen).toHaveLength(2)
+  })
+
+  test('a body that policies have changed is sent again as they left it', async () => {
+    const files = plugin(
+      'shout',
+      `writes: ['body'], reads: ['body:buffer:100'],
+      onRequest({ request }) { request.setBody('<' + request.body.text() + '>') }`,
+    )
+    const pool = new MemoryPool({ fails: 'UC', stale: true }, {})
+    const { send } = await memoryGateway([pool], attached('shout'), files)
+    expect(await send({ ...put, fields: sized(4) })).toMatchObject({ status: 200 })
+    expect(pool.seen.map(({ body }) => body)).toEqual(['<some>', '<some>'])
   })
 
   test('none left: the error of the last attempt', async () => {

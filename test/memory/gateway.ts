@@ -18,6 +18,8 @@ import { MemoryExchange, type MemoryRequest } from './client.ts'
 
 export interface MemoryGateway {
   readonly events: readonly FlowEvent[]
+  /** What plugins fetch at the moment. */
+  readonly fetching: ReadonlySet<string>
   /** Begins a request. */
   begin(request?: MemoryRequest): MemoryExchange
   /** Sends a request and waits for its end. */
@@ -27,8 +29,17 @@ export interface MemoryGateway {
 }
 
 /** What plugins fetch is never answered. */
-const unanswered: Fetcher = (_order, _origins, signal) =>
-  new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new GrantError('cancelled'))))
+function unanswered(fetching: Set<string>): Fetcher {
+  return ({ url }, _origins, signal) => {
+    fetching.add(url)
+    return new Promise((_resolve, reject) => {
+      signal?.addEventListener('abort', () => {
+        fetching.delete(url)
+        reject(new GrantError('cancelled'))
+      })
+    })
+  }
+}
 
 /** A checked and compiled configuration with an http listener `web`, its flows and its policies, but no socket at all. */
 export async function memoryGateway(
@@ -52,7 +63,9 @@ export async function memoryGateway(
   commit()
   for (const [index, backend] of upstreams.get('app')!.backends.entries()) backend.pool = pools[index]!
   const policies = PolicySet.of(checked.policies)
-  const sandbox = createSandbox({ instances: policies.instances, grants: createGrantHost({ fetch: unanswered }) })
+  const fetching = new Set<string>()
+  const grants = createGrantHost({ fetch: unanswered(fetching) })
+  const sandbox = createSandbox({ instances: policies.instances, grants })
   const snapshot = atOnce(Snapshot.compile({ config: checked.config, policies, upstreams, sandbox }))
   onTestFinished(() => {
     registry.close()
@@ -72,6 +85,7 @@ export async function memoryGateway(
     until(`the end of request ${index}`, () => events.filter((event) => event.kind === 'end')[index])
   return {
     events,
+    fetching,
     begin,
     end,
     send: async (request) => {

@@ -47,8 +47,8 @@ describe('a hook waits', () => {
   test.each<[Waiting, number, string, string]>([
     ['onRequest', 504, 'sent', '50ms'],
     ['onRequestBody', 504, 'sent', '50ms'],
-    ['onResponse', 504, 'sent', '50ms'],
     // Time enough for the head of the response, on a busy machine too.
+    ['onResponse', 504, 'sent', '1s'],
     ['onResponseBody', 200, 'aborted', '1s'],
   ])('longer than its route allows: %s, %i, %s', async (hook, status, outcome, timeout) => {
     expect(await endOf(await start(hook, { route: { timeout } }))).toEqual([status, outcome, 'UT'])
@@ -119,6 +119,32 @@ describe('a hook waits', () => {
     exchange.take(1_000)
     const { flow } = await gateway.end()
     expect([exchange.outcome, flow.response?.status, flow.outcome]).toEqual(['sent', 504, 'UT'])
+  })
+
+  test('in two hooks at once, and the client leaves: neither goes on', async () => {
+    const plugin = (name: string, hook: string): string =>
+      waiter(hook as Waiting)
+        ['plugins/waiter/index.ts']!.replace("'waiter'", `'${name}'`)
+        .replace('slow.test/', `slow.test/${name}`)
+    const gateway = await memoryGateway(
+      [new MemoryPool({ early: true, stalls: 'body' })],
+      {
+        route: { policies: ['uploads', 'responses'] },
+        policies: { uploads: { plugin: 'uploads' }, responses: { plugin: 'responses' } },
+        plugins: Object.fromEntries(
+          ['uploads', 'responses'].map((name) => [name, { fetch: ['http://slow.test'], limits: { wait: '1m' } }]),
+        ),
+      },
+      {
+        'plugins/uploads/index.ts': plugin('uploads', 'onRequestBody'),
+        'plugins/responses/index.ts': plugin('responses', 'onResponse'),
+      },
+    )
+    const exchange = gateway.begin({ ...request, stalls: true })
+    await until('both hooks', () => gateway.fetching.size === 2)
+    exchange.leave()
+    expect((await gateway.end()).flow.outcome).toBe('DC')
+    await until('both are cancelled', () => gateway.fetching.size === 0)
   })
 
   test('onResponse: neither the backend nor the client is blamed for it', async () => {
