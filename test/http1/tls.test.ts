@@ -20,6 +20,8 @@ describe('over TLS', async () => {
   await import('./relay.test.ts')
   await import('./failures.test.ts')
   await import('./tunnel.test.ts')
+  await import('./half-close.test.ts')
+  await import('./reuse.test.ts')
   await import('./time-and-space.test.ts')
 })
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { until } from '../helpers/until.ts'
 import { answering, collect, dateless, ok, rawBackend } from './raw-backend.ts'
 import { startRelay } from './relay.ts'
-import { open } from './transport.ts'
+import { open, reset } from './transport.ts'
 
 const upgrade = 'GET /chat HTTP/1.1\r\nhost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n'
 const forwarded = 'GET /chat HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
@@ -88,7 +88,7 @@ describe('a tunnel', () => {
 
   test('a backend that breaks off between its 101 and the end of the request', async () => {
     const backend = await rawBackend((socket, seen) => {
-      if (seen.endsWith('bo')) socket.write(agreed, () => setTimeout(() => socket.resetAndDestroy(), 20))
+      if (seen.endsWith('bo')) socket.write(agreed, () => setTimeout(() => reset(socket), 20))
     })
     const relay = await startRelay(backend.port)
     const client = await open(relay.port)
