@@ -69,7 +69,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     const { facts } = this
     const refused = cleanHead(facts, this.#plan)
     // Upgrade stays, so that routes can match it.
-    removeHopByHop(facts.fields, upgradeOffer(this.#exchange, false))
+    removeHopByHop(facts.fields, upgradeOffer(this.#exchange, this.#bodies))
     const located = refused ?? locate(this.#plan, this.#exchange, facts.client)
     if (located instanceof PosternError) return this.fail(located)
     const { target, route } = located
