@@ -208,7 +208,7 @@ describe('what is no upgrade', () => {
     ['a path that is not canonical', ask.replace('/chat', '/a/..%2fchat'), 400],
     ['no route', ask.replace('/chat', '/other'), 404],
     ['two hosts', ask.replace('host: h', 'host: h\r\nhost: h'), 400],
-    ['a method that the route does not take', ask.replace('GET', 'OPTIONS'), 404],
+    ['a method that the route does not take', ask.replace('GET', 'OPTIONS'), 405],
   ])('is refused like every request: %s (CVE-2026-44578)', async (_what, bytes, status) => {
     const backend = await echoing()
     const match = { path: '/chat', methods: ['GET'] }
