@@ -38,7 +38,7 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   const problems = new Problems(secrets)
   const files = new Set([absolute])
   const folder = dirname(absolute)
-  const context = { env: options.env ?? process.env, folder, secrets, problems, files }
+  const context = { env: options.env ?? process.env, folder, secrets, problems, files, whole: new Map() }
 
   const source = readSource(absolute, problems, 'the file does not exist; name the configuration with -c')
   if (source.value === undefined) return { ok: false, problems: problems.list }
@@ -49,14 +49,16 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   })
 
   problems.nextStep()
-  for (const { path, message } of publishedSchema('gateway')(resolved)) problems.add(source, path, message)
+  for (const { path, message } of publishedSchema('gateway')(resolved, context.whole)) {
+    problems.add(source, path, message)
+  }
   const draft: Draft = { source, data: asObject(resolved), problems }
   const attachments = findAttachments(draft.data)
   const found = findPolicies(draft, attachments, context, publishedSchema('policy'))
 
   problems.nextStep()
   checkCross(draft)
-  const facts = await checkPolicies(draft, found, new Plugins(draft, folder, options.loader ?? sandboxLoader, files))
+  const facts = await checkPolicies(draft, found, new Plugins(draft, options.loader ?? sandboxLoader, context))
 
   problems.nextStep()
   checkLayers(draft)

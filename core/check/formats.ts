@@ -33,10 +33,12 @@ export const formats: Readonly<Record<string, Format>> = {
   ...pluginFormats,
   'bind-address': {
     expected: 'an IP address to bind, such as "127.0.0.1"',
-    problem: (text) =>
-      isIP(text) !== 0 || text === 'localhost'
-        ? undefined
-        : `${quote(text)} is not an address to bind; use an IP address such as "127.0.0.1", or "::" for all addresses`,
+    problem(text) {
+      if (isIP(text) !== 0) return undefined
+      // A name could stand for several addresses, and for others tomorrow.
+      if (text.toLowerCase() === 'localhost') return '"localhost" is a name; write "127.0.0.1", or "::1" for IPv6'
+      return `${quote(text)} is not an address to bind; use an IP address such as "127.0.0.1", or "::" for all addresses`
+    },
   },
   'host-match': { expected: 'a host such as "api.example.com" or "*.example.com"', problem: hostMatchProblem },
   'path-match': { expected: 'a path such as "/orders" or "/orders/*"', problem: pathMatchProblem },

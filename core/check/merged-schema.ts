@@ -6,6 +6,7 @@ import { displayName } from '../config/source.ts'
 import { asObject, asText } from '../config/untyped.ts'
 import { readSchema } from './gateway-schema.ts'
 import { type PluginLoader, sandboxLoader } from './plugin-loader.ts'
+import { printableProblems } from './plugin-problems.ts'
 import { ownPlugins, pluginNames, resolvePlugin } from './resolve-plugin.ts'
 
 /**
@@ -31,10 +32,11 @@ export async function mergedSchema(
       continue
     }
     try {
-      const { description, options } = (await loader.load(place.file, place.publisher)).manifest
+      const keptOut = { folder, paths: [config, join(folder, 'policies')] }
+      const { description, options } = (await loader.load({ ...place, keptOut })).manifest
       plugins.set(name, { description, options: options ?? { type: 'object', additionalProperties: false } })
     } catch (error) {
-      problems.push({ file: displayName(place.file), path: '', message: (error as Error).message })
+      problems.push(...printableProblems(error, displayName(place.file)))
     }
   }
   return { schema: merge(readSchema('gateway'), plugins), problems }

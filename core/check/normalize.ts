@@ -46,6 +46,7 @@ type WrittenHealth = Omit<HealthConfig, 'enabled' | 'interval' | 'timeout'> & { 
 interface WrittenPlugin {
   readonly source?: string
   readonly fetch: readonly (string | { readonly origin: string; readonly private: boolean })[]
+  readonly allow?: NonNullable<PluginConfig['allow']>
   readonly limits: {
     readonly memory: string
     readonly time: string
@@ -183,11 +184,12 @@ function policyOf(policy: unknown): PolicyConfig {
 }
 
 function pluginOf(entry: WrittenPlugin): PluginConfig {
-  const { source, fetch, limits } = entry
+  const { source, fetch, allow, limits } = entry
   return {
     ...(source !== undefined && { source }),
     ...normalizeIsolation(entry),
     fetch: normalizeOrigins(fetch),
+    ...(allow !== undefined && { allow }),
     limits: normalizeLimits(limits),
   }
 }

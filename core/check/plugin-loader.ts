@@ -1,17 +1,18 @@
 import { bundlePlugin } from '../sandbox/bundle.ts'
 import { openInspector } from '../sandbox/inspect.ts'
 import type { PluginCode, Scopes } from '../sandbox/plugin.ts'
+import type { PluginSource } from '../sandbox/plugin-files.ts'
 
 /** Builds and inspects plugins for the checks, which do not run plugin code themselves. */
 export interface PluginLoader {
-  /** @throws when the plugin does not build; each line of the message is a problem, as `file:line:column: …` where the position is known. */
-  load(file: string, publisher: string): Promise<PluginCode>
+  /** @throws {PluginBuildError} when the plugin does not build. */
+  load(source: PluginSource): Promise<PluginCode>
   /** Reads what the plugin declares for the options of a policy. */
   inspect(plugin: PluginCode): ScopeReader
 }
 
 export interface ScopeReader {
-  /** @throws when the plugin refuses the options; the message says why. */
+  /** @throws {PluginBuildError} when the plugin refuses the options; the message says why. */
   scopes(options: unknown): Scopes
   close(): void
 }

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path'
+import { join } from 'node:path'
+import type { ReferenceContext, WholeReferences } from '../config/references.ts'
 import { displayName } from '../config/source.ts'
 import { didYouMean } from '../config/suggest.ts'
 import { asObject, asText, member } from '../config/untyped.ts'
@@ -6,14 +7,19 @@ import type { Origin } from '../grants/origin.ts'
 import { groupOf } from '../sandbox/group-name.ts'
 import { defaultLimits } from '../sandbox/limits.ts'
 import type { Limits, PluginCode, Scopes } from '../sandbox/plugin.ts'
+import type { KeptOut } from '../sandbox/plugin-files.ts'
+import { type Access, excessOf } from './allow.ts'
 import type { Draft } from './draft.ts'
 import { type Format, pluginFormats } from './formats.ts'
 import { normalizeIsolation, normalizeLimits, normalizeOrigins } from './normalize.ts'
 import type { PluginLoader, ScopeReader } from './plugin-loader.ts'
+import { codeProblems } from './plugin-problems.ts'
+import { compilePluginSchema } from './plugin-schema.ts'
 import type { PolicyDraft } from './policies.ts'
 import { type PluginPlace, resolvePlugin, resolveSource } from './resolve-plugin.ts'
 import { normalizeScopes } from './scopes.ts'
-import { compileSchema, type Validate } from './validator.ts'
+import type { Validate } from './validator.ts'
+import type { Violation } from './violations.ts'
 
 /** A policy's plugin, and what it declares for the policy's options. */
 export interface PolicyFacts {
@@ -36,15 +42,20 @@ export class Plugins {
   readonly #folder: string
   readonly #loader: PluginLoader
   readonly #files: Set<string>
+  readonly #references: WholeReferences
+  readonly #keptOut: KeptOut
   readonly #loaded = new Map<string, Promise<Loaded | undefined>>()
   /** Upstreams that the options of the current policy name: texts whose schema has the format `upstream`. */
   #named = new Set<string>()
 
-  constructor(draft: Draft, folder: string, loader: PluginLoader, files: Set<string>) {
+  /** @param context of the references in the configuration: by now it knows every file that holds a secret. */
+  constructor(draft: Draft, loader: PluginLoader, { folder, files, whole }: ReferenceContext) {
     this.#draft = draft
     this.#folder = folder
     this.#loader = loader
     this.#files = files
+    this.#references = whole
+    this.#keptOut = { folder, paths: [...files, join(folder, 'policies')] }
   }
 
   /** Checks the entries of `plugins`. */
@@ -57,7 +68,7 @@ export class Plugins {
       const place =
         from === undefined ? resolvePlugin(name, this.#folder, undefined, []) : resolveSource(from, this.#folder)
       if ('problem' in place) problems.add(source, from === undefined ? at : [...at, 'source'], place.problem)
-      const { limits, group, isolation } = asObject(value)
+      const { limits, group, isolation, allow } = asObject(value)
       const { memory, time, wait } = normalizeLimits(limits)
       if (memory < 8 || memory > 4096) problems.add(source, [...at, 'limits', 'memory'], 'must be from 8MB to 4GB')
       if (time > 1_000)
@@ -67,6 +78,7 @@ export class Plugins {
           'must be at most 1s; the worker handles nothing else while a plugin runs',
         )
       if (wait < 10 || wait > 60_000) problems.add(source, [...at, 'limits', 'wait'], 'must be from 10ms to 1m')
+      for (const problem of normalizeAllow(allow).wrong) problems.add(source, [...at, 'allow'], problem)
       if (group !== undefined && isolation !== undefined) {
         problems.add(source, [...at, 'isolation'], 'cannot be combined with "group"; keep one of the two')
       }
@@ -89,8 +101,14 @@ export class Plugins {
     }
     const loaded = await this.#load(place, policy)
     if (loaded === undefined || typeof data.options !== 'object' || Array.isArray(data.options)) return undefined
+    const { name: own } = loaded.plugin
+    if (own !== name) {
+      const where = `in ${displayName(place.file)} and here, and under "plugins"`
+      problems.add(source, [...path, 'plugin'], `the plugin "${name}" calls itself "${own}"; use one name ${where}`)
+      return undefined
+    }
     this.#named = new Set()
-    for (const violation of loaded.validate(data.options)) {
+    for (const violation of this.#validate(policy, loaded)) {
       problems.add(source, [...path, 'options', ...violation.path], violation.message)
     }
     const upstreams = [...this.#named]
@@ -99,6 +117,7 @@ export class Plugins {
     const limits = Object.hasOwn(entries, name) ? normalizeLimits(entry.limits) : defaultLimits
     const fetch = Object.hasOwn(entries, name) ? normalizeOrigins(entry.fetch) : []
     const group = groupOf(name, place.publisher, normalizeIsolation(entry))
+    if (entry.allow !== undefined && !broken) this.#checkAllowed(policy, name, entry.allow, loaded.plugin, scopes)
     return { plugin: loaded.plugin, options: data.options, scopes, upstreams, limits, fetch, group }
   }
 
@@ -116,21 +135,44 @@ export class Plugins {
     return loaded
   }
 
-  async #build({ file, publisher }: PluginPlace, policy: PolicyDraft): Promise<Loaded | undefined> {
+  async #build(place: PluginPlace, { source, path }: PolicyDraft): Promise<Loaded | undefined> {
     const { problems } = this.#draft
     try {
-      const plugin = await this.#loader.load(file, publisher)
+      const plugin = await this.#loader.load({ ...place, keptOut: this.#keptOut })
       const schema = plugin.manifest.options ?? { type: 'object', additionalProperties: false }
-      const validate = compileSchema(schema, { ...pluginFormats, upstream: this.#upstream }, false)
+      const validate = compilePluginSchema(schema, { ...pluginFormats, upstream: this.#upstream })
       return { plugin, validate, reader: this.#loader.inspect(plugin) }
     } catch (error) {
-      for (const line of (error as Error).message.split('\n').filter((text) => text.trim() !== '')) {
-        const at = /^(.+?):(\d+):(\d+): (.*)$/.exec(line)
-        if (at === null) problems.add(policy.source, [...policy.path, 'plugin'], `plugin ${displayName(file)}: ${line}`)
-        else problems.addAt(displayName(resolve(at[1]!)), { line: Number(at[2]), column: Number(at[3]) }, at[4]!)
+      for (const { file, line, column, message } of codeProblems(error)) {
+        if (file === undefined) {
+          problems.add(source, [...path, 'plugin'], `plugin ${displayName(place.file)}: ${message}`)
+        } else problems.addAt(file, { line: line!, column: column! }, message)
       }
       return undefined
     }
+  }
+
+  #validate({ source, path, data }: PolicyDraft, { validate }: Loaded): Violation[] {
+    try {
+      return validate(data.options, this.#references)
+    } catch (error) {
+      this.#draft.problems.add(source, [...path, 'options'], (error as Error).message)
+      return []
+    }
+  }
+
+  /** The configuration may say what a plugin is allowed; whatever its code asks for beyond that is refused. */
+  #checkAllowed(
+    { source, path }: PolicyDraft,
+    name: string,
+    allow: unknown,
+    { manifest }: PluginCode,
+    { reads, writes }: Scopes,
+  ): void {
+    const excess = excessOf({ reads, writes, needs: manifest.needs }, normalizeAllow(allow).access)
+    if (excess.length === 0) return
+    const message = `plugin "${name}" is not allowed to ${excess.join(', ')}; if it may, add that to plugins.${name}.allow`
+    this.#draft.problems.add(source, [...path, 'plugin'], message)
   }
 
   readonly #upstream: Format = {
@@ -150,9 +192,12 @@ export class Plugins {
     try {
       declared = reader.scopes(data.options)
     } catch (error) {
-      // A plain Error is how a plugin refuses options; any other error is a bug, and keeps its position.
-      const message = (error as Error).message.replace(/^(?:.+?:\d+:\d+: )?Error: /, '')
-      problems.add(source, [...path, 'options'], message)
+      for (const { file, line, column, message } of codeProblems(error)) {
+        // A plain Error is how a plugin refuses options; any other error is a bug, and keeps its position.
+        const isRefusal = message.startsWith('Error: ') || file === undefined
+        const text = isRefusal ? message.replace(/^Error: /, '') : `${file}:${line}:${column}: ${message}`
+        problems.add(source, [...path, 'options'], text)
+      }
       return { reads: [], writes: [] }
     }
     const { scopes, wrong } = normalizeScopes(declared)
@@ -165,4 +210,11 @@ interface Loaded {
   readonly plugin: PluginCode
   readonly validate: Validate
   readonly reader: ScopeReader
+}
+
+/** The `allow` of a plugin's entry, with its scopes in the host's spelling. */
+function normalizeAllow(allow: unknown): { access: Access; wrong: readonly string[] } {
+  const { reads = [], writes = [], needs = [] } = asObject(allow) as Partial<Access>
+  const { scopes, wrong } = normalizeScopes({ reads, writes })
+  return { access: { ...scopes, needs }, wrong }
 }

@@ -44,7 +44,9 @@ export function findPolicies(
     context.files.add(file)
     const own = readSource(file, problems, 'the file does not exist')
     const resolved = resolveReferences(own, context, ([field, ...below]) => field === 'options' && below.length === 0)
-    if (own.value !== undefined) for (const { path, message } of validate(resolved)) problems.add(own, path, message)
+    if (own.value !== undefined) {
+      for (const { path, message } of validate(resolved, context.whole)) problems.add(own, path, message)
+    }
     policies.set(name, { name, source: own, path: [], data: asObject(resolved) })
   }
   return policies

@@ -11,6 +11,8 @@ import { isFileSource } from './formats.ts'
 export interface PluginPlace {
   /** Absolute, symbolic links resolved. */
   readonly file: string
+  /** The plugin's own folder: that of the file, or that of the package. */
+  readonly root: string
   /** `postern` for those of this package, `local` for files, otherwise a package's `@scope` or name. */
   readonly publisher: string
 }
@@ -41,9 +43,9 @@ export function resolvePlugin(
     found.push(place)
   }
   const local = isOwn(folder) ? undefined : indexFile(join(folder, 'plugins', name), ['.ts', '.js'])
-  if (local !== undefined) found.push({ file: local, publisher: 'local' })
+  if (local !== undefined) found.push(placeOf(local, 'local'))
   const own = indexFile(join(ownPlugins, name), [extname(self)])
-  if (own !== undefined) found.push({ file: own, publisher: 'postern' })
+  if (own !== undefined) found.push(placeOf(own, 'postern'))
   const places = new Map(found.map((place) => [place.file, place]))
   const [first, second] = places.values()
   if (first === undefined) {
@@ -60,7 +62,11 @@ export function resolveSource(source: string, folder: string): PluginPlace | { p
   if (!isFileSource(source)) return findPackage(source, folder)
   const path = resolve(folder, source)
   const file = isFile(path) ? realpathSync(path) : indexFile(path, ['.ts', '.js'])
-  return file === undefined ? { problem: `the file ${displayName(path)} does not exist` } : { file, publisher: 'local' }
+  return file === undefined ? { problem: `the file ${displayName(path)} does not exist` } : placeOf(file, 'local')
+}
+
+function placeOf(file: string, publisher: string): PluginPlace {
+  return { file, root: dirname(file), publisher }
 }
 
 /** Names of the plugins in a folder of plugins. */
@@ -90,7 +96,7 @@ function isFile(path: string): boolean {
  *
  * @param folder where to look for `node_modules`, and in all folders above it
  */
-function findPackage(name: string, folder: string): { file: string; publisher: string } | { problem: string } {
+function findPackage(name: string, folder: string): PluginPlace | { problem: string } {
   for (let at = folder; ; at = dirname(at)) {
     const root = join(at, 'node_modules', name)
     const manifest = readManifest(join(root, 'package.json'))
@@ -111,7 +117,7 @@ function entryOf(
   name: string,
   root: string,
   manifest: Readonly<Record<string, unknown>>,
-): { file: string; publisher: string } | { problem: string } {
+): PluginPlace | { problem: string } {
   const { postern, exports, main } = manifest
   const exported = member(asObject(exports), '.') ?? exports
   const entry =
@@ -120,7 +126,8 @@ function entryOf(
   if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
     return { problem: `the package "${name}" has no file ${entry}; is it a Postern plugin?` }
   }
-  return { file: realpathSync(file), publisher: name.startsWith('@') ? name.slice(0, name.indexOf('/')) : name }
+  const publisher = name.startsWith('@') ? name.slice(0, name.indexOf('/')) : name
+  return { file: realpathSync(file), root: realpathSync(root), publisher }
 }
 
 function conditional(exported: unknown): string | undefined {

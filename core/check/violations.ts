@@ -172,7 +172,7 @@ export function describe(value: unknown): string {
 }
 
 /** A JSON pointer as a path; only the data tells whether a part is an index. */
-function readPointer(pointer: string, root: unknown): Path {
+export function readPointer(pointer: string, root: unknown): Path {
   const path: (string | number)[] = []
   let value = root
   for (const part of pointer.split('/').slice(1)) {

@@ -1,39 +1,49 @@
 import { resolve } from 'node:path'
-import { checkConfig } from '../check/check.ts'
 import { formatProblem } from '../config/problem.ts'
 import { displayName } from '../config/source.ts'
-import type { Config } from '../config/types.ts'
+import { type Checked, checkApart } from '../process/checker.ts'
+import { pluginAccess } from './plugin-access.ts'
 
 /**
- * `postern check`: reports every problem of a configuration. Problems and warnings go to stdout, one per line. With JSON
- * output only the array of problems goes to stdout, empty for a valid configuration, and warnings go to stderr.
+ * `postern check`: reports every problem of a configuration, and what each of its plugins may do. Everything goes to
+ * stdout, one per line, but for a summary of the problems. With JSON output stdout has one object: `problems`, which is
+ * empty for a valid configuration, `warnings` and `plugins`. Warnings then go to stderr too.
  *
  * @returns the exit code: 0, or 3 when the configuration is invalid or missing.
  */
 export async function check(options: { config: string; output?: 'text' | 'json' }): Promise<number> {
   const json = options.output === 'json'
   const name = displayName(resolve(options.config))
-  const result = await checkConfig(options.config)
+  const { result } = await checkApart(options.config)
   const problems = result.ok ? [] : result.problems
-  if (json) process.stdout.write(`${JSON.stringify(problems, null, 2)}\n`)
+  const warnings = result.ok ? result.rest.warnings : []
+  const plugins = result.ok ? pluginAccess(result.rest) : []
+  if (json) process.stdout.write(`${JSON.stringify({ problems, warnings, plugins }, null, 2)}\n`)
   if (!result.ok) {
     if (!json) for (const problem of problems) process.stdout.write(`${formatProblem(problem)}\n`)
     process.stderr.write(`${count(problems.length, 'problem')} in ${name}\n`)
     return 3
   }
-  const warned = json ? process.stderr : process.stdout
-  for (const warning of result.warnings) warned.write(`warning: ${formatProblem(warning)}\n`)
-  const summary = `${name}: ok (${summarize(result.config)})\n`
-  if (json) process.stderr.write(summary)
-  else process.stdout.write(summary)
+  const notes = json ? process.stderr : process.stdout
+  for (const warning of warnings) notes.write(`warning: ${formatProblem(warning)}\n`)
+  for (const { plugin, reads, writes, needs, fetch } of json ? [] : plugins) {
+    const uses = needs.map((grant) => (grant === 'fetch' || grant === 'jwt' ? `${grant} (${listed(fetch)})` : grant))
+    notes.write(`plugin ${plugin}: reads ${listed(reads)}; writes ${listed(writes)}; uses ${listed(uses)}\n`)
+  }
+  notes.write(`${name}: ok (${summarize(result)})\n`)
   return 0
 }
 
-function summarize({ listeners, routes, upstreams, policies }: Config): string {
+function listed(names: readonly string[]): string {
+  return names.length === 0 ? 'nothing' : names.join(', ')
+}
+
+function summarize({ rest, routes, upstreams }: Extract<Checked['result'], { ok: true }>): string {
+  const { listeners, policies } = rest.config
   return [
     count(Object.keys(listeners).length, 'listener'),
-    count(Object.keys(routes).length, 'route'),
-    count(Object.keys(upstreams).length, 'upstream'),
+    count(routes.size, 'route'),
+    count(upstreams.size, 'upstream'),
     count(Object.keys(policies).length, 'policy', 'policies'),
   ].join(', ')
 }

@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../config/config-error.ts'
-import { formatProblem } from '../config/problem.ts'
+import { formatProblem, printable } from '../config/problem.ts'
 import { packageRoot } from '../package-root.ts'
 import { Supervisor } from '../process/supervisor.ts'
 import { Log } from '../telemetry/log.ts'
@@ -110,7 +110,7 @@ class Signals {
 
 function explain(error: unknown): readonly string[] {
   if (error instanceof ConfigError) return error.problems.map(formatProblem)
-  return [error instanceof Error ? error.message : String(error)]
+  return [printable(error instanceof Error ? error.message : String(error))]
 }
 
 function say(line: string): void {

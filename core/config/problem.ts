@@ -7,7 +7,7 @@ export interface Problem {
   readonly file: string
   /** JSON path: `routes.orders-read.match.methods[0]`; empty for the file as a whole. */
   readonly path: string
-  /** What is wrong and how to fix it: one line, without values of secrets. */
+  /** What is wrong and how to fix it: one line of visible characters, without values of secrets. */
   readonly message: string
   /** From 1; present when the position in the text is known. */
   readonly line?: number
@@ -20,6 +20,17 @@ export function formatProblem(problem: Problem): string {
   const { file, path, message, line, column } = problem
   if (path !== '') return `${file} ${path}: ${message}`
   return line === undefined ? `${file}: ${message}` : `${file}:${line}:${column ?? 1}: ${message}`
+}
+
+/** Characters that end a line, move the cursor of a terminal, or change the direction of the text after them. */
+const unsafe = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+
+/** A text as one line that shows what it holds, whatever a plugin or a file name put into it. */
+export function printable(text: string): string {
+  return text
+    .toWellFormed()
+    .replace(/\s*[\r\n]+\s*/g, ' ')
+    .replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 const plainKey = /^[A-Za-z_$][A-Za-z0-9_$-]*$/

@@ -1,4 +1,4 @@
-import { formatPath, type Path, type Problem } from './problem.ts'
+import { formatPath, type Path, type Problem, printable } from './problem.ts'
 import type { Secrets } from './secrets.ts'
 import type { Source } from './source.ts'
 
@@ -61,8 +61,9 @@ export class Problems {
     )
     return all.map(({ step: _, ...entry }) => ({
       ...entry,
-      path: formatPath(entry.path.map((key) => (typeof key === 'string' ? this.#secrets.redact(key) : key))),
-      message: this.#secrets.redact(entry.message).replace(/\s*[\r\n]+\s*/g, ' '),
+      file: printable(entry.file),
+      path: printable(formatPath(entry.path.map((key) => (typeof key === 'string' ? this.#secrets.redact(key) : key)))),
+      message: printable(this.#secrets.redact(entry.message)),
     }))
   }
 

@@ -16,10 +16,15 @@ export interface ReferenceContext {
   readonly problems: Problems
   /** Every file that was read, absolute. */
   readonly files: Set<string>
+  /** Filled in here: what may become a number. */
+  readonly whole: Map<object, Set<string | number>>
 }
 
-/** `$${env:X}` is the text `${env:X}`. */
-const reference = /\$?\$\{([A-Za-z]+):([^}]*)(\}|$)/g
+/** `$${` is the text `${`; any other `${` begins a reference, or is a mistake. */
+const reference = /\$\$\{|\$\{(?:([A-Za-z]+):)?([^}]*)(\}|$)/g
+
+/** Lists and objects, each with its members that were one reference and nothing else. */
+export type WholeReferences = ReadonlyMap<object, ReadonlySet<string | number>>
 
 /** A secret is a line or a certificate. */
 const largestFile = 1024 * 1024
@@ -32,7 +37,11 @@ export function resolveReferences(
 ): unknown {
   const visit = (value: unknown, path: Path, inOptions: boolean): unknown => {
     if (typeof value === 'string') return expand(value, path)
-    if (Array.isArray(value)) return value.map((item, index) => visit(item, [...path, index], inOptions))
+    if (Array.isArray(value)) {
+      const list = value.map((item, index) => visit(item, [...path, index], inOptions))
+      for (const [index, item] of value.entries()) note(list, index, item)
+      return list
+    }
     if (typeof value !== 'object' || value === null) return value
     const inside = inOptions || isOptions(path)
     const copy: Record<string, unknown> = {}
@@ -42,16 +51,23 @@ export function resolveReferences(
       if (Object.hasOwn(copy, name))
         context.problems.add(source, at, 'is the same key as another one here after references are resolved')
       setOwn(copy, name, visit(item, at, inside))
+      note(copy, name, item)
     }
     return copy
   }
 
+  const note = (holder: object, key: string | number, written: unknown): void => {
+    if (typeof written !== 'string' || !/^\$\{[^}]*\}$/.test(written)) return
+    const keys = context.whole.get(holder)
+    if (keys === undefined) context.whole.set(holder, new Set([key]))
+    else keys.add(key)
+  }
+
   const expand = (text: string, path: Path): string => {
     if (!text.includes('${')) return text
-    return text.replace(reference, (whole, kind: string, name: string, end: string) => {
-      if (whole.startsWith('$$')) return whole.slice(1)
-      const found =
-        end === '' ? { problem: `"${whole}" is not closed; write "\${${kind}:…}"` } : lookUp(kind, name, context)
+    return text.replace(reference, (whole: string, kind: string | undefined, name: string, end: string) => {
+      if (whole === '$${') return '${'
+      const found = end === '' ? unclosed(whole, kind) : lookUp(kind, name, context)
       if ('value' in found) {
         context.secrets.add(found.value, whole)
         return found.value
@@ -64,15 +80,31 @@ export function resolveReferences(
   return visit(source.value, [], false)
 }
 
-function lookUp(kind: string, name: string, context: ReferenceContext): { value: string } | { problem: string } {
+function unclosed(whole: string, kind: string | undefined): { problem: string } {
+  if (kind !== undefined) return { problem: `"${whole}" is not closed; write "\${${kind}:…}"` }
+  return { problem: `"\${" begins a reference, which is not closed; ${literal}` }
+}
+
+const literal = 'write "$${" for a literal "${"'
+
+function lookUp(
+  kind: string | undefined,
+  name: string,
+  context: ReferenceContext,
+): { value: string } | { problem: string } {
   if (kind === 'env') {
     const value = Object.hasOwn(context.env, name) ? context.env[name] : undefined
     if (value === undefined) return { problem: `the environment variable "${name}" is not set` }
     return value === '' ? { problem: `the environment variable "${name}" is empty` } : { value }
   }
   if (kind === 'file') return readSecret(name, context)
+  if (kind === undefined) {
+    const isVariable = /^[A-Za-z_]\w*$/.test(name)
+    const hint = isVariable ? `did you mean "\${env:${name}}"?` : `references are "\${env:NAME}" and "\${file:path}";`
+    return { problem: `"\${${name}}" is not a reference; ${hint} ${literal}` }
+  }
   const near = didYouMean(kind, ['env', 'file'])
-  return { problem: `unknown reference "\${${kind}:…}"${near}; write "$\${" for a literal "\${"` }
+  return { problem: `unknown reference "\${${kind}:…}"${near}; ${literal}` }
 }
 
 function readSecret(name: string, { folder, files }: ReferenceContext): { value: string } | { problem: string } {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
 import { type Position, parseJson } from './json.ts'
 import type { Path } from './problem.ts'
@@ -23,12 +23,18 @@ export interface Source {
  */
 export function readSource(absolute: string, problems: Problems, missing: string): Source {
   const file = displayName(absolute)
+  const unreadable = (problem: string): Source => {
+    problems.addAt(file, undefined, problem)
+    return { file, absolute, value: undefined, locate: () => undefined, keysOf: () => [] }
+  }
   let text: string
   try {
+    // Reading a pipe would wait for somebody who writes to it.
+    const facts = statSync(absolute)
+    if (!facts.isFile() && !facts.isDirectory()) return unreadable('it is not a regular file')
     text = readFileSync(absolute, 'utf8')
   } catch (error) {
-    problems.addAt(file, undefined, (error as NodeJS.ErrnoException).code === 'ENOENT' ? missing : reasonOf(error))
-    return { file, absolute, value: undefined, locate: () => undefined, keysOf: () => [] }
+    return unreadable((error as NodeJS.ErrnoException).code === 'ENOENT' ? missing : reasonOf(error))
   }
   const document = parseJson(text)
   for (const { message, line, column } of document.faults) problems.addAt(file, { line, column }, message)

@@ -121,6 +121,12 @@ export interface PluginConfig extends Isolation {
   readonly source?: string
   /** Origins that its grants may reach. */
   readonly fetch: readonly Origin[]
+  /** What it may read, write and use; without it, whatever its code asks for. */
+  readonly allow?: {
+    readonly reads: readonly string[]
+    readonly writes: readonly string[]
+    readonly needs: readonly string[]
+  }
   readonly limits: Limits
 }
 

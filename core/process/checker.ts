@@ -4,8 +4,8 @@ import type { Runtime } from '../sandbox/runtime.ts'
 import type { PackedConfig } from './packed-config.ts'
 import { spawnModule } from './spawn.ts'
 
-/** The message that `check-child.ts` sends. */
-export type CheckAnswer = Checked | { readonly failure: string }
+/** The messages that `check-child.ts` sends: first the variables that it needs, then the result. */
+export type CheckMessage = { readonly variables: readonly string[] } | Checked | { readonly failure: string }
 
 export interface Checked {
   readonly result: PackedConfig | { readonly ok: false; readonly problems: readonly Problem[] }
@@ -13,30 +13,65 @@ export interface Checked {
   readonly runtime: Runtime
 }
 
+export interface CheckSettings {
+  /** Folder for compiled code, see `spawnModule`. */
+  readonly cache?: string
+  /**
+   * True while workers serve: the process then runs at a lower priority. Checking 10,000 routes takes a second of CPU
+   * time, and traffic must not wait for that. With the nice value 5 it gets a third of what a process of normal priority
+   * gets, so that a reload also ends soon on a host that is always busy. Default: false.
+   */
+  readonly inBackground?: boolean
+  /** Longest time of the check, ms. Default: 30,000. */
+  readonly deadline?: number
+  /** Ends the check. */
+  readonly signal?: AbortSignal
+}
+
+/** What Node and esbuild may need to run at all, wherever they are installed. */
+const ofTheSystem = ['NODE_OPTIONS', 'NODE_COMPILE_CACHE', 'LD_LIBRARY_PATH', 'ESBUILD_BINARY_PATH', 'SystemRoot']
+
 /**
  * Checks a configuration in a short-lived process, because checking runs code of plugins, and the supervisor must not.
+ * That process knows no variables of the environment but those that the configuration names.
  *
- * @param inBackground true while workers serve: the process then runs at a lower priority. Checking 10,000 routes takes
- *   a second of CPU time, and traffic must not wait for that. With the nice value 5 it gets a third of what a process of
- *   normal priority gets, so that a reload also ends soon on a host that is always busy.
- * @throws {Error} when the process exits without a result.
+ * @throws {Error} when the process exits without a result, or has none in time.
  */
-export function checkApart(file: string, cache: string, inBackground: boolean): Promise<Checked> {
+export function checkApart(file: string, settings: CheckSettings = {}): Promise<Checked> {
+  const { cache, inBackground = false, deadline = 30_000, signal } = settings
   return new Promise((resolve, reject) => {
-    const child = spawnModule('check-child', ['ignore', 'inherit', 'inherit', 'ipc'], [file], cache)
+    const child = spawnModule('check-child', ['ignore', 'inherit', 'inherit', 'ipc'], [file], cache, pick(ofTheSystem))
     if (inBackground) stepBack(child.pid)
-    let answered = false
-    child.once('message', (answer: CheckAnswer) => {
-      answered = true
-      if ('result' in answer) resolve(answer)
-      else reject(new Error(answer.failure))
+    const giveUp = (why: string): void => {
+      reject(new Error(`the check of ${file} ${why}`))
+      // It may be inside a call that nothing else ends.
+      child.kill('SIGKILL')
+    }
+    const timer = setTimeout(() => giveUp(`took more than ${deadline / 1000} s and was ended`), deadline)
+    const abort = (): void => giveUp('was ended')
+    signal?.addEventListener('abort', abort, { once: true })
+    child.on('message', (message: CheckMessage) => {
+      if ('variables' in message) child.send(pick(message.variables))
+      else if ('failure' in message) reject(new Error(message.failure))
+      else resolve(message)
     })
     child.once('error', reject)
-    child.once('exit', (code, signal) => {
-      if (!answered)
-        reject(new Error(`the check of ${file} exited without a result (${signal ?? `exit code ${code}`})`))
+    child.once('exit', (code, by) => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
+      reject(new Error(`the check of ${file} exited without a result (${by ?? `exit code ${code}`})`))
     })
+    if (signal?.aborted) abort()
   })
+}
+
+/** The variables with these names. */
+function pick(names: readonly string[]): NodeJS.ProcessEnv {
+  const found: NodeJS.ProcessEnv = {}
+  for (const name of names) {
+    if (Object.hasOwn(process.env, name)) found[name] = process.env[name]
+  }
+  return found
 }
 
 /**

@@ -7,12 +7,14 @@ import { fileURLToPath } from 'node:url'
  *
  * @param cache folder in which processes store compiled code for later ones. `NODE_COMPILE_CACHE` in the environment
  *   takes precedence.
+ * @param env Default: the environment of this process.
  */
 export function spawnModule(
   name: string,
   stdio: StdioOptions,
   args: readonly string[] = [],
   cache?: string,
+  env: NodeJS.ProcessEnv = process.env,
 ): ChildProcess {
   const file = fileURLToPath(new URL(`./${name}${extname(import.meta.url)}`, import.meta.url))
   return fork(file, args, {
@@ -20,7 +22,7 @@ export function spawnModule(
     // Keeps Maps and undefined values.
     serialization: 'advanced',
     stdio,
-    env: { NODE_COMPILE_CACHE: cache, ...process.env },
+    env: { NODE_COMPILE_CACHE: cache, ...env },
   })
 }
 

@@ -19,6 +19,8 @@ export interface SupervisorOptions {
   /** Number of workers. Default: as configured. */
   readonly workers?: number | undefined
   readonly log: Log
+  /** Longest time of the check of a configuration, ms. Default: 30,000. */
+  readonly checkDeadline?: number
 }
 
 /**
@@ -40,6 +42,7 @@ export class Supervisor implements SlotHost {
   #current: Current | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #stopping = false
+  readonly #ended = new AbortController()
 
   private constructor(options: SupervisorOptions) {
     this.#options = options
@@ -130,6 +133,7 @@ export class Supervisor implements SlotHost {
   /** Ends everything immediately. */
   async close(): Promise<void> {
     this.#stopping = true
+    this.#ended.abort()
     await Promise.all(this.#slots.map((slot) => slot.kill()))
     for (const key of [...this.#sockets.keys()]) this.#unbind(key)
     this.spare.close()
@@ -179,7 +183,13 @@ export class Supervisor implements SlotHost {
 
   async #check(): Promise<{ packed: PackedConfig; runtime: Runtime }> {
     const isServing = this.#slots.some((slot) => slot.serving)
-    const { result, runtime } = await checkApart(this.#options.config, join(this.#folder, 'cache'), isServing)
+    const { checkDeadline } = this.#options
+    const { result, runtime } = await checkApart(this.#options.config, {
+      cache: join(this.#folder, 'cache'),
+      inBackground: isServing,
+      signal: this.#ended.signal,
+      ...(checkDeadline !== undefined && { deadline: checkDeadline }),
+    })
     if (!result.ok) throw new ConfigError(result.problems)
     return { packed: result, runtime }
   }

@@ -1,11 +1,10 @@
-import { relative } from 'node:path'
 import { bounds } from './bounds.ts'
 import { createIsolate, failureOf, type Isolate, openRealm } from './isolate.ts'
 import { readManifest, readScopes } from './manifest.ts'
 import type { Manifest, Scopes } from './plugin.ts'
-import { PluginBuildError } from './plugin-build-error.ts'
+import { type Place, PluginBuildError } from './plugin-build-error.ts'
 import { readThrown } from './records.ts'
-import { locateThrown, type Origin, type Thrown } from './trace.ts'
+import { locateThrown, type Origin, startOf } from './trace.ts'
 import { op } from './wire.ts'
 
 /** A temporary isolate that runs a plugin's module and reads its declarations. Uses about 1 MB until it is closed. */
@@ -22,29 +21,33 @@ export interface Inspector {
 }
 
 /**
+ * Runs the module in two realms and compares what they say: declarations that depend on chance or time would be agreed to
+ * once, and be different when the gateway reads them again.
+ *
  * @param script as in `PluginCode`.
  * @param origin a `PluginCode`. With it, errors name file, line and column of the sources.
  * @throws {PluginBuildError} when the module throws on start, or the default export is not a valid plugin.
  */
 export function openInspector(script: string, origin?: Origin): Inspector {
-  const where = origin === undefined ? '' : `${relative(process.cwd(), origin.file)}:1:1: `
+  const place = origin && startOf(origin.file)
   const isolate = createIsolate(memory)
+  const open = (): ReturnType<typeof openRealm> => {
+    return runInside(isolate, place, 'start', () => openRealm(isolate, script, () => {}))
+  }
   try {
-    const realm = runInside(isolate, where, 'start', () => openRealm(isolate, script, () => {}))
+    const realms = [open(), open()]
     const ask = (name: 'problem' | 'describe' | 'scopes', values: string[]): string => {
-      return runInside(isolate, where, name, () => realm(name).call(values, activities[name].limit))
+      const [first = '', second] = realms.map((realm) =>
+        runInside(isolate, place, name, () => realm(name).call(values, activities[name].limit)),
+      )
+      if (name === 'problem' ? first !== '' : first.startsWith(op.error)) throw broken(first, origin)
+      if (first !== second) throw new PluginBuildError([{ place, message: `${activities[name].title} ${unsteady}` }])
+      return first
     }
-    const problem = ask('problem', [])
-    if (problem !== '') throw broken(readThrown(problem), origin)
-    const description = ask('describe', [])
-    if (description.startsWith(op.error)) throw broken(readThrown(description), origin)
+    ask('problem', [])
     return {
-      manifest: readManifest(description, where),
-      scopes: (options) => {
-        const text = ask('scopes', [JSON.stringify(options ?? {})])
-        if (text.startsWith(op.error)) throw broken(readThrown(text), origin)
-        return readScopes(text, where)
-      },
+      manifest: readManifest(ask('describe', []), place),
+      scopes: (options) => readScopes(ask('scopes', [JSON.stringify(options ?? {})]), place),
       close: () => {
         if (!isolate.isDisposed) isolate.dispose()
       },
@@ -54,6 +57,8 @@ export function openInspector(script: string, origin?: Origin): Inspector {
     throw error
   }
 }
+
+const unsteady = 'gave two different results; what a plugin declares may depend on the options of its policy only'
 
 /** Heap limit of the isolate, MB. */
 const memory = 64
@@ -67,9 +72,10 @@ const activities = {
 } as const
 
 /** Runs plugin code; turns what ended it from outside into a `PluginBuildError`. */
-function runInside<T>(isolate: Isolate, where: string, activity: keyof typeof activities, run: () => T): T {
+function runInside<T>(isolate: Isolate, place: Place | undefined, activity: keyof typeof activities, run: () => T): T {
   const { title, limit } = activities[activity]
-  if (isolate.isDisposed) throw new PluginBuildError([`${where}${title} failed: the isolate is closed`])
+  const problem = (what: string): PluginBuildError => new PluginBuildError([{ place, message: `${title} ${what}` }])
+  if (isolate.isDisposed) throw problem('failed: the isolate is closed')
   try {
     return run()
   } catch (error) {
@@ -78,12 +84,15 @@ function runInside<T>(isolate: Isolate, where: string, activity: keyof typeof ac
     const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${failure.message}` }[failure.kind]
     // Code of the plugin may still be waiting to run, so the isolate cannot be used again.
     if (!isolate.isDisposed) isolate.dispose()
-    throw new PluginBuildError([`${where}${title} ${what}`])
+    throw problem(what)
   }
 }
 
-function broken(thrown: Thrown, origin: Origin | undefined): PluginBuildError {
+function broken(encoded: string, origin: Origin | undefined): PluginBuildError {
+  const thrown = readThrown(encoded)
   return new PluginBuildError([
-    origin === undefined ? `${thrown.kind}: ${thrown.message}` : locateThrown(thrown, origin),
+    origin === undefined
+      ? { place: undefined, message: `${thrown.kind}: ${thrown.message}` }
+      : locateThrown(thrown, origin),
   ])
 }

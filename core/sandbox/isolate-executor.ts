@@ -93,7 +93,7 @@ function startPlugin(
     const { kind, message } = failureOf(isolate, error)
     const time = `took more than ${bounds.start} ms`
     const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${message}` }[kind]
-    throw new StartError(index, `plugin "${code.name}": starting the module ${what}`)
+    throw new StartError(index, { place: undefined, message: `plugin "${code.name}": starting the module ${what}` })
   }
 }
 

@@ -2,24 +2,27 @@ import type { GrantName } from '../../sdk/grants.ts'
 import { type HookName, hookNames } from '../../sdk/points.ts'
 import type { When } from '../../sdk/when.ts'
 import type { Manifest, Scopes } from './plugin.ts'
-import { PluginBuildError } from './plugin-build-error.ts'
+import { type Place, PluginBuildError } from './plugin-build-error.ts'
 
 const nameForm = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
 const members = ['name', 'description', 'options', 'reads', 'writes', 'when', 'answers', 'needs']
+/** Characters of a manifest; its schema of options is nearly all of it. */
+const largest = 262_144
 const whenParts = ['methods', 'paths', 'headers']
 
 /**
  * Checks a plugin's manifest.
  *
  * @param text JSON written inside the plugin's realm, so it may contain anything.
- * @param where prefix of every problem, `file:1:1: `.
+ * @param place of every problem.
  * @throws {PluginBuildError} with all problems.
  */
-export function readManifest(text: string, where = ''): Manifest {
+export function readManifest(text: string, place?: Place): Manifest {
+  if (text.length > largest) throw invalid([`the plugin's declarations have more than ${largest} characters`], place)
   const said = readObject(text)
   if (said === undefined || said.kind !== 'object') {
     const found = typeof said?.kind === 'string' && said.kind !== 'undefined' ? `, not ${said.kind.slice(0, 20)}` : ''
-    throw new PluginBuildError([`${where}the default export must be a plugin, made by definePlugin({ … })${found}`])
+    throw invalid([`the default export must be a plugin, made by definePlugin({ … })${found}`], place)
   }
   const problems: string[] = []
   const { name, description = '', options, needs = [], answers = false } = said
@@ -38,7 +41,7 @@ export function readManifest(text: string, where = ''): Manifest {
   }
   if (typeof answers !== 'boolean') problems.push(`answers must be true or false, not ${show(answers)}`)
   const hooks = readHooks(said.members, problems)
-  if (problems.length > 0) throw new PluginBuildError(problems.map((problem) => where + problem))
+  if (problems.length > 0) throw invalid(problems, place)
   return {
     name: name as string,
     description: description as string,
@@ -50,21 +53,23 @@ export function readManifest(text: string, where = ''): Manifest {
 }
 
 /** Checks the form of `reads`, `writes` and `when` as evaluated inside; not whether the fields exist. */
-export function readScopes(text: string, where = ''): Scopes {
+export function readScopes(text: string, place?: Place): Scopes {
   const said = readObject(text)
   const problems: string[] = []
   const list = (key: 'reads' | 'writes'): string[] => {
     const value = said?.[key]
     if (Array.isArray(value) && value.length <= 1_000 && value.every((scope) => typeof scope === 'string')) return value
-    problems.push(
-      `${where}${key} must be a list of scopes, or a function of the options that returns one, not ${show(value)}`,
-    )
+    problems.push(`${key} must be a list of scopes, or a function of the options that returns one, not ${show(value)}`)
     return []
   }
-  const when = readWhen(said?.when, (problem) => problems.push(where + problem))
+  const when = readWhen(said?.when, (problem) => problems.push(problem))
   const scopes = { reads: list('reads'), writes: list('writes'), ...(when === undefined ? {} : { when }) }
-  if (problems.length > 0) throw new PluginBuildError(problems)
+  if (problems.length > 0) throw invalid(problems, place)
   return scopes
+}
+
+function invalid(problems: readonly string[], place: Place | undefined): PluginBuildError {
+  return new PluginBuildError(problems.map((message) => ({ place, message })))
 }
 
 function readWhen(said: unknown, report: (problem: string) => void): When | undefined {

@@ -1,10 +1,25 @@
-/** A plugin cannot be used. Each line of the message is one problem, with `file:line:column: ` where it is known. */
+/** One reason why a plugin cannot be used. */
+export interface BuildProblem {
+  /** Where in its sources, when that is known. */
+  readonly place: Place | undefined
+  /** May contain anything that the plugin's code says, line breaks included. */
+  readonly message: string
+}
+
+export interface Place {
+  /** Relative to the working directory. */
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+/** A plugin cannot be used. The message has the problems one after the other, each as `file:line:column: what is wrong`. */
 export class PluginBuildError extends Error {
   override readonly name = 'PluginBuildError'
-  readonly problems: readonly string[]
+  readonly problems: readonly BuildProblem[]
 
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'))
+  constructor(problems: readonly BuildProblem[]) {
+    super(problems.map(problemText).join('\n'))
     this.problems = problems
   }
 }
@@ -14,8 +29,16 @@ export class StartError extends PluginBuildError {
   /** Index of the plugin in its group. */
   readonly plugin: number
 
-  constructor(plugin: number, problem: string) {
+  constructor(plugin: number, problem: BuildProblem) {
     super([problem])
     this.plugin = plugin
   }
+}
+
+export function problemText({ place, message }: BuildProblem): string {
+  return place === undefined ? message : `${placeText(place)}: ${message}`
+}
+
+export function placeText({ file, line, column }: Place): string {
+  return `${file}:${line}:${column}`
 }

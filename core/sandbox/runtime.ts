@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildSync } from './bundler.ts'
 
 /** Postern's two scripts that run inside isolates, bundled from the sources in `guest/` once per process. */
 export interface Runtime {
@@ -30,12 +30,9 @@ export function runtime(): Runtime {
 
 /** Strict code throughout: a sloppy function would show a plugin its caller. */
 function bundle(name: string, result: string): string {
-  // Loaded on first use: a worker that has adopted a runtime never bundles. Isolates are opened synchronously, hence
-  // require.
-  const { buildSync } = createRequire(import.meta.url)('esbuild') as typeof import('esbuild')
   // The sources have .ts files, a build has .js files.
   const file = fileURLToPath(new URL(`./guest/${name}${extname(import.meta.url)}`, import.meta.url))
-  const { outputFiles } = buildSync({
+  const [output] = buildSync({
     entryPoints: [file],
     bundle: true,
     write: false,
@@ -49,5 +46,5 @@ function bundle(name: string, result: string): string {
     tsconfigRaw: '{}',
     logLevel: 'silent',
   })
-  return outputFiles[0]!.text
+  return output!.text
 }

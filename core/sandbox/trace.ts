@@ -1,6 +1,7 @@
 import { SourceMap } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { bounds } from './bounds.ts'
+import { type BuildProblem, type Place, placeText } from './plugin-build-error.ts'
 
 /** File name of every plugin's script. Stack frames with another file name belong to Postern and are left out. */
 export const bundleName = 'plugin://bundle.js'
@@ -32,20 +33,27 @@ export function describeThrown(thrown: Thrown, origin: Origin): string {
     const found = frame.exec(line)
     const place = found && placeOf(origin, found)
     if (!place) continue
-    text += `\n${line.replace(found[0], place)}`
+    text += `\n${line.replace(found[0], () => placeText(place))}`
     if (--left === 0) break
   }
   return text
 }
 
-/** An error as a build reports it: `file:line:column: message`. */
-export function locateThrown(thrown: Thrown, origin: Origin): string {
-  for (const line of thrown.stack.split('\n')) {
+/** An error as a build reports it. */
+export function locateThrown(thrown: Thrown, origin: Origin): BuildProblem {
+  const message = headline(thrown)
+  for (const line of thrown.stack.split('
+')) {
     const found = frame.exec(line)
     const place = found && placeOf(origin, found)
-    if (place) return `${place}: ${headline(thrown)}`
+    if (place) return { place, message }
   }
-  return `${relative(process.cwd(), origin.file)}:1:1: ${headline(thrown)}`
+  return { place: startOf(origin.file), message }
+}
+
+/** The start of a file, for what is wrong with it as a whole. */
+export function startOf(file: string): Place {
+  return { file: relative(process.cwd(), file), line: 1, column: 1 }
 }
 
 function headline({ kind, message }: Thrown): string {
@@ -53,7 +61,7 @@ function headline({ kind, message }: Thrown): string {
 }
 
 /** The place in the sources, relative to the working directory, of a match of `frame`. */
-function placeOf(origin: Origin, [, line, column]: RegExpExecArray): string | undefined {
+function placeOf(origin: Origin, [, line, column]: RegExpExecArray): Place | undefined {
   let map = maps.get(origin)
   if (map === undefined) {
     map = new SourceMap(JSON.parse(origin.map))
@@ -62,5 +70,5 @@ function placeOf(origin: Origin, [, line, column]: RegExpExecArray): string | un
   const entry = map.findEntry(Number(line) - 1, Number(column) - 1)
   if (!('originalSource' in entry)) return undefined
   const file = relative(process.cwd(), join(dirname(origin.file), entry.originalSource))
-  return `${file}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
+  return { file, line: entry.originalLine + 1, column: entry.originalColumn + 1 }
 }

@@ -82,7 +82,11 @@ export async function testPlugin(
   const { code, object, scopes: scopesOf } = await loadPlugin(file, mode)
   const filled = checkOptions(code.manifest, options)
   const { scopes, wrong } = normalizeScopes(scopesOf(filled))
-  if (wrong.length > 0) throw new PluginBuildError(wrong.map((problem) => `plugin "${code.name}" ${problem}`))
+  if (wrong.length > 0) {
+    throw new PluginBuildError(
+      wrong.map((problem) => ({ place: undefined, message: `plugin "${code.name}" ${problem}` })),
+    )
+  }
 
   const fields: { [hook in HookName]?: readonly string[] } = {}
   for (const hook of code.manifest.hooks) fields[hook] = fieldsOf(hook, scopes.reads)

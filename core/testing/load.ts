@@ -11,6 +11,7 @@ import { readManifest, readScopes } from '../sandbox/manifest.ts'
 import type { PluginCode, Scopes } from '../sandbox/plugin.ts'
 import { PluginBuildError } from '../sandbox/plugin-build-error.ts'
 import { readThrown } from '../sandbox/records.ts'
+import { startOf } from '../sandbox/trace.ts'
 import { op } from '../sandbox/wire.ts'
 
 export interface LoadedPlugin {
@@ -27,7 +28,7 @@ export async function loadPlugin(file: string | URL, mode: 'process' | 'isolate'
 }
 
 async function inIsolate(path: string): Promise<LoadedPlugin> {
-  const code = await bundlePlugin(path, 'local')
+  const code = await bundlePlugin({ file: path, publisher: 'local' })
   return {
     code,
     object: undefined,
@@ -45,19 +46,19 @@ async function inIsolate(path: string): Promise<LoadedPlugin> {
 async function inProcess(path: string): Promise<LoadedPlugin> {
   const module: { default?: unknown } = await import(/* @vite-ignore */ pathToFileURL(path).href)
   const object = module.default as object
-  const manifest = readManifest(checked(describePlugin(object)), `${path}: `)
+  const manifest = readManifest(checked(describePlugin(object)), startOf(path))
   const map = JSON.stringify({ version: 3, sources: [], names: [], mappings: '' })
   return {
     code: { name: manifest.name, file: path, publisher: 'local', script: '', map, hash: path, manifest },
     object,
-    scopes: (options) => readScopes(checked(describeScopes(object, JSON.stringify(options))), `${path}: `),
+    scopes: (options) => readScopes(checked(describeScopes(object, JSON.stringify(options))), startOf(path)),
   }
 }
 
 function checked(description: string): string {
   if (!description.startsWith(op.error)) return description
   const { kind, message } = readThrown(description)
-  throw new PluginBuildError([`${kind}: ${message}`])
+  throw new PluginBuildError([{ place: undefined, message: `${kind}: ${message}` }])
 }
 
 function pathOf(file: string | URL): string {

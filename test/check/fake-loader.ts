@@ -2,7 +2,7 @@ import type { PluginLoader } from '../../core/check/plugin-loader.ts'
 
 /** Plugins without isolates, for tests that check a thousand configurations: each looks like `key-auth`. */
 export const fakeLoader: PluginLoader = {
-  load: async (file, publisher) => ({
+  load: async ({ file, publisher }) => ({
     name: 'key-auth',
     file,
     publisher,

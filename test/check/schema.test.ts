@@ -75,7 +75,10 @@ test('check prints problems on stdout, a summary on stderr, and says by its exit
   writeFileSync(file, JSON.stringify(sound))
   const good = await output(() => check({ config: file }))
   expect(good).toEqual({ exit: 0, out: `${file}: ok (1 listener, 1 route, 1 upstream, 0 policies)\n`, err: '' })
-  expect(await output(() => check({ config: file, output: 'json' }))).toMatchObject({ exit: 0, out: '[]\n' })
+  expect(await output(() => check({ config: file, output: 'json' }))).toMatchObject({
+    exit: 0,
+    out: `${JSON.stringify({ problems: [], warnings: [], plugins: [] }, null, 2)}\n`,
+  })
 
   writeFileSync(file, JSON.stringify({ ...sound, drain: 1, log: 2 }))
   const bad = await output(() => check({ config: file }))
@@ -83,7 +86,7 @@ test('check prints problems on stdout, a summary on stderr, and says by its exit
   expect(bad.out.trimEnd().split('\n')).toHaveLength(2)
   expect(bad.err).toBe(`2 problems in ${file}\n`)
   const json = await output(() => check({ config: file, output: 'json' }))
-  expect(JSON.parse(json.out)).toMatchObject([
+  expect((JSON.parse(json.out) as { problems: unknown }).problems).toMatchObject([
     { file, path: 'drain', line: 1 },
     { file, path: 'log', line: 1 },
   ])

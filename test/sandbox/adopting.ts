@@ -47,6 +47,6 @@ sandbox.close()
 const running = [...urls]
 
 const { bundlePlugin } = await import('../../core/sandbox/bundle.ts')
-await bundlePlugin(order.plugin, 'local')
+await bundlePlugin({ file: order.plugin, publisher: 'local' })
 const loaded: Loaded = { verdict, running, bundling: [...urls] }
 process.send!(loaded, undefined, undefined, () => process.exit(0))

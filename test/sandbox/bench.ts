@@ -10,7 +10,7 @@ import type { Instance, Sandbox } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
 import { fixture } from './harness.ts'
 
-const plugin = await bundlePlugin(fixture('hostile'), 'local')
+const plugin = await bundlePlugin({ file: fixture('hostile'), publisher: 'local' })
 const crossings = { count: 0, steps: 0 }
 const guard: CrossingGuard = {
   progress: new SharedArrayBuffer(8),

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import { openInspector } from '../../core/sandbox/inspect.ts'
-import { PluginBuildError } from '../../core/sandbox/plugin-build-error.ts'
+import { PluginBuildError, problemText } from '../../core/sandbox/plugin-build-error.ts'
 import cases from '../cases/sandbox/builds.json' with { type: 'json' }
 import { fixture } from './harness.ts'
 
@@ -14,18 +14,20 @@ afterAll(() => rmSync(folder, { recursive: true }))
 async function problemOf(source: string): Promise<PluginBuildError> {
   const file = join(folder, 'plugin.ts')
   writeFileSync(file, source)
-  const error: unknown = await bundlePlugin(file, 'local').catch((thrown: unknown) => thrown)
+  const error: unknown = await bundlePlugin({ file: file, publisher: 'local' }).catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(PluginBuildError)
   return error as PluginBuildError
 }
 
 test.each(cases)('$name', async ({ source, problems }) => {
   const file = relative(process.cwd(), join(folder, 'plugin.ts'))
-  expect((await problemOf(source.join('\n'))).problems).toEqual(problems.map((problem) => `${file}:${problem}`))
+  expect((await problemOf(source.join('\n'))).problems.map(problemText)).toEqual(
+    problems.map((problem) => `${file}:${problem}`),
+  )
 })
 
 test('a proper plugin says what it is', async () => {
-  const code = await bundlePlugin(fixture('budget'), 'postern')
+  const code = await bundlePlugin({ file: fixture('budget'), publisher: 'postern' })
   expect(code).toMatchObject({ name: 'budget', publisher: 'postern', file: fixture('budget') })
   expect(code.manifest).toEqual({
     name: 'budget',
@@ -36,7 +38,7 @@ test('a proper plugin says what it is', async () => {
     answers: false,
   })
   expect(code.hash).toMatch(/^[0-9a-f]{64}$/)
-  expect(await bundlePlugin(fixture('budget'), 'postern')).toBe(code)
+  expect(await bundlePlugin({ file: fixture('budget'), publisher: 'postern' })).toBe(code)
 })
 
 test('scopes are evaluated with the options, and their errors are reported', async () => {
@@ -55,7 +57,7 @@ test('scopes are evaluated with the options, and their errors are reported', asy
       onRequest() {},
     })`,
   )
-  const code = await bundlePlugin(file, 'local')
+  const code = await bundlePlugin({ file: file, publisher: 'local' })
   const inspector = openInspector(code.script, code)
   expect(inspector.scopes({ header: 'x-key' })).toEqual({ reads: ['header:x-key'], writes: ['consumer'] })
   const shown = relative(process.cwd(), file)

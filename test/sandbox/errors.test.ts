@@ -41,7 +41,7 @@ test.each([
 })
 
 test('a plugin that does not start is refused when the sandbox is made', async () => {
-  const code = await bundlePlugin(fixture('wrong'), 'local')
+  const code = await bundlePlugin({ file: fixture('wrong'), publisher: 'local' })
   const script = '__postern.start(() => { throw new Error("not today") })'
   const instance = { ...(await instanceOf('p', { plugin: 'wrong' })), plugin: { ...code, script } }
   const make = (): unknown => createSandbox({ instances: [instance], grants: createGrantHost() })

@@ -66,7 +66,7 @@ export async function openHarness(
 /** A policy of a fixture plugin, as the sandbox takes it. */
 export async function instanceOf(policy: string, bound: Bound): Promise<Instance> {
   const { plugin, group = 'local', options = {}, fields = ['path'], limits } = bound
-  const code: PluginCode = await bundlePlugin(fixture(plugin), group)
+  const code: PluginCode = await bundlePlugin({ file: fixture(plugin), publisher: group })
   const all: { [hook in HookName]?: readonly string[] } = {}
   for (const hook of code.manifest.hooks) all[hook] = hook === 'onRequest' ? fields : []
   return { policy, plugin: code, options, fields: all, limits: { ...limitsOfTests, ...limits }, group }

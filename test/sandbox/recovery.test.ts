@@ -116,7 +116,7 @@ describe('the pair of executors', () => {
     const executors: { executor: FakeExecutor; without: ReadonlySet<number> }[] = []
     const { group, events } = await handMade((_emit, without) => {
       if (broken && !without.has(0))
-        throw new StartError(0, 'plugin "hostile": starting the module took more than 500 ms')
+        throw new StartError(0, { place: undefined, message: 'plugin "hostile": starting the module failed' })
       const executor = new FakeExecutor()
       executors.push({ executor, without: new Set(without) })
       return executor
@@ -137,7 +137,7 @@ describe('the pair of executors', () => {
       expect.objectContaining({
         type: 'threw',
         plugin: 'hostile',
-        message: 'plugin "hostile": starting the module took more than 500 ms',
+        message: 'plugin "hostile": starting the module failed',
       }),
     )
     group.close()

@@ -61,7 +61,7 @@ const marks: readonly Mark[] = fc.sample(
 )
 
 async function compile(groupOf: (mark: Mark, i: number) => string): Promise<{ policies: Policy[]; sandbox: Sandbox }> {
-  const plugin = await bundlePlugin(fixture('mark'), 'local')
+  const plugin = await bundlePlugin({ file: fixture('mark'), publisher: 'local' })
   const inspector = openInspector(plugin.script, plugin)
   const instances: Instance[] = []
   const policies = marks.map((mark, i) => {

@@ -1,0 +1,127 @@
+import { execFileSync } from 'node:child_process'
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { bundlePlugin } from '../../core/sandbox/bundle.ts'
+import type { PluginCode } from '../../core/sandbox/plugin.ts'
+import { PluginBuildError, problemText } from '../../core/sandbox/plugin-build-error.ts'
+import cases from '../cases/sandbox/boundary.json' with { type: 'json' }
+
+/** A text, or what is not a file of its own: a link, another name of the file beside it, a pipe, a file of a size. */
+type Entry = string | { link: string } | { same: string } | { pipe: boolean } | { size: number }
+
+interface Case {
+  readonly name: string
+  /** Path → content, in the folder of the configuration; `{folder}` in a text is that folder. */
+  readonly files: Readonly<Record<string, Entry>>
+  /** Default: `plugins/x/index.ts`. */
+  readonly entry?: string
+  /** Files that the configuration refers to. */
+  readonly keptOut?: readonly string[]
+  /** Names that the plugin uses, so that they are part of the script. Default: `secret`. */
+  readonly uses?: readonly string[]
+  /** Texts of the script. */
+  readonly contains?: readonly string[]
+  /** Every problem, without the name of the entry file; or, with `fails`, any. */
+  readonly problems?: readonly string[]
+  readonly fails?: boolean
+}
+
+let folder: string
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'postern-boundary-')))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+test.each(cases as unknown as Case[])('$name', async (one) => {
+  const entry = one.entry ?? 'plugins/x/index.ts'
+  for (const [path, content] of Object.entries(one.files)) put(path, content)
+  const own = one.files[entry]
+  if (typeof own === 'string') {
+    const uses = one.uses ?? ['secret']
+    const known = uses.filter((name) => own.includes(name))
+    put(entry, `${own}\nexport default { name: 'x', onRequest: () => [${known.join(', ')}] }\n`)
+  }
+  const file = join(folder, entry)
+  const keptOut = {
+    folder,
+    paths: ['gateway.json', 'policies', ...(one.keptOut ?? [])].map((path) => join(folder, path)),
+  }
+  const outcome = await bundlePlugin({ file, publisher: 'local', keptOut }).catch((error: unknown) => error)
+  if (one.contains !== undefined) {
+    const { script } = outcome as PluginCode
+    for (const text of one.contains) expect(script).toContain(text)
+    return
+  }
+  expect(outcome).toBeInstanceOf(PluginBuildError)
+  const { problems } = outcome as PluginBuildError
+  const shown = relative(process.cwd(), file)
+  const fill = (text: string): string =>
+    text.replaceAll('{folder}', folder).replaceAll('{cwd}', relative(process.cwd(), folder))
+  if (one.problems !== undefined) {
+    expect(problems.map(problemText)).toEqual(one.problems.map((problem) => `${shown}:${fill(problem)}`))
+  }
+  expect((outcome as Error).message).not.toContain('SECRET')
+})
+
+describe('bounds', () => {
+  test('a plugin has at most so many files', async () => {
+    const names = Array.from({ length: 2_001 }, (_, i) => `m${i}`)
+    for (const name of names) put(`${name}.ts`, 'export {}')
+    put('index.ts', `${names.map((name) => `import './${name}.ts'`).join('\n')}\nexport default {}`)
+    const outcome = bundlePlugin({ file: join(folder, 'index.ts'), publisher: 'local' })
+    await expect(outcome).rejects.toThrow('the plugin has more than 2000 files')
+  })
+
+  test('the files of a plugin have at most so many bytes together', async () => {
+    const text = `/*${' '.repeat(4_000_000)}*/`
+    const names = Array.from({ length: 5 }, (_, i) => `m${i}`)
+    for (const name of names) put(`${name}.ts`, text)
+    put('index.ts', `${names.map((name) => `import './${name}.ts'`).join('\n')}\nexport default {}`)
+    const outcome = bundlePlugin({ file: join(folder, 'index.ts'), publisher: 'local' })
+    await expect(outcome).rejects.toThrow('the files of the plugin have more than 16 MB together')
+  })
+})
+
+test('the process that bundles knows nothing of the environment', async () => {
+  put('index.ts', "export default { name: 'x', onRequest() {} }")
+  await bundlePlugin({ file: join(folder, 'index.ts'), publisher: 'local' })
+  const bundlers = readdirSync('/proc').filter((pid) => {
+    return isChild(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--service=')
+  })
+  expect(bundlers.length).toBeGreaterThan(0)
+  for (const pid of bundlers) expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).toBe('')
+})
+
+function isChild(pid: string): boolean {
+  try {
+    return / \(.*\) \w (\d+) /s.exec(` ${readFileSync(`/proc/${pid}/stat`, 'utf8')}`)?.[1] === String(process.pid)
+  } catch {
+    return false
+  }
+}
+
+function put(path: string, content: Entry): void {
+  const file = join(folder, path)
+  mkdirSync(dirname(file), { recursive: true })
+  if (typeof content === 'string') writeFileSync(file, content.replaceAll('{folder}', folder))
+  else if ('link' in content) symlinkSync(content.link, file)
+  else if ('same' in content) linkSync(join(dirname(file), content.same), file)
+  else if ('pipe' in content) execFileSync('mkfifo', [file])
+  else {
+    writeFileSync(file, '')
+    truncateSync(file, content.size)
+  }
+}
