@@ -42,8 +42,7 @@ export function describeThrown(thrown: Thrown, origin: Origin): string {
 /** An error as a build reports it. */
 export function locateThrown(thrown: Thrown, origin: Origin): BuildProblem {
   const message = headline(thrown)
-  for (const line of thrown.stack.split('
-')) {
+  for (const line of thrown.stack.split('\n')) {
     const found = frame.exec(line)
     const place = found && placeOf(origin, found)
     if (place) return { place, message }
