@@ -1,6 +1,7 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createCounter } from '../../core/grants/counter/counter.ts'
+import { type CounterBounds, type Limit, LimitTable } from '../../core/grants/counter/limit-table.ts'
 import { createMemoryCounters } from '../../core/grants/counter/memory-counters.ts'
 import { grantCall } from './call.ts'
 
@@ -12,7 +13,7 @@ type Take = (
   policy?: string,
 ) => Promise<readonly string[]>
 
-function counter(bounds?: { limits?: number; keys?: number }): Take {
+function counter(bounds?: CounterBounds): Take {
   const { take } = createCounter(createMemoryCounters(bounds))
   return async (key, points, duration, cost = 1, policy = 'p') =>
     take([key, String(points), String(duration), String(cost)], grantCall('counter.take', [], { policy }))
@@ -73,6 +74,88 @@ test('keys and limits are bounded', async () => {
   expect((await take('a', 1, 60))[0]).toBe('1')
   await take('a', 2, 60)
   await expect(take('a', 3, 60)).rejects.toThrow('more than 2 different limits')
+})
+
+describe('no policy takes anything away from another one', () => {
+  test('with a thousand limits for weeks, a policy gets sixteen and the others theirs', async () => {
+    const take = counter()
+    const weeks = 2_000_000
+    const outcomes = new Set<string>()
+    for (let i = 1; i <= 1_000; i++) {
+      outcomes.add(
+        await take('k', i, weeks, 0, 'hostile').then(
+          () => 'taken',
+          (error: Error) => error.message,
+        ),
+      )
+    }
+    expect([...outcomes]).toEqual([
+      'taken',
+      'the policy uses more than 16 different limits (points and duration); use fewer',
+    ])
+    expect((await take('k', 5, 60, 1, 'innocent'))[0]).toBe('1')
+    for (let i = 0; i < 16; i++) expect((await take('k', 5, 60 + i, 1, 'another'))[0]).toBe('1')
+  })
+
+  test('with any number of keys: while it holds no more than its share, a window stays', async () => {
+    const policies = ['a', 'b', 'c', 'd']
+    const bounds = { limits: 3, keys: 40, total: 80 }
+    const share = bounds.total / policies.length
+    const step = fc.tuple(fc.constantFrom(...policies), fc.nat(200), fc.integer({ min: 1, max: 3 }))
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 50, maxLength: 400, size: 'max' }), async (steps) => {
+        const take = counter(bounds)
+        const seen = new Map(policies.map((policy) => [policy, new Set<string>()]))
+        for (const [policy, key, points] of steps) {
+          const own = seen.get(policy)!
+          const window = `${key} ${points}`
+          const [, remaining] = await take(String(key), points, 3_600, 1, policy)
+          // Known and never forgotten: another point is gone. New or forgotten: it begins with all points.
+          if (!own.has(window)) expect(remaining).toBe(String(points - 1))
+          else if (own.size <= share && points > 1) expect(Number(remaining)).toBeLessThan(points - 1)
+          own.add(window)
+        }
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('with long keys: they take no more room than short ones, and stay apart', async () => {
+    const kept: string[] = []
+    const store = createCounter({
+      take: (_policy, key) => {
+        kept.push(key)
+        return { allowed: true, remaining: 1, reset: 1 }
+      },
+    })
+    const long = 'k'.repeat(511)
+    for (const key of [`${long}a`, `${long}b`, `${long}a`, 'k'.repeat(64)]) {
+      void store.take([key, '1', '60', '1'], grantCall('counter.take'))
+    }
+    expect(kept.every(({ length }) => length <= 64)).toBe(true)
+    expect(new Set(kept).size).toBe(3)
+    expect(kept[0]).toBe(kept[2])
+  })
+
+  test('a limit of an earlier configuration gives way after a minute without use', () => {
+    let now = 0
+    const limits = new LimitTable<object, Limit<object>>(
+      { limits: 2 },
+      (policy, points, duration) => ({ policy, points, duration, windows: new Map(), used: 0 }),
+      (_limit, _key, _window, isFull) => isFull,
+    )
+    const use = (points: number): void => {
+      const limit = limits.get('p', points, 60, now)
+      if (limit.windows.size === 0) limits.begun(limit, 'k', {})
+    }
+    use(1)
+    use(2)
+    expect(() => use(3)).toThrow('more than 2 different limits')
+    now = 60_000
+    use(2)
+    use(3)
+    expect(() => use(1)).toThrow('more than 2 different limits')
+  })
 })
 
 test.each([

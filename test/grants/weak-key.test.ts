@@ -21,6 +21,7 @@ test.each([
   [{ n: 'A'.repeat(3_000) }, 'its modulus or exponent is missing or not a number'],
   [{ e: 3 }, 'its modulus or exponent is missing or not a number'],
   [{ n: base64url(1n << 2046n) }, 'it has fewer than 2048 bits'],
+  [{ n: base64url(1n << 8192n) }, 'it has more than 8192 bits'],
   [{ e: base64url(1n) }, 'its exponent is not an odd number from 3 to 2^64'],
   [{ e: base64url(65_536n) }, 'its exponent is not an odd number from 3 to 2^64'],
   [{ e: base64url((1n << 64n) + 1n) }, 'its exponent is not an odd number from 3 to 2^64'],

@@ -7,6 +7,7 @@ import type { Policy } from '../../core/hooks/policy.ts'
 import { compileWrites } from '../../core/hooks/writes.ts'
 import { writeBounds } from '../../core/http/field-problem.ts'
 import { Fields } from '../../core/http/fields.ts'
+import { bounds } from '../../core/sandbox/bounds.ts'
 import { op } from '../../core/sandbox/wire.ts'
 import type { HookName } from '../../sdk/points.ts'
 
@@ -231,4 +232,14 @@ test('declared operations are applied, in order', () => {
   expect(result).toBeUndefined()
   expect(to.requestFields.list).toEqual(['x-a', '2'])
   expect(to).toMatchObject({ consumer: 'bob', upstream: 'blue', states: ['s'] })
+})
+
+test('the host checks the bounds of the guest again', () => {
+  const state = (length: number): string[] => [op.state, 's'.repeat(length)]
+  const consumer = (length: number): string[] => [op.consumer, 'c'.repeat(length)]
+  const to = flow()
+  apply(to, 'onRequest', ['consumer'], state(bounds.state), consumer(bounds.consumer))
+  expect([to.states[0]?.length, to.consumer?.length]).toEqual([4_096, 256])
+  expect(refusal('onRequest', [], state(4_097))).toContain('a state has at most 4096 characters, not 4097')
+  expect(refusal('onRequest', ['consumer'], consumer(257))).toContain('the name of a consumer has at most 256')
 })

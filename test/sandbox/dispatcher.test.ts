@@ -137,3 +137,10 @@ describe('the dispatcher', () => {
     expect(marks.at(-1)).toBe(-1)
   })
 })
+
+test('a crossing takes no further step once the host has enough to read', () => {
+  const long = `${op.state}${UNIT}${'s'.repeat(bounds.crossing / 2)}`
+  const steps = Array.from({ length: 10 }, (_, i): Step => ({ plugin: 0, call: i, entry: 0, text: '', chained: false }))
+  expect(readOutput(createDispatcher([() => long]).dispatch(frame(steps)))).toEqual([long, long])
+  expect(dispatch([() => long], steps).done).toBe(10)
+})
