@@ -8,7 +8,7 @@ const apart = [
   'test/hostile/**',
   'test/package/**',
   'test/peers/**',
-  'test/process/{counters,supervisor}.test.ts',
+  'test/process/{counters,ending,supervisor}.test.ts',
   'test/flow/{health-hook,http,process,quarantine}.test.ts',
   // Runs other files of tests, over TLS: they must not have been loaded before.
   'test/http1/tls.test.ts',

@@ -49,11 +49,15 @@ function install() {
   const npm = process.env.npm_execpath
   const command = npm === undefined ? ['npm'] : [process.execPath, npm]
   const shell = npm === undefined && process.platform === 'win32'
-  process.stderr.write('postern: installing the packages of package-lock.json (npm ci), once …\n')
+  process.stderr.write(
+    'postern: installing the packages of package-lock.json (npm ci), once: 440 MB, about a minute …\n',
+  )
   // Without its development packages there is no Node 26 here, and without install scripts no binary of it.
   const args = [...command.slice(1), 'ci', '--include=dev', '--ignore-scripts=false', '--no-audit', '--no-fund']
-  args.push('--loglevel=error')
-  const run = spawnSync(command[0], args, { cwd: root, encoding: 'utf8', shell })
+  // Without a registry npm would try for two minutes.
+  args.push('--loglevel=error', '--fetch-retries=1')
+  const env = { ...process.env, POSTERN_SETUP: '1' }
+  const run = spawnSync(command[0], args, { cwd: root, encoding: 'utf8', env, shell })
   if (run.status !== 0) {
     const said = run.error?.message ?? `${run.stdout}${run.stderr}`.trim()
     fail(`npm ci failed.\n${said.split('\n').slice(0, 20).join('\n')}`)
@@ -106,7 +110,7 @@ function abandoned() {
 function fail(message) {
   rmSync(lock, { force: true })
   process.stderr.write(
-    `postern: ${message}\npostern: set-up needs Node 20 or later, npm and its registry; \`npm ci\` by hand shows more.\n`,
+    `postern: ${message}\npostern: set-up needs Node 20 or later, npm and its registry. Is the registry reachable? \`npm ci\` by hand shows more.\n`,
   )
   process.exit(1)
 }

@@ -1,39 +1,44 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { returnToTyped, typed } from './cli/typed.ts'
 import { version } from './cli/version.ts'
 
 /** Each command imports its code when it runs: `postern version` compiles no schema and starts no isolate. */
 function program(): Command {
-  const postern = new Command('postern')
+  const name = typed()
+  const postern = new Command(name)
     .description('A programmable L4/L7 gateway: gateway logic in TypeScript, sandboxed.')
     .version(version(), '-V, --version')
     .exitOverride()
-    .showHelpAfterError('(postern --help lists the commands)')
+    .showHelpAfterError(`(${name} --help lists the commands)`)
 
   postern
     .command('run')
     .description(
-      'run the gateway until a signal stops it: SIGHUP reloads, SIGTERM and SIGINT drain, a second one terminates immediately',
+      'run the gateway until a signal stops it; this is the default command. SIGHUP reloads; SIGTERM, SIGINT and SIGQUIT drain, a second one terminates immediately',
     )
     .addOption(config())
-    .addOption(
-      new Option(
-        '--workers <n>',
-        'number of worker processes (default: "workers" of the configuration, else one per core)',
-      )
-        .env('POSTERN_WORKERS')
-        .argParser(workers),
-    )
+    .addOption(workers())
     .action(async (options: { config?: string; workers?: number }) => {
       const { run } = await import('./cli/run.ts')
-      process.exitCode = await run({ config: options.config, workers: options.workers })
+      process.exitCode = await run(options)
+    })
+
+  postern
+    .command('demo')
+    .description('run the example gateway of this package, with small backends of its own, and print what to try')
+    .addOption(workers())
+    .action(async (options: { workers?: number }) => {
+      const { run, exampleFile } = await import('./cli/run.ts')
+      process.exitCode = await run({ ...options, config: exampleFile, demo: true })
     })
 
   postern
     .command('check')
     .description('check a configuration and its plugins; exits with 3 if there is any problem')
-    .addOption(config().default('gateway.json'))
+    .addOption(config())
     .addOption(new Option('--output <format>', 'how to print the problems').choices(['text', 'json']).default('text'))
-    .action(async (options: { config: string; output: 'text' | 'json' }) => {
+    .option('--strict', 'exit with 3 for warnings too')
+    .action(async (options: { config?: string; output: 'text' | 'json'; strict?: boolean }) => {
       const { check } = await import('./cli/check.ts')
       process.exitCode = await check(options)
     })
@@ -61,15 +66,29 @@ function config(): Option {
   return new Option('-c, --config <file>', 'the configuration (default: gateway.json)').env('POSTERN_CONFIG')
 }
 
-function workers(text: string): number {
-  const count = Number(text)
-  if (!Number.isInteger(count) || count < 1 || count > 256)
-    throw new InvalidArgumentError('use a whole number from 1 to 256')
-  return count
+function workers(): Option {
+  const text = 'number of worker processes (default: "workers" of the configuration, else one per core)'
+  return new Option('--workers <n>', text).env('POSTERN_WORKERS').argParser((value) => {
+    const count = Number(value)
+    if (!Number.isInteger(count) || count < 1 || count > 256)
+      throw new InvalidArgumentError('use a whole number from 1 to 256')
+    return count
+  })
+}
+
+/** Options of `postern` itself. */
+const own = ['-h', '--help', '-V', '--version']
+
+/** The arguments, with `run` in front when they do not begin with a command. */
+function withCommand(args: readonly string[]): readonly string[] {
+  const [first] = args
+  const isRun = first === undefined || (first.startsWith('-') && !own.includes(first))
+  return isRun ? ['run', ...args] : args
 }
 
 try {
-  await program().parseAsync()
+  returnToTyped()
+  await program().parseAsync(withCommand(process.argv.slice(2)), { from: 'user' })
 } catch (error) {
   // commander has printed the problem; help and version end here too, with exit code 0.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 64

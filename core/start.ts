@@ -52,10 +52,10 @@ export async function startGateway(options: StartOptions = {}): Promise<RunningG
     prepared.commit()
     for (const warning of checked.warnings) log.warn('configuration', { ...warning })
   }
-  const close = (): Promise<void> => {
+  const close = async (): Promise<void> => {
     closing = true
     gateway.close()
-    return log.flush()
+    await log.flush()
   }
   try {
     await apply()

@@ -4,23 +4,33 @@ import { displayName } from '../config/source.ts'
 import { type Checked, checkApart } from '../process/checker.ts'
 import { pluginAccess } from './plugin-access.ts'
 
+export interface CheckCommand {
+  /** Default: `./gateway.json`. */
+  readonly config?: string
+  /** Default: text. */
+  readonly output?: 'text' | 'json'
+  /** Whether warnings fail the check. Default: no. */
+  readonly strict?: boolean
+}
+
 /**
  * `postern check`: reports every problem of a configuration, and what each of its plugins may do. Everything goes to
  * stdout, one per line, but for a summary of the problems. With JSON output stdout has one object: `problems`, which is
  * empty for a valid configuration, `warnings` and `plugins`. Warnings then go to stderr too.
  *
- * @returns the exit code: 0, or 3 when the configuration is invalid or missing.
+ * @returns the exit code: 0, or 3 when the configuration is invalid or missing, and with `strict` when it has warnings.
  */
-export async function check(options: { config: string; output?: 'text' | 'json' }): Promise<number> {
-  const json = options.output === 'json'
-  const name = displayName(resolve(options.config))
-  const { result } = await checkApart(options.config)
+export async function check(options: CheckCommand): Promise<number> {
+  const { config = 'gateway.json', output, strict = false } = options
+  const json = output === 'json'
+  const name = displayName(resolve(config))
+  const { result } = await checkApart(config)
   const problems = result.ok ? [] : result.problems
   const warnings = result.ok ? result.rest.warnings : []
   const plugins = result.ok ? pluginAccess(result.rest) : []
   if (json) process.stdout.write(`${JSON.stringify({ problems, warnings, plugins }, null, 2)}\n`)
+  else for (const problem of problems) process.stdout.write(`${formatProblem(problem)}\n`)
   if (!result.ok) {
-    if (!json) for (const problem of problems) process.stdout.write(`${formatProblem(problem)}\n`)
     process.stderr.write(`${count(problems.length, 'problem')} in ${name}\n`)
     return 3
   }
@@ -29,6 +39,10 @@ export async function check(options: { config: string; output?: 'text' | 'json' 
   for (const { plugin, reads, writes, needs, fetch } of json ? [] : plugins) {
     const uses = needs.map((grant) => (grant === 'fetch' || grant === 'jwt' ? `${grant} (${listed(fetch)})` : grant))
     notes.write(`plugin ${plugin}: reads ${listed(reads)}; writes ${listed(writes)}; uses ${listed(uses)}\n`)
+  }
+  if (strict && warnings.length > 0) {
+    process.stderr.write(`${count(warnings.length, 'warning')} in ${name}, and --strict\n`)
+    return 3
   }
   notes.write(`${name}: ok (${summarize(result)})\n`)
   return 0

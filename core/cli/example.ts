@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { typed } from './typed.ts'
 
 /** A small server: a backend of the example gateway. */
 export interface ExampleBackend {
@@ -25,6 +28,19 @@ export const exampleBackends: readonly ExampleBackend[] = [
   { upstream: 'users-beta', protocol: 'http', port: 9104 },
   { upstream: 'echo', protocol: 'tcp', port: 9105 },
 ]
+
+/** SHA-256 of the package's own gateway.json, its white space aside; a test keeps the two the same. */
+const digest = 'bc3da9192d97ed20da141c05669c7d8e7c57164ba231752cf45d7f24d9a8d872'
+
+/** Whether a file is the example, wherever it is: an edited copy of it is somebody's own configuration. */
+export function isExample(file: string): boolean {
+  try {
+    const text = JSON.stringify(JSON.parse(readFileSync(file, 'utf8')))
+    return createHash('sha256').update(text).digest('hex') === digest
+  } catch {
+    return false
+  }
+}
 
 /**
  * Starts the backends of the example gateway, so that it runs without further installation.
@@ -65,7 +81,7 @@ export function exampleLines(): string[] {
   return [
     'The example gateway (gateway.json): http://127.0.0.1:8080, and TCP on 127.0.0.1:8081. Try, in another terminal:',
     ...tries.flatMap(([command, shows]) => [`  ${command}`, `      ${shows}`]),
-    'Run your own: npm start -- -c my.json, or `postern run` beside a gateway.json. Ctrl-C stops this one.',
+    `Run your own: ${typed()} run -c my.json. Ctrl-C stops this one.`,
   ]
 }
 

@@ -1,43 +1,72 @@
-import { existsSync, realpathSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { isatty } from 'node:tty'
 import { ConfigError } from '../config/config-error.ts'
-import { formatProblem, printable } from '../config/problem.ts'
+import { displayName } from '../config/source.ts'
 import { packageRoot } from '../package-root.ts'
 import { Supervisor } from '../process/supervisor.ts'
 import { Log } from '../telemetry/log.ts'
-import { exampleLines, startExample } from './example.ts'
+import { say } from '../telemetry/standard-error.ts'
+import { exampleLines, isExample, startExample } from './example.ts'
+import { explain } from './explain.ts'
+import { Signals } from './signals.ts'
+import { typed } from './typed.ts'
 
 export interface RunOptions {
-  /** Default: `./gateway.json`; if that does not exist, the example of this package. */
-  readonly config: string | undefined
-  readonly workers: number | undefined
+  /** Default: `./gateway.json`. */
+  readonly config?: string | undefined
+  readonly workers?: number | undefined
+  /** Whether the backends of the example are started too. Default: when the configuration is the example. */
+  readonly demo?: boolean
 }
+
+/** The configuration of `postern demo`. */
+export const exampleFile: string = join(packageRoot, 'gateway.json')
 
 /** `postern run`: runs until a signal stops it. Resolves with the exit code. */
 export async function run(options: RunOptions): Promise<number> {
-  const example = join(packageRoot, 'gateway.json')
-  const config = options.config ?? (existsSync('gateway.json') ? 'gateway.json' : example)
-  const isExample = existsSync(config) && realpathSync(config) === realpathSync(example)
-  if (isExample && options.config === undefined && config === example) {
-    say('No gateway.json in this directory: running the built-in example.')
-  }
   const log = new Log()
-  const signals = new Signals(log)
+  const code = await serve(options, log)
+  if (!(await log.flush())) exitNow(code)
+  return code
+}
+
+async function serve(options: RunOptions, log: Log): Promise<number> {
+  const config = options.config ?? 'gateway.json'
+  process.title = `postern: supervisor (${displayName(resolve(config))})`
+  const example = isExample(config)
   const services: { close(): Promise<unknown> }[] = []
+  let signals: Signals | undefined
   try {
-    if (isExample) services.push(await startExample())
-    const supervisor = await Supervisor.start({ config, workers: options.workers, log })
+    const supervisor = new Supervisor({ config, workers: options.workers, log })
+    signals = new Signals(supervisor, log)
+    if (example || options.demo === true) services.push(await startExample())
+    await supervisor.start()
     for (const line of describe(supervisor)) say(line)
-    if (isExample) for (const line of exampleLines()) say(line)
-    say('postern: ready')
-    return await signals.obey(supervisor)
+    if (example) for (const line of exampleLines()) say(line)
+    say(`postern: ready (pid ${process.pid}; kill -HUP ${process.pid} reloads)`)
+    return await signals.ready()
   } catch (error) {
-    for (const line of explain(error)) say(line)
+    // Stopped while it was starting: not a failure.
+    if (signals?.stopping === true) return await signals.ended
+    const problems = explain(error)
+    for (const line of problems) say(line)
+    if (options.config === undefined && !existsSync(config)) say(`${typed()} demo runs an example.`)
+    // Where the log is collected, standard error may not be. A person at a terminal has just read it.
+    if (!isatty(1)) log.error('start failed', { problems })
     return error instanceof ConfigError ? 3 : 1
   } finally {
     for (const one of services) await one.close()
-    await log.flush()
   }
+}
+
+/**
+ * Ends the process although one of its threads waits for a stopped reader of the log. An ordinary exit would wait for that
+ * thread; only another program in this process ends it, and keeps the exit code.
+ */
+function exitNow(code: number): void {
+  if (process.execve === undefined || process.platform === 'win32') return process.exit(code)
+  process.execve(process.execPath, [process.execPath, '--eval', `process.exit(${code})`], {})
 }
 
 function describe(supervisor: Supervisor): string[] {
@@ -47,72 +76,4 @@ function describe(supervisor: Supervisor): string[] {
     const where = `${protocol} on ${address} port ${supervisor.port(name)}`
     return `postern: listener "${name}": ${where}, ${count} ${count === 1 ? 'route' : 'routes'}`
   })
-}
-
-/** A Ctrl-C under npm arrives twice, from the terminal and from npm. */
-const echo = 500
-
-/**
- * SIGHUP reloads, SIGTERM and SIGINT drain, a second one terminates immediately. Handled from the start of the process:
- * a signal that arrives before the gateway is running takes effect once it is, instead of ending the process halfway.
- */
-class Signals {
-  readonly #log: Log
-  #supervisor: Supervisor | undefined
-  #stopped: { at: number; by: NodeJS.Signals } | undefined
-  #isReloadDue = false
-  #onEnd: (code: number) => void = () => {}
-
-  constructor(log: Log) {
-    this.#log = log
-    process.on('SIGTERM', (signal) => this.#stop(signal))
-    process.on('SIGINT', (signal) => this.#stop(signal))
-    process.on('SIGHUP', () => this.#reload())
-  }
-
-  /** Resolves with the exit code when a signal has stopped the gateway. */
-  obey(supervisor: Supervisor): Promise<number> {
-    this.#supervisor = supervisor
-    return new Promise((resolve) => {
-      this.#onEnd = resolve
-      if (this.#stopped !== undefined) this.#drain(supervisor, this.#stopped.by)
-      else if (this.#isReloadDue) this.#reload()
-    })
-  }
-
-  #stop(signal: NodeJS.Signals): void {
-    const supervisor = this.#supervisor
-    const stopped = this.#stopped
-    if (stopped === undefined) {
-      this.#stopped = { at: performance.now(), by: signal }
-      if (supervisor !== undefined) this.#drain(supervisor, signal)
-    } else if (signal !== 'SIGINT' || stopped.by !== 'SIGINT' || performance.now() - stopped.at > echo) {
-      this.#log.warn('terminated immediately', { signal })
-      if (supervisor === undefined) process.exit(1)
-      void supervisor.close().then(() => this.#onEnd(1))
-    }
-  }
-
-  #drain(supervisor: Supervisor, signal: NodeJS.Signals): void {
-    this.#log.info('draining', { signal })
-    void supervisor.drain().then(() => this.#onEnd(0))
-  }
-
-  #reload(): void {
-    this.#isReloadDue = this.#supervisor === undefined
-    this.#supervisor?.reload().then(
-      () => this.#log.info('reloaded'),
-      (error: unknown) =>
-        this.#log.error('reload rejected; still running the previous configuration', { problems: explain(error) }),
-    )
-  }
-}
-
-function explain(error: unknown): readonly string[] {
-  if (error instanceof ConfigError) return error.problems.map(formatProblem)
-  return [printable(error instanceof Error ? error.message : String(error))]
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`)
 }

@@ -52,6 +52,8 @@ export type Answer<K extends QuestionKind = QuestionKind> = Questions[K]['answer
 /** Messages from the supervisor to a worker. `socket` is sent with the handle of a bound socket. */
 export type ToWorker =
   | { readonly type: 'socket'; readonly listener: string }
+  /** The slot that the worker serves in, from 0. */
+  | { readonly type: 'slot'; readonly index: number }
   /** The answer has the same `id`. */
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   | { readonly type: 'abort'; readonly generation: number }
@@ -68,3 +70,5 @@ export type ToSupervisor =
   | { readonly type: 'health'; readonly reports: readonly HealthReport[] }
   | { readonly type: 'events'; readonly events: readonly SandboxEvent[] }
   | { readonly type: 'counters'; readonly orders: LeaseOrders }
+  /** Why the log cannot be written. */
+  | { readonly type: 'unwritable'; readonly problem: string }

@@ -4,15 +4,14 @@ import { checkConfig } from '../check/check.ts'
 import { namedVariables } from '../check/named-variables.ts'
 import { runtime } from '../sandbox/runtime.ts'
 import type { CheckMessage } from './checker.ts'
+import { beChild } from './child.ts'
 import { packConfig } from './packed-config.ts'
 
-/** Ctrl-C reaches every process of the terminal. Ignored here: this process exits when its supervisor does. */
-process.on('SIGINT', () => {})
-process.on('disconnect', () => process.exit(0))
+const [, , file = 'gateway.json', folder] = process.argv
+beChild(`check ${file}`, folder, async () => {})
 
 async function answer(): Promise<CheckMessage> {
   try {
-    const file = process.argv[2] ?? 'gateway.json'
     const variables = [...namedVariables(file)]
     const asked = once(process, 'message')
     process.send!({ variables } satisfies CheckMessage)
@@ -24,7 +23,9 @@ async function answer(): Promise<CheckMessage> {
   }
 }
 
-process.send!(await answer(), undefined, undefined, () => {
+process.send!(await answer(), undefined, undefined, (error) => {
+  // Without its supervisor this process is about to end, and must write nothing more.
+  if (error !== null) return
   flushCompileCache()
   process.exit(0)
 })

@@ -1,4 +1,5 @@
 import { setPriority } from 'node:os'
+import { join } from 'node:path'
 import type { Problem } from '../config/problem.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { PackedConfig } from './packed-config.ts'
@@ -14,8 +15,8 @@ export interface Checked {
 }
 
 export interface CheckSettings {
-  /** Folder for compiled code, see `spawnModule`. */
-  readonly cache?: string
+  /** The supervisor's folder of temporary files. Compiled code is stored there. */
+  readonly folder?: string
   /**
    * True while workers serve: the process then runs at a lower priority. Checking 10,000 routes takes a second of CPU
    * time, and traffic must not wait for that. With the nice value 5 it gets a third of what a process of normal priority
@@ -38,9 +39,11 @@ const ofTheSystem = ['NODE_OPTIONS', 'NODE_COMPILE_CACHE', 'LD_LIBRARY_PATH', 'E
  * @throws {Error} when the process exits without a result, or has none in time.
  */
 export function checkApart(file: string, settings: CheckSettings = {}): Promise<Checked> {
-  const { cache, inBackground = false, deadline = 30_000, signal } = settings
+  const { folder, inBackground = false, deadline = 30_000, signal } = settings
   return new Promise((resolve, reject) => {
-    const child = spawnModule('check-child', ['ignore', 'inherit', 'inherit', 'ipc'], [file], cache, pick(ofTheSystem))
+    const args = folder === undefined ? [file] : [file, folder]
+    const cache = folder && join(folder, 'cache')
+    const child = spawnModule('check-child', ['ignore', 'inherit', 'inherit', 'ipc'], args, cache, pick(ofTheSystem))
     if (inBackground) stepBack(child.pid)
     const giveUp = (why: string): void => {
       reject(new Error(`the check of ${file} ${why}`))

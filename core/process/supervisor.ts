@@ -6,11 +6,13 @@ import type { Config } from '../config/types.ts'
 import { listenerKey } from '../listen/listener.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { Log } from '../telemetry/log.ts'
+import { changedNames } from './changed-names.ts'
 import { checkApart } from './checker.ts'
 import type { PackedConfig } from './packed-config.ts'
 import { SharedState } from './shared-state.ts'
 import { SlotSockets } from './slot-socket.ts'
 import { Spare } from './spare.ts'
+import { endChildren } from './spawn.ts'
 import { type Current, type SlotHost, WorkerSlot } from './worker-slot.ts'
 
 export interface SupervisorOptions {
@@ -23,6 +25,19 @@ export interface SupervisorOptions {
   readonly checkDeadline?: number
 }
 
+/** What a reload has changed. */
+export interface Reloaded {
+  /** Paths in the configuration, such as `routes.orders`; empty when it is the same as before. */
+  readonly changed: readonly string[]
+  /** Every listener with its port. */
+  readonly listeners: readonly string[]
+}
+
+/** Time that workers have after `drain` to close and exit, ms. */
+const drainGrace = 5_000
+/** Workers for each core from which on they only cost memory, and beyond which they are refused. */
+const perCore = { sensible: 2, most: 8 }
+
 /**
  * Starts, watches, reloads and ends the workers of a host. It owns everything that must outlive a worker: the bound
  * sockets and the shared state. It runs no code of plugins.
@@ -31,10 +46,7 @@ export class Supervisor implements SlotHost {
   readonly log: Log
   readonly shared: SharedState
   readonly spare: Spare
-  /**
-   * Holds crash slots and compiled code of the workers. On tmpfs on Linux, because crash slots are written at every
-   * crossing.
-   */
+  /** Holds crash slots and compiled code of the workers. Crash slots are written at every crossing. */
   readonly #folder: string
   readonly #options: SupervisorOptions
   readonly #sockets = new Map<string, SlotSockets>()
@@ -44,45 +56,56 @@ export class Supervisor implements SlotHost {
   #stopping = false
   readonly #ended = new AbortController()
 
-  private constructor(options: SupervisorOptions) {
+  constructor(options: SupervisorOptions) {
     this.#options = options
     this.log = options.log
-    // A new folder that only this user can access: its files are executed, and read after crashes.
-    this.#folder = mkdtempSync(join(process.platform === 'linux' ? '/dev/shm' : tmpdir(), 'postern-'))
-    this.spare = new Spare(this.#folder)
+    this.#folder = createFolder(options.log)
+    this.spare = new Spare(this.#folder, options.log)
     this.shared = new SharedState(options.log, (message, except) => {
       for (const slot of this.#slots) if (slot !== except) slot.tell(message)
     })
   }
 
   /**
-   * Starts all workers. Resolves when every worker serves.
+   * Starts all workers. Resolves when every worker serves. When it fails, everything is closed.
    *
    * @throws {ConfigError} when the configuration is rejected.
-   * @throws {Error} when an address cannot be bound, or a worker cannot start.
+   * @throws {Error} when an address cannot be bound, a worker cannot start, or `drain` or `close` was called.
    */
-  static async start(options: SupervisorOptions): Promise<Supervisor> {
-    const supervisor = new Supervisor(options)
+  async start(): Promise<void> {
     try {
-      await supervisor.#start()
+      await this.#start()
     } catch (error) {
-      await supervisor.close()
+      // `drain` and `close` are ending everything themselves.
+      if (!this.#stopping) await this.close()
       throw error
     }
-    return supervisor
   }
 
   async #start(): Promise<void> {
     const { packed, runtime } = await this.#check()
+    if (this.#stopping) throw new Error('stopped while it was starting')
     const { config } = packed.rest
-    const { workers } = config
-    const count = this.#options.workers ?? (workers === 'auto' ? availableParallelism() : workers)
+    const count = this.#workerCount(config)
     this.#bind(config, count)
     this.#adopt({ generation: 1, packed, runtime })
     this.#slots = Array.from({ length: count }, (_, index) => new WorkerSlot(index, this))
     const problems = await Promise.all(this.#slots.map((slot) => slot.start()))
     const problem = problems.find((one) => one !== undefined)
     if (problem !== undefined) throw new Error(problem)
+  }
+
+  #workerCount({ workers }: Config): number {
+    const cores = availableParallelism()
+    const count = this.#options.workers ?? (workers === 'auto' ? cores : workers)
+    // Small machines run several workers in tests and trials.
+    const most = Math.max(16, cores * perCore.most)
+    const host = cores === 1 ? 'this host has 1 core' : `this host has ${cores} cores`
+    if (count > most) throw new Error(`${count} workers are too many: ${host}; use at most ${most}`)
+    if (count > cores * perCore.sensible) {
+      this.log.warn(`more workers than cores: ${host}, and each worker takes some 60 MB`, { workers: count })
+    }
+    return count
   }
 
   /**
@@ -92,14 +115,17 @@ export class Supervisor implements SlotHost {
    * @throws {Error} when an address cannot be bound, or a worker cannot run the configuration; the previous one stays
    *   in force.
    */
-  reload(): Promise<void> {
-    const next = this.#turn.then(() => (this.#stopping ? undefined : this.#reload()))
+  reload(): Promise<Reloaded> {
+    const next = this.#turn.then(() => this.#reload())
     this.#turn = next.catch(() => {})
     return next
   }
 
-  async #reload(): Promise<void> {
+  async #reload(): Promise<Reloaded> {
+    this.#refuseIfStopping()
+    const before = this.current.packed
     const next: Current = { ...(await this.#check()), generation: this.current.generation + 1 }
+    this.#refuseIfStopping()
     const { generation, packed } = next
     const added = this.#bind(packed.rest.config, this.#slots.length)
     const serving = this.#slots.filter((slot) => slot.serving)
@@ -114,30 +140,61 @@ export class Supervisor implements SlotHost {
     await Promise.all(serving.map((slot) => slot.commit(generation)))
     const wanted = new Set(this.listeners().map(([key]) => key))
     for (const key of [...this.#sockets.keys()]) if (!wanted.has(key)) this.#unbind(key)
+    this.#warnOfWorkers()
+    const listeners = Object.keys(this.config.listeners).map((name) => `${name} ${this.port(name)}`)
+    return { changed: changedNames(before, packed), listeners }
+  }
+
+  #refuseIfStopping(): void {
+    if (this.#stopping) throw new Error('the gateway is shutting down')
+  }
+
+  #warnOfWorkers(): void {
+    const { workers } = this.config
+    const running = this.#slots.length
+    if (this.#options.workers !== undefined || workers === 'auto' || workers === running) return
+    this.log.warn('"workers" takes effect at the next start', { running, configured: workers })
   }
 
   /**
    * Accepts nothing new, lets everything in progress finish, and ends the workers. At the deadline they end what is
-   * left.
+   * left; a worker that has not exited some seconds later is killed. Workers that are still starting are ended
+   * immediately.
+   *
+   * @returns whether every worker has ended by itself.
    */
-  async drain(): Promise<void> {
+  async drain(): Promise<boolean> {
+    const isServing = this.#slots.some((slot) => slot.serving)
     this.#stopping = true
+    this.#ended.abort()
     // Connections that wait in the sockets are still served. The addresses are free once the workers have closed their
     // handles.
     for (const key of [...this.#sockets.keys()]) this.#unbind(key)
     this.spare.close()
+    let inTime = true
+    const limit = (isServing ? this.config.drain : 0) + drainGrace
+    const deadline = setTimeout(() => {
+      inTime = false
+      const pids = this.#slots.flatMap(({ pid }) => pid ?? [])
+      this.log.error('workers killed: they had not ended after the drain', { pids, ms: limit })
+      for (const slot of this.#slots) void slot.kill()
+    }, limit)
     await Promise.all(this.#slots.map((slot) => slot.drain()))
+    clearTimeout(deadline)
     await this.close()
+    return inTime
   }
 
   /** Ends everything immediately. */
   async close(): Promise<void> {
     this.#stopping = true
     this.#ended.abort()
-    await Promise.all(this.#slots.map((slot) => slot.kill()))
+    for (const slot of this.#slots) void slot.kill()
     for (const key of [...this.#sockets.keys()]) this.#unbind(key)
     this.spare.close()
     this.shared.close()
+    // A process that has not exited would write into the folder, and create it again.
+    await endChildren()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
@@ -185,7 +242,7 @@ export class Supervisor implements SlotHost {
     const isServing = this.#slots.some((slot) => slot.serving)
     const { checkDeadline } = this.#options
     const { result, runtime } = await checkApart(this.#options.config, {
-      cache: join(this.#folder, 'cache'),
+      folder: this.#folder,
       inBackground: isServing,
       signal: this.#ended.signal,
       ...(checkDeadline !== undefined && { deadline: checkDeadline }),
@@ -223,4 +280,20 @@ export class Supervisor implements SlotHost {
     this.#sockets.get(key)?.close()
     this.#sockets.delete(key)
   }
+}
+
+/**
+ * A new folder that only this user can access: its files are executed, and read after crashes. On tmpfs on Linux, if
+ * possible.
+ */
+function createFolder(log: Log): string {
+  if (process.platform === 'linux') {
+    try {
+      return mkdtempSync('/dev/shm/postern-')
+    } catch (error) {
+      const problem = (error as Error).message
+      log.warn('no folder in /dev/shm: notes about running plugin calls go to a disk, which is slower', { problem })
+    }
+  }
+  return mkdtempSync(join(tmpdir(), 'postern-'))
 }

@@ -4,6 +4,7 @@ import { readCrashSlot } from '../guard/crash-slot.ts'
 import type { BoundHandle } from '../listen/listener.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { Log } from '../telemetry/log.ts'
+import { sayUnwritable } from '../telemetry/standard-error.ts'
 import type { ToSupervisor, ToWorker } from './channel.ts'
 import type { PackedConfig } from './packed-config.ts'
 import type { SharedState } from './shared-state.ts'
@@ -65,6 +66,7 @@ export class WorkerSlot {
     this.#counters = this.#host.shared.counters.join((news) => worker.send({ type: 'counters', news }))
     worker.on({ onMessage: (message) => this.#hear(message), onExit: (death) => this.#died(worker, death) })
     this.#worker = worker
+    worker.send({ type: 'slot', index: this.#index })
     for (const message of this.#host.shared.briefing()) worker.send(message)
     let generation = -1
     // A reload may happen in between, because it does not wait for workers that do not serve yet.
@@ -105,8 +107,14 @@ export class WorkerSlot {
     this.tell({ type: 'lead', on })
   }
 
+  /** Resolves when the worker has exited. One that does not serve yet has nothing to finish. */
   drain(): Promise<void> {
-    return this.#end(() => this.tell({ type: 'drain' }))
+    return this.#serving ? this.#end(() => this.tell({ type: 'drain' })) : this.kill()
+  }
+
+  /** Process id of the worker; `undefined` without one. */
+  get pid(): number | undefined {
+    return this.#worker?.pid
   }
 
   kill(): Promise<void> {
@@ -136,6 +144,7 @@ export class WorkerSlot {
     if (message.type === 'health') shared.health(message.reports, this)
     else if (message.type === 'events') shared.events(message.events)
     else if (message.type === 'counters') this.#counters?.hear(message.orders)
+    else if (message.type === 'unwritable') sayUnwritable(message.problem)
   }
 
   #died(worker: WorkerProcess, { code, signal, report }: WorkerDeath): void {

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { dirname } from 'node:path'
 import { Gateway } from '../gateway.ts'
@@ -9,14 +8,17 @@ import type { BoundHandle } from '../listen/listener.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import { adoptRuntime } from '../sandbox/runtime.ts'
 import { Log } from '../telemetry/log.ts'
+import { standardOutput } from '../telemetry/standard-output.ts'
 import type { Answer, HealthReport, Question, ToSupervisor, ToWorker } from './channel.ts'
+import { beChild } from './child.ts'
 import { reportDescriptor } from './spawn.ts'
 import { WorkerConfig } from './worker-config.ts'
 
 /** One worker: a gateway that receives its configuration, its sockets and its orders from the supervisor. */
-const log = new Log()
+const slotFile = process.argv[2]
+const log = new Log(standardOutput((problem) => tell({ type: 'unwritable', problem })))
 const counters = new LeasedCounters({ send: (orders) => tell({ type: 'counters', orders }) })
-const guard = createGuard({ slotFile: process.argv[2], report: reportDescriptor })
+const guard = createGuard({ slotFile, report: reportDescriptor })
 const events = batched<SandboxEvent>((list) => tell({ type: 'events', events: list }))
 const health = batched<HealthReport>((reports) => tell({ type: 'health', reports }))
 const gateway = new Gateway({
@@ -39,6 +41,9 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
       return
     case 'ask':
       tell({ type: 'answer', id: message.id, answer: await answerTo(message.question) })
+      return
+    case 'slot':
+      process.title = `postern: worker ${message.index + 1}`
       return
     case 'abort':
       config.abort(message.generation)
@@ -108,14 +113,9 @@ async function drain(): Promise<void> {
   if (draining) return
   draining = true
   await gateway.drain()
-  await end(0)
-}
-
-async function end(code: number): Promise<void> {
-  gateway.close()
   guard.close()
-  await log.flush()
-  process.exit(code)
+  if (await log.flush()) process.exit(0)
+  process.kill(process.pid, 'SIGKILL')
 }
 
 /**
@@ -132,12 +132,8 @@ process.on('message', (message: ToWorker, handle: unknown) => {
   if (isInTurn(message)) turn = turn.then(() => take(message, handle))
   else void take(message, handle)
 })
-// Ctrl-C reaches every process of the terminal, and so does a hang-up. Ignored here: the supervisor decides what to do.
-process.on('SIGINT', () => {})
-process.on('SIGHUP', () => {})
 process.on('SIGTERM', () => void drain())
-// Exits without its supervisor: nothing else can reload or end it.
-process.on('disconnect', () => {
-  if (process.argv[2] !== undefined) rmSync(dirname(process.argv[2]), { recursive: true, force: true })
-  void end(1)
+beChild('worker', slotFile === undefined ? undefined : dirname(slotFile), () => {
+  gateway.close()
+  return log.flush()
 })

@@ -1,9 +1,7 @@
 import { fstatSync } from 'node:fs'
-import { destination } from 'pino'
+import { ByteWriter } from './byte-writer.ts'
 import type { LineStream } from './log.ts'
-
-/** Most bytes that are kept in memory when the reader of the log stops reading; more are dropped. */
-const maxUnwritten = 16 * 1024 * 1024
+import { sayUnwritable } from './standard-error.ts'
 
 /** Longest time that a line waits to be written with others, ms. */
 const maxDelay = 200
@@ -17,21 +15,16 @@ const maxDelay = 200
  */
 export class LineBatch implements LineStream {
   readonly #size: number
-  readonly #sink: Sink
+  readonly #writer: ByteWriter
   #bytes: Buffer
   #end = 0
   #lost = 0
 
-  constructor(descriptor: number) {
+  /** @param onTrouble see `ByteWriter`. Default: says it on standard error. */
+  constructor(descriptor: number, onTrouble: (problem: string) => void = sayUnwritable) {
     this.#size = fstatSync(descriptor).isFile() ? 65_536 : 4096
     this.#bytes = Buffer.allocUnsafe(this.#size * 2)
-    const options = { dest: descriptor, sync: false, minLength: 1, maxWrite: this.#size, maxLength: maxUnwritten }
-    this.#sink = destination({ ...options, contentMode: 'buffer' }) as unknown as Sink
-    // A reader that closes the pipe must not end the gateway, and there is no other place to report it.
-    this.#sink.on('error', () => {})
-    this.#sink.on('drop', (bytes) => {
-      this.#lost += bytes.length
-    })
+    this.#writer = new ByteWriter(descriptor, onTrouble)
     setInterval(() => this.#pass(), maxDelay).unref()
   }
 
@@ -48,10 +41,10 @@ export class LineBatch implements LineStream {
     else this.#end = rest.copy(this.#bytes)
   }
 
-  /** Calls back when everything has been written. */
+  /** Calls back when everything has been written, or when writing fails. */
   flush(done: () => void): void {
     this.#pass()
-    this.#sink.flush(done)
+    this.#writer.flush(done)
   }
 
   #makeRoom(wanted: number): void {
@@ -66,20 +59,17 @@ export class LineBatch implements LineStream {
   }
 
   #give(bytes: Buffer): void {
-    const before = this.#lost
-    this.#sink.write(bytes)
-    if (this.#lost > before || before === 0) return
-    this.#lost = 0
-    const time = new Date().toISOString()
-    const line = { level: 'warn', time, bytes: before, msg: 'the log was not read fast enough; some lines were lost' }
-    this.#sink.write(Buffer.from(`${JSON.stringify(line)}\n`))
+    if (!this.#writer.write(bytes)) {
+      this.#lost += bytes.length
+      return
+    }
+    if (this.#lost === 0) return
+    const line = {
+      level: 'warn',
+      time: new Date().toISOString(),
+      bytes: this.#lost,
+      msg: 'some lines of the log were lost',
+    }
+    if (this.#writer.write(Buffer.from(`${JSON.stringify(line)}\n`))) this.#lost = 0
   }
-}
-
-/** A sonic-boom that takes bytes. */
-interface Sink {
-  write(bytes: Buffer): unknown
-  flush(done: () => void): void
-  on(event: 'error', listener: (error: Error) => void): void
-  on(event: 'drop', listener: (bytes: Buffer) => void): void
 }

@@ -7,10 +7,10 @@ import { Repeats } from '../grants/repeats.ts'
 import type { HookResult } from '../hooks/chain.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import { accessLine } from './access-line.ts'
-import { LineBatch } from './line-batch.ts'
+import { standardOutput } from './standard-output.ts'
 import type { FlowEnd, FlowEvent, FlowObserver, MalformedEvent } from './tap.ts'
 
-/** The gateway's log: one JSON object per line. Default: on standard output. */
+/** The gateway's log: one JSON object per line. Default: on standard output, where a terminal shows short lines. */
 export class Log implements FlowObserver {
   readonly #pino: Logger
   readonly #destination: LineStream
@@ -22,8 +22,8 @@ export class Log implements FlowObserver {
   /** Those of the configuration in force. */
   #configured: readonly Secret[] = []
 
-  constructor(stream?: LineStream) {
-    this.#destination = stream ?? new LineBatch(1)
+  constructor(stream: LineStream = standardOutput()) {
+    this.#destination = stream
     this.#pino = pino({ base: null, timestamp, formatters: { level } }, this.#destination)
   }
 
@@ -36,16 +36,19 @@ export class Log implements FlowObserver {
     this.#configured = secrets
   }
 
-  /** Writes what is batched; resolves after 1 s at the latest, even if the reader of the log has stopped reading. */
-  flush(): Promise<void> {
+  /**
+   * Writes what is batched; resolves after 1 s at the latest, even if the reader of the log has stopped reading. Returns
+   * false then: a thread may wait for the reader, and `process.exit` for the thread.
+   */
+  flush(): Promise<boolean> {
     this.#failures.flush()
     const stream = this.#destination as Partial<Flushable>
-    if (stream.flush === undefined) return Promise.resolve()
+    if (stream.flush === undefined) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, flushLimit)
+      const timer = setTimeout(() => resolve(false), flushLimit)
       stream.flush?.(() => {
         clearTimeout(timer)
-        resolve()
+        resolve(true)
       })
     })
   }

@@ -91,6 +91,13 @@ test('check prints problems on stdout, a summary on stderr, and says by its exit
     { file, path: 'log', line: 1 },
   ])
 
+  writeFileSync(file, JSON.stringify({ ...sound, listeners: { ...sound.listeners, idle: { port: 8081 } } }))
+  const warned = await output(() => check({ config: file }))
+  expect(warned).toMatchObject({ exit: 0, out: expect.stringMatching(/^warning: .*listeners\.idle: no route/) })
+  const both = await output(() => check({ config: file, output: 'json', strict: true }))
+  expect(both).toMatchObject({ exit: 3, err: expect.stringContaining(`1 warning in ${file}, and --strict\n`) })
+  expect(JSON.parse(both.out)).toMatchObject({ problems: [], warnings: [{ file, path: 'listeners.idle', line: 1 }] })
+
   const missing = await output(() => check({ config: join(folder, 'nope.json') }))
   expect(missing.exit).toBe(3)
   expect(missing.out).toContain('nope.json: the file does not exist; name the configuration with -c')

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { echoBackend, httpBackend } from '../helpers/backend.ts'
@@ -7,6 +8,7 @@ import { gatewayFolder, httpConfig, type Json, shareGateway, startGateway } from
 import { postern } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 
+const root = join(import.meta.dirname, '../..')
 const share = shareGateway()
 
 /** One worker, for what shows nothing about several. */
@@ -38,6 +40,8 @@ describe('postern run', () => {
     const statuses = Array.from({ length: 200 }, () => send(gateway.port('web'), '/').then(({ status }) => status))
     await until('200 requests in flight', () => held.length === 200, 30_000)
     await gateway.reload(config('9s'))
+    const reloaded = await gateway.record(({ msg }) => msg === 'reloaded')
+    expect(reloaded).toMatchObject({ changed: ['routes.all'], listeners: [`web ${gateway.port('web')}`] })
     for (const release of held) release()
     expect(new Set(await Promise.all(statuses))).toEqual(new Set([200]))
   })
@@ -99,6 +103,21 @@ describe('postern run', () => {
     expect(gateway.stderr()).toContain('missing.json')
   })
 
+  it('exits with 3 without a configuration, runs no example, and says the same in the log', async () => {
+    const gateway = postern([], { cwd: mkdtempSync(join(tmpdir(), 'postern-empty-')) })
+    expect((await gateway.exited).code).toBe(3)
+    expect(gateway.stderr()).toMatch(/gateway\.json: the file does not exist.*\npostern demo runs an example/)
+    expect(gateway.log()).toMatchObject([
+      { level: 'error', msg: 'start failed', problems: [expect.stringContaining('gateway.json')] },
+    ])
+  })
+
+  it('refuses far too many workers', async () => {
+    const gateway = postern(['--workers', '250'], { cwd: gatewayFolder(httpConfig([1])) })
+    expect((await gateway.exited).code).toBe(1)
+    expect(gateway.stderr()).toMatch(/250 workers are too many: this host has \d+ cores?; use at most \d+/)
+  })
+
   it('says which address is taken, and exits with 1', async () => {
     const backend = await echoBackend()
     const config = httpConfig([backend.port], { listeners: { web: { port: backend.port } } })
@@ -142,7 +161,21 @@ describe('the command line', () => {
     const printed = postern(['version'])
     expect((await printed.exited).code).toBe(0)
     expect(printed.stdout().trim()).toBe(version)
-    expect((await postern(['runn']).exited).code).toBe(64)
+    const unknown = postern(['runn'])
+    expect((await unknown.exited).code).toBe(64)
+    expect(unknown.stderr()).toContain('Did you mean run?')
+    expect(unknown.stderr()).toContain('(postern --help lists the commands)')
+  })
+
+  it('a script of the clone works where it was typed, and its errors name what was typed', async () => {
+    const env = { npm_lifecycle_event: 'start', npm_package_name: 'postern' }
+    const INIT_CWD = gatewayFolder(httpConfig([1]))
+    const checked = postern(['check'], { cwd: root, env: { ...env, INIT_CWD } })
+    expect((await checked.exited).code).toBe(0)
+    expect(checked.stdout()).toContain('gateway.json: ok (1 listener, 1 route, 1 upstream, 0 policies)')
+    const wrong = postern(['check', '--oops'], { cwd: root, env })
+    expect((await wrong.exited).code).toBe(64)
+    expect(wrong.stderr()).toContain('(npm start -- --help lists the commands)')
   })
 
   it('schema prints a JSON Schema that knows the options of the plugins', async () => {

@@ -9,6 +9,9 @@ export const cached: NodeJS.ProcessEnv = {
   NODE_COMPILE_CACHE: join(import.meta.dirname, '../../node_modules/.cache/postern-tests'),
 }
 
+/** What npm sets for everything below it is not what a user's shell sets. */
+const fromNpm = { npm_lifecycle_event: undefined, INIT_CWD: undefined }
+
 export interface PosternProcess {
   readonly child: ChildProcess
   readonly stdout: () => string
@@ -32,24 +35,26 @@ export interface PosternOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Whether a spare worker waits to take the place of one that dies; default: no, which saves a process. */
   readonly spare?: boolean
+  /** Descriptor that becomes its standard output; default: a pipe, which `stdout` and `log` read. */
+  readonly output?: number
   /** Says when the process is no longer needed; default: when the test is over. */
   readonly onFinished?: (end: () => void) => void
 }
 
 /** Runs the command line as a process of its own; ended, by its pid, when the test is over. */
 export function postern(args: readonly string[], options: PosternOptions = {}): PosternProcess {
-  const { cwd, env, spare = false, onFinished = onTestFinished } = options
-  const child = spawn(process.execPath, ['--no-node-snapshot', main, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const { cwd, env, spare = false, output, onFinished = onTestFinished } = options
+  const child = spawn(process.execPath, ['--no-node-snapshot', '--disable-sigusr1', main, ...args], {
+    stdio: ['ignore', output ?? 'pipe', 'pipe'],
     cwd,
-    env: { ...process.env, ...cached, ...(!spare && { POSTERN_SPARE: '0' }), ...env },
+    env: { ...process.env, ...fromNpm, ...cached, ...(!spare && { POSTERN_SPARE: '0' }), ...env },
   })
   let stdout = ''
   let stderr = ''
-  child.stdout.on('data', (chunk: Buffer) => {
+  child.stdout?.on('data', (chunk: Buffer) => {
     stdout += chunk.toString()
   })
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk.toString()
   })
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Example, exampleBackends, exampleLines, startExample } from '../../core/cli/example.ts'
+import { type Example, exampleBackends, exampleLines, isExample, startExample } from '../../core/cli/example.ts'
 import { read, root } from '../rules/sources.ts'
 import { launch, portOf, type Running } from './command.ts'
 
@@ -20,6 +20,18 @@ test('the backends that it starts are those of gateway.json', () => {
     backends.map(({ address }) => ({ upstream, protocol, port: Number(address.replace(/^127\.0\.0\.1:/, '')) })),
   )
   expect(exampleBackends).toEqual(named)
+})
+
+test('the example is told by what it says, not by where it is', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-example-'))
+  const file = join(folder, 'gateway.json')
+  expect(isExample(join(root, 'gateway.json'))).toBe(true)
+  writeFileSync(file, JSON.stringify(gatewayFile()))
+  expect(isExample(file)).toBe(true)
+  writeFileSync(file, read('gateway.json').replace('"/orders/*"', '"/other/*"'))
+  expect(isExample(file)).toBe(false)
+  expect(isExample(join(folder, 'missing.json'))).toBe(false)
+  rmSync(folder, { recursive: true })
 })
 
 test('a port that is taken is named, and nothing is left running', async () => {

@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -22,11 +32,23 @@ beforeAll(async () => {
   }
   symlinkSync(join(root, 'node_modules'), join(stage, 'node_modules'))
   await succeed(['npm', 'pack', '--pack-destination', work], { cwd: stage, env })
-  const tarball = readdirSync(work).find((name) => name.endsWith('.tgz'))!
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true, "type": "module" }')
-  await succeed(['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', join(work, tarball)], here)
+  await succeed(['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', tarball()], here)
 }, 300_000)
+
+/** The Node that package.json asks for. */
+const needed = JSON.parse(read('package.json')).engines.node.replace('>=', '')
+
+/** Options that make this Node call itself by another version. */
+function pretend(version: string): string[] {
+  const code = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`
+  return ['--import', `data:text/javascript,${encodeURIComponent(code)}`]
+}
+
+function tarball(): string {
+  return join(work, readdirSync(work).find((name) => name.endsWith('.tgz'))!)
+}
 
 afterAll(() => rmSync(work, { recursive: true }))
 
@@ -47,19 +69,67 @@ describe('the command', () => {
     expect(stdout).toContain(JSON.parse(read('package.json')).version)
   })
 
-  test('an old Node is told what to do', async () => {
-    const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '20.1.0' } })`
-    const command = [process.execPath, '--import', old, 'node_modules/postern/dist/core/bin.js', 'version']
+  test.each(['20.1.0', '24.18.0', '26.3.9'])('Node %s is told what to do', async (version) => {
+    const command = [process.execPath, ...pretend(version), 'node_modules/postern/dist/core/bin.js', 'version']
     const { code, stderr } = await finish(command, here)
     expect(code).toBe(1)
     expect(stderr.trim().split('\n')).toEqual([
-      expect.stringContaining('needs Node 24 or later; this is Node 20.1.0'),
+      expect.stringContaining(`needs Node ${needed} or later; this is Node ${version}`),
       expect.stringContaining('npm install node@26'),
     ])
   })
 
   test.each(['node_modules/postern/gateway.json', join(root, 'docker/gateway.json')])('check -c %s', async (file) => {
     await succeed(['node_modules/.bin/postern', 'check', '-c', file], here)
+  })
+})
+
+describe('an installation', () => {
+  test('on an older Node is refused with the same words, before anything is built', async () => {
+    // The Node that scripts find, with an old version; npm itself runs on the real one.
+    const folder = join(work, 'old')
+    const shim = join(work, 'bin')
+    mkdirSync(shim)
+    const script = `#!/bin/sh\nexec "${process.execPath}" ${pretend('24.18.0')
+      .map((one) => `'${one.replaceAll("'", `'\\''`)}'`)
+      .join(' ')} "$@"\n`
+    writeFileSync(join(shim, 'node'), script, { mode: 0o755 })
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'package.json'), '{ "name": "old", "private": true }')
+    const npm = realpathSync((await succeed(['sh', '-c', 'command -v npm'], here)).trim())
+    const command = [process.execPath, npm, 'install', '--prefer-offline', '--no-audit', '--no-fund', tarball()]
+    const old = { cwd: folder, env: { ...env, PATH: `${shim}${delimiter}${env.PATH}` } }
+    const { code, stdout, stderr } = await finish(command, old)
+    expect(code).not.toBe(0)
+    expect(stderr).toContain(`needs Node ${needed} or later; this is Node 24.18.0`)
+    expect(stderr).toContain('npm install node@26')
+    expect(stdout + stderr).not.toMatch(/gyp|prebuild/)
+    expect(existsSync(join(folder, 'node_modules', 'postern'))).toBe(false)
+  }, 120_000)
+
+  test('of a folder builds it, by link as well as by a copy', async () => {
+    rmSync(join(stage, 'dist'), { recursive: true })
+    const linked = join(work, 'linked')
+    mkdirSync(linked)
+    writeFileSync(join(linked, 'package.json'), '{ "name": "linked", "private": true }')
+    await succeed(['npm', 'install', '--no-audit', '--no-fund', stage], { cwd: linked, env })
+    const version = await succeed(['node_modules/.bin/postern', 'version'], { cwd: linked, env })
+    expect(version.trim()).toBe(JSON.parse(read('package.json')).version)
+    // As npm does it for a package from git: `prepare` runs in the folder, and what it left is packed.
+    rmSync(join(stage, 'dist'), { recursive: true })
+    await succeed(['npm', 'pack', '--pack-destination', linked], { cwd: stage, env })
+    expect(existsSync(join(stage, 'dist', 'core', 'bin.js'))).toBe(true)
+  }, 120_000)
+
+  test('that cannot be built says so', async () => {
+    const broken = join(work, 'broken')
+    mkdirSync(join(broken, '.ci'), { recursive: true })
+    cpSync(join(root, 'install.mjs'), join(broken, 'install.mjs'))
+    writeFileSync(join(broken, '.ci/setup.mjs'), '')
+    writeFileSync(join(broken, 'package.json'), '{ "scripts": { "build": "echo no compiler >&2; exit 2" } }')
+    const { code, stderr } = await finish([process.execPath, 'install.mjs', 'prepare'], { cwd: broken, env })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/no compiler[\s\S]*postern: the build failed, so there is nothing to install/)
   })
 })
 
@@ -77,6 +147,7 @@ test('the gateway and the plugin of README.md run', async () => {
   expect(answer.status).toBe(503)
   expect(answer.headers.get('retry-after')).toBe('600')
   expect(await answer.json()).toMatchObject({ title: 'back at six' })
+  await gateway.until(new RegExp(`ready \\(pid ${gateway.pid};`))
   // The process that was started is the one that serves: a signal arrives, and its status comes back.
   expect(await gateway.stop('SIGTERM')).toBe(0)
 }, 60_000)

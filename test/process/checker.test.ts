@@ -24,11 +24,13 @@ function hangingFolder(options: Json = {}): string {
   return join(folder, 'gateway.json')
 }
 
-/** Processes that check this file. */
+/** Processes that check this file, before and after they have given themselves a name. */
 function checksOf(file: string): string[] {
   return readdirSync('/proc').filter((pid) => {
     try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`check-child.ts\0${file}`)
+      if (!/^\d+$/.test(pid)) return false
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      return command.includes(`check-child.ts\0${file}`) || command.startsWith(`postern: check ${file}`)
     } catch {
       return false
     }
@@ -86,8 +88,9 @@ test('a reload whose check hangs does not keep the next one from being put in fo
   const folder = gatewayFolder(httpConfig([1]))
   const file = join(folder, 'gateway.json')
   const log = new Log({ write: () => {} })
-  const supervisor = await Supervisor.start({ config: file, workers: 1, log, checkDeadline: 15_000 })
+  const supervisor = new Supervisor({ config: file, workers: 1, log, checkDeadline: 15_000 })
   onTestFinished(() => supervisor.close())
+  await supervisor.start()
   mkdirSync(join(folder, 'plugins/x'), { recursive: true })
   writeFileSync(join(folder, 'plugins/x/index.ts'), plugin)
   execFileSync('mkfifo', [join(folder, 'plugins/x/package.json')])

@@ -1,10 +1,12 @@
-import { spawn } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { closeSync, createReadStream, mkdtempSync, openSync, readFileSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LineBatch } from '../../core/telemetry/line-batch.ts'
+import { until } from '../helpers/until.ts'
 
 function flushed(batch: LineBatch): Promise<void> {
   return new Promise((resolve) => batch.flush(resolve))
@@ -53,4 +55,56 @@ test('lines of several processes never mix in a pipe', async () => {
     expect(i).toBe(next[by]++)
   }
   expect(next).toEqual({ a: 4000, b: 4000 })
+})
+
+test('a pipe whose reader has stopped holds nothing up, and has every line once it reads again', async () => {
+  const pipe = join(mkdtempSync(join(tmpdir(), 'postern-log-')), 'pipe')
+  spawnSync('mkfifo', [pipe])
+  // Open at both ends, so that opening it waits for no other process.
+  const both = openSync(pipe, 'r+')
+  const troubles: string[] = []
+  const batch = new LineBatch(both, (problem) => troubles.push(problem))
+  const lines = Array.from({ length: 3_000 }, (_, i) => `${i} ${'x'.repeat(90)}\n`)
+  for (const line of lines) batch.write(line)
+  // Not flushed, and no thread waits: the file system still answers.
+  const isFlushed = await Promise.race([flushed(batch).then(() => true), stat(pipe).then(() => false)])
+  expect(isFlushed).toBe(false)
+  let text = ''
+  const reader = createReadStream('', { fd: openSync(pipe, 'r'), autoClose: false, encoding: 'utf8' })
+  reader.on('data', (chunk) => {
+    text += chunk
+  })
+  await until('the lines', () => text.length === lines.join('').length)
+  expect(text).toBe(lines.join(''))
+  expect(troubles).toEqual([])
+  reader.destroy()
+  closeSync(both)
+})
+
+test('a full disk is said, and ends the wait for what cannot be written', async () => {
+  const full = openSync('/dev/full', 'w')
+  const troubles: string[] = []
+  const batch = new LineBatch(full, (problem) => troubles.push(problem))
+  batch.write('one\n')
+  await flushed(batch)
+  expect(troubles).toEqual([expect.stringContaining('ENOSPC')])
+  batch.write('two\n')
+  await flushed(batch)
+  closeSync(full)
+})
+
+test('a reader that has gone ends the wait too, without a word', async () => {
+  const source = `
+    const { LineBatch } = await import(process.argv[1])
+    const batch = new LineBatch(1, (problem) => console.error(problem))
+    const write = () => new Promise((resolve) => { batch.write('x'.repeat(5000) + '\\n'); batch.flush(resolve) })
+    for (let i = 0; i < 50; i++) await write()
+  `
+  const module = new URL('../../core/telemetry/line-batch.ts', import.meta.url).href
+  const command = `"${process.execPath}" --input-type=module -e "$SOURCE" "${module}" | true`
+  const { status, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', command], {
+    env: { ...process.env, SOURCE: source },
+    encoding: 'utf8',
+  })
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 })
