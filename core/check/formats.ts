@@ -2,6 +2,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 import { didYouMean } from '../config/suggest.ts'
 import { parseDuration, parseSize } from '../config/units.ts'
 import { originProblem } from '../grants/origin.ts'
+import { HOP_BY_HOP, isTreated } from '../http/header-names.ts'
 import { registeredMethods } from '../http/methods.ts'
 import { parseAuthority } from '../route/authority.ts'
 import { pathProblem, plainPathEnd } from '../route/path.ts'
@@ -51,6 +52,33 @@ export const formats: Readonly<Record<string, Format>> = {
       // Another token in lower case is a method of its own.
       if (text === capital || !registeredMethods.has(capital)) return undefined
       return `methods are case-sensitive; write ${quote(capital)}`
+    },
+  },
+  'header-match-name': {
+    expected: 'a header name such as "x-beta"',
+    problem(text) {
+      if (!token.test(text)) return pluginFormats.token!.problem(text)
+      const name = text.toLowerCase()
+      if (!isTreated(name, HOP_BY_HOP) || name === 'upgrade' || name === 'te') return undefined
+      return `never matches, because ${quote(text)} is for one connection only and removed before routes see it`
+    },
+  },
+  'header-match': {
+    expected: 'a header value',
+    problem(text) {
+      if (/^[\t ]|[\t ]$/.test(text))
+        return 'never matches: the value of a header does not begin or end with whitespace'
+      if (!text.isWellFormed() || /[\x00-\x08\x0a-\x1f\x7f]/.test(text))
+        return 'never matches: the value of a header has no control characters'
+      return undefined
+    },
+  },
+  'cookie-match': {
+    expected: 'the value of a cookie',
+    problem(text) {
+      if (text !== text.trim() || /[;\x00-\x1f\x7f]/.test(text) || !text.isWellFormed())
+        return 'never matches: the value of a cookie has no ";", no control characters, and no whitespace around it'
+      return /^".*"$/.test(text) ? 'never matches: write the value of a cookie without the quotes around it' : undefined
     },
   },
   redirect: { expected: 'a location such as "https://{host}{path}{query}"', problem: redirectProblem },

@@ -38,8 +38,9 @@ export function normalizeIp(text: string): string {
 }
 
 function mappedToV4(ip: string): string {
-  const [high, low] = ip.slice('::ffff:'.length).split(':')
-  if (high === undefined || low === undefined) return ip
+  // `::ffff:0:7f00:1` and `::ffff:7f00:1:1` have more: they are not mapped addresses (RFC 4291 §2.5.5.2).
+  const [high, low, more] = ip.slice('::ffff:'.length).split(':')
+  if (high === undefined || low === undefined || more !== undefined) return ip
   const value = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
   return value.map((part) => `${part >> 8}.${part & 0xff}`).join('.')
 }

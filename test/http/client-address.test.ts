@@ -49,6 +49,8 @@ test.each([
   ['2001:DB8:0:0::1', '2001:db8::1'],
   ['::1', '::1'],
   ['::ffff:0:0', '0.0.0.0'],
+  ['::ffff:7f00:1:1', '::ffff:7f00:1:1'],
+  ['::ffff:0:127.0.0.1', '::ffff:0:7f00:1'],
   ['nonsense', 'nonsense'],
   ['a:b', 'a:b'],
 ])('%s is spelled %s', (text, expected) => {

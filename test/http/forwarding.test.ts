@@ -108,3 +108,47 @@ test('a host that a trusted peer handed on cannot break out of its quotes', () =
   const fields = new Fields(forwarded(new Fields(), one))
   expect(fields.get('forwarded')).toBe('for=203.0.113.9;host="a\\";for=6.6.6.6;x=\\"\\\\";proto=https')
 })
+
+const hearsay = [
+  ...['x-forwarded-prefix', '/evil', 'x-forwarded-ssl', 'on', 'x-forwarded-scheme', 'https', 'x-url-scheme', 'https'],
+  ...['front-end-https', 'on', 'x-forwarded-protocol', 'ssl', 'x-forwarded-client-cert', 'By=x'],
+]
+
+test('what else frameworks believe of earlier hops is removed when a stranger says it, also with underscores', () => {
+  const aliases = hearsay.map((text, index) => (index % 2 === 0 ? text.replaceAll('-', '_') : text))
+  const fields = new Fields([...hearsay, 'a', '1', ...aliases])
+  expect(takeForwarding(fields, clientOf(hop, false))).toBeUndefined()
+  expect(fields.list).toEqual(['a', '1'])
+})
+
+test('of a trusted peer it goes on, as policies leave it', () => {
+  const fields = new Fields([...hearsay])
+  expect(forwarded(fields, hop, true)).toEqual([...hearsay, ...own])
+  const written = new Fields(['x-forwarded-prefix', '/a'])
+  takeForwarding(written, clientOf(hop, true))
+  written.set('x-forwarded-prefix', '/b')
+  dropForwarding(written)
+  expect(written.list).toEqual(['x-forwarded-prefix', '/b'])
+})
+
+test('where a trusted peer sends X-Forwarded-Proto, no other field names another scheme', () => {
+  const left = (scheme: 'http' | 'https', ...sent: string[]): string[] => {
+    const fields = new Fields([...sent, 'x-forwarded-proto', scheme])
+    takeForwarding(fields, clientOf({ ...hop, scheme }, true))
+    return fields.list
+  }
+  expect(left('http', ...hearsay)).toEqual([
+    ...['x-forwarded-prefix', '/evil', 'x-forwarded-client-cert', 'By=x', 'x-forwarded-proto', 'http'],
+  ])
+  expect(left('https', ...hearsay)).toEqual([...hearsay, 'x-forwarded-proto', 'https'])
+  expect(left('http', 'x-forwarded-ssl', 'off', 'x-forwarded-scheme', 'http')).toEqual([
+    ...['x-forwarded-ssl', 'off', 'x-forwarded-scheme', 'http', 'x-forwarded-proto', 'http'],
+  ])
+  expect(left('https', 'x-forwarded-ssl', 'off')).toEqual(['x-forwarded-proto', 'https'])
+})
+
+test('a request without a host says nothing of one', () => {
+  const lines = forwardingFields({ ...hop, authority: '' }, undefined)
+  expect(lines).not.toContain('x-forwarded-host')
+  expect(lines.at(-1)).toBe('for=203.0.113.9;proto=https')
+})

@@ -35,6 +35,28 @@ export default definePlugin({
 })
 `
 
+test('what a policy reads by name, or a route matches, cannot be said with underscores either', async () => {
+  const backend = await echoBackend()
+  const reader = `import { definePlugin } from 'postern/sdk'
+export default definePlugin({
+  name: 'reader', reads: ['header:x-user', 'header:*'], when: { headers: ['x-debug'] }, onRequest() {},
+})
+`
+  const { port } = await startInProcess(
+    httpConfig([backend.port], {
+      routes: {
+        all: { policies: ['reader'] },
+        beta: { listener: 'web', match: { headers: { 'X-Beta': '1' } }, upstream: 'app' },
+      },
+      policies: { reader: { plugin: 'reader' } },
+    }),
+    { 'plugins/reader/index.ts': reader },
+  )
+  const headers = { x_user: '1', x_debug: '1', x_beta: '1', x_other: '1', api_key: '1' }
+  const seen = (await send(port('web'), '/', { headers })).json<{ headers: Record<string, string> }>()
+  expect(Object.keys(seen.headers).filter((name) => name.includes('_'))).toEqual(['x_other', 'api_key'])
+})
+
 test('what a policy may write cannot be said by a client with underscores', async () => {
   const backend = await echoBackend()
   const config = httpConfig([backend.port], {

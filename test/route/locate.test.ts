@@ -359,10 +359,10 @@ test('however a backend reads a path that is let through, its route and its poli
         }
       },
     ),
-    { numRuns: 5_000 },
+    { numRuns: 3_000 },
   )
-  expect(taken).toBeGreaterThan(500)
-  expect(judged).toBeGreaterThan(100)
+  expect(taken).toBeGreaterThan(200)
+  expect(judged).toBeGreaterThan(50)
 })
 
 function decoded(path: string): string {
