@@ -13,11 +13,12 @@ export interface Request<R extends ReadScope = ReadScope, W extends WriteScope =
   readonly method: Readable<R, 'method', string>
   /** `http` or `https`, whichever the client used. Scope `scheme`. */
   readonly scheme: Readable<R, 'scheme', string>
-  /** Lower-case host name without port. Scope `host`. */
+  /** Lower-case host name without port; empty when the client named none. Scope `host`. */
   readonly host: Readable<R, 'host', string>
   /**
-   * Path, starting with `/`, percent-encoded as sent. Ambiguous paths are refused before, unless `pathExceptions` of
-   * the route allow them. Scope `path`.
+   * Path, starting with `/`, percent-encoded as sent. Paths that servers read differently (`/a//b`, `/a%2Fb`) are refused
+   * before, because the plugin sees one of their interpretations only, unless `pathExceptions` of the route names such
+   * spellings. Scope `path`.
    */
   readonly path: Readable<R, 'path', string>
   /** Query without the `?`; empty when the request has no query. Scope `query`. */

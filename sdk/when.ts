@@ -12,7 +12,7 @@
  * The trigger needs no scope in `reads`.
  */
 export interface When {
-  /** `GET`, `POST`, …, in upper case. `GET` includes `HEAD`, as in routes. Default: every method. */
+  /** Methods, case-sensitive: `GET`, `POST`, … or any other token. `GET` includes `HEAD`, as in routes. Default: every method. */
   readonly methods?: readonly string[] | undefined
   /**
    * Exact (`/orders`) or prefix (`/orders/*`: `/orders/` and everything below, but not `/orders`). Percent-decoded and

@@ -1,16 +1,15 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { Path, Problem } from '../config/problem.ts'
 import { Problems } from '../config/problems.ts'
-import { layerOf, protocols } from '../config/protocols.ts'
+import { protocols } from '../config/protocols.ts'
 import type { Secrets } from '../config/secrets.ts'
-import type { Config, ListenerConfig } from '../config/types.ts'
-import { FORWARDING, HEARSAY, isAliasTreated, isTreated, NO_ALIAS } from '../http/header-names.ts'
-import { findConflicts } from '../route/conflicts.ts'
+import type { Config } from '../config/types.ts'
 import type { Attachment } from './attachments.ts'
 import type { Draft } from './draft.ts'
 import { findHazards } from './hazards.ts'
 import { idleHooks } from './layers.ts'
 import type { PolicyFacts } from './plugins.ts'
+import { warnOfRoutes } from './route-warnings.ts'
 
 /** What is valid in a configuration, but most likely not intended. */
 export function findWarnings(
@@ -62,41 +61,8 @@ export function findWarnings(
   const memory = memoryProblem(config.workers, facts, hostMemory())
   if (memory !== undefined) warn(['plugins'], memory)
   for (const { path, message } of findHazards(config, facts)) warn(path, message)
-  warnOfOrder(config, source.keysOf(['routes']), warn)
-  for (const [name, route] of Object.entries(config.routes)) {
-    for (const header of Object.keys(route.match.headers ?? {})) {
-      const why = whyRemoved(header, config.listeners[route.listener]!)
-      if (why !== undefined) warn(['routes', name, 'match', 'headers', header], `never matches: ${why}`)
-    }
-  }
+  warnOfRoutes(config, source.keysOf(['routes']), warn)
   return warnings.list
-}
-
-/** Why the header of that name is always removed before routes see a request of the listener. */
-function whyRemoved(name: string, { trustedProxies, underscores }: ListenerConfig): string | undefined {
-  if (name.includes('_')) {
-    if (isAliasTreated(name, NO_ALIAS))
-      return 'many backends read the name like one with dashes, so it is always removed'
-    return underscores === 'pass' ? undefined : `the listener's "underscores" is ${JSON.stringify(underscores)}`
-  }
-  if (name === 'x-real-ip') return 'the gateway sets this header itself'
-  if (trustedProxies.length > 0 || !isTreated(name, FORWARDING | HEARSAY)) return undefined
-  return 'only proxies in "trustedProxies" of the listener may send this header, and there are none'
-}
-
-/** Routes that one request can match, and of which only the order decides. */
-function warnOfOrder(config: Config, names: readonly string[], warn: (path: Path, message: string) => void): void {
-  const routes = names.map((name) => ({ name, ...config.routes[name]! }))
-  for (const list of Map.groupBy(routes, ({ listener }) => listener).values()) {
-    if (layerOf(config.listeners[list[0]!.listener]!.protocol) !== 'L7') continue
-    for (const { a, b, kind, both, remedy } of findConflicts(list)) {
-      const unused = kind === 'covered' ? `, so "${b}" is never used` : ''
-      warn(
-        ['routes', b],
-        `routes "${a}" and "${b}" ${both}; "${a}" is written first and serves them${unused}; ${remedy}`,
-      )
-    }
-  }
 }
 
 /** Memory of the host, or the limit of the process's control group if lower, MB. */
