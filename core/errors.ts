@@ -18,6 +18,7 @@ export type OutcomeCode =
   | 'DPE'
   | 'LD'
   | 'BL'
+  | 'CI'
   | 'DC'
   | 'UH'
   | 'UF'
@@ -45,6 +46,7 @@ export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
   DPE: { source: 'client', status: 400, title: 'malformed request', proxyStatus: 'http_request_error' },
   LD: { source: 'client', status: 508, title: 'loop detected', proxyStatus: 'proxy_loop_detected' },
   BL: { source: 'client', status: 413, title: 'body too large', proxyStatus: 'http_request_error' },
+  CI: { source: 'client', status: 408, title: 'client too slow', proxyStatus: 'http_request_error' },
   DC: { source: 'client', status: 0, title: 'client went away' },
   UH: { source: 'upstream', status: 503, title: 'no healthy backend', proxyStatus: 'destination_unavailable' },
   UF: { source: 'upstream', status: 502, title: 'backend not reachable', proxyStatus: 'connection_refused' },

@@ -53,6 +53,8 @@ export class Gateway {
   readonly #quarantined = new Map<string, QuarantineState>()
   readonly #suspects = new Set<string>()
   #ending = false
+  /** Ends the delay of a drain. */
+  #endDelay: (() => void) | undefined
   #snapshot: Snapshot | undefined
 
   constructor(options: GatewayOptions) {
@@ -120,17 +122,32 @@ export class Gateway {
     }
   }
 
-  /** Accepts nothing new, waits for everything under way up to the configured `drain` time, then ends the rest and closes. */
+  /**
+   * Shuts down as `drain` of the configuration says: still accepts everything for `delay`, and announces the end; then accepts
+   * nothing new, waits for everything under way up to `timeout`, ends the rest and closes.
+   */
   async drain(): Promise<void> {
     this.#ending = true
-    const deadline = this.#snapshot?.config.drain ?? 0
-    await Promise.all([...this.#listeners.values()].map((listener) => end(listener, deadline)))
+    const { delay, timeout } = this.#snapshot?.config.drain ?? { delay: 0, timeout: 0 }
+    const listeners = [...this.#listeners.values()]
+    if (delay > 0) {
+      for (const listener of listeners) listener.leave()
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, delay)
+        this.#endDelay = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+    await Promise.all(listeners.map((listener) => end(listener, timeout)))
     this.close()
   }
 
   /** Ends everything immediately. */
   close(): void {
     this.#ending = true
+    this.#endDelay?.()
     for (const listener of this.#listeners.values()) listener.close()
     this.#listeners.clear()
     this.upstreams.close()
@@ -210,11 +227,11 @@ export class Gateway {
     for (const [key, listener] of [...this.#listeners]) {
       const plan = planned.get(key)
       if (plan !== undefined) {
-        listener.replan(plan, snapshot.config.drain)
+        listener.replan(plan, snapshot.config.drain.timeout)
         continue
       }
       this.#listeners.delete(key)
-      void end(listener, snapshot.config.drain)
+      void end(listener, snapshot.config.drain.timeout)
     }
     before?.retire(() => this.#releaseSandbox(before.sandbox))
   }

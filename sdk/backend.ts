@@ -15,4 +15,11 @@ export interface Backend {
   readonly weight: number
   /** Requests (L7) or connections (L4) in progress on this backend. Counts those of this worker process only. */
   readonly active: number
+  /**
+   * True while the backend finishes what it has: the configuration says `"state": "drain"`. The balance does not choose
+   * it. A `selectBackend` hook may, for sessions that began on it, and should not for anything new.
+   */
+  readonly draining: boolean
+  /** The `labels` of the backend in the configuration, for example its zone. Frozen, with a null prototype. */
+  readonly labels: { readonly [name: string]: string }
 }

@@ -70,7 +70,11 @@ test('a reload keeps what it was told nothing new about', async () => {
   const first = await use(config(b, upstream(port)))
   const second = await use({ ...(config(b, upstream(port)) as object), drain: '9s' } as Json)
   expect(second).not.toBe(first)
-  expect([second.config.drain, second.routes, second.upstreams]).toEqual([9_000, first.routes, first.upstreams])
+  expect([second.config.drain, second.routes, second.upstreams]).toEqual([
+    { delay: 0, timeout: 9_000 },
+    first.routes,
+    first.upstreams,
+  ])
   expect(second.routes).toBe(first.routes)
 
   const third = await use(config(route('/c', { upstream: 'other' }), upstream(port)))

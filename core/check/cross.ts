@@ -55,6 +55,9 @@ function checkRoutes({ source, data, problems }: Draft): void {
       const near = didYouMean(upstream, Object.keys(upstreams))
       problems.add(source, [...at, 'upstream'], `there is no upstream "${upstream}"${near}`)
     }
+    if (Object.hasOwn(route, 'reply') && Object.hasOwn(route, 'timeouts')) {
+      problems.add(source, [...at, 'timeouts'], 'a route with "reply" waits for no backend; remove it')
+    }
     if (Object.hasOwn(route, 'upstream') && Object.hasOwn(route, 'reply')) {
       problems.add(source, at, 'has both "upstream" and "reply"; keep one')
     } else if (!hasGoal(route) && typeof value === 'object') {
@@ -99,6 +102,9 @@ function checkHeaderNames(
   }
 }
 
+/** Fields of `health` that only a probe by HTTP can honour, and what they set. */
+const ofHttpProbes = { status: 'status', host: 'Host', method: 'method', headers: 'headers' }
+
 function checkUpstreams({ source, data, problems }: Draft): void {
   const written = asObject(asObject(source.value).upstreams)
   for (const [name, value] of Object.entries(asObject(data.upstreams))) {
@@ -116,13 +122,17 @@ function checkUpstreams({ source, data, problems }: Draft): void {
         )
     }
     const health = asObject(asObject(member(written, name)).health)
-    if (Object.hasOwn(health, 'status') && !Object.hasOwn(health, 'path')) {
-      problems.add(
-        source,
-        ['upstreams', name, 'health', 'status'],
-        'a TCP connect has no status; add "path" to probe with an HTTP GET',
-      )
+    for (const [field, what] of Object.entries(ofHttpProbes)) {
+      if (!Object.hasOwn(health, field) || Object.hasOwn(health, 'path')) continue
+      const message = `a TCP connect has no ${what}; add "path" to probe with an HTTP request`
+      problems.add(source, ['upstreams', name, 'health', field], message)
     }
+    if (health.method === 'CONNECT') {
+      problems.add(source, ['upstreams', name, 'health', 'method'], 'a probe cannot open a tunnel; use another method')
+    }
+    checkHeaderNames(asObject(health.headers), (header, message) =>
+      problems.add(source, ['upstreams', name, 'health', 'headers', header], message),
+    )
   }
 }
 

@@ -2,7 +2,8 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 import { didYouMean } from '../config/suggest.ts'
 import { parseDuration, parseSize } from '../config/units.ts'
 import { originProblem } from '../grants/origin.ts'
-import { HOP_BY_HOP, isTreated } from '../http/header-names.ts'
+import { isFieldValue } from '../http/field-problem.ts'
+import { CODEC, HOP_BY_HOP, isTreated } from '../http/header-names.ts'
 import { registeredMethods } from '../http/methods.ts'
 import { parseAuthority } from '../route/authority.ts'
 import { pathProblem, plainPathEnd } from '../route/path.ts'
@@ -89,6 +90,18 @@ export const formats: Readonly<Record<string, Format>> = {
         ? undefined
         : `${quote(text)} is not a request path; it must begin with "/" and contain no spaces and no "#"`,
   },
+  authority: {
+    expected: 'a host such as "shop.example.com"',
+    problem(text) {
+      const authority = parseAuthority(text)
+      return 'problem' in authority ? `${quote(text)} is not a host: ${authority.problem}` : undefined
+    },
+  },
+  'probe-header': { expected: 'a header name', problem: probeHeaderProblem },
+  'header-value': {
+    expected: 'the value of a header',
+    problem: (text) => (isFieldValue(text) ? undefined : 'has a character that a header cannot carry'),
+  },
   'backend-address': { expected: 'an address such as "10.0.0.11:8080"', problem: addressProblem },
   origin: { expected: 'an origin such as "https://id.example.com"', problem: originProblem },
   'plugin-source': {
@@ -139,6 +152,15 @@ function addressProblem(text: string): string | undefined {
 
 function isHostName(text: string): boolean {
   return text.length <= 253 && text.split('.').every((part) => label.test(part))
+}
+
+/** The gateway frames its probes itself, and closes their connections. */
+function probeHeaderProblem(text: string): string | undefined {
+  if (!token.test(text)) return `${quote(text)} is not a valid header name`
+  const name = text.toLowerCase()
+  if (name === 'host') return 'write the host as "host" of "health"'
+  if (isTreated(name, CODEC | HOP_BY_HOP)) return `the gateway itself sets ${quote(text)}; remove it`
+  return undefined
 }
 
 function hostMatchProblem(text: string): string | undefined {

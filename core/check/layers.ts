@@ -32,6 +32,9 @@ export function checkLayers(draft: Draft): void {
       const message = `${protocol} listeners pass the end of each direction on; remove "halfClose"`
       problems.add(source, [...at, 'halfClose'], message)
     }
+    if (Object.hasOwn(listener, 'minRate')) {
+      problems.add(source, [...at, 'minRate'], `${protocol} listeners wait for no client in particular; remove it`)
+    }
     if (Object.hasOwn(listener, 'timeouts')) {
       const message = `${protocol} listeners do not wait for requests; use "timeouts" of the upstream`
       problems.add(source, [...at, 'timeouts'], message)
@@ -79,8 +82,9 @@ function checkRoutes({ source, data, problems }: Draft): void {
       const message = `${protocol} listeners cannot reply; name an upstream, or use an ${protocolsOf('L7')} listener`
       problems.add(source, [...at, 'reply'], message)
     }
-    if (Object.hasOwn(route, 'timeout')) {
-      problems.add(source, [...at, 'timeout'], `${protocol} listeners see no requests; use "timeouts" of the upstream`)
+    for (const field of ['timeout', 'timeouts']) {
+      if (!Object.hasOwn(route, field)) continue
+      problems.add(source, [...at, field], `${protocol} listeners see no requests; use "timeouts" of the upstream`)
     }
     const first = only.get(listener)
     if (first === undefined) only.set(listener, name)

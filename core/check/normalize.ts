@@ -1,12 +1,14 @@
 import { protocols } from '../config/protocols.ts'
 import type {
   Config,
+  DrainConfig,
   HealthConfig,
   ListenerConfig,
   PluginConfig,
   PolicyConfig,
   ReplyConfig,
   RouteConfig,
+  RouteTimeouts,
   UpstreamConfig,
 } from '../config/types.ts'
 import { parseDuration, parseSize } from '../config/units.ts'
@@ -26,14 +28,17 @@ interface Written {
   readonly plugins: Record<string, WrittenPlugin>
   readonly log: Config['log']
   readonly workers: 'auto' | number
-  readonly drain: string
+  readonly drain: string | { readonly delay?: string; readonly timeout: string }
 }
 
-type WrittenListener = Omit<ListenerConfig, 'timeouts'> & { readonly timeouts: { head: string; keepAlive: string } }
+type WrittenListener = Omit<ListenerConfig, 'timeouts'> & {
+  readonly timeouts: { head: string; idle: string; keepAlive: string }
+}
 
-type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout'> & {
+type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout' | 'timeouts'> & {
   readonly reply?: Partial<ReplyConfig>
   readonly timeout?: string
+  readonly timeouts?: { readonly [limit in keyof RouteTimeouts]: string }
 }
 
 type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'timeouts'> & {
@@ -77,7 +82,7 @@ export function normalizeConfig(
     plugins: mapNames(plugins, pluginOf),
     log: { level: log.level, access: log.access },
     workers,
-    drain: ms(drain),
+    drain: drainOf(drain),
   }
 }
 
@@ -125,8 +130,14 @@ export function normalizeIsolation(entry: unknown): Isolation {
   return { ...(group !== undefined && { group }), ...(isolation !== undefined && { isolation }) }
 }
 
+function drainOf(drain: Written['drain']): DrainConfig {
+  if (typeof drain === 'string') return { delay: 0, timeout: ms(drain) }
+  // 0 is not a duration, so "no delay" is the absence of the field.
+  return { delay: drain.delay === undefined ? 0 : ms(drain.delay), timeout: ms(drain.timeout) }
+}
+
 function listenerOf(listener: WrittenListener): ListenerConfig {
-  const { protocol, address, port, trustedProxies, underscores, halfClose, policies, timeouts } = listener
+  const { protocol, address, port, trustedProxies, underscores, halfClose, policies, timeouts, minRate } = listener
   return {
     protocol,
     address,
@@ -135,14 +146,13 @@ function listenerOf(listener: WrittenListener): ListenerConfig {
     underscores,
     halfClose,
     policies: [...policies],
-    timeouts: { head: ms(timeouts.head), keepAlive: ms(timeouts.keepAlive) },
+    timeouts: { head: ms(timeouts.head), idle: ms(timeouts.idle), keepAlive: ms(timeouts.keepAlive) },
+    ...(minRate !== undefined && { minRate }),
   }
 }
 
-function routeOf(
-  { listener, match, pathExceptions, policies, upstream, reply, timeout }: WrittenRoute,
-  rank: number | undefined,
-): RouteConfig {
+function routeOf(route: WrittenRoute, rank: number | undefined): RouteConfig {
+  const { listener, match, pathExceptions, policies, upstream, reply, timeout, timeouts } = route
   return {
     listener,
     match: normalizeMatch(match),
@@ -154,13 +164,16 @@ function routeOf(
       reply: { ...reply, status: reply.status ?? (reply.redirect === undefined ? 200 : 302) },
     }),
     ...(timeout !== undefined && { timeout: ms(timeout) }),
+    ...(timeouts !== undefined && { timeouts: mapNames(timeouts, ms) }),
   }
 }
 
 function upstreamOf({ protocol, backends, balance, health, timeouts, policies }: WrittenUpstream): UpstreamConfig {
   return {
     protocol,
-    backends: backends.map(({ address, weight, state }) => ({ address, weight, state })),
+    backends: backends.map(({ address, weight, state, labels }) => {
+      return { address, weight, state, ...(labels !== undefined && { labels: mapNames(labels, (value) => value) }) }
+    }),
     balance,
     health: healthOf(health),
     timeouts: {
@@ -175,7 +188,14 @@ function upstreamOf({ protocol, backends, balance, health, timeouts, policies }:
 
 function healthOf(health: false | WrittenHealth): HealthConfig {
   if (health === false) return { enabled: false, interval: 5_000, timeout: 2_000, rise: 2, fall: 2 }
-  return { ...health, enabled: true, interval: ms(health.interval), timeout: ms(health.timeout) }
+  const { headers } = health
+  return {
+    ...health,
+    ...(headers !== undefined && { headers: lowerKeys(headers) }),
+    enabled: true,
+    interval: ms(health.interval),
+    timeout: ms(health.timeout),
+  }
 }
 
 function policyOf(policy: unknown): PolicyConfig {

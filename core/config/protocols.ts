@@ -13,7 +13,7 @@ interface ProtocolFacts {
 
 /** Every protocol of listeners and upstreams with what follows from it; a new protocol is a new name and its row. */
 export const protocols: Readonly<Record<Protocol, ProtocolFacts>> = {
-  http: { layer: 'L7', idle: 30_000, unrouted: 'every request gets 404' },
+  http: { layer: 'L7', idle: 60_000, unrouted: 'every request gets 404' },
   tcp: { layer: 'L4', idle: 600_000, unrouted: 'every connection is closed' },
 }
 

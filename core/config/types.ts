@@ -21,8 +21,14 @@ export interface Config {
   readonly log: LogConfig
   /** Worker processes of the host; `auto`: one per core. */
   readonly workers: 'auto' | number
-  /** Longest time of a drain, ms. */
-  readonly drain: number
+  readonly drain: DrainConfig
+}
+
+export interface DrainConfig {
+  /** How long listeners still accept after the drain has begun, ms. */
+  readonly delay: number
+  /** Longest time, after the delay, for what is under way, ms. */
+  readonly timeout: number
 }
 
 export interface ListenerConfig {
@@ -38,8 +44,19 @@ export interface ListenerConfig {
   /** What the FIN of a client means while its request is answered. http only. */
   readonly halfClose: HalfClose
   readonly policies: readonly string[]
-  /** Longest time for a client to send a request's head, and until its next request, ms. http only. */
-  readonly timeouts: { readonly head: number; readonly keepAlive: number }
+  readonly timeouts: ClientTimeouts
+  /** Least bytes per second that a client must send or read while a body waits for it. http only. */
+  readonly minRate?: number
+}
+
+/** Time limits for clients, ms. http only. */
+export interface ClientTimeouts {
+  /** Longest time for a client to send a request's head. */
+  readonly head: number
+  /** Longest silence of a client whose turn it is: it neither sends its body nor reads the response. */
+  readonly idle: number
+  /** Longest time until its next request. */
+  readonly keepAlive: number
 }
 
 export interface RouteConfig {
@@ -58,7 +75,11 @@ export interface RouteConfig {
   readonly reply?: ReplyConfig
   /** Total time of a request, ms. */
   readonly timeout?: number
+  /** Replace those of the upstream for the requests of this route. http only. */
+  readonly timeouts?: RouteTimeouts
 }
+
+export type RouteTimeouts = Partial<Pick<TimeoutsConfig, 'response' | 'idle' | 'tunnel'>>
 
 export interface ReplyConfig {
   readonly status: number
@@ -81,12 +102,19 @@ export interface BackendConfig {
   readonly address: string
   readonly weight: number
   readonly state: 'up' | 'drain' | 'down'
+  /** Facts about it for plugins. */
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 export interface HealthConfig {
   readonly enabled: boolean
-  /** With a path the probe is an HTTP GET, without it a TCP connect. */
+  /** With a path the probe is an HTTP request, without it a TCP connect. */
   readonly path?: string
+  /** `Host` of the request; without it the address of the backend. */
+  readonly host?: string
+  /** Without it `GET`. */
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
   /** Status that counts as healthy; without it any 2xx or 3xx. */
   readonly status?: number
   readonly interval: number
@@ -101,7 +129,7 @@ export interface TimeoutsConfig {
   readonly connect: number
   /** Longest time from the request sent to the response head, ms. */
   readonly response: number
-  /** Longest time without data while data is expected, both layers, ms. */
+  /** Longest silence of a backend whose turn it is (L7), or of both sides (L4), ms. */
   readonly idle: number
   /** Longest time without data in both directions of an upgraded connection, ms. http only. */
   readonly tunnel: number

@@ -11,7 +11,8 @@ import type { RequestFacts } from './request-facts.ts'
 
 /**
  * Cleans the head of a request when it arrives, before routes and policies see it: removes aliases with underscores, the
- * X-Forwarded family and Forwarded, and the client's own `X-Request-Id`. So a policy sees only what the backend will see.
+ * X-Forwarded family, Forwarded and `X-Request-Id`, of which only that of a trusted peer is believed. So a policy sees only
+ * what the backend will see.
  *
  * @returns why the request is refused on every route; `undefined` when it is accepted
  */
@@ -27,6 +28,7 @@ export function cleanHead(facts: RequestFacts, plan: HttpPlan): PosternError | u
       `the request has already passed through this gateway ("${snapshot.via.pseudonym}" in Via) ${mostPasses} times or more`,
     )
   }
+  if (facts.client.trusted) facts.identify(fields.get('x-request-id'))
   fields.delete('x-request-id')
   facts.earlier = takeForwarding(fields, facts.client)
   return undefined
@@ -48,10 +50,9 @@ export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bo
 function addOwnFields({ connection, version, fields }: Exchange, facts: RequestFacts, { snapshot }: HttpPlan): void {
   const { hop, earlier, target, id } = facts
   const isAsked = facts.chain!.steps.onRequest.length > 0
-  if (isAsked) fields.delete('x-request-id')
+  if (isAsked) fields.put('x-request-id', id)
   if (isAsked || earlier !== undefined) dropForwarding(fields)
   fields.put('host', target.authority)
-  fields.list.push('x-request-id', id)
   // A line of its own continues the list of Via (RFC 9110 §5.2).
   const via = snapshot.via.entry[version]
   if (earlier !== undefined) fields.shared = new SharedFields([...forwardingFields(hop, earlier), 'via', via])

@@ -8,6 +8,9 @@ import type { Backend } from '../upstream/backend.ts'
 import type { Verdict } from '../upstream/health.ts'
 import { ConnectionFacts } from './connection-facts.ts'
 
+/** The policies whose last check of a backend failed, and its outcome. */
+const failing = new WeakMap<Backend, Map<string, string>>()
+
 /**
  * `checkHealth` of one backend, once: asks the policies of its upstream, each for `timeout` milliseconds at most. `done` is
  * called without a verdict when none of them gives one, and never after `cancel`.
@@ -54,9 +57,9 @@ export class HealthFlow implements HookFlow {
     examine(this, chain, (result, policy) => {
       this.#end()
       if (result === undefined || policy === undefined) return done(undefined)
-      if (result instanceof PosternError) return done({ healthy: false, why: `${address}: ${result.message}` })
+      if (result instanceof PosternError) return done({ healthy: false, why: result.message })
       const { healthy, weight, why = `policy "${policy.name}"` } = result
-      done({ healthy, weight, why: `${address}: ${why}` })
+      done({ healthy, weight, why })
     })
   }
 
@@ -89,8 +92,16 @@ export class HealthFlow implements HookFlow {
     call.settle(0, { kind: 'failed', code: 'PT', message: `no verdict within ${this.#timeout} ms` })
   }
 
+  /** A policy that fails in every interval is reported once, and again when it fails in another way or after a success. */
   onHook(result: HookResult): void {
     const { error, policy } = result
+    if (!result.ran) return
+    const known = failing.get(this.#backend) ?? new Map<string, string>()
+    failing.set(this.#backend, known)
+    const isNew = error !== undefined && known.get(policy.name) !== error.outcome
+    if (error === undefined) known.delete(policy.name)
+    else known.set(policy.name, error.outcome)
+    if (error !== undefined && !isNew) return
     const message = `${this.#backend.address}: ${error?.message}`
     const named = error && new PosternError(error.code, message, { plugin: policy.plugin, cause: error })
     this.#tap.hook(this.facts, { ...result, error: named })

@@ -32,7 +32,7 @@ export function asPosternError(error: unknown): PosternError {
   return new PosternError('GE', error instanceof Error ? error.message : String(error), { cause: error })
 }
 
-/** Sets the final response of a request to a reply or an error of the gateway, and its outcome; `DPE` ends the connection. */
+/** Sets the final response of a request to a reply or an error of the gateway, and its outcome; `DPE` and `CI` end the connection. */
 export function respondHere(
   by: Reply | PosternError,
   policy: Policy | undefined,
@@ -40,8 +40,8 @@ export function respondHere(
   exchange: Exchange,
 ): void {
   const failed = by instanceof PosternError
-  // The bytes that follow may be the rest of the malformed request: they must not be read as another one.
-  if (failed && by.code === 'DPE') exchange.makeLast()
+  // The bytes that follow may be the rest of this request: they must not be read as another one.
+  if (failed && (by.code === 'DPE' || by.code === 'CI')) exchange.makeLast()
   facts.outcome = failed ? by.outcome : policy === undefined ? '' : outcomeOfReply(by, policy)
   facts.response = madeResponse(by, facts.id)
 }

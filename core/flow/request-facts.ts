@@ -15,10 +15,8 @@ import type { Backend } from '../upstream/backend.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Bodies } from './bodies.ts'
 import type { BodyPath } from './body-path.ts'
+import type { TimeLimits } from './deadline.ts'
 import { flowId } from './flow-id.ts'
-
-/** Longest time without progress when a client is sent a response of the gateway itself, ms. */
-const ownIdle = 30_000
 
 /** What the record of a request shows whose target was refused. */
 function refusedTarget({ rawTarget, fields }: Exchange): Target {
@@ -27,6 +25,9 @@ function refusedTarget({ rawTarget, fields }: Exchange): Target {
   const host = authority === undefined || 'problem' in authority ? '' : authority.host
   return { authority: '', host, path: refusedPath(rawTarget), query: '', full: '', hasQuery: false, isPlain: false }
 }
+
+/** Identifiers that are kept: they go into headers and, without an escape, into log lines. */
+const requestId = /^[\w.:;,@/+=~-]{1,128}$/
 
 /** The final response: of a backend, or of the gateway itself with its whole body. */
 export interface FinalResponse {
@@ -37,9 +38,10 @@ export interface FinalResponse {
 }
 
 /** The facts of a request: its flow sets them, its policies read and write them. */
-export class RequestFacts implements FlowFacts, RequestView, WritableFacts {
+export class RequestFacts implements FlowFacts, RequestView, TimeLimits, WritableFacts {
   readonly layer = 'L7'
-  readonly id: string = flowId()
+  /** That of a trusted proxy, if it sent one; see `identify`. */
+  id: string = flowId()
   readonly client: ClientFacts
   readonly states: (string | undefined)[] = []
   outcome = ''
@@ -143,9 +145,26 @@ export class RequestFacts implements FlowFacts, RequestView, WritableFacts {
     return named === undefined || 'problem' in named ? this.target.authority : named.authority
   }
 
-  /** Longest time without progress while a body is transferred, ms. */
+  get responseLimit(): number {
+    return this.route?.config.timeouts?.response ?? this.upstream!.config.timeouts.response
+  }
   get idle(): number {
-    return this.upstream?.config.timeouts.idle ?? ownIdle
+    return this.route?.config.timeouts?.idle ?? this.upstream!.config.timeouts.idle
+  }
+  get clientIdle(): number {
+    return this.#plan.config.timeouts.idle
+  }
+  get minRate(): number | undefined {
+    return this.#plan.config.minRate
+  }
+  /** Longest silence of an upgraded connection, ms. */
+  get tunnelIdle(): number {
+    return this.route?.config.timeouts?.tunnel ?? this.upstream!.config.timeouts.tunnel
+  }
+
+  /** Takes the identifier that a trusted proxy gave the request, so that one name leads through the logs of all. */
+  identify(id: string | undefined): void {
+    if (id !== undefined && requestId.test(id)) this.id = id
   }
 
   /** Sets the route, with its upstream and its chain. */

@@ -3,7 +3,7 @@ import { PosternError } from '../errors.ts'
 import { type AwaitedCall, ask, cancelAwaited, type HookResult, pass, tell } from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
 import type { BodyNeed } from '../hooks/scopes.ts'
-import type { Consumed, Exchange, ExchangeOwner, HttpVersion } from '../http/exchange.ts'
+import { CONSUMED, type Consumed, type Exchange, type ExchangeOwner, type HttpVersion } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { removeHopByHop } from '../http/hop-by-hop.ts'
 import { countHop } from '../http/max-forwards.ts'
@@ -20,7 +20,7 @@ import { type AttemptFlow, Attempts } from '../upstream/attempt.ts'
 import type { Backend } from '../upstream/backend.ts'
 import { Bodies, type BodiesFlow } from './bodies.ts'
 import { BodyPath } from './body-path.ts'
-import { Deadline } from './deadline.ts'
+import { Deadline, type TimedFlow } from './deadline.ts'
 import { cleanHead, completeHead, passableTrailers } from './head.ts'
 import { replyOfRoute, respondHere } from './local-reply.ts'
 import { RequestFacts } from './request-facts.ts'
@@ -30,7 +30,7 @@ import { Tunnel, upgradeOffer } from './tunnel.ts'
  * The life of one request, top to bottom: arrive → route → onRequest → choose a backend → send → response head →
  * onResponse → body, or tunnel → finish. Every step either calls the next one or `fail`; `#finish` is the only end.
  */
-export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, UpstreamOwner {
+export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, TimedFlow, UpstreamOwner {
   readonly facts: RequestFacts
   readonly sandbox: Sandbox
   reached = 0
@@ -78,6 +78,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     this.#phases.enter('policies')
     facts.take(route)
     if (route.config.timeout !== undefined) this.#deadline.limitAll(route.config.timeout)
+    facts.fields.list.push('x-request-id', facts.id)
     ask(this, 'onRequest', route.base, 0, (result, policy) => this.#askedByRoute(result, policy))
   }
 
@@ -158,9 +159,25 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   /** Until there is a response, limits the wait for the client while its body is due, otherwise the wait for the backend. */
   awaitNext(): void {
     if (this.facts.response !== undefined) return
-    if (this.#bodies.client.due) this.#deadline.awaitClient(this.facts.idle)
+    if (this.#bodies.client.due) this.#deadline.awaitBody()
     else if (this.#sent === undefined) this.#deadline.pause()
-    else this.#deadline.awaitHead(this.facts.upstream!.config.timeouts.response)
+    else this.#deadline.awaitHead()
+  }
+
+  get client(): Exchange {
+    return this.#exchange
+  }
+
+  get backend(): UpstreamExchange | undefined {
+    return this.#sent
+  }
+
+  get hasUploaded(): boolean {
+    return this.#bodies.moved
+  }
+
+  get isUploading(): boolean {
+    return !this.#bodies.request.isComplete || this.#sent?.isFlushed === false
   }
 
   onFail(error: PosternError, isStale: boolean = false): void {
@@ -233,22 +250,29 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   }
 
   #sendHead(): void {
-    const { response, chain, upstream } = this.facts
+    const { response, chain } = this.facts
     this.#walk = undefined
     this.#headSent = true
+    response!.fields.put('x-request-id', this.facts.id)
     this.#phases.enter('body')
-    this.#deadline.awaitData(this.facts.idle)
-    if (this.#tunnel === undefined) return this.#bodies.toClient(response!, chain)
+    if (this.#error !== undefined) this.#deadline.unlimitAll()
+    if (this.#tunnel === undefined) {
+      if (this.#sent === undefined) this.#deadline.awaitReader()
+      else this.#deadline.awaitData()
+      return this.#bodies.toClient(response!, chain)
+    }
     this.#deadline.end()
-    this.#tunnel.open(this.#exchange, response!.fields, upstream!.config.timeouts.tunnel, (error) => {
+    this.#tunnel.open(this.#exchange, response!.fields, this.facts.tunnelIdle, (error) => {
       this.#finish(error)
       this.#exchange.end()
     })
   }
 
   onData(chunk: Uint8Array): Consumed | undefined {
-    this.#deadline.awaitData(this.facts.idle)
-    return this.facts.response?.body.take(chunk)
+    this.#deadline.awaitData()
+    const fate = this.facts.response?.body.take(chunk)
+    if (fate !== CONSUMED && this.#headSent && !this.ended) this.#deadline.awaitReader()
+    return fate
   }
 
   onWritable(): void {
@@ -257,7 +281,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
 
   onEnd(): void {
     const trailers = passableTrailers(this.#sent?.trailers, 'response', this.facts.chain)
-    this.#deadline.awaitData(this.facts.idle)
+    this.#deadline.awaitReader()
     this.#attempts.end()
     this.#sent = undefined
     this.facts.response?.body.end(trailers)
@@ -286,7 +310,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
     this.#dropHook()
     if (this.#headSent) {
       this.#finish(error)
-      return this.#exchange.abort()
+      // A client that is only slow may still read what is on its way.
+      return this.#exchange.abort(error.code === 'CI')
     }
     if (this.#walk === undefined) return this.answer(error)
     this.replaceResponse(error)
@@ -330,7 +355,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Upst
   }
 
   hold(need: BodyNeed, done: (error: PosternError | undefined) => void): void {
-    if (need.hook === 'onResponse') this.#deadline.awaitData(this.facts.idle)
+    if (need.hook === 'onResponse' && this.#sent !== undefined) this.#deadline.awaitData()
     this.#bodies.hold(need, (error) => {
       this.#deadline.pause()
       done(error)

@@ -11,6 +11,9 @@ export interface BackendFacts {
   readonly address: string
   readonly weight: number
   readonly active: number
+  readonly draining: boolean
+  /** As JSON; empty when it has none. */
+  readonly labels: string
 }
 
 /** The facts of a flow. Plugins get the declared fields, which are read from here, and nothing else. */
@@ -240,10 +243,12 @@ function kindOf(scope: string): FieldKind {
   return family(scope.slice(colon + 1))
 }
 
-/** Four items each: id, address, weight, active. */
+/** Six items each: id, address, weight, active, `1` when it drains, labels as JSON. */
 function encodeBackends(backends: readonly BackendFacts[]): string {
   const items: string[] = []
-  for (const { id, address, weight, active } of backends) items.push(id, address, `${weight}`, `${active}`)
+  for (const { id, address, weight, active, draining, labels } of backends) {
+    items.push(id, address, `${weight}`, `${active}`, draining ? '1' : '', labels)
+  }
   return encodeItems(items)
 }
 

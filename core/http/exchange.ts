@@ -1,3 +1,4 @@
+import type { Delivery } from '../net/delivery.ts'
 import type { Peer } from '../net/peer.ts'
 import type { ByteStream } from '../net/reset.ts'
 import type { Fields, SharedFields } from './fields.ts'
@@ -75,8 +76,15 @@ export interface Exchange {
    * not have the announced length breaks the exchange as `abort` does.
    */
   end(trailers?: Fields): void
-  /** Ends the exchange so that the client cannot take what it received for complete. */
-  abort(): void
+  /** Looks how far what was written to the client's connection has come; `done` is called later. */
+  delivery(done: (delivery: Delivery) => void): void
+  /**
+   * Ends the exchange so that the client cannot take what it received for complete.
+   *
+   * @param gently true: what is on its way still reaches the client, if the framing shows that the rest is missing. Default:
+   *   false, the client learns of it immediately.
+   */
+  abort(gently?: boolean): void
   /**
    * Answers that the connection now carries `protocol` (101) and releases it. The stream is paused, has no listeners, and its
    * first data are the bytes that the client sent ahead; the caller has to close it, and to call `end` afterwards.
@@ -130,6 +138,8 @@ export interface OwnFields {
 /** A client's connection, as the codec that serves it offers it to the listener. */
 export interface HttpSession {
   readonly connection: HttpConnection
+  /** The next response says that the connection closes; until then it is served as before. */
+  makeLast(): void
   /** Begins no exchange after those under way, and closes when they are over. */
   drain(): void
   /** Breaks the connection; exchanges under way end with `onGone`. */

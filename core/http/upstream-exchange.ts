@@ -1,4 +1,5 @@
 import type { PosternError } from '../errors.ts'
+import type { Delivery } from '../net/delivery.ts'
 import type { ByteStream } from '../net/reset.ts'
 import type { Consumed, HttpVersion } from './exchange.ts'
 import type { Fields } from './fields.ts'
@@ -90,6 +91,8 @@ export interface UpstreamExchange {
   write(chunk: Uint8Array): boolean
   /** Whether the pool no longer uses any chunk that was written, so that their memory may be used again. */
   readonly isFlushed: boolean
+  /** Looks how far what was written to the backend's connection has come; `done` is called later. */
+  delivery(done: (delivery: Delivery) => void): void
   /** The request's body is complete. Trailers are sent only if the framing can carry them. */
   end(trailers?: Fields): void
   /**

@@ -7,6 +7,7 @@ import { CONSUMED } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
+import { type Delivery, deliveryOf } from '../net/delivery.ts'
 import { type ByteStream, byteStream } from '../net/reset.ts'
 import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
@@ -111,6 +112,10 @@ export class ClientConnection implements ByteTaker, Deferred {
 
   get isFlushed(): boolean {
     return this.#writer.isFlushed
+  }
+
+  delivery(done: (delivery: Delivery) => void): void {
+    deliveryOf(this.#socket, done)
   }
 
   end(trailers: Fields | undefined): void {

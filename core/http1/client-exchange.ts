@@ -3,6 +3,7 @@ import { PosternError } from '../errors.ts'
 import type { Fields } from '../http/fields.ts'
 import type { UpstreamExchange, UpstreamOwner, UpstreamRequest } from '../http/upstream-exchange.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
+import type { Delivery } from '../net/delivery.ts'
 import { SocketReader } from '../net/socket-reader.ts'
 import { ClientConnection } from './client-connection.ts'
 import type { ConnectionPool } from './connection-pool.ts'
@@ -69,6 +70,10 @@ export class ClientExchange implements UpstreamExchange, Deferred {
 
   get isFlushed(): boolean {
     return this.connection?.isFlushed ?? false
+  }
+
+  delivery(done: (delivery: Delivery) => void): void {
+    this.connection?.delivery(done)
   }
 
   /** The request's body is complete; trailers are sent only when it is chunked. */

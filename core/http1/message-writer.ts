@@ -22,6 +22,8 @@ export class MessageWriter implements Deferred {
   #framing: Framing = NO_BODY
   #left = 0
   #wrong = false
+  /** Whether the recipient can tell that the message was cut off, also after a close without a reset. */
+  marksEnd = true
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -32,6 +34,7 @@ export class MessageWriter implements Deferred {
     this.#framing = framing
     this.#left = framing
     this.#wrong = false
+    this.marksEnd = framing !== UNTIL_CLOSE
     this.#unwritten += head
     // Without a body `end` follows immediately, and flushes.
     if (framing !== 0 && framing !== NO_BODY) this.#schedule()

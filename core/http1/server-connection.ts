@@ -81,9 +81,13 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
     return this.exchange === undefined && this.#state === OPEN && this.#reader.input.length === 0
   }
 
+  makeLast(): void {
+    this.last = true
+  }
+
   /** Ends the connection once no exchange is under way. */
   drain(): void {
-    this.last = true
+    this.makeLast()
     if (this.idle) this.#close()
   }
 
@@ -99,10 +103,15 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
     this.#close()
   }
 
-  /** Breaks the connection so that the client cannot take what it received for complete. */
-  abort(): void {
+  /**
+   * Breaks the connection so that the client cannot take what it received for complete.
+   *
+   * @param gently see `Exchange.abort`. Default: false.
+   */
+  abort(gently: boolean = false): void {
     const { exchange } = this
-    resetSocket(this.socket)
+    if (gently && this.writer.marksEnd) this.socket.destroy()
+    else resetSocket(this.socket)
     // A socket that is not released tells the owner in its `close` event. That of a tunnel is handled by its holder.
     if (this.#state === RELEASED && exchange !== undefined) process.nextTick(() => this.#gone(exchange))
   }

@@ -1,5 +1,6 @@
 import type { Exchange, ExchangeOwner, HttpConnection } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
+import { type Delivery, deliveryOf } from '../net/delivery.ts'
 import type { ByteStream } from '../net/reset.ts'
 import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
 import { encodeInterimHead, encodeResponseHead } from './encode-head.ts'
@@ -72,7 +73,7 @@ export class ServerExchange implements Exchange {
   }
 
   makeLast(): void {
-    if (this.#current) this.#carrier.last = true
+    if (this.#current) this.#carrier.makeLast()
   }
 
   pause(): void {
@@ -132,8 +133,12 @@ export class ServerExchange implements Exchange {
     else this.#carrier.abort()
   }
 
-  abort(): void {
-    if (this.#current) this.#carrier.abort()
+  delivery(done: (delivery: Delivery) => void): void {
+    deliveryOf(this.#carrier.socket, done)
+  }
+
+  abort(gently: boolean = false): void {
+    if (this.#current) this.#carrier.abort(gently)
   }
 
   switchProtocols(protocol: string, fields: Fields): ByteStream | undefined {

@@ -1,6 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import type { ClientTimeouts } from '../config/types.ts'
 import { PosternError } from '../errors.ts'
 import { Admission } from '../flow/admission.ts'
+import { flowId } from '../flow/flow-id.ts'
 import { asPosternError, problemOf } from '../flow/local-reply.ts'
 import { RequestFlow } from '../flow/request.ts'
 import type { Begun, Exchange, HalfClose, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
@@ -22,6 +24,8 @@ export class HttpListener implements Listener, ServerHandler {
   readonly #tap: Tap
   readonly #server: Server
   readonly #sessions = new Set<HttpSession>()
+  /** The listener will close: responses say that their connection closes. */
+  #leaving = false
   #draining = false
   #onEmpty: (() => void) | undefined
 
@@ -31,7 +35,7 @@ export class HttpListener implements Listener, ServerHandler {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
   }
 
-  get timeouts(): { readonly head: number; readonly keepAlive: number } {
+  get timeouts(): ClientTimeouts {
     return this.plan.config.timeouts
   }
 
@@ -41,7 +45,9 @@ export class HttpListener implements Listener, ServerHandler {
 
   #accept(socket: Socket): void {
     const connection: Connection = { peer: peerOf(socket), admission: undefined }
-    this.#sessions.add(new ServerConnection(socket, connection, this))
+    const session = new ServerConnection(socket, connection, this)
+    if (this.#leaving) session.makeLast()
+    this.#sessions.add(session)
     const { steps } = this.plan.admission
     if (steps.onConnect.length + steps.onDisconnect.length > 0)
       connection.admission = new Admission(connection, this.plan, this.#tap)
@@ -82,11 +88,14 @@ export class HttpListener implements Listener, ServerHandler {
 
   onMalformed(session: HttpSession, { problem, status }: Malformed, begun: Begun | undefined): void {
     const error = new PosternError('DPE', problem, { status })
-    const reply = problemOf(error, '')
-    session.refuse(reply.status, new Fields(reply.headers.flat()), Buffer.from(reply.body))
+    const id = flowId()
+    const reply = problemOf(error, id)
+    const fields = new Fields([...reply.headers.flat(), 'x-request-id', id])
+    session.refuse(reply.status, fields, Buffer.from(reply.body))
     const client = session.connection.peer.address
     const path = begun && refusedPath(begun.target)
-    this.#tap.tell({ kind: 'malformed', listener: this.plan.name, client, method: begun?.method, path, error })
+    const { name: listener } = this.plan
+    this.#tap.tell({ kind: 'malformed', id, listener, client, method: begun?.method, path, error })
   }
 
   onClose(session: HttpSession): void {
@@ -108,7 +117,13 @@ export class HttpListener implements Listener, ServerHandler {
     return typeof address === 'object' && address !== null ? address.port : 0
   }
 
+  leave(): void {
+    this.#leaving = true
+    for (const session of this.#sessions) session.makeLast()
+  }
+
   drain(): Promise<void> {
+    this.#leaving = true
     this.#draining = true
     this.#server.close()
     for (const session of this.#sessions) session.drain()

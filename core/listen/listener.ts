@@ -15,6 +15,8 @@ export interface Listener {
   readonly port: number
   /** Connections (L4) or requests (L7) under way. */
   readonly active: number
+  /** A drain follows: announces to clients where the protocol can that their connection closes. Still accepts everything. */
+  leave(): void
   /** Accepts nothing new; resolves when everything under way has ended. */
   drain(): Promise<void>
   /** Ends everything under way immediately. */

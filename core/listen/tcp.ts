@@ -61,6 +61,9 @@ export class TcpListener implements Listener {
     return this.#flows.size
   }
 
+  /** TCP cannot announce it. */
+  leave(): void {}
+
   drain(): Promise<void> {
     this.#server.close()
     return new Promise((resolve) => {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { type Delivery, deliveryOf } from './delivery.ts'
 
 /** A connection as a stream of bytes, and the way to break it. */
 export interface ByteStream {
@@ -8,10 +9,16 @@ export interface ByteStream {
   readonly stream: Duplex
   /** Breaks the connection so that the other side cannot take what it received for complete. */
   reset(): void
+  /** Looks how far what was written to the stream has come; `done` is called later. */
+  delivery(done: (delivery: Delivery) => void): void
 }
 
 export function byteStream(socket: Socket): ByteStream {
-  return { stream: socket, reset: () => resetSocket(socket) }
+  return {
+    stream: socket,
+    reset: () => resetSocket(socket),
+    delivery: (done) => deliveryOf(socket, done),
+  }
 }
 
 /** Breaks a connection, plain or TLS, so that the other side cannot take what it received for complete. */

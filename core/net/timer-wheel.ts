@@ -92,6 +92,10 @@ export class WheelTimer {
     this.#wheel = wheel
   }
 
+  get isArmed(): boolean {
+    return this.due !== 0
+  }
+
   /** Starts or restarts it: `onTimeout` after `ms` milliseconds, unless disarmed or armed again before that. */
   arm(ms: number): void {
     this.#wheel.arm(this, ms)

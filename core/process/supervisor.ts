@@ -172,7 +172,8 @@ export class Supervisor implements SlotHost {
     for (const key of [...this.#sockets.keys()]) this.#unbind(key)
     this.spare.close()
     let inTime = true
-    const limit = (isServing ? this.config.drain : 0) + drainGrace
+    const { delay, timeout } = this.config.drain
+    const limit = (isServing ? delay + timeout : 0) + drainGrace
     const deadline = setTimeout(() => {
       inTime = false
       const pids = this.#slots.flatMap(({ pid }) => pid ?? [])

@@ -81,10 +81,10 @@ export class Log implements FlowObserver {
     if (this.#records) this.#destination.write(accessLine(recordStart(), end, this.#cause(end.error)))
   }
 
-  #malformed({ listener, client, method, path, error }: MalformedEvent): void {
+  #malformed({ id, listener, client, method, path, error }: MalformedEvent): void {
     if (!this.#records) return
     const { status, outcome } = error
-    const record = { listener, client, method, path, status, outcome, cause: this.#cause(error) }
+    const record = { id, listener, client, method, path, status, outcome, cause: this.#cause(error) }
     this.#pino.info(record, 'request')
   }
 

@@ -28,6 +28,8 @@ export interface HookEvent {
 /** Bytes that never became a request. */
 export interface MalformedEvent {
   readonly kind: 'malformed'
+  /** As the client was told it. */
+  readonly id: string
   readonly listener: string
   /** Address of the peer. */
   readonly client: string

@@ -55,6 +55,7 @@ function bytesFrom(body: string | Uint8Array = ''): Uint8Array {
   return typeof body === 'string' ? Buffer.from(body) : body
 }
 
-function backendFrom({ id, address = `${id}:80`, weight = 1, active = 0 }: TestBackend): BackendFacts {
-  return { id, address, weight, active }
+function backendFrom(backend: TestBackend): BackendFacts {
+  const { id, address = `${id}:80`, weight = 1, active = 0, draining = false, labels } = backend
+  return { id, address, weight, active, draining, labels: labels === undefined ? '' : JSON.stringify(labels) }
 }

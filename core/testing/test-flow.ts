@@ -52,7 +52,7 @@ export interface TestRequest {
   readonly body?: string | Uint8Array
 }
 
-/** Default: weight 1, nothing active, the address `<id>:80`. */
+/** Default: weight 1, nothing active, not draining, no labels, the address `<id>:80`. */
 export type TestBackend = Pick<Backend, 'id'> & Partial<Backend>
 
 /** What a hook did. */

@@ -40,23 +40,18 @@ export class Attempts {
    */
   begin(upstream: Upstream, chain: Chain, done: (result: Backend | PosternError) => void): void {
     const { facts } = this.#flow
-    const candidates = upstream.candidates(this.#unreachable)
-    if (candidates.length === 0) {
-      return done(this.#error ?? new PosternError('UH', `upstream "${upstream.name}" has no healthy backend`))
-    }
-    if (chain.steps.selectBackend.length === 0) return this.#take(upstream.pick(candidates, facts)!, done)
+    const tried = this.#unreachable
+    const isAsked = chain.steps.selectBackend.length > 0
+    const candidates = isAsked ? upstream.choosable(tried) : upstream.candidates(tried)
+    if (candidates.length === 0) return done(this.#noneLeft(upstream))
+    if (!isAsked) return this.#take(upstream.pick(candidates, facts)!, done)
     facts.candidates = candidates
     choose(this.#flow, chain, (result) => {
       if (result instanceof PosternError) return done(result)
       // Health may have changed while the policies ran: an ejected backend is never used.
-      const chosen = candidates.find((backend) => backend === result && backend.available)
-      const backend =
-        chosen ??
-        upstream.pick(
-          candidates.filter(({ available }) => available),
-          facts,
-        )
-      if (backend === undefined) this.begin(upstream, chain, done)
+      const chosen = candidates.find((backend) => backend === result && (backend.available || backend.draining))
+      const backend = chosen ?? upstream.pick(upstream.candidates(tried), facts)
+      if (backend === undefined) done(this.#noneLeft(upstream))
       else this.#take(backend, done)
     })
   }
@@ -79,6 +74,10 @@ export class Attempts {
     if (error?.code !== 'UF') return
     this.#unreachable = [...this.#unreachable, backend]
     this.#error = error
+  }
+
+  #noneLeft({ name }: Upstream): PosternError {
+    return this.#error ?? new PosternError('UH', `upstream "${name}" has no healthy backend`)
   }
 
   #take(backend: Backend, done: (result: Backend) => void): void {

@@ -22,6 +22,8 @@ export class Backend implements BackendFacts {
   credit = 0
   /** State of the balance: number of the last pick of this backend, counted over all picks; 0: never. */
   picked = 0
+  /** As JSON; empty when it has none. */
+  labels = ''
   #configuredWeight: number
   #measuredWeight: number | undefined
   #weight: number
@@ -42,9 +44,15 @@ export class Backend implements BackendFacts {
     this.#configuredWeight = config.weight
     this.#weight = config.weight
     this.#state = config.state
+    this.label(config)
   }
 
-  /** State set by the operator; with `drain` and with `down` it is never chosen. */
+  /** Sets its labels, for the plugins. */
+  label({ labels }: BackendConfig): void {
+    this.labels = labels === undefined ? '' : JSON.stringify(labels)
+  }
+
+  /** State set by the operator; see `available` and `draining`. */
   get state(): BackendConfig['state'] {
     return this.#state
   }
@@ -87,9 +95,14 @@ export class Backend implements BackendFacts {
     return this.#weight
   }
 
-  /** Whether it may be chosen. */
+  /** Whether the balance may choose it. */
   get available(): boolean {
     return this.#healthy && this.#state === 'up'
+  }
+
+  /** Whether only a policy may choose it, for what has begun there: the balance gives it nothing new. */
+  get draining(): boolean {
+    return this.#healthy && this.#state === 'drain'
   }
 
   /** Requests (L7) or connections (L4) under way on it: `acquire` and `release` count them. */

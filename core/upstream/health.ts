@@ -112,22 +112,26 @@ export class HealthCheck {
 function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done): { cancel(): void } {
   return connectTo(backend, timeout, (error, socket) => {
     socket?.on('error', () => {}).destroy()
-    done(error === undefined ? { healthy: true, why: 'connected' } : { healthy: false, why: error.message })
+    if (error === undefined) done({ healthy: true, why: 'connected' })
+    // The log line names the address already.
+    else done({ healthy: false, why: error.message.replace(`${backend.address}: `, '') })
   })
 }
 
 /** Calls `done` when the connection is closed, so that no probe overlaps the previous one. */
-function probeHttp(backend: Backend, { path, status, timeout }: HealthConfig, done: Done): { cancel(): void } {
-  const { address, host, port } = backend
+function probeHttp({ address, host, port }: Backend, config: HealthConfig, done: Done): { cancel(): void } {
+  const { path, status, timeout, method = 'GET' } = config
   let verdict: Verdict | undefined
   let request: ClientRequest
-  const headers = { host: address, 'user-agent': 'postern-health', accept: '*/*', connection: 'close' }
+  const named = { 'user-agent': 'postern-health', accept: '*/*', ...config.headers }
+  const headers = { ...named, host: config.host ?? address, connection: 'close' }
   try {
     // Not imported: see `encode-head.ts`.
-    request = process.getBuiltinModule('node:http').get({ host, port, path, headers, agent: false })
+    request = process.getBuiltinModule('node:http').request({ host, port, path, method, headers, agent: false })
+    request.end()
   } catch (error) {
-    // Node refuses to send this path. The configuration check should have refused it.
-    const timer = setTimeout(done, 0, { healthy: false, why: `${address}: ${(error as Error).message}` })
+    // Node refuses to send this request. The configuration check should have refused it.
+    const timer = setTimeout(done, 0, { healthy: false, why: (error as Error).message })
     return { cancel: () => clearTimeout(timer) }
   }
   function end(found: Verdict): void {
@@ -136,14 +140,14 @@ function probeHttp(backend: Backend, { path, status, timeout }: HealthConfig, do
   }
   function finish(): void {
     clearTimeout(timer)
-    done(verdict ?? { healthy: false, why: `${address}: connection closed without a response` })
+    done(verdict ?? { healthy: false, why: 'connection closed without a response' })
   }
-  const timer = setTimeout(() => end({ healthy: false, why: `${address}: no response within ${timeout} ms` }), timeout)
+  const timer = setTimeout(() => end({ healthy: false, why: `no response within ${timeout} ms` }), timeout)
 
   request.on('response', (response) => {
     const code = response.statusCode ?? 0
     const healthy = status === undefined ? code >= 200 && code < 400 : code === status
-    verdict = { healthy, why: `${address}: GET ${path} answered ${code}` }
+    verdict = { healthy, why: `${method} ${path} answered ${code}` }
     let received = 0
     response.on('error', () => {})
     response.on('data', (chunk: Buffer) => {
@@ -152,7 +156,7 @@ function probeHttp(backend: Backend, { path, status, timeout }: HealthConfig, do
     })
   })
   request.on('error', (error: NodeJS.ErrnoException) => {
-    verdict ??= { healthy: false, why: `${address}: GET ${path} failed: ${error.code ?? error.message}` }
+    verdict ??= { healthy: false, why: `${method} ${path} failed: ${error.code ?? error.message}` }
   })
   request.on('close', finish)
 

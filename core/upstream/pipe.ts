@@ -1,13 +1,17 @@
 import { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
 import { type OutcomeCode, PosternError } from '../errors.ts'
+import type { Delivery } from '../net/delivery.ts'
 import type { ByteStream } from '../net/reset.ts'
 import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
 import { giveMemory } from '../net/spare-memory.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 
 export interface PipeOptions {
-  /** Longest time without a byte in either direction, ms; up to 200 ms more may pass. */
+  /**
+   * Longest time without a byte in either direction, ms. Up to 200 ms more may pass, and as much again while one side has not
+   * read what was written to it.
+   */
   readonly idle: number
   /** Called exactly once, when both sides are closed and without listeners; never before `pipe` has returned. */
   readonly onEnd: (result: PipeResult) => void
@@ -45,6 +49,8 @@ class Relay implements Pipe {
   readonly #out: Direction
   readonly #timer = new WheelTimer(this)
   #open = 2
+  /** What both sides had received when they were last looked at, bytes. */
+  #taken = -1
   #error: PosternError | undefined
 
   constructor(client: ByteStream, backend: ByteStream, options: PipeOptions) {
@@ -65,7 +71,20 @@ class Relay implements Pipe {
     if (this.#open > 0) this.#timer.arm(this.#options.idle)
   }
 
+  /** A side that reads slowly may have taken bytes that were written long ago: then the connection is not idle. */
   onTimeout(): void {
+    if (this.#in.isFlushed && this.#out.isFlushed) return this.#idle()
+    this.#in.delivery(({ taken: received }) => {
+      this.#out.delivery(({ taken }) => {
+        if (this.#open === 0 || this.#timer.isArmed) return
+        if (this.#taken === received + taken) return this.#idle()
+        this.#taken = received + taken
+        this.#timer.arm(this.#options.idle)
+      })
+    })
+  }
+
+  #idle(): void {
     this.#fail('SI', `no bytes in either direction for ${this.#options.idle} ms`)
   }
 
@@ -98,6 +117,7 @@ class Direction implements ByteTaker {
   bytes = 0
   readonly #relay: Relay
   readonly #from: ByteStream
+  readonly #to: ByteStream
   readonly #source: Duplex
   readonly #sink: Duplex
   /** Lent memory whose bytes are not sent yet. */
@@ -107,6 +127,7 @@ class Direction implements ByteTaker {
   constructor(relay: Relay, from: ByteStream, to: ByteStream) {
     this.#relay = relay
     this.#from = from
+    this.#to = to
     this.#source = from.stream
     this.#sink = to.stream
   }
@@ -120,6 +141,15 @@ class Direction implements ByteTaker {
     if (source.destroyed) setImmediate(this.#onClose)
     else if (source.readableEnded) this.#sink.end()
     takeBytes(source, this)
+  }
+
+  /** Whether the receiving side, or its kernel, has taken everything. */
+  get isFlushed(): boolean {
+    return this.#sink.writableLength === 0
+  }
+
+  delivery(done: (delivery: Delivery) => void): void {
+    this.#to.delivery(done)
   }
 
   reset(): void {

@@ -130,10 +130,12 @@ export class UpstreamRegistry {
 
   #adopt(name: string, { config, balance, backends }: Entry, before: Entry | undefined): void {
     const sameHealth = isDeepStrictEqual(config.health, before?.config.health)
-    for (const { address, weight, state } of config.backends) {
+    for (const configured of config.backends) {
+      const { address, weight, state } = configured
       const backend = backends.get(address)!
       backend.configuredWeight = weight
       backend.state = state
+      backend.label(configured)
       if (balance !== before?.balance) backend.forgetPicks()
       if (!sameHealth) this.#stopCheck(backend)
       // Without a check, nothing would ever mark it healthy again.

@@ -57,6 +57,41 @@ describe.each(modes)('key-auth in %s', (mode) => {
     await other.close()
   })
 
+  describe('a CORS preflight', () => {
+    const headers = {
+      origin: 'https://app.example',
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'x-api-key',
+      'x-consumer': 'alice',
+    }
+    const preflight = { method: 'OPTIONS', headers }
+
+    test('needs a key like any other request, unless told otherwise', async () => {
+      expect((await plugin.run('onRequest', { request: preflight })).reply?.status).toBe(401)
+      expect(plugin.scopes.reads).toEqual(['header:x-api-key'])
+    })
+
+    test('passes where it is told to, as nobody', async () => {
+      const other = await testPlugin(file, { keys, preflight: 'pass' }, { mode })
+      const result = await other.run('onRequest', { request: preflight })
+      expect([result.reply, result.consumer]).toEqual([undefined, undefined])
+      expect(result.removedRequestHeaders).toEqual(['x-consumer'])
+      await other.close()
+    })
+
+    test.each([
+      ['GET', headers],
+      ['options', headers],
+      ['OPTIONS', { origin: headers.origin }],
+      ['OPTIONS', { 'access-control-request-method': 'POST' }],
+      ['OPTIONS', { ...headers, origin: '' }],
+    ])('is exactly what browsers send: %s with %j is refused', async (method, sent) => {
+      const other = await testPlugin(file, { keys, preflight: 'pass' }, { mode })
+      expect((await other.run('onRequest', { request: { method, headers: sent } })).reply?.status).toBe(401)
+      await other.close()
+    })
+  })
+
   test.each([
     [{}, /keys/],
     [{ keys: {} }, /keys/],

@@ -1,4 +1,4 @@
-import { definePlugin, reply } from 'postern/sdk'
+import { definePlugin, type Request, reply } from 'postern/sdk'
 
 export default definePlugin({
   name: 'key-auth',
@@ -23,15 +23,25 @@ export default definePlugin({
         description: 'Key → name of the consumer.',
       },
       hide: { type: 'boolean', default: true, description: 'Removes the key before the request is forwarded.' },
+      preflight: {
+        type: 'string',
+        enum: ['refuse', 'pass'],
+        default: 'refuse',
+        description: 'Whether CORS preflights, to which browsers add no key, pass without one.',
+      },
     },
   },
-  reads: ({ header }) => [`header:${header}`],
+  reads: ({ header, preflight }) => [
+    `header:${header}`,
+    ...(preflight === 'pass' ? (['method', 'header:origin', 'header:access-control-request-method'] as const) : []),
+  ],
   writes: ({ header, hide }) => ['consumer', 'header:x-consumer', ...(hide ? ([`header:${header}`] as const) : [])],
   onRequest({ request, options }) {
     const key = request.header(options.header)
     // hasOwn: every object inherits `constructor`, which is not a key.
     const consumer = key !== undefined && Object.hasOwn(options.keys, key) ? options.keys[key] : undefined
     if (consumer === undefined) {
+      if (options.preflight === 'pass' && isPreflight(request)) return request.removeHeader('x-consumer')
       const title = key === undefined ? 'API key missing' : 'unknown API key'
       return reply(401, { title }, { 'www-authenticate': 'ApiKey' })
     }
@@ -40,3 +50,9 @@ export default definePlugin({
     request.setHeader('x-consumer', consumer)
   },
 })
+
+/** As browsers send it (Fetch Standard, §3.2): any other OPTIONS request needs a key. */
+function isPreflight(request: Request): boolean {
+  const { method } = request
+  return method === 'OPTIONS' && !!request.header('origin') && !!request.header('access-control-request-method')
+}

@@ -51,6 +51,13 @@ describe.each(modes)('sticky-cookie in %s', (mode) => {
     expect(responseHeaders[0]?.[1]).toContain(signed(third.id))
   })
 
+  test('a backend that drains keeps its clients, and the cookie is not set again', async () => {
+    const state = await remembered(`postern_sticky=${signed(second.id)}`)
+    const offered = [first, { ...second, draining: true }]
+    expect((await plugin.run('selectBackend', { backends: offered, state })).backend).toBe(second.id)
+    expect((await plugin.run('selectBackend', { backends: offered })).backend).toBeUndefined()
+  })
+
   test('an answer made by the gateway sets none', async () => {
     expect((await plugin.run('onResponse', { response: { status: 503 } })).responseHeaders).toEqual([])
   })

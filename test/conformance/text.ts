@@ -18,6 +18,11 @@ export function hostless(via: string): string[] {
   })
 }
 
+/** The same lines, with the Host that the gateway adds, since the client sent none. */
+export function withHost(host: string, [id = '', ...others]: string[]): string[] {
+  return [id, `host: ${host}`, ...others]
+}
+
 export function forwarding(host: string): string[] {
   return [
     'x-forwarded-for: 127.0.0.1',
@@ -38,14 +43,14 @@ export function get(path: string, ...lines: string[]): string {
 export const empty: string = head('HTTP/1.1 200 OK', 'content-length: 0')
 export const emptied: string = head('HTTP/1.1 200 OK', 'via: 1.1 {gateway}', 'content-length: 0', 'date: {date}')
 
-/** What the client gets when a request is refused; `id` is empty when the bytes never became a request. */
+/** What the client gets when a request is refused. */
 export function refusal(
   code: OutcomeCode,
-  options: { status?: number; id?: string; close?: boolean; detail?: string; allow?: string } = {},
+  options: { status?: number; close?: boolean; detail?: string; allow?: string } = {},
 ): string {
   const { title, proxyStatus, ...kind } = outcomes[code]
-  const { status = kind.status, id = '{id}', close = code === 'DPE', detail, allow } = options
-  const body = JSON.stringify({ type: `urn:postern:outcome:${code}`, title, status, detail, request: id })
+  const { status = kind.status, close = code === 'DPE', detail, allow } = options
+  const body = JSON.stringify({ type: `urn:postern:outcome:${code}`, title, status, detail, request: '{id}' })
   const length = body.replace('{id}', '0'.repeat(36)).length
   return (
     head(
@@ -63,5 +68,5 @@ export function refusal(
 
 /** What never became a request: the codec refuses it. */
 export function malformed(status = 400): string {
-  return refusal('DPE', { status, id: '' })
+  return refusal('DPE', { status })
 }

@@ -120,15 +120,13 @@ describe('a body that a policy holds', () => {
     const { port, record } = await startInProcess(
       {
         ...(config(backend.port, ['body:buffer:10']) as object),
-        upstreams: {
-          app: { backends: [{ address: `127.0.0.1:${backend.port}` }], health: false, timeouts: { idle: '100ms' } },
-        },
+        listeners: { web: { address: '127.0.0.1', port: 0, timeouts: { idle: '100ms' } } },
       },
       files,
     )
     const text = await raw(port('web'), 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf')
     expect(text).toMatch(/^HTTP\/1.1 408 /)
-    expect((await record((line) => line.msg === 'request')).outcome).toBe('DPE')
+    expect((await record((line) => line.msg === 'request')).outcome).toBe('CI')
   })
 
   it('of a response is there whole, and can be replaced', async () => {

@@ -127,7 +127,7 @@ describe('checkHealth', () => {
       }
     }
     const record = await gateway.record(({ msg }) => msg === 'backend down')
-    expect(record).toMatchObject({ backend: bad.address, why: `${bad.address}: the database is gone` })
+    expect(record).toMatchObject({ backend: bad.address, why: 'the database is gone' })
     await answers((bodies) => bodies.every((body) => body === `${good.port}`))
     // Who leads may have changed while the workers started.
     for (const { readers } of [good, bad]) readers.clear()
@@ -202,7 +202,7 @@ describe('checkHealth', () => {
       plugins,
     )
     const record = await asked.record(({ msg }) => msg === 'backend down')
-    expect(record.why).toBe(`127.0.0.1:${port}: says the oracle`)
+    expect(record.why).toBe('says the oracle')
     const policies = asked.log.filter(({ msg }) => msg === 'asked').map(({ policy }) => policy)
     expect(new Set(policies)).toEqual(new Set(['o0', 'o1']))
 
@@ -253,7 +253,8 @@ describe('checkHealth', () => {
         () => going.log.filter(({ policy, msg }) => policy === 'o1' && msg === 'asked').length > 3,
       )
       expect(going.log.some(({ msg }) => msg === 'backend down')).toBe(false)
-      expect(going.log.some(({ msg }) => msg === 'policy failed')).toBe(true)
+      // Said once, not in every interval.
+      expect(going.log.filter(({ msg }) => msg === 'policy failed')).toHaveLength(1)
     },
   )
 

@@ -321,11 +321,11 @@ describe('upstream failures', () => {
   it('answers 408 when the client stops in the middle of the body', async () => {
     const backend = await httpBackend((request, response) => void request.resume().on('end', () => response.end()))
     const { port, record } = await startInProcess(
-      httpConfig([backend.port], { upstreams: { app: { timeouts: { idle: '100ms' } } } }),
+      httpConfig([backend.port], { listeners: { web: { timeouts: { idle: '100ms' } } } }),
     )
     const text = await raw(port('web'), 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf')
     expect(text).toMatch(/^HTTP\/1.1 408 /)
-    expect((await record((line) => line.msg === 'request')).outcome).toBe('DPE')
+    expect((await record((line) => line.msg === 'request')).outcome).toBe('CI')
   })
 
   it('ejects a backend whose health check fails and takes it back', async () => {

@@ -127,6 +127,44 @@ describe('a drain', () => {
     expect(gateway.active).toBe(0)
   })
 
+  it('with a delay serves connections and requests meanwhile, and announces that they close', async () => {
+    const backend = await echoBackend()
+    const { port, drain } = await startInProcess({
+      ...(httpConfig([backend.port]) as object),
+      drain: { delay: '2s', timeout: '10s' },
+    })
+    const web = port('web')
+    const idle = await open(web)
+    const answers: string[] = []
+    idle.on('data', (bytes: Buffer) => answers.push(bytes.toString()))
+    const ask = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'
+    idle.write(ask)
+    await until('an answer', () => answers.length > 0)
+    expect(answers.join('')).not.toMatch(/^connection: close/im)
+    const end = drain()
+    let isOver = false
+    void end.then(() => (isOver = true))
+    // One that was idle is not closed, and a new one is accepted: the balancer in front may not have noticed.
+    const closed = new Promise((resolve) => idle.once('end', resolve))
+    idle.write(ask)
+    await closed
+    expect(answers.slice(1).join('')).toMatch(/^HTTP\/1.1 200 [\s\S]*^connection: close/im)
+    expect((await send(web, '/')).headers.connection).toBe('close')
+    expect(isOver).toBe(false)
+    await end
+    await expect(open(web)).rejects.toThrow(/ECONNREFUSED/)
+  })
+
+  it('that is cut short does not wait for its delay', async () => {
+    const { gateway, drain } = await startInProcess({
+      ...(httpConfig([(await echoBackend()).port]) as object),
+      drain: { delay: '1h' },
+    })
+    const end = drain()
+    gateway.close()
+    await end
+  })
+
   it('ends what is left at its deadline', async () => {
     const backend = await httpBackend(() => {})
     const { port, gateway, drain } = await startInProcess({

@@ -20,7 +20,7 @@ interface Flow extends WritableFacts {
 function flow(): Flow {
   return {
     states: [undefined],
-    candidates: [{ id: 'a', address: 'a:1', weight: 1, active: 0 }],
+    candidates: [{ id: 'a', address: 'a:1', weight: 1, active: 0, draining: false, labels: '' }],
     requestFields: new Fields(['x-kept', '1']),
     responseFields: new Fields(['x-kept', '1']),
     consumer: undefined,

@@ -23,7 +23,14 @@ const attached = { route: { policies: ['mirror'] }, policies: { mirror: { plugin
 test('policies see nothing of what an untrusted client says about its way', async () => {
   const { send } = await memoryGateway([new MemoryPool({})], attached, mirror)
   const exchange = await send({ fields })
-  expect(JSON.parse(exchange.body)).toEqual(['192.0.2.1', ['host: app.test', 'x-b: 1']])
+  const [ip, seen] = JSON.parse(exchange.body) as [string, string[]]
+  expect([ip, seen.filter((line) => !line.startsWith('x-request-id: '))]).toEqual([
+    '192.0.2.1',
+    ['host: app.test', 'x-b: 1'],
+  ])
+  const own = exchange.response.get('x-request-id')
+  expect(seen.filter((line) => line.startsWith('x-request-id: '))).toEqual([`x-request-id: ${own}`])
+  expect(own).not.toBe('mine')
 })
 
 test('of a trusted peer they see what was believed', async () => {
@@ -36,6 +43,7 @@ test('of a trusted peer they see what was believed', async () => {
     'x-forwarded-for: 6.6.6.6',
     'x-forwarded-proto: https',
     'forwarded: for=6.6.6.6',
+    'x-request-id: mine',
   ]
   expect(JSON.parse(exchange.body)).toEqual(['6.6.6.6', seen])
 })

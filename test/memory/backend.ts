@@ -8,6 +8,7 @@ import type {
   UpstreamPool,
   UpstreamRequest,
 } from '../../core/http/upstream-exchange.ts'
+import type { Delivery } from '../../core/net/delivery.ts'
 
 /** What a made-up backend answers; a code instead is how it fails. */
 export interface MemoryAnswer {
@@ -111,6 +112,10 @@ class MemoryUpstream implements UpstreamExchange {
     return true
   }
 
+  delivery(done: (delivery: Delivery) => void): void {
+    setImmediate(done, { taken: this.#seen.body.length, left: 0 })
+  }
+
   end(trailers?: Fields): void {
     if (this.#over || this.#sent) return
     this.#sent = true
@@ -131,6 +136,7 @@ class MemoryUpstream implements UpstreamExchange {
       const stream = {
         stream: ours,
         reset: () => void ours.destroy(Object.assign(new Error(), { code: 'ECONNRESET' })),
+        delivery: (done: (delivery: Delivery) => void) => void setImmediate(done, { taken: 0, left: 0 }),
       }
       return this.#owner.onUpgrade?.(new Fields(['upgrade', upgrade, 'connection', 'upgrade']), stream, '2')
     }

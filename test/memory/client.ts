@@ -1,6 +1,7 @@
 import { type Duplex, duplexPair } from 'node:stream'
 import { CONSUMED, type Exchange, type ExchangeOwner, type HttpConnection } from '../../core/http/exchange.ts'
 import { Fields } from '../../core/http/fields.ts'
+import type { Delivery } from '../../core/net/delivery.ts'
 import type { ByteStream } from '../../core/net/reset.ts'
 
 export interface MemoryRequest {
@@ -55,6 +56,7 @@ export class MemoryExchange implements Exchange {
   readonly #pieces: Buffer[]
   #window: number
   #receiving = false
+  #stalls: boolean
   #paused = false
   #ended = false
   #bodyOver = false
@@ -68,6 +70,7 @@ export class MemoryExchange implements Exchange {
     this.isFirst = request.isFirst ?? true
     this.upgrade = request.upgrade
     this.#pieces = (request.body ?? []).map((piece) => Buffer.from(piece))
+    this.#stalls = request.stalls ?? false
     this.#window = request.window ?? Number.POSITIVE_INFINITY
   }
 
@@ -99,11 +102,23 @@ export class MemoryExchange implements Exchange {
         if (this.owner.onBody(piece) === CONSUMED) piece.fill(0)
         continue
       }
-      if (this.#request.stalls) return
+      if (this.#stalls) return
       this.#bodyOver = true
       if (this.#request.trailers !== undefined) this.trailers = new Fields([...this.#request.trailers])
       this.owner.onBodyEnd()
     }
+  }
+
+  /** The client, which had stalled, sends more of the body. */
+  send(text: string): void {
+    this.#pieces.push(Buffer.from(text))
+    if (this.#receiving) this.#feed()
+  }
+
+  /** It has sent all of it. */
+  finish(): void {
+    this.#stalls = false
+    if (this.#receiving) this.#feed()
   }
 
   inform(status: number): void {
@@ -138,7 +153,12 @@ export class MemoryExchange implements Exchange {
   }
 
   get isFlushed(): boolean {
-    return true
+    return this.#window > 0
+  }
+
+  delivery(done: (delivery: Delivery) => void): void {
+    const left = Math.max(0, -this.#window)
+    setImmediate(done, { taken: this.bytesOut - left, left })
   }
 
   end(trailers?: Fields): void {
@@ -173,6 +193,10 @@ export class MemoryExchange implements Exchange {
     this.response = fields
     const [ours, theirs] = duplexPair()
     this.tunnel = theirs
-    return { stream: ours, reset: () => void ours.destroy(Object.assign(new Error('reset'), { code: 'ECONNRESET' })) }
+    return {
+      stream: ours,
+      reset: () => void ours.destroy(Object.assign(new Error('reset'), { code: 'ECONNRESET' })),
+      delivery: (done) => void setImmediate(done, { taken: 0, left: 0 }),
+    }
   }
 }

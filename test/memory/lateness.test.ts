@@ -19,6 +19,7 @@ export default definePlugin({
 })
 
 interface Late {
+  readonly listener?: { [key: string]: Json }
   readonly route?: { [key: string]: Json }
   readonly upstream?: { [key: string]: Json }
   readonly wait?: string
@@ -162,11 +163,16 @@ describe('a body that a policy holds', () => {
 export default definePlugin({ name: 'holder', reads: ['${scope}:buffer:1000'], ${hook}() {} })`,
   })
   const policies = { holder: { plugin: 'holder' } }
-  const held = { route: { policies: ['holder'] }, upstream: { timeouts: { idle: '50ms' } }, policies }
+  const held = {
+    listener: { timeouts: { idle: '50ms' } },
+    route: { policies: ['holder'] },
+    upstream: { timeouts: { idle: '50ms' } },
+    policies,
+  }
 
   test('does not arrive: the client gets an error', async () => {
     const gateway = await memoryGateway([new MemoryPool({})], held, holder('onRequest', 'body'))
-    expect(await endOf(gateway, { method: 'POST', body: ['x'], stalls: true })).toEqual([408, 'sent', 'DPE'])
+    expect(await endOf(gateway, { method: 'POST', body: ['x'], stalls: true })).toEqual([408, 'sent', 'CI'])
   })
 
   test.each([[['some']], [[]]])('does not arrive from the backend, after %j: 504', async (body) => {
@@ -195,13 +201,20 @@ describe('no policy waits', () => {
     ],
     [
       'the client',
-      { upstream: { timeouts: { idle: '50ms' } } },
+      { listener: { timeouts: { idle: '50ms' } } },
       { method: 'POST', body: ['x'], stalls: true },
-      [408, 'sent', 'DPE'],
+      [408, 'sent', 'CI'],
     ],
     ['all of it', { route: { timeout: '50ms' }, answer: { stalls: 'head' } }, {}, [504, 'sent', 'UT']],
-  ])('late is %s', async (_who, { route = {}, upstream = {}, answer = {} }, sent, expected) => {
-    const gateway = await memoryGateway([new MemoryPool({ body: ['some'], ...answer })], { route, upstream })
+    [
+      'the client, as it reads the response',
+      { listener: { timeouts: { idle: '50ms' } }, upstream: { timeouts: { idle: '50ms' } } },
+      { window: 2 },
+      [200, 'aborted', 'CI'],
+    ],
+  ])('late is %s', async (_who, { listener = {}, route = {}, upstream = {}, answer = {} }, sent, expected) => {
+    const pool = new MemoryPool({ body: ['some'], ...answer })
+    const gateway = await memoryGateway([pool], { listener, route, upstream })
     expect(await endOf(gateway, sent)).toEqual(expected)
   })
 
@@ -214,5 +227,50 @@ describe('no policy waits', () => {
     const { phases } = await gateway.end()
     const all = { route: phases.route, connect: phases.connect, head: phases.head, body: phases.body }
     expect(Object.entries(all).sort(([, a], [, b]) => b - a)[0]![0]).toBe(phase)
+  })
+})
+
+describe('a listener with minRate', () => {
+  const listener = { timeouts: { idle: '400ms' }, minRate: 1_000 }
+
+  test('cuts off a client that sends less, and says so', async () => {
+    const gateway = await memoryGateway([new MemoryPool({})], { listener })
+    const exchange = gateway.begin({ method: 'POST', body: ['x'], stalls: true })
+    const drip = setInterval(() => exchange.send('x'), 20)
+    await until('the answer', () => exchange.isOver)
+    clearInterval(drip)
+    const { flow, error } = await gateway.end()
+    expect([exchange.status, exchange.isLast, flow.outcome]).toEqual([408, true, 'CI'])
+    expect(error?.message).toBe("the client sent less than 1000 bytes per second of the request's body for 400 ms")
+  })
+
+  test('cuts off a client that reads less', async () => {
+    const gateway = await memoryGateway([new MemoryPool({ body: ['x'.repeat(10_000)] })], { listener })
+    const exchange = gateway.begin({ window: 1 })
+    const drip = setInterval(() => exchange.take(1), 20)
+    await until('the end', () => exchange.isOver)
+    clearInterval(drip)
+    expect([exchange.outcome, (await gateway.end()).flow.outcome]).toEqual(['aborted', 'CI'])
+  })
+
+  test.each([
+    ['sends more', { minRate: 10 }],
+    ['sends little, where there is none', {}],
+  ])('serves a client that %s', async (_what, rate) => {
+    const patient = { timeouts: { idle: '400ms' }, ...rate }
+    const gateway = await memoryGateway([new MemoryPool({ body: ['x'.repeat(100)] })], { listener: patient })
+    const exchange = gateway.begin({ method: 'POST', body: ['x'], stalls: true, window: 1 })
+    for (let i = 0; i < 60; i++) {
+      exchange.send('x')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    exchange.finish()
+    await until('the head', () => exchange.status === 200)
+    for (let i = 0; i < 60; i++) {
+      exchange.take(1)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    exchange.take(100)
+    expect((await gateway.end()).flow.outcome).toBe('')
   })
 })

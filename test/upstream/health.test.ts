@@ -74,9 +74,25 @@ test('takes a backend down after `fall` bad answers and up after `rise` good one
   await until(() => good.length >= 4)
   expect(good.slice(0, 4)).toEqual([false, false, false, true])
   expect(changes).toEqual([
-    [false, `${backend.address}: GET /healthz answered 503`],
-    [true, `${backend.address}: GET /healthz answered 204`],
+    [false, 'GET /healthz answered 503'],
+    [true, 'GET /healthz answered 204'],
   ])
+})
+
+test('asks with the host, the method and the headers that it is given', async () => {
+  const app = await application((request, response) => {
+    const { host, authorization } = request.headers
+    const isRight = request.method === 'HEAD' && host === 'shop.example' && authorization === 'Bearer probe'
+    response.writeHead(isRight ? 200 : 400).end()
+  })
+  const headers = { authorization: 'Bearer probe', 'user-agent': 'ours' }
+  const { backend } = watch(app.port, { path: '/', host: 'shop.example', method: 'HEAD', headers, fall: 1 })
+  await until(() => app.probes >= 2)
+  expect(backend.healthy).toBe(true)
+  expect(app.headers).toMatchObject({ 'user-agent': 'ours', accept: '*/*', connection: 'close' })
+  const { backend: other, changes } = watch(app.port, { path: '/', method: 'HEAD', fall: 1 })
+  await until(() => !other.healthy)
+  expect(changes).toEqual([[false, 'HEAD / answered 400']])
 })
 
 test('bad answers that are not in a row do not count', async () => {
@@ -99,7 +115,7 @@ test('port open, application dead: a connect is content, a GET ejects', async ()
   await until(() => !gets.backend.healthy)
   await until(() => sockets.size > 10)
   expect(connects.backend.healthy).toBe(true)
-  expect(gets.changes).toEqual([[false, `${gets.backend.address}: no response within 50 ms`]])
+  expect(gets.changes).toEqual([[false, 'no response within 50 ms']])
 })
 
 test('a connect that is refused ejects, and brings back once it is not', async () => {
@@ -109,7 +125,7 @@ test('a connect that is refused ejects, and brings back once it is not', async (
   await once(first, 'close')
   const { backend, changes } = watch(port, {})
   await until(() => !backend.healthy)
-  expect(changes[0]![1]).toContain('ECONNREFUSED')
+  expect(changes[0]![1]).toBe('cannot connect: ECONNREFUSED')
   const second = createTcpServer((socket) => socket.on('error', () => {}).resume())
   second.listen(port, '127.0.0.1')
   endings.push(() => new Promise((resolve) => second.close(resolve)))

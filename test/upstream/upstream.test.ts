@@ -21,6 +21,17 @@ test('offers what is available and was not tried', () => {
   expect(upstream.candidates([])).toEqual([a, b, d])
 })
 
+test('offers those that drain only to policies', () => {
+  const upstream = upstreamOf(4)
+  const [a, b, c, d] = upstream.backends as [never, never, never, never]
+  Object.assign(b, { state: 'drain' })
+  Object.assign(c, { state: 'drain', healthy: false })
+  Object.assign(d, { state: 'down' })
+  expect(upstream.candidates([])).toEqual([a])
+  expect(upstream.choosable([])).toEqual([a, b])
+  expect(upstream.choosable([a])).toEqual([b])
+})
+
 test('makes no new list while nothing changes, and leaves a given one alone', () => {
   const upstream = upstreamOf(3)
   const before = upstream.candidates([])

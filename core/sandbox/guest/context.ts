@@ -115,12 +115,23 @@ export class ContextView {
   }
 }
 
-/** Four items each: id, address, weight, active. */
+/** Six items each; see `encodeBackends`. */
 function decodeBackends(items: readonly string[] = []): Backend[] {
   const backends: Backend[] = []
-  for (let i = 0; i < items.length; i += 4) {
-    const [id = '', address = '', weight, active] = items.slice(i, i + 4)
-    backends.push(Object.freeze({ id, address, weight: Number(weight), active: Number(active) }))
+  for (let i = 0; i < items.length; i += 6) {
+    const [id = '', address = '', weight, active, draining, labels = ''] = items.slice(i, i + 6)
+    const backend: Backend = {
+      id,
+      address,
+      weight: Number(weight),
+      active: Number(active),
+      draining: draining === '1',
+      labels: labels === '' ? noLabels : Object.freeze(Object.assign(Object.create(null), JSON.parse(labels))),
+    }
+    backends.push(Object.freeze(backend))
   }
   return backends
 }
+
+/** Without a prototype: `labels.constructor` is undefined, unless it is a label. */
+const noLabels: Backend['labels'] = Object.freeze(Object.create(null))

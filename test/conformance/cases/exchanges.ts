@@ -1,5 +1,5 @@
 import type { Case, Duty } from '../case.ts'
-import { emptied, empty, get, head, hostless, malformed, own, refusal } from '../text.ts'
+import { emptied, empty, get, head, hostless, malformed, own, refusal, withHost } from '../text.ts'
 
 const via = 'via: 1.1 {gateway}'
 const ask = head('GET / HTTP/1.1', 'Host: a')
@@ -157,7 +157,7 @@ export const exchanges: readonly Duty[] = [
         rfc: '9112 §3.2',
         what: `${line} without Host: the backend gets its own address`,
         client: head(line),
-        seen: [head(line.replace('1.0', '1.1'), 'host: {backend}', ...hostless('1.0 {gateway}'))],
+        seen: [head(line.replace('1.0', '1.1'), ...withHost('{backend}', hostless('1.0 {gateway}')))],
         got: emptied.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'),
         end: 'fin' as const,
       })),
@@ -180,7 +180,7 @@ export const exchanges: readonly Duty[] = [
         rfc: '9112 §3.2.2',
         what: 'HTTP/1.0 in absolute-form needs no Host',
         client: head('GET http://b/x HTTP/1.0'),
-        seen: [head('GET /x HTTP/1.1', 'host: b', ...own('b', '1.0 {gateway}'))],
+        seen: [head('GET /x HTTP/1.1', ...withHost('b', own('b', '1.0 {gateway}')))],
         got: emptied.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'),
         end: 'fin',
       },
