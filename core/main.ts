@@ -38,7 +38,8 @@ function program(): Command {
     .addOption(config())
     .addOption(new Option('--output <format>', 'how to print the problems').choices(['text', 'json']).default('text'))
     .option('--strict', 'exit with 3 for warnings too')
-    .action(async (options: { config?: string; output: 'text' | 'json'; strict?: boolean }) => {
+    .option('--no-secrets', 'accept that variables and files which the configuration refers to do not exist here')
+    .action(async (options: { config?: string; output: 'text' | 'json'; strict?: boolean; secrets: boolean }) => {
       const { check } = await import('./cli/check.ts')
       process.exitCode = await check(options)
     })

@@ -22,6 +22,8 @@ export type CheckResult = CheckedConfig | { readonly ok: false; readonly problem
 export interface CheckOptions {
   /** The variables of `${env:NAME}`. Default: `process.env`. */
   readonly env?: NodeJS.ProcessEnv
+  /** Whether variables and files that the configuration refers to must exist. Default: yes. */
+  readonly mustExist?: boolean
   /** How plugins are built and inspected. Default: in the sandbox. */
   readonly loader?: PluginLoader
 }
@@ -38,9 +40,10 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   const problems = new Problems(secrets)
   const files = new Set([absolute])
   const folder = dirname(absolute)
-  const context = { env: options.env ?? process.env, folder, secrets, problems, files, whole: new Map() }
+  const { env = process.env, mustExist = true } = options
+  const context = { env, folder, secrets, problems, files, mustExist, whole: new Map() }
 
-  const source = readSource(absolute, problems, 'the file does not exist; name the configuration with -c')
+  const source = readSource(absolute, problems, 'the file does not exist; -c or POSTERN_CONFIG names the configuration')
   if (source.value === undefined) return { ok: false, problems: problems.list }
 
   problems.nextStep()

@@ -1,4 +1,5 @@
 import { layerOf } from '../config/protocols.ts'
+import type { Source } from '../config/source.ts'
 import { didYouMean, suggest } from '../config/suggest.ts'
 import { asList, asObject, asText, member } from '../config/untyped.ts'
 import { findConflicts } from '../route/conflicts.ts'
@@ -46,12 +47,12 @@ function checkRoutes({ source, data, problems }: Draft): void {
     const route = asObject(value)
     const at = ['routes', name]
     const listener = asText(route.listener)
-    if (listener !== undefined && !Object.hasOwn(listeners, listener)) {
+    if (listener !== undefined && !Object.hasOwn(listeners, listener) && !isMisspelt(source, 'listeners')) {
       const near = didYouMean(listener, Object.keys(listeners))
       problems.add(source, [...at, 'listener'], `there is no listener "${listener}"${near}`)
     }
     const upstream = asText(route.upstream)
-    if (upstream !== undefined && !Object.hasOwn(upstreams, upstream)) {
+    if (upstream !== undefined && !Object.hasOwn(upstreams, upstream) && !isMisspelt(source, 'upstreams')) {
       const near = didYouMean(upstream, Object.keys(upstreams))
       problems.add(source, [...at, 'upstream'], `there is no upstream "${upstream}"${near}`)
     }
@@ -70,6 +71,12 @@ function checkRoutes({ source, data, problems }: Draft): void {
       problems.add(source, [...at, 'match', 'headers', header], message),
     )
   }
+}
+
+/** The section is there under a wrong name, which is reported once, and not again for each name that would be in it. */
+function isMisspelt({ value }: Source, section: string): boolean {
+  const written = asObject(value)
+  return !Object.hasOwn(written, section) && Object.keys(written).some((name) => suggest(name, [section]) !== undefined)
 }
 
 /** True also for a misspelt `upstream` or `reply`, which is already reported as an unknown field. */

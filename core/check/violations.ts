@@ -73,7 +73,7 @@ function messageOf(fault: SchemaFault, formats: Readonly<Record<string, Format>>
     case 'required':
       return `is missing${purposeOf(parentSchema, text(params.missingProperty))}`
     case 'type':
-      return `must be ${own(formats, parentSchema.format)?.expected ?? typeNames(params.type)}, not ${describe(data)}`
+      return `must be ${own(formats, parentSchema.format)?.expected ?? typeNames(params.type)}, not ${describe(data)}${inline(fault)}`
     case 'enum': {
       const allowed = params.allowedValues as unknown[]
       const near =
@@ -125,6 +125,12 @@ function messageOf(fault: SchemaFault, formats: Readonly<Record<string, Format>>
     default:
       return fault.message ?? `violates the schema keyword "${keyword}"`
   }
+}
+
+/** What to do with a policy that is written where it should be named. */
+function inline({ instancePath, data }: SchemaFault): string {
+  const isPolicy = /\/policies\/\d+$/.test(instancePath) && typeof data === 'object' && data !== null
+  return isPolicy ? '; write the policy under "policies" at the top, and its name here' : ''
 }
 
 function knownFields({ parentSchema }: SchemaFault): string[] {

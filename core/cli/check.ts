@@ -11,6 +11,8 @@ export interface CheckCommand {
   readonly output?: 'text' | 'json'
   /** Whether warnings fail the check. Default: no. */
   readonly strict?: boolean
+  /** Whether variables and files that the configuration refers to must exist. Default: yes. */
+  readonly secrets?: boolean
 }
 
 /**
@@ -21,10 +23,10 @@ export interface CheckCommand {
  * @returns the exit code: 0, or 3 when the configuration is invalid or missing, and with `strict` when it has warnings.
  */
 export async function check(options: CheckCommand): Promise<number> {
-  const { config = 'gateway.json', output, strict = false } = options
+  const { config = 'gateway.json', output, strict = false, secrets = true } = options
   const json = output === 'json'
   const name = displayName(resolve(config))
-  const { result } = await checkApart(config)
+  const { result } = await checkApart(config, { mustExist: secrets })
   const problems = result.ok ? [] : result.problems
   const warnings = result.ok ? result.rest.warnings : []
   const plugins = result.ok ? pluginAccess(result.rest) : []

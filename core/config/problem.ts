@@ -15,11 +15,11 @@ export interface Problem {
   readonly column?: number
 }
 
-/** A problem as one line: `gateway.json routes.a.upstream: …`, or `gateway.json:3:7: …` without a path. */
+/** A problem as one line: `gateway.json:3:7 routes.a.upstream: …`. */
 export function formatProblem(problem: Problem): string {
   const { file, path, message, line, column } = problem
-  if (path !== '') return `${file} ${path}: ${message}`
-  return line === undefined ? `${file}: ${message}` : `${file}:${line}:${column ?? 1}: ${message}`
+  const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`
+  return path === '' ? `${place}: ${message}` : `${place} ${path}: ${message}`
 }
 
 /** Characters that end a line, move the cursor of a terminal, or change the direction of the text after them. */

@@ -16,6 +16,8 @@ export class Problems {
   readonly #entries = new Map<string, Entry[]>()
   /** Paths that hold a problem, and all paths above them. */
   readonly #touched = new Set<string>()
+  /** Paths whose value is not known, with the references that stand in for it. */
+  readonly #standIns = new Map<string, string>()
   readonly #secrets: Secrets
   #step = 0
 
@@ -28,9 +30,23 @@ export class Problems {
     this.#step++
   }
 
-  add(source: Source, path: Path, message: string): void {
+  add(source: Source, path: Path, problem: string): void {
+    const reference = this.#standIns.get(keyOf(source.file, path))
+    if (reference !== undefined && path.includes('options')) return
+    const message = reference === undefined ? problem : `cannot be checked without the value of "${reference}"`
     const position = source.locate(path)
     this.#put({ file: source.file, path, message, ...position, step: this.#step })
+  }
+
+  /**
+   * The value at this path is not known: a reference stands in for it. In the options of a policy no problem is found
+   * there; elsewhere every problem becomes the one that the value is needed.
+   */
+  standIn(source: Source, path: Path, reference: string): void {
+    const options = path.lastIndexOf('options')
+    for (let length = options === -1 ? path.length : options + 1; length <= path.length; length++) {
+      this.#standIns.set(keyOf(source.file, path.slice(0, length)), reference)
+    }
   }
 
   /** A problem that has a position in the text but no path in the data. */

@@ -16,6 +16,8 @@ export interface ReferenceContext {
   readonly problems: Problems
   /** Every file that was read, absolute. */
   readonly files: Set<string>
+  /** Whether a variable or file that is missing is a problem. If not, the text of its reference stands for it. */
+  readonly mustExist: boolean
   /** Filled in here: what may become a number. */
   readonly whole: Map<object, Set<string | number>>
 }
@@ -72,7 +74,8 @@ export function resolveReferences(
         context.secrets.add(found.value, whole)
         return found.value
       }
-      context.problems.add(source, path, found.problem)
+      if (found.isMissing === true && !context.mustExist) context.problems.standIn(source, path, whole)
+      else context.problems.add(source, path, found.problem)
       return whole
     })
   }
@@ -80,21 +83,19 @@ export function resolveReferences(
   return visit(source.value, [], false)
 }
 
-function unclosed(whole: string, kind: string | undefined): { problem: string } {
+function unclosed(whole: string, kind: string | undefined): Found {
   if (kind !== undefined) return { problem: `"${whole}" is not closed; write "\${${kind}:…}"` }
   return { problem: `"\${" begins a reference, which is not closed; ${literal}` }
 }
 
 const literal = 'write "$${" for a literal "${"'
 
-function lookUp(
-  kind: string | undefined,
-  name: string,
-  context: ReferenceContext,
-): { value: string } | { problem: string } {
+type Found = { readonly value: string } | { readonly problem: string; readonly isMissing?: boolean }
+
+function lookUp(kind: string | undefined, name: string, context: ReferenceContext): Found {
   if (kind === 'env') {
     const value = Object.hasOwn(context.env, name) ? context.env[name] : undefined
-    if (value === undefined) return { problem: `the environment variable "${name}" is not set` }
+    if (value === undefined) return { problem: `the environment variable "${name}" is not set`, isMissing: true }
     return value === '' ? { problem: `the environment variable "${name}" is empty` } : { value }
   }
   if (kind === 'file') return readSecret(name, context)
@@ -107,7 +108,7 @@ function lookUp(
   return { problem: `unknown reference "\${${kind}:…}"${near}; ${literal}` }
 }
 
-function readSecret(name: string, { folder, files }: ReferenceContext): { value: string } | { problem: string } {
+function readSecret(name: string, { folder, files }: ReferenceContext): Found {
   const file = resolve(folder, name)
   const shown = displayName(file)
   files.add(file)
@@ -118,6 +119,7 @@ function readSecret(name: string, { folder, files }: ReferenceContext): { value:
     const value = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
     return value === '' ? { problem: `the file "${shown}" is empty` } : { value }
   } catch (error) {
-    return { problem: `"${shown}": ${reasonOf(error)}` }
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    return { problem: `"${shown}": ${reasonOf(error)}`, isMissing }
   }
 }

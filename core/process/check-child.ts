@@ -3,7 +3,7 @@ import { flushCompileCache } from 'node:module'
 import { checkConfig } from '../check/check.ts'
 import { namedVariables } from '../check/named-variables.ts'
 import { runtime } from '../sandbox/runtime.ts'
-import type { CheckMessage } from './checker.ts'
+import type { CheckAnswer, CheckMessage } from './checker.ts'
 import { beChild } from './child.ts'
 import { packConfig } from './packed-config.ts'
 
@@ -15,8 +15,8 @@ async function answer(): Promise<CheckMessage> {
     const variables = [...namedVariables(file)]
     const asked = once(process, 'message')
     process.send!({ variables } satisfies CheckMessage)
-    const [env] = (await asked) as [NodeJS.ProcessEnv]
-    const result = await checkConfig(file, { env })
+    const [answer] = (await asked) as [CheckAnswer]
+    const result = await checkConfig(file, answer)
     return { result: result.ok ? packConfig(result) : result, runtime: runtime() }
   } catch (error) {
     return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) }

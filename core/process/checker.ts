@@ -8,6 +8,12 @@ import { spawnModule } from './spawn.ts'
 /** The messages that `check-child.ts` sends: first the variables that it needs, then the result. */
 export type CheckMessage = { readonly variables: readonly string[] } | Checked | { readonly failure: string }
 
+/** The answer to the first of them. */
+export interface CheckAnswer {
+  readonly env: NodeJS.ProcessEnv
+  readonly mustExist: boolean
+}
+
 export interface Checked {
   readonly result: PackedConfig | { readonly ok: false; readonly problems: readonly Problem[] }
   /** Bundled for the check, and passed on to the workers, so that a replacement for a dead worker starts faster. */
@@ -23,6 +29,8 @@ export interface CheckSettings {
    * gets, so that a reload also ends soon on a host that is always busy. Default: false.
    */
   readonly inBackground?: boolean
+  /** Whether variables and files that the configuration refers to must exist. Default: yes. */
+  readonly mustExist?: boolean
   /** Longest time of the check, ms. Default: 30,000. */
   readonly deadline?: number
   /** Ends the check. */
@@ -39,7 +47,7 @@ const ofTheSystem = ['NODE_OPTIONS', 'NODE_COMPILE_CACHE', 'LD_LIBRARY_PATH', 'E
  * @throws {Error} when the process exits without a result, or has none in time.
  */
 export function checkApart(file: string, settings: CheckSettings = {}): Promise<Checked> {
-  const { folder, inBackground = false, deadline = 30_000, signal } = settings
+  const { folder, inBackground = false, mustExist = true, deadline = 30_000, signal } = settings
   return new Promise((resolve, reject) => {
     const args = folder === undefined ? [file] : [file, folder]
     const cache = folder && join(folder, 'cache')
@@ -54,7 +62,7 @@ export function checkApart(file: string, settings: CheckSettings = {}): Promise<
     const abort = (): void => giveUp('was ended')
     signal?.addEventListener('abort', abort, { once: true })
     child.on('message', (message: CheckMessage) => {
-      if ('variables' in message) child.send(pick(message.variables))
+      if ('variables' in message) child.send({ env: pick(message.variables), mustExist } satisfies CheckAnswer)
       else if ('failure' in message) reject(new Error(message.failure))
       else resolve(message)
     })

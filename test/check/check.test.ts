@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { checkConfig } from '../../core/check/check.ts'
 import { ownPlugins, pluginNames } from '../../core/check/resolve-plugin.ts'
-import { formatProblem } from '../../core/config/problem.ts'
+import { plainLine } from './plain-line.ts'
 
 interface Case {
   readonly name: string
@@ -44,7 +44,7 @@ for (const file of readdirSync(cases)) {
     test.each(list)('$name', async (one) => {
       write(one.files)
       const result = await checkConfig('gateway.json', { env: { ...one.env } })
-      const lines = result.ok ? [] : result.problems.map(formatProblem)
+      const lines = result.ok ? [] : result.problems.map(plainLine)
       const expected = one.problems.map(fill)
       // What another part of the gateway says is its own: "…" stands for the rest of such a line.
       for (const line of expected.filter((text) => text.endsWith('…'))) {
@@ -63,7 +63,7 @@ for (const file of readdirSync(cases)) {
           one.secrets,
         )
       }
-      if (one.warnings !== undefined) expect(result.warnings.map(formatProblem)).toEqual(one.warnings)
+      if (one.warnings !== undefined) expect(result.warnings.map(plainLine)).toEqual(one.warnings)
     })
   })
 }
@@ -79,7 +79,7 @@ test('the result is frozen, its tables have no inherited names, and it says what
     'key.txt': 'sesame',
   })
   const result = await checkConfig('gateway.json')
-  if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'))
+  if (!result.ok) throw new Error(result.problems.map(plainLine).join('\n'))
   const { config, policies, files } = result
   expect(config.upstreams.constructor).toBeUndefined()
   expect(Object.isFrozen(config.upstreams.app?.backends[0])).toBe(true)

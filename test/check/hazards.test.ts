@@ -25,7 +25,7 @@ describe('postern check', () => {
   }
   const file = join(folder, 'gateway.json')
   const hazard =
-    'warning: gateway.json routes.all.policies[0]: policy "limit" (plugin rate-limit) reads consumer, which policy "keys" (plugin key-auth) writes later; put "keys" before "limit"\n'
+    'warning: gateway.json:1:96 routes.all.policies[0]: policy "limit" (plugin rate-limit) reads consumer, which policy "keys" (plugin key-auth) writes later; put "keys" before "limit"\n'
 
   test('prints hazards among the results, and is content', async () => {
     writeFileSync(file, JSON.stringify(config))

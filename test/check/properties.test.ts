@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { type CheckResult, checkConfig } from '../../core/check/check.ts'
-import { formatProblem } from '../../core/config/problem.ts'
 import { fakeLoader } from './fake-loader.ts'
+import { plainLine } from './plain-line.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-config-'))
 const file = join(folder, 'gateway.json')
@@ -91,7 +91,7 @@ test('an unknown field is refused wherever it stands', async () => {
     const copy = structuredClone(sound) as unknown as Record<string, unknown>
     put(copy, [...path, 'zzzzzz'], 1)
     const result = await run(copy)
-    expect(result.ok ? [] : result.problems.map(formatProblem)).toEqual([
+    expect(result.ok ? [] : result.problems.map(plainLine)).toEqual([
       expect.stringContaining('there is no field "zzzzzz" here'),
     ])
   }
@@ -105,7 +105,7 @@ async function run(value: unknown): Promise<CheckResult> {
 function expectLines(result: CheckResult): void {
   if (result.ok) return
   expect(result.problems.length).toBeGreaterThan(0)
-  const lines = result.problems.map(formatProblem)
+  const lines = result.problems.map(plainLine)
   expect(new Set(lines).size).toBe(lines.length)
   for (const line of lines) expect(line).not.toMatch(/[\r\n]|undefined|\[object/)
 }

@@ -100,7 +100,25 @@ test('check prints problems on stdout, a summary on stderr, and says by its exit
 
   const missing = await output(() => check({ config: join(folder, 'nope.json') }))
   expect(missing.exit).toBe(3)
-  expect(missing.out).toContain('nope.json: the file does not exist; name the configuration with -c')
+  expect(missing.out).toContain('nope.json: the file does not exist; -c or POSTERN_CONFIG names the configuration')
+})
+
+test('a check without secrets needs none in options, and says where it needs a value', async () => {
+  const reference = (text: string): string => '$'.concat(`{${text}}`)
+  const sticky = { plugin: 'sticky-cookie', options: { secret: reference('file:/no/such/secret') } }
+  const upstreams = { app: { ...sound.upstreams.app, policies: ['sticky'] } }
+  const config = (port: unknown): string =>
+    JSON.stringify({ ...sound, upstreams, listeners: { web: { port } }, policies: { sticky } })
+
+  writeFileSync(file, config(8080))
+  expect(await output(() => check({ config: file }))).toMatchObject({ exit: 3 })
+  expect(await output(() => check({ config: file, secrets: false }))).toMatchObject({ exit: 0 })
+  writeFileSync(file, config(reference('env:POSTERN_TEST_UNSET')))
+  const { exit, out } = await output(() => check({ config: file, secrets: false }))
+  expect(exit).toBe(3)
+  expect(out).toMatch(
+    /:1:\d+ listeners\.web\.port: cannot be checked without the value of ".{2}env:POSTERN_TEST_UNSET}"/,
+  )
 })
 
 async function output(run: () => Promise<number>): Promise<{ exit: number; out: string; err: string }> {

@@ -9,7 +9,7 @@ describe('a problem', () => {
     const path = formatPath(['routes', 'orders-read', 'match', 'methods', 0, 'a.b', 'x "y"'])
     expect(path).toBe('routes.orders-read.match.methods[0]["a.b"]["x \\"y\\""]')
     expect(formatProblem({ file: 'gateway.json', path, message: 'm', line: 1, column: 2 })).toBe(
-      `gateway.json ${path}: m`,
+      `gateway.json:1:2 ${path}: m`,
     )
   })
 

@@ -94,7 +94,7 @@ describe('postern run', () => {
     const folder = gatewayFolder(httpConfig([1], { routes: { all: { upstream: 'nowhere' } } }))
     const gateway = postern(['run', '-c', 'gateway.json'], { cwd: folder })
     expect((await gateway.exited).code).toBe(3)
-    expect(gateway.stderr()).toContain('gateway.json routes.all.upstream: there is no upstream "nowhere"')
+    expect(gateway.stderr()).toMatch(/gateway\.json:1:\d+ routes\.all\.upstream: there is no upstream "nowhere"/)
   })
 
   it('exits with 3 when the file is missing', async () => {
@@ -147,7 +147,9 @@ describe('the command line', () => {
     const run = postern(['check', '-c', 'gateway.json'], { cwd: gatewayFolder(config) })
     expect((await run.exited).code).toBe(3)
     const text = run.stdout()
-    expect(text).toContain('gateway.json routes.orders.upstream: there is no upstream "orderz"; did you mean "orders"?')
+    expect(text).toMatch(
+      /gateway\.json:1:\d+ routes\.orders\.upstream: there is no upstream "orderz"; did you mean "orders"\?/,
+    )
     expect(text).toMatch(/routes\.database\.match.*tcp listeners see no path/)
     expect(text).toMatch(/upstreams\.orders.*balanse.*balance/)
     expect(text).toMatch(/policies\.keys\.options.*keyz.*keys/)
