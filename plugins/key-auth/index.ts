@@ -19,7 +19,7 @@ export default definePlugin({
         minProperties: 1,
         // Repeated header lines arrive joined by ", ": without commas and spaces two halves never make a key.
         propertyNames: { pattern: '^[^\\s,]+$' },
-        additionalProperties: { type: 'string', pattern: '^[!-~]([ -~]*[!-~])?$' },
+        additionalProperties: { type: 'string', maxLength: 256, pattern: '^[!-~]([ -~]*[!-~])?$' },
         description: 'Key → name of the consumer.',
       },
       hide: { type: 'boolean', default: true, description: 'Removes the key before the request is forwarded.' },
