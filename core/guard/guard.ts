@@ -33,6 +33,10 @@ export function createGuard(options: GuardOptions): CrossingGuard & { close(): v
       watchdog.leave()
       slot?.clear()
     },
+    reading: (on) => {
+      if (on) watchdog.enter(number, 0)
+      else watchdog.leave()
+    },
     close: () => {
       watchdog.close()
       slot?.close()

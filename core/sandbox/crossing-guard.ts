@@ -27,4 +27,9 @@ export interface CrossingGuard {
   enter(calls: readonly GuardedCall[], timeout?: number): void
   /** The crossing has returned or thrown. */
   leave(): void
+  /**
+   * The host begins (`on`), or has ended, to read what the last crossing has brought and to act on it: its thread must
+   * not be stuck in that either. Default: that is not watched.
+   */
+  reading?(on: boolean): void
 }

@@ -33,7 +33,8 @@ export interface GroupOptions {
   readonly onEvent?: ((event: SandboxEvent) => void) | undefined
 }
 
-type Lost = Exclude<Crossing, { kind: 'done' }>
+type Done = Extract<Crossing, { kind: 'done' }>
+type Lost = Exclude<Crossing, Done>
 
 /** Most steps in a crossing. */
 const widest = 256
@@ -281,7 +282,17 @@ export class Group {
 
   // ── process the output ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  #apply(batch: Batch, { output, rejection }: Extract<Crossing, { kind: 'done' }>, spent: number): void {
+  #apply(batch: Batch, crossing: Done, spent: number): void {
+    const { guard } = this.#options
+    guard?.reading?.(true)
+    try {
+      this.#read(batch, crossing, spent)
+    } finally {
+      guard?.reading?.(false)
+    }
+  }
+
+  #read(batch: Batch, { output, rejection }: Done, spent: number): void {
     const emitted = this.#emitted ?? []
     this.#emitted = undefined
     if (rejection !== undefined) this.#blameRejection(batch, rejection)

@@ -35,6 +35,12 @@ describe('ends the process, and names the call', () => {
     expect(signal).toBe('SIGKILL')
     expect(readReport(report)!.calls.map(({ plugin }) => plugin)).toEqual(['auth', 'waf', 'limit'])
   })
+
+  test.concurrent('one call of each policy when the host reads what the crossing has brought', async (context) => {
+    const { signal, report } = await guarded(context, 'reading', { hard: 250 }).exited
+    expect(signal).toBe('SIGKILL')
+    expect(readReport(report)!.calls.map(({ plugin }) => plugin)).toEqual(['auth', 'waf', 'limit'])
+  })
 })
 
 describe('does not end the process', () => {
@@ -44,6 +50,7 @@ describe('does not end the process', () => {
     ['whose crossing goes from call to call', 'stepwise'],
     ['that crosses all the time', 'many'],
     ['whose own code does not return', 'own'],
+    ['whose own code does not return once everything is read', 'read'],
     ['whose thread gets no processor', 'starved'],
     ['whose guard is closed', 'closed'],
   ])('%s', async ([, scenario], context) => {

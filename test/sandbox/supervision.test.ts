@@ -12,6 +12,9 @@ interface WitnessGuard extends CrossingGuard {
   /** The calls of each crossing, those that only resumed or dropped a hook included. */
   readonly crossings: (readonly GuardedCall[])[]
   inside: boolean
+  reading: (on: boolean) => void
+  /** Whether the host was being watched at each `reading`, and when a call was settled. */
+  readonly seen: string[]
 }
 
 function createWitness(): WitnessGuard {
@@ -19,6 +22,11 @@ function createWitness(): WitnessGuard {
     progress: new SharedArrayBuffer(8),
     crossings: [],
     inside: false,
+    seen: [],
+    reading: (on) => {
+      expect(guard.inside).toBe(false)
+      guard.seen.push(on ? 'begins' : 'ends')
+    },
     enter: (calls) => {
       expect(guard.inside).toBe(false)
       guard.inside = true
@@ -50,6 +58,14 @@ describe('the guard', () => {
       { plugin: 'slow', policy: 'policy-1', hook: 'onRequest', flow: 'flow-1' },
     ])
     expect(guard.inside).toBe(false)
+  })
+
+  test('watches the host while it reads records and settles calls', async () => {
+    const guard = createWitness()
+    harness = await openHarness([{ plugin: 'hostile' }], { guard })
+    harness.start(0, () => guard.seen.push('settled'), '/a')
+    await until(() => guard.seen.length === 3)
+    expect(guard.seen).toEqual(['begins', 'settled', 'ends'])
   })
 
   test('shows which call ran when a crossing did not return', async () => {
