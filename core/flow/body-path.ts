@@ -1,5 +1,6 @@
 import { CONSUMED, type Consumed } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
+import { Blocks } from './blocks.ts'
 
 /** Where a body comes from. */
 export interface BodySource {
@@ -16,7 +17,10 @@ export interface BodySink {
   end(trailers: Fields | undefined): void
 }
 
-/** Changes a chunk, or returns it unchanged, now or later; one chunk at a time. On an error `done` is not called. */
+/**
+ * Changes a chunk, or returns it unchanged, now or later; one chunk at a time, with all that has arrived during the last one.
+ * On an error `done` is not called.
+ */
 export type BodyChange = (chunk: Uint8Array, last: boolean, done: (chunk: Uint8Array) => void) => void
 
 /** What a hold resulted in: the whole body, its beginning, or more bytes than allowed. */
@@ -26,6 +30,8 @@ const nothing = new Uint8Array(0)
 
 /** Longest body that is kept while it is sent, so that it can be sent again, bytes. */
 export const maxKept: number = 16 * 1024
+/** Most bytes that gather while a chunk is being changed; then the source waits. */
+const maxGathered = 64 * 1024
 
 const noSource: BodySource = { pause: (): void => {}, resume: (): void => {} }
 
@@ -38,8 +44,7 @@ export class BodyPath {
   readonly #source: BodySource
   #sink: BodySink | undefined
   #change: BodyChange | undefined
-  #chunks: Uint8Array[] = []
-  #size = 0
+  readonly #held = new Blocks()
   #ended = false
   #trailers: Fields | undefined
   #replaced = false
@@ -59,16 +64,17 @@ export class BodyPath {
   /** A chunk has arrived. The path, or its sink, keeps it unless this returns `CONSUMED`. */
   take(chunk: Uint8Array): Consumed | undefined {
     if (this.#over || this.#replaced) return CONSUMED
-    if (this.#sink !== undefined && this.#change === undefined && this.#chunks.length === 0) {
+    if (this.#sink !== undefined && this.#change === undefined && this.#held.size === 0) {
       if (!this.#write(this.#sink, chunk)) this.#source.pause()
       return this.#sink.isFlushed ? CONSUMED : undefined
     }
-    this.#chunks.push(chunk)
-    this.#size += chunk.length
+    const isCopied = this.#held.add(chunk)
     this.#settleHold()
-    if (this.#sink !== undefined) this.#move()
+    if (this.#changing) {
+      if (this.#held.size >= maxGathered) this.#source.pause()
+    } else if (this.#sink !== undefined) this.#move()
     else if (this.#waiting === undefined) this.#source.pause()
-    return undefined
+    return isCopied ? CONSUMED : undefined
   }
 
   /** The source has ended. When the body is replaced, the trailers are dropped with it. */
@@ -89,9 +95,7 @@ export class BodyPath {
 
   /** The first `most` bytes of what is held, which stays held. */
   peek(most: number): Uint8Array {
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
-    const all = this.#chunks[0] ?? nothing
-    return all.length <= most ? all : all.subarray(0, most)
+    return this.#held.peek(most)
   }
 
   /** Whether the whole body has arrived. */
@@ -101,13 +105,12 @@ export class BodyPath {
 
   /** Whether the whole body has arrived, and can be kept. */
   get isShort(): boolean {
-    return this.#ended && this.#size <= maxKept
+    return this.#ended && this.#held.size <= maxKept
   }
 
   /** Replaces the body; the rest of the original one is dropped. */
   replace(bytes: Uint8Array): void {
-    this.#chunks = bytes.length === 0 ? [] : [bytes]
-    this.#size = bytes.length
+    this.#held.replace(bytes)
     this.#ended = true
     this.#trailers = undefined
     this.#replaced = true
@@ -115,7 +118,7 @@ export class BodyPath {
 
   /** Length of the body that replaced the original one; `undefined` when it was not replaced. */
   get replacedLength(): number | undefined {
-    return this.#replaced ? this.#size : undefined
+    return this.#replaced ? this.#held.size : undefined
   }
 
   /**
@@ -130,7 +133,7 @@ export class BodyPath {
     this.#kept = keeps ? [] : undefined
     for (const piece of before) sink.write(piece)
     if (this.#over) return sink.end(this.#trailers)
-    if (this.#chunks.length > 0 || this.#ended) this.#move()
+    if (this.#held.size > 0 || this.#ended) this.#move()
     else this.#source.resume()
   }
 
@@ -144,21 +147,21 @@ export class BodyPath {
   /** The sink can take more. */
   onWritable(): void {
     if (this.#sink === undefined || this.#over) return
-    if (this.#chunks.length > 0 || this.#ended) this.#move()
+    if (this.#held.size > 0 || this.#ended) this.#move()
     else this.#source.resume()
   }
 
   #move(): void {
     const sink = this.#sink!
     while (!this.#changing && !this.#over) {
-      const chunk = this.#chunks.shift()
-      const last = this.#ended && this.#chunks.length === 0
+      const chunk = this.#held.take()
+      const last = this.#ended && this.#held.size === 0
       if (chunk === undefined && !last) {
         this.#source.resume()
         return
       }
       if (this.#change === undefined) {
-        const isTaken = chunk === undefined || chunk.length === 0 || this.#write(sink, chunk)
+        const isTaken = chunk === undefined || this.#write(sink, chunk)
         if (last) return this.#finish()
         if (!isTaken) return this.#source.pause()
       } else this.#alter(this.#change, chunk ?? nothing, last)
@@ -167,13 +170,13 @@ export class BodyPath {
 
   #alter(change: BodyChange, chunk: Uint8Array, last: boolean): void {
     this.#changing = true
-    this.#source.pause()
     change(chunk, last, (changed) => {
       this.#changing = false
       if (this.#over) return
       const isTaken = changed.length === 0 || this.#write(this.#sink!, changed)
       if (last) this.#finish()
       else if (isTaken) this.#move()
+      else this.#source.pause()
     })
   }
 
@@ -199,9 +202,9 @@ export class BodyPath {
     if (waiting === undefined) return
     const { wanted, whole, done } = waiting
     let held: Held | undefined
-    if (whole && this.#size > wanted) held = 'too large'
+    if (whole && this.#held.size > wanted) held = 'too large'
     else if (this.#ended) held = 'complete'
-    else if (!whole && this.#size >= wanted) held = 'more'
+    else if (!whole && this.#held.size >= wanted) held = 'more'
     if (held === undefined) return
     this.#waiting = undefined
     if (held !== 'complete') this.#source.pause()

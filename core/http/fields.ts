@@ -12,15 +12,26 @@ export class Fields {
   readonly list: string[]
   /** Fields that go on the wire after those of `list`; `get`, `has` and `all` do not find them. */
   shared: SharedFields | undefined
+  readonly #spelling: readonly SpeltName[] | undefined
 
   /**
    * @param list used without a copy: the caller must not use it afterwards
    * @param isChecked whether names and values are known to be valid, as those from a parser are. Default: false, so invalid
    *   ones are dropped or cleaned.
+   * @param spelling names in the order of `list`, as they arrived. Default: none, so names are sent in lower case.
    */
-  constructor(list: string[] = [], isChecked = false) {
+  constructor(list: string[] = [], isChecked = false, spelling?: readonly SpeltName[]) {
     this.list = list
+    this.#spelling = spelling
     if (!isChecked && list.length > 0) cleanAll(list)
+  }
+
+  /**
+   * The names that arrived with the message, in order, those included that `list` no longer has. Devices exist that know a
+   * name in one spelling only, so the codec sends on what has stayed as it was spelt.
+   */
+  get spelling(): readonly SpeltName[] | undefined {
+    return this.#spelling
   }
 
   /** From name, value, name, value as a parser gives them, in any case. */
@@ -101,6 +112,13 @@ export class Fields {
     }
     list.length = kept
   }
+}
+
+/** A name as it was spelt. */
+export interface SpeltName {
+  readonly lower: string
+  /** The beginning of its line: the name as it was spelt, a colon and a space. */
+  readonly line: string
 }
 
 /** Fields that many messages carry one after the other; as sound as others, and never altered. */

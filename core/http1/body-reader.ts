@@ -13,17 +13,29 @@ export class BodyReader {
   trailers: Fields | undefined
   #framing: Framing = 0
   #left = 0
+  readonly #ofResponse: boolean
   #chunked: ChunkedReader | undefined
 
-  start(framing: Framing): void {
+  /** @param ofResponse bodies of responses are read leniently */
+  constructor(ofResponse: boolean) {
+    this.#ofResponse = ofResponse
+  }
+
+  /** @param isBare lines of the framing end with LF alone. Default: false. */
+  start(framing: Framing, isBare: boolean = false): void {
     this.#framing = framing
     this.#left = framing
     this.done = framing === 0
     this.problem = undefined
     this.trailers = undefined
     if (framing !== CHUNKED) return
-    this.#chunked ??= new ChunkedReader()
-    this.#chunked.start()
+    this.#chunked ??= new ChunkedReader(this.#ofResponse)
+    this.#chunked.start(isBare)
+  }
+
+  /** Whether the framing was taken though RFC 9112 does not allow it. */
+  get lenient(): boolean {
+    return this.#framing === CHUNKED && this.#chunked!.lenient
   }
 
   /** Bytes of the body that are still unread; `undefined` when its length is unknown. */
@@ -32,7 +44,10 @@ export class BodyReader {
     return this.#framing > 0 ? this.#left : undefined
   }
 
-  /** Consumes at most one piece of data and the framing around it; returns the piece. */
+  /**
+   * Consumes at most one piece of data and the framing around it, and returns the piece. Without one, unread bytes are the
+   * beginning of trailers that have not arrived whole. `problem` comes after the piece.
+   */
   read(input: ReceiveBuffer): Buffer | undefined {
     if (this.#framing === CHUNKED) return this.#readChunked(this.#chunked!, input)
     if (this.#framing === UNTIL_CLOSE) return input.take(input.length)

@@ -191,12 +191,14 @@ export class ClientConnection implements ByteTaker, Deferred {
     const { body, input } = this.#reader
     if (this.#agreed !== undefined) return this.#switch(exchange, this.#agreed)
     if (!this.#headSeen) return this.#takeHead(exchange)
-    if (body.done) return this.#complete(exchange)
-    if (input.length === 0) return this.#ended && this.#takeEnd()
-    const piece = body.read(input)
     if (body.problem !== undefined) return this.#malformed(body.problem)
-    if (piece !== undefined && exchange.owner.onData(piece) === CONSUMED) input.giveBack()
-    return true
+    if (body.done) return this.#complete(exchange)
+    const piece = input.length === 0 ? undefined : body.read(input)
+    if (piece !== undefined) {
+      if (exchange.owner.onData(piece) === CONSUMED) input.giveBack()
+      return true
+    }
+    return body.done || body.problem !== undefined || (this.#ended && this.#takeEnd())
   }
 
   #takeHead(exchange: ClientExchange): boolean {
@@ -230,7 +232,8 @@ export class ClientConnection implements ByteTaker, Deferred {
   }
 
   #complete(exchange: ClientExchange): boolean {
-    const isReusable = exchange.sent && this.#persistent && !this.#ended && this.#reader.input.length === 0
+    const isWhole = exchange.sent && !this.#ended && this.#reader.input.length === 0
+    const isReusable = isWhole && this.#persistent && !this.#reader.lenient
     exchange.trailers = this.#reader.body.trailers
     exchange.over = true
     this.exchange = undefined

@@ -1,36 +1,34 @@
 import { kinds, TOKEN, VALUE } from '../http/characters.ts'
+import { Fields, type SpeltName } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
-import { hashByte, knownName } from './names.ts'
+import { hashByte, nameAt } from './names.ts'
 
-/** Most field lines of one head or of one trailer section. */
-export const maxFields = 200
-
-const tooMany = new Malformed(`more than ${maxFields} header fields`, 431)
 const fold = new Malformed('a header line begins with whitespace')
 const badName = new Malformed('a header name is not a token followed by a colon')
 const tabbedCoding = new Malformed('a tab follows the value of Transfer-Encoding')
 const badValue = new Malformed('a header value has a control character')
 
 /**
- * Parses field lines, each ended by CRLF, into name, value, name, value: names in lower case, values without the
- * whitespace around them. Line folding, a bare CR or LF, NUL and other control bytes are refused (RFC 9112 §5).
+ * Parses field lines, each ended by CRLF: names in lower case, values without the whitespace around them. Line folding,
+ * whitespace before a colon, a bare CR or LF, NUL and other control bytes are refused (RFC 9112 §5).
  *
  * It examines the bytes and only slices the text: reading a byte takes a quarter of the time of reading a character.
  *
  * @param text the bytes as latin1; its first character is the byte at `base`
  * @param from the first byte of the first line
  * @param to past the CRLF of the last line
- * @param spaceBeforeColon true: whitespace between name and colon is removed, as for a response (§5.1); false: refused
+ * @param most how many fields are allowed
  */
 export function parseFields(
-  bytes: Uint8Array,
+  bytes: Buffer,
   text: string,
   base: number,
   from: number,
   to: number,
-  spaceBeforeColon: boolean,
-): string[] | Malformed {
+  most: number,
+): Fields | Malformed {
   const list: string[] = []
+  const names: SpeltName[] = []
   let line = from
   while (line < to) {
     let i = line
@@ -41,8 +39,7 @@ export function parseFields(
       byte = bytes[++i]!
     }
     if (i === line) return isSpace(byte) ? fold : badName
-    const name = knownName(bytes, line, i, hash) ?? text.slice(line - base, i - base).toLowerCase()
-    if (spaceBeforeColon) while (isSpace(bytes[i]!)) i++
+    const name = nameAt(bytes, line, i, hash)
     if (bytes[i] !== 0x3a) return badName
     i++
     while (isSpace(bytes[i]!)) i++
@@ -52,12 +49,13 @@ export function parseFields(
     line = i + 2
     while (i > value && isSpace(bytes[i - 1]!)) {
       // Legal, but llhttp reads it as part of the coding: a backend that uses llhttp would see another body.
-      if (bytes[--i] === 0x09 && name === 'transfer-encoding') return tabbedCoding
+      if (bytes[--i] === 0x09 && name.lower === 'transfer-encoding') return tabbedCoding
     }
-    if (list.length === 2 * maxFields) return tooMany
-    list.push(name, text.slice(value - base, i - base))
+    if (names.length === most) return new Malformed(`more than ${most} header fields`, 431)
+    names.push(name)
+    list.push(name.lower, text.slice(value - base, i - base))
   }
-  return list
+  return new Fields(list, true, names)
 }
 
 function isSpace(byte: number): boolean {

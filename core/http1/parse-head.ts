@@ -1,10 +1,14 @@
 import { kinds, TARGET, VALUE } from '../http/characters.ts'
 import { isToken } from '../http/field-problem.ts'
-import { Fields } from '../http/fields.ts'
+import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import { registeredMethods } from '../http/methods.ts'
 import { type Framing, requestFraming, responseFraming } from './framing.ts'
 import { parseFields } from './parse-fields.ts'
+
+/** Most fields of a request's head, and of a response's. */
+const maxRequestFields = 200
+const maxResponseFields = 500
 
 export interface RequestHead {
   readonly method: string
@@ -55,9 +59,8 @@ export function parseRequestHead(bytes: Buffer, from: number, to: number): Reque
   }
   const target = text.slice(space + 1, end)
   if (target.charCodeAt(0) !== 0x2f && !isOtherForm(method, target)) return badForm
-  const list = parseFields(bytes, text, from, from + lineEnd + 2, to, false)
-  if (list instanceof Malformed) return list
-  const fields = new Fields(list, true)
+  const fields = parseFields(bytes, text, from, from + lineEnd + 2, to, maxRequestFields)
+  if (fields instanceof Malformed) return fields
   const framing = requestFraming(version, fields)
   if (framing instanceof Malformed) return framing
   // RFC 9110 §9.3.6: a CONNECT has no content; what follows its head belongs to the tunnel.
@@ -68,20 +71,26 @@ export function parseRequestHead(bytes: Buffer, from: number, to: number): Reque
  * Reads the head of a response (RFC 9112 §4, §5, §6) in one pass; `from` and `to` as for a request.
  *
  * @param method of the request that it answers: it decides whether a body follows
+ * @param isLenient see `responseFraming`. Default: false.
  */
-export function parseResponseHead(bytes: Buffer, from: number, to: number, method: string): ResponseHead | Malformed {
+export function parseResponseHead(
+  bytes: Buffer,
+  from: number,
+  to: number,
+  method: string,
+  isLenient: boolean = false,
+): ResponseHead | Malformed {
   const text = bytes.toString('latin1', from, to)
-  const version = versionAt(text, 0)
+  const version = versionAt(text, 0) ?? (isLenient ? laterVersion(text) : undefined)
   const lineEnd = text.indexOf('\r\n')
   const status = version === undefined || text.charCodeAt(8) !== 0x20 ? 0 : statusAt(text, 9)
   if (version === undefined || status < 100) return badStatusLine
   // The space before an empty reason is often left out.
   if (lineEnd !== 12 && text.charCodeAt(12) !== 0x20) return badStatusLine
   for (let i = 13; i < lineEnd; i++) if ((kinds[bytes[from + i]!]! & VALUE) === 0) return badStatusLine
-  const list = parseFields(bytes, text, from, from + lineEnd + 2, to, true)
-  if (list instanceof Malformed) return list
-  const fields = new Fields(list, true)
-  const framing = responseFraming(version, fields, status, method)
+  const fields = parseFields(bytes, text, from, from + lineEnd + 2, to, maxResponseFields)
+  if (fields instanceof Malformed) return fields
+  const framing = responseFraming(version, fields, status, method, isLenient)
   if (framing instanceof Malformed) return framing
   return { version, status, reason: text.slice(13, lineEnd), fields, framing }
 }
@@ -107,4 +116,9 @@ function statusAt(text: string, at: number): number {
 function versionAt(text: string, at: number): '1.0' | '1.1' | undefined {
   if (text.startsWith('HTTP/1.1', at)) return '1.1'
   return text.startsWith('HTTP/1.0', at) ? '1.0' : undefined
+}
+
+/** A later minor version is read as the latest known one (RFC 9110 §2.5). */
+function laterVersion(text: string): '1.1' | undefined {
+  return /^HTTP\/1\.[2-9] /.test(text) ? '1.1' : undefined
 }

@@ -20,7 +20,7 @@ const noToken = new Malformed('the request does not begin with a method')
 /** Splits the bytes of a connection into requests: a head, then its body, then the next head. */
 export class RequestReader {
   readonly input: ReceiveBuffer = new ReceiveBuffer()
-  readonly body: BodyReader = new BodyReader()
+  readonly body: BodyReader = new BodyReader(false)
   #skipped = 0
 
   /** Parses the next head, after the body of the previous one; `undefined` while it is incomplete. */

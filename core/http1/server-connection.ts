@@ -252,23 +252,25 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
 
   #takeBody(exchange: ServerExchange): boolean {
     const { body, input } = this.#reader
-    if (!exchange.received || exchange.paused || body.done || input.length === 0) return false
-    const piece = body.read(input)
+    if (!exchange.received || exchange.paused) return false
     if (body.problem !== undefined) return this.#broken(exchange, body.problem)
+    if (body.done || input.length === 0) return false
+    const piece = body.read(input)
     if (piece !== undefined) {
       exchange.bytesIn += piece.length
       if (exchange.owner.onBody(piece) === CONSUMED) input.giveBack()
     }
-    if (body.done && this.exchange === exchange) {
+    if (body.done && body.problem === undefined && this.exchange === exchange) {
       exchange.trailers = body.trailers
       exchange.owner.onBodyEnd()
     }
-    return true
+    return piece !== undefined || body.done || body.problem !== undefined
   }
 
   #dropBody(): boolean {
     const { body, input } = this.#reader
-    if (body.read(input) !== undefined) input.giveBack()
+    const piece = body.read(input)
+    if (piece !== undefined) input.giveBack()
     if (body.problem !== undefined) {
       this.#close()
       return false
@@ -278,7 +280,7 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
       this.#state = OPEN
       this.#timer.arm(this.#handler.timeouts.keepAlive)
     }
-    return true
+    return piece !== undefined || body.done
   }
 
   /** The body is malformed. The client gets an answer if no response has begun; otherwise the connection is broken. */

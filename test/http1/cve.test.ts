@@ -36,7 +36,10 @@ describe('reports against others', () => {
     ['content-length: 5, 5'],
   ])('CVE-2026-1525: duplicate Content-Length in case variants: %j', (lines) => {
     expect(readRequests([bytesOf(`POST / HTTP/1.1\r\nhost: a\r\n${lines}\r\n\r\nhello`)]).refused).toBeDefined()
-    expect(readResponse([bytesOf(`HTTP/1.1 200 OK\r\n${lines}\r\n\r\nhello`)], 'GET', true).refused).toBeDefined()
+    // Equal lengths in a response have one meaning, and go on as one.
+    const response = readResponse([bytesOf(`HTTP/1.1 200 OK\r\n${lines}\r\n\r\nhello`)], 'GET', true)
+    if (lines.includes('6')) expect(response.refused).toBeDefined()
+    else expect(response.messages[0]).toMatchObject({ fields: ['content-length', '5'], body: 'hello', complete: true })
   })
 
   test('GHSA-35p6-xmwp-9g52: bytes on an idle connection are not the next response', async () => {

@@ -33,7 +33,7 @@ export function llhttpResponse(text: string, method: string, ended: boolean): Re
 
 function run(type: number, text: string, ended: boolean, asked: string | undefined): Reading {
   const parser = new HTTPParser()
-  const reading: Reading = { messages: [], refused: undefined, stopped: false }
+  const reading: Reading = { messages: [], refused: undefined, stopped: false, lenient: false }
   let raw: string[] = []
   let url = ''
   let open: Message | undefined

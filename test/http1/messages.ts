@@ -24,6 +24,8 @@ export interface Reading {
   refused: Malformed | string | undefined
   /** Whether it stopped where the connection turns into something else, or ends. */
   stopped: boolean
+  /** Whether the gateway took something that RFC 9112 does not allow. */
+  lenient: boolean
 }
 
 export function bytesOf(text: string): Buffer {
@@ -33,12 +35,13 @@ export function bytesOf(text: string): Buffer {
 /** The requests in a stream that arrives in these chunks, as a connection would take them. */
 export function readRequests(chunks: readonly Buffer[]): Reading {
   const reader = new RequestReader()
-  const reading: Reading = { messages: [], refused: undefined, stopped: false }
+  const reading: Reading = { messages: [], refused: undefined, stopped: false, lenient: false }
   let open: Message | undefined
   let last = false
   for (const chunk of chunks) {
     if (reading.refused !== undefined || reading.stopped) break
-    reader.input.push(chunk, false)
+    // A reader moves bytes within the memory that it gets.
+    reader.input.push(Buffer.from(chunk), false)
     while (reading.refused === undefined && !reading.stopped) {
       if (open === undefined) {
         const head = reader.nextHead()
@@ -64,12 +67,13 @@ export function readRequests(chunks: readonly Buffer[]): Reading {
 /** The one final response in a stream, and the interim ones before it; `ended` says whether the stream has an end. */
 export function readResponse(chunks: readonly Buffer[], method: string, ended: boolean): Reading {
   const reader = new ResponseReader()
-  const reading: Reading = { messages: [], refused: undefined, stopped: false }
+  const reading: Reading = { messages: [], refused: undefined, stopped: false, lenient: false }
   let open: Message | undefined
   reader.start()
   for (const chunk of chunks) {
     if (reading.refused !== undefined || reading.stopped) break
-    reader.input.push(chunk, false)
+    // A reader moves bytes within the memory that it gets.
+    reader.input.push(Buffer.from(chunk), false)
     while (reading.refused === undefined && !reading.stopped) {
       if (open === undefined) {
         const head = reader.nextHead(method)
@@ -86,6 +90,7 @@ export function readResponse(chunks: readonly Buffer[], method: string, ended: b
       }
     }
   }
+  reading.lenient = reader.lenient
   if (ended && open !== undefined && reading.refused === undefined) open.complete = reader.body.close()
   return reading
 }
@@ -95,11 +100,12 @@ function takeBody({ input, body }: RequestReader | ResponseReader, message: Mess
   if (!body.done) {
     if (input.length === 0) return false
     const piece = body.read(input)
+    message.body += piece?.toString('latin1') ?? ''
     if (body.problem !== undefined) {
       reading.refused = body.problem
       return false
     }
-    message.body += piece?.toString('latin1') ?? ''
+    if (piece === undefined && !body.done) return false
   }
   if (body.done) {
     message.complete = true

@@ -52,7 +52,7 @@ describe('one exchange, byte by byte on both sides', () => {
     await until('the end of the answer', () => got.text.endsWith('\r\n0\r\nx-end: 2\r\n\r\n'))
     const [head, body] = backend.seen[0]!.split('\r\n\r\n')
     expect(head).toBe('POST / HTTP/1.1\r\nhost: h\r\nte: trailers\r\ntransfer-encoding: chunked\r\nconnection: te')
-    expect(body!.startsWith('5\r\nhello\r\n1\r\n!\r\n0\r\n')).toBe(true)
+    expect(body!.startsWith('6\r\nhello!\r\n0\r\n')).toBe(true)
     expect(dateless(got.text)).toBe(
       'HTTP/1.1 200 OK\r\ntrailer: X-End\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-end: 2\r\n\r\n',
     )

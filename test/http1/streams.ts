@@ -56,6 +56,7 @@ const framing = fc.constantFrom(
   ...['Content-Length: 5', 'Content-Length: 0', 'Content-Length: 10', 'content-length: 5 ', 'CONTENT-LENGTH:\t5'],
   ...['Transfer-Encoding: chunked', 'transfer-encoding: Chunked', 'Transfer-Encoding:chunked ', 'Connection: close'],
   ...['Connection: keep-alive', 'Content-Length: 05', 'Content-Length: 5, 5', 'Transfer-Encoding: chunked, chunked'],
+  ...['Content-Length: 0010', 'X: a\r\n b', 'X\t: c', 'Transfer-Encoding:\r\n chunked'],
 )
 const field = fc.oneof(
   framing,
@@ -81,6 +82,8 @@ const extension = fc.oneof(
       ';a="',
       ';a=""',
       ';a=;b',
+      '  ',
+      '\t; a = "b" ',
     ),
   },
   { weight: 1, arbitrary: text.map((end) => `;${end}`) },

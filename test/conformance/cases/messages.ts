@@ -1,5 +1,5 @@
 import type { Case, Duty } from '../case.ts'
-import { emptied, get, head, malformed, own, refusal } from '../text.ts'
+import { emptied, empty, get, head, malformed, own, refusal } from '../text.ts'
 
 const via = 'via: 1.1 {gateway}'
 const ask = head('GET / HTTP/1.1', 'Host: a')
@@ -31,7 +31,7 @@ export const messages: readonly Duty[] = [
       ),
       bad('9112 §6.3', 'two lengths', post('Content-Length: 5', 'Content-Length: 6')),
       bad('9112 §6.3', 'two equal lengths', post('Content-Length: 5', 'content-length: 5')),
-      ...['+5', '-5', '5, 5', '0x5', '05', '5 5', '', '9'.repeat(20)].map((length) =>
+      ...['+5', '-5', '5, 5', '0x5', '010', '5 5', '', '9'.repeat(20)].map((length) =>
         bad('9110 §8.6', `the length "${length}"`, post(`Content-Length: ${length}`)),
       ),
       ...['xchunked', '"chunked"', 'identity', 'chunked;a'].map((coding) =>
@@ -40,12 +40,69 @@ export const messages: readonly Duty[] = [
       bad('9112 §6.1', 'a coding besides chunked', post('Transfer-Encoding: gzip, chunked'), 501),
       bad('9112 §6.1', 'chunked twice', post('Transfer-Encoding: chunked, chunked'), 501),
       bad('9112 §6.1', 'a coding in HTTP/1.0', head('POST / HTTP/1.0', 'Host: a', 'Transfer-Encoding: chunked')),
-      ...['1x', '-1', '2, 2'].map((length) =>
+      ...['1x', '-1', '2, 3'].map((length) =>
         badResponse(
           '9112 §6.3',
           `a response of the length "${length}"`,
           `${head('HTTP/1.1 200 OK', `Content-Length: ${length}`)}ok`,
         ),
+      ),
+      ...['0002', '2, 2', '2\r\nContent-Length: 02'].map(
+        (length): Case => ({
+          rfc: '9110 §8.6',
+          what: `a response of the length ${JSON.stringify(length)} has one meaning, and its connection carries nothing else`,
+          client: ask,
+          later: [{ after: 'ok', send: head('GET /2 HTTP/1.1', 'Host: a') }],
+          backend: [`${head('HTTP/1.1 200 OK', `Content-Length: ${length}`)}ok`, empty],
+          seen: [get('/'), get('/2')],
+          got: `${head('HTTP/1.1 200 OK', via, 'content-length: 2', 'date: {date}')}ok${emptied}`,
+        }),
+      ),
+      badResponse(
+        '9110 §8.6',
+        'a response with two lengths that differ',
+        `${head('HTTP/1.1 200 OK', 'Content-Length: 2', 'Content-Length: 3')}ok`,
+      ),
+      badResponse(
+        '9112 §6.1',
+        'a response with the coding identity',
+        `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: identity')}ok`,
+      ),
+      badResponse(
+        '9112 §7',
+        'a response that is chunked twice',
+        `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked, chunked')}2\r\nok\r\n0\r\n\r\n`,
+      ),
+      {
+        rfc: '9112 §6.1',
+        what: 'a chunked response in HTTP/1.0 is read by its chunks',
+        client: ask,
+        later: [{ after: 'ok', send: head('GET /2 HTTP/1.1', 'Host: a') }],
+        backend: [
+          `${head('HTTP/1.0 200 OK', 'Connection: keep-alive', 'Transfer-Encoding: chunked')}2\r\nok\r\n0\r\n\r\n`,
+          empty,
+        ],
+        seen: [get('/'), get('/2')],
+        got: `${head('HTTP/1.1 200 OK', 'via: 1.0 {gateway}', 'transfer-encoding: chunked', 'date: {date}')}2\r\nok\r\n0\r\n\r\n${emptied}`,
+      },
+      {
+        rfc: '9112 §2.2',
+        what: 'a response whose lines end with LF alone is framed anew',
+        client: ask,
+        later: [{ after: 'ok', send: head('GET /2 HTTP/1.1', 'Host: a') }],
+        backend: ['HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\nok\n0\n\n', empty],
+        seen: [get('/'), get('/2')],
+        got: `${head('HTTP/1.1 200 OK', via, 'transfer-encoding: chunked', 'date: {date}')}2\r\nok\r\n0\r\n\r\n${emptied}`,
+      },
+      badResponse(
+        '9112 §2.2',
+        'a response with line ends of both kinds',
+        'HTTP/1.1 200 OK\r\nX: 1\nContent-Length: 0\r\n\r\n',
+      ),
+      badResponse(
+        '9112 §5',
+        'a response with a line without a colon',
+        head('HTTP/1.1 200 OK', 'X', 'Content-Length: 0'),
       ),
       badResponse(
         '9112 §6.3',
@@ -81,11 +138,15 @@ export const messages: readonly Duty[] = [
     title: 'what is no header',
     cases: [
       bad('9112 §5.2', 'a folded line', head('GET / HTTP/1.1', 'Host: a', 'X: 1', ' 2')),
-      badResponse(
-        '9112 §5.2',
-        'a folded line in a response',
-        head('HTTP/1.1 200 OK', 'X: 1', '\t2', 'Content-Length: 0'),
-      ),
+      {
+        rfc: '9112 §5.2',
+        what: 'a folded line of a response is unfolded, and its connection carries nothing else',
+        client: ask,
+        later: [{ after: 'date', send: head('GET /2 HTTP/1.1', 'Host: a') }],
+        backend: [head('HTTP/1.1 200 OK', 'X: 1', '\t2', 'Content-Length: 0'), empty],
+        seen: [get('/'), get('/2')],
+        got: head('HTTP/1.1 200 OK', 'x: 1 \t2', via, 'content-length: 0', 'date: {date}') + emptied,
+      },
       bad('9112 §5.1', 'a space before the colon', head('GET / HTTP/1.1', 'Host: a', 'X : 1')),
       {
         rfc: '9112 §5.1',
@@ -123,7 +184,37 @@ export const messages: readonly Duty[] = [
         ],
         got: emptied,
       },
+      {
+        rfc: '9112 §7.1.1',
+        what: 'whitespace around extensions is parsed, as are leading zeros, and not passed on',
+        client: `${post('Transfer-Encoding: chunked')}0005 ;a = 1\r\nhello\r\n0\t; c\r\n\r\n`,
+        seen: [
+          `${head('POST / HTTP/1.1', 'host: a', ...own('a'), 'transfer-encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
+        ],
+        got: emptied,
+      },
+      ...['5   \r\nhello\r\n0\r\n', '5;\r\nhello\r\n0\r\n', '5\r\nhello\r\n0\r\nContent-Length: 9\r\n'].map(
+        (body): Case => ({
+          rfc: '9112 §7.1',
+          what: `a response of the chunks ${JSON.stringify(body)} is framed anew, and its connection carries nothing else`,
+          client: ask,
+          later: [{ after: 'hello', send: head('GET /2 HTTP/1.1', 'Host: a') }],
+          backend: [`${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${body}\r\n`, empty],
+          seen: [get('/'), get('/2')],
+          got: `${head('HTTP/1.1 200 OK', via, 'transfer-encoding: chunked', 'date: {date}')}5\r\nhello\r\n0\r\n\r\n${emptied}`,
+        }),
+      ),
+      {
+        rfc: '9112 §7.1.1',
+        what: 'a response with whitespace around extensions keeps its connection',
+        client: ask,
+        later: [{ after: 'hello', send: head('GET /2 HTTP/1.1', 'Host: a') }],
+        backend: [`${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}5 ;x=1\r\nhello\r\n0\r\n\r\n`, empty],
+        seen: [get('/') + get('/2')],
+        got: `${head('HTTP/1.1 200 OK', via, 'transfer-encoding: chunked', 'date: {date}')}5\r\nhello\r\n0\r\n\r\n${emptied}`,
+      },
       ...[
+        '5 \r\nhello\r\n0\r\n\r\n',
         '5\r\nhelloX\r\n0\r\n\r\n',
         'x\r\nhello\r\n0\r\n\r\n',
         '-5\r\nhello\r\n',
