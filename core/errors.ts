@@ -28,6 +28,7 @@ export type OutcomeCode =
   | 'UPE'
   | 'SI'
   | 'SD'
+  | 'OM'
   | 'RL'
   | 'PD'
   | 'PE'
@@ -56,6 +57,7 @@ export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
   UPE: { source: 'upstream', status: 502, title: 'malformed response', proxyStatus: 'http_protocol_error' },
   SI: { source: 'upstream', status: 504, title: 'no data for too long', proxyStatus: 'connection_read_timeout' },
   SD: { source: 'gateway', status: 503, title: 'shutting down', proxyStatus: 'proxy_internal_response' },
+  OM: { source: 'gateway', status: 503, title: 'gateway overloaded', proxyStatus: 'connection_limit_reached' },
   RL: { source: 'plugin', status: 429, title: 'rate limited', proxyStatus: 'http_request_denied' },
   PD: { source: 'plugin', status: 403, title: 'denied by policy', proxyStatus: 'http_request_denied' },
   PE: { source: 'plugin', status: 500, title: 'policy failed', proxyStatus: 'proxy_internal_error' },

@@ -6,6 +6,7 @@ import { inSlices, type Steps } from './in-slices.ts'
 import { HttpListener } from './listen/http.ts'
 import { type BoundHandle, type Listener, listenerKey } from './listen/listener.ts'
 import { TcpListener } from './listen/tcp.ts'
+import { descriptors } from './net/descriptors.ts'
 import type { CrossingGuard } from './sandbox/crossing-guard.ts'
 import type { SandboxEvent } from './sandbox/event.ts'
 import type { Instance, QuarantineState, Sandbox } from './sandbox/plugin.ts'
@@ -52,6 +53,7 @@ export class Gateway {
   readonly #sandboxes = new Map<Sandbox, number>()
   readonly #quarantined = new Map<string, QuarantineState>()
   readonly #suspects = new Set<string>()
+  readonly #unwatch: () => void
   #ending = false
   /** Ends the delay of a drain. */
   #endDelay: (() => void) | undefined
@@ -60,6 +62,9 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options
     this.#tap = new Tap([options.log, ...(options.observers ?? [])])
+    this.#unwatch = descriptors.watch((limit) => {
+      options.log.warn(`descriptors are used up (${limit}): raise \`ulimit -n\``)
+    })
     this.upstreams = new UpstreamRegistry({
       onHealth: (backend, healthy, why) => {
         const facts = { upstream: backend.upstream, backend: backend.address, why }
@@ -148,6 +153,7 @@ export class Gateway {
   close(): void {
     this.#ending = true
     this.#endDelay?.()
+    this.#unwatch()
     for (const listener of this.#listeners.values()) listener.close()
     this.#listeners.clear()
     this.upstreams.close()

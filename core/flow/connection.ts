@@ -120,6 +120,7 @@ export class ConnectionFlow implements HookFlow {
       this.#connecting = undefined
       if (socket !== undefined) return this.#connected(socket)
       this.#attempts.end(error)
+      if (error?.code !== 'UF') return this.#fail(error ?? new PosternError('GE', 'no socket'))
       this.#phases.enter('queue')
       this.#attempt()
     }

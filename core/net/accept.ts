@@ -1,4 +1,5 @@
 import { type OnReadOpts, type Server, Socket, type SocketConstructorOpts } from 'node:net'
+import { descriptors } from './descriptors.ts'
 import { SocketReader } from './socket-reader.ts'
 
 /**
@@ -13,10 +14,11 @@ export function acceptWithReaders(server: Server, accept: (socket: Socket) => vo
   if (typeof listening?.onconnection !== 'function') return
   const usual = listening.onconnection
   listening.onconnection = (status, handle) => {
-    // An error, for instance no free descriptors: the server handles it.
+    // An error: the server handles it.
     if (handle === undefined) return usual.call(listening, status, handle)
     const reader = new SocketReader()
     handle.setNoDelay?.(true)
+    descriptors.accepted(handle.fd ?? -1)
     const onread: OnReadOpts = reader.onread
     const options: unknown = { handle, allowHalfOpen: true, pauseOnCreate: paused, onread }
     const socket = new Socket(options as SocketConstructorOpts)
@@ -30,5 +32,6 @@ interface Listening {
 }
 
 interface Accepted {
+  readonly fd?: number
   setNoDelay?(on: boolean): void
 }

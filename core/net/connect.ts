@@ -1,5 +1,6 @@
 import { connect, type OnReadOpts, type Socket } from 'node:net'
 import { PosternError } from '../errors.ts'
+import { descriptors } from './descriptors.ts'
 
 /** The memory that a socket reads into. */
 export interface SocketMemory {
@@ -12,7 +13,8 @@ export interface SocketMemory {
  *
  * @param timeout Until the connection is established, ms.
  * @param done Called exactly once, never before this function has returned and never after `cancel`. The socket has no
- *   listeners, allows half-open, and Nagle's algorithm is off. The error is `UF`: status 504 on a timeout, else 502.
+ *   listeners, allows half-open, and Nagle's algorithm is off. The error is `UF`: status 504 on a timeout, else
+ *   502; or `OM`: no descriptor is left for it, which is no fault of the backend.
  * @param reader Reads the bytes of the socket. Default: the socket emits `data` events like any other.
  */
 export function connectTo(
@@ -52,6 +54,11 @@ export function connectTo(
     done(undefined, socket)
   }
   function refused(cause: NodeJS.ErrnoException): void {
+    if (descriptors.isCauseOf(cause)) {
+      return fail(
+        new PosternError('OM', `${address}: no descriptor is left for a connection (${cause.code})`, { cause }),
+      )
+    }
     fail(new PosternError('UF', `${address}: cannot connect: ${cause.code ?? cause.message}`, { cause }))
   }
   socket.once('connect', connected)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { ConfigError } from '../config/config-error.ts'
 import type { Config } from '../config/types.ts'
 import { listenerKey } from '../listen/listener.ts'
+import { descriptors } from '../net/descriptors.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { Log } from '../telemetry/log.ts'
 import { changedNames } from './changed-names.ts'
@@ -14,6 +15,9 @@ import { SlotSockets } from './slot-socket.ts'
 import { Spare } from './spare.ts'
 import { endChildren } from './spawn.ts'
 import { type Current, type SlotHost, WorkerSlot } from './worker-slot.ts'
+
+/** A process with fewer descriptors than this is warned of: a request takes two. */
+const fewDescriptors = 4096
 
 export interface SupervisorOptions {
   /** Path of the configuration. */
@@ -89,6 +93,10 @@ export class Supervisor implements SlotHost {
     const count = this.#workerCount(config)
     this.#bind(config, count)
     this.#adopt({ generation: 1, packed, runtime })
+    if (descriptors.limit < fewDescriptors) {
+      const message = `a worker can have only ${descriptors.limit} descriptors, two for each request: raise \`ulimit -n\` to ${fewDescriptors} or more`
+      this.log.warn(message)
+    }
     this.#slots = Array.from({ length: count }, (_, index) => new WorkerSlot(index, this))
     const problems = await Promise.all(this.#slots.map((slot) => slot.start()))
     const problem = problems.find((one) => one !== undefined)

@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino'
 import { type Secret, Secrets } from '../config/secrets.ts'
 import type { LogConfig } from '../config/types.ts'
-import type { PosternError } from '../errors.ts'
+import { type OutcomeCode, outcomes, type PosternError } from '../errors.ts'
 import type { PluginLine } from '../grants/plugin-log.ts'
 import { Repeats } from '../grants/repeats.ts'
 import type { HookResult } from '../hooks/chain.ts'
@@ -14,8 +14,8 @@ import type { FlowEnd, FlowEvent, FlowObserver, MalformedEvent } from './tap.ts'
 export class Log implements FlowObserver {
   readonly #pino: Logger
   readonly #destination: LineStream
-  /** Whether access records are written. */
-  #records = true
+  /** Which access records are written: all, those of faults, or none. */
+  #records: 'all' | 'faults' | 'none' = 'all'
   #secrets = new Secrets()
   /** A policy that fails may do so for every request. */
   readonly #failures = new Repeats()
@@ -30,7 +30,8 @@ export class Log implements FlowObserver {
   /** Applies the log settings of a new configuration. @param secrets are redacted from every message. */
   configure(config: LogConfig, secrets: readonly Secret[]): void {
     this.#pino.level = config.level
-    this.#records = config.access && this.#pino.isLevelEnabled('info')
+    if (!config.access || !this.#pino.isLevelEnabled('warn')) this.#records = 'none'
+    else this.#records = this.#pino.isLevelEnabled('info') ? 'all' : 'faults'
     // Flows of the previous configuration may still run, and its secrets be in their messages.
     this.#secrets = new Secrets([...secrets, ...this.#configured])
     this.#configured = secrets
@@ -78,11 +79,14 @@ export class Log implements FlowObserver {
   }
 
   #end(end: FlowEnd): void {
-    if (this.#records) this.#destination.write(accessLine(recordStart(), end, this.#cause(end.error)))
+    const { outcome } = end.flow
+    const isAFault = outcome !== '' && isFault(outcome)
+    if (this.#records === 'none' || (this.#records === 'faults' && !isAFault)) return
+    this.#destination.write(accessLine(recordStart(isAFault), end, this.#cause(end.error)))
   }
 
   #malformed({ id, listener, client, method, path, error }: MalformedEvent): void {
-    if (!this.#records) return
+    if (this.#records !== 'all') return
     const { status, outcome } = error
     const record = { id, listener, client, method, path, status, outcome, cause: this.#cause(error) }
     this.#pino.info(record, 'request')
@@ -141,9 +145,16 @@ function timestamp(): string {
 }
 
 /** How an access record begins. */
-function recordStart(): string {
-  timestamp()
-  return lastStart
+function recordStart(isAFault: boolean): string {
+  const stamp = timestamp()
+  return isAFault ? `{"level":"warn"${stamp}` : lastStart
+}
+
+/** Whether a backend, the gateway or a plugin failed. A refusal by a client's request or by a policy is no fault. */
+function isFault(outcome: string): boolean {
+  const colon = outcome.indexOf(':')
+  const code = (colon === -1 ? outcome : outcome.slice(0, colon)) as OutcomeCode
+  return outcomes[code].source !== 'client' && code !== 'RL' && code !== 'PD'
 }
 
 function level(label: string): { level: string } {

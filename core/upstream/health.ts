@@ -2,6 +2,7 @@ import type { ClientRequest } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { HealthConfig } from '../config/types.ts'
 import { connectTo } from '../net/connect.ts'
+import { descriptors } from '../net/descriptors.ts'
 import type { Backend } from './backend.ts'
 
 /** Called when a backend's health changes; `why` describes the probe that changed it, for the log. */
@@ -35,7 +36,8 @@ export interface HealthParty {
   readonly examine?: Examine | undefined
 }
 
-type Done = (verdict: Verdict) => void
+/** Without a verdict the probe said nothing about the backend. */
+type Done = (verdict: Verdict | undefined) => void
 
 /** Longest body that a probe reads, bytes; beyond it the connection is closed, and the status decides. */
 const longestBody = 64 * 1024
@@ -73,9 +75,9 @@ export class HealthCheck {
 
   #run(): void {
     const started = performance.now()
-    const end = (verdict: Verdict): void => {
+    const end = (verdict: Verdict | undefined): void => {
       this.#probe = undefined
-      this.#count(verdict)
+      if (verdict !== undefined) this.#count(verdict)
       // The listener may have stopped it.
       if (this.#stopped) return
       const interval = this.#config.interval * (0.9 + 0.2 * Math.random())
@@ -112,7 +114,8 @@ export class HealthCheck {
 function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done): { cancel(): void } {
   return connectTo(backend, timeout, (error, socket) => {
     socket?.on('error', () => {}).destroy()
-    if (error === undefined) done({ healthy: true, why: 'connected' })
+    if (error?.code === 'OM') done(undefined)
+    else if (error === undefined) done({ healthy: true, why: 'connected' })
     // The log line names the address already.
     else done({ healthy: false, why: error.message.replace(`${backend.address}: `, '') })
   })
@@ -122,6 +125,7 @@ function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done): { ca
 function probeHttp({ address, host, port }: Backend, config: HealthConfig, done: Done): { cancel(): void } {
   const { path, status, timeout, method = 'GET' } = config
   let verdict: Verdict | undefined
+  let isUnsent = false
   let request: ClientRequest
   const named = { 'user-agent': 'postern-health', accept: '*/*', ...config.headers }
   const headers = { ...named, host: config.host ?? address, connection: 'close' }
@@ -140,6 +144,7 @@ function probeHttp({ address, host, port }: Backend, config: HealthConfig, done:
   }
   function finish(): void {
     clearTimeout(timer)
+    if (isUnsent) return done(undefined)
     done(verdict ?? { healthy: false, why: 'connection closed without a response' })
   }
   const timer = setTimeout(() => end({ healthy: false, why: `no response within ${timeout} ms` }), timeout)
@@ -156,6 +161,7 @@ function probeHttp({ address, host, port }: Backend, config: HealthConfig, done:
     })
   })
   request.on('error', (error: NodeJS.ErrnoException) => {
+    isUnsent = descriptors.isCauseOf(error)
     verdict ??= { healthy: false, why: `${method} ${path} failed: ${error.code ?? error.message}` }
   })
   request.on('close', finish)

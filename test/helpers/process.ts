@@ -33,6 +33,8 @@ export interface PosternProcess {
 export interface PosternOptions {
   readonly cwd?: string
   readonly env?: NodeJS.ProcessEnv
+  /** Most file descriptors of each of its processes; default: as in this process. */
+  readonly descriptors?: number
   /** Whether a spare worker waits to take the place of one that dies; default: no, which saves a process. */
   readonly spare?: boolean
   /** Descriptor that becomes its standard output; default: a pipe, which `stdout` and `log` read. */
@@ -43,8 +45,10 @@ export interface PosternOptions {
 
 /** Runs the command line as a process of its own; ended, by its pid, when the test is over. */
 export function postern(args: readonly string[], options: PosternOptions = {}): PosternProcess {
-  const { cwd, env, spare = false, output, onFinished = onTestFinished } = options
-  const child = spawn(process.execPath, ['--no-node-snapshot', '--disable-sigusr1', main, ...args], {
+  const { cwd, env, descriptors, spare = false, output, onFinished = onTestFinished } = options
+  const command = [process.execPath, '--no-node-snapshot', '--disable-sigusr1', main, ...args]
+  if (descriptors !== undefined) command.unshift('sh', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`)
+  const child = spawn(command[0]!, command.slice(1), {
     stdio: ['ignore', output ?? 'pipe', 'pipe'],
     cwd,
     env: { ...process.env, ...fromNpm, ...cached, ...(!spare && { POSTERN_SPARE: '0' }), ...env },

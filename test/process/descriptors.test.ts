@@ -1,0 +1,44 @@
+import type { Socket } from 'node:net'
+import { expect, test } from 'vitest'
+import { echoBackend } from '../helpers/backend.ts'
+import { open, send } from '../helpers/client.ts'
+import { httpConfig, type Json, startGateway } from '../helpers/gateway.ts'
+import { until } from '../helpers/until.ts'
+import { collect } from '../http1/raw-backend.ts'
+
+test('descriptors that are used up are named, are no fault of the backend, and are survived', async () => {
+  const backend = await echoBackend()
+  const config = { ...(httpConfig([backend.port]) as object), workers: 1 } as Json
+  const gateway = await startGateway(config, {}, { descriptors: 200 })
+  const warned = await gateway.record(({ msg }) => String(msg).includes('can have only 200 descriptors'))
+  expect(warned).toMatchObject({ level: 'warn' })
+
+  const clients: Socket[] = []
+  const isUsedUp = ({ msg }: Record<string, unknown>): boolean =>
+    msg === 'descriptors are used up (200): raise `ulimit -n`'
+  const first = await open(gateway.port('web'))
+  const got = collect(first)
+  while (clients.length < 300) clients.push(await open(gateway.port('web')))
+  await gateway.record(isUsedUp)
+  expect(gateway.log.find(isUsedUp)).toMatchObject({ level: 'warn' })
+
+  first.write('GET / HTTP/1.1\r\nhost: h\r\n\r\n')
+  await until('the answer', () => got.text.includes('}'))
+  expect(got.text).toMatch(/^HTTP\/1\.1 503 .*proxy-status: postern; error=connection_limit_reached/s)
+  const record = await gateway.record(({ msg }) => msg === 'request')
+  expect(record).toMatchObject({ level: 'warn', status: 503, outcome: 'OM', cause: expect.stringContaining('EMFILE') })
+
+  // Once a second at most, however many clients come.
+  const times = gateway.log.filter(isUsedUp).map(({ time }) => Date.parse(String(time)))
+  for (let i = 1; i < times.length; i++) expect(times[i]! - times[i - 1]!).toBeGreaterThan(900)
+
+  for (const client of clients) client.destroy()
+  let status = 0
+  for (const end = performance.now() + 30_000; status !== 200 && performance.now() < end; ) {
+    status = await send(gateway.port('web'), '/').then(
+      (answer) => answer.status,
+      () => 0,
+    )
+  }
+  expect(status).toBe(200)
+})
