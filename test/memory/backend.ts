@@ -21,8 +21,8 @@ export interface MemoryAnswer {
   readonly fails?: 'UF' | 'UC' | 'UR'
   /** It fails because its connection had been idle for too long. */
   readonly stale?: boolean
-  /** The answer does not come, or not its end. */
-  readonly stalls?: 'head' | 'body'
+  /** The connection is never established, or the answer does not come, or not its end. */
+  readonly stalls?: 'connect' | 'head' | 'body'
   /** The answer comes before the request's body has. */
   readonly early?: boolean
   /** Agrees to the upgrade, once it has the request's whole body. */
@@ -95,7 +95,7 @@ class MemoryUpstream implements UpstreamExchange {
     this.#sent = !request.hasBody
     this.#pieces = (answer.body ?? []).map((piece) => Buffer.from(piece))
     setImmediate(() => {
-      if (this.#over) return
+      if (this.#over || answer.stalls === 'connect') return
       if (answer.fails === 'UF') return this.#fail('UF')
       owner.onConnected()
       if (request.hasBody) owner.onBodyWanted()

@@ -185,6 +185,12 @@ export default definePlugin({ name: 'holder', reads: ['${scope}:buffer:1000'], $
   })
 })
 
+/** The phase that took most of the time. */
+async function longestPhase(gateway: MemoryGateway): Promise<string> {
+  const { route, policies, queue, connect, head, body } = (await gateway.end()).phases
+  return Object.entries({ route, policies, queue, connect, head, body }).sort(([, a], [, b]) => b - a)[0]![0]
+}
+
 describe('no policy waits', () => {
   test.each<[string, Late, MemoryRequest, unknown[]]>([
     [
@@ -219,14 +225,19 @@ describe('no policy waits', () => {
   })
 
   test.each<[string, Late, string]>([
+    ['a slow connection', { route: { timeout: '100ms' }, answer: { stalls: 'connect' } }, 'connect'],
     ['a slow head', { upstream: { timeouts: { response: '100ms' } }, answer: { stalls: 'head' } }, 'head'],
     ['a slow body', { upstream: { timeouts: { idle: '100ms' } }, answer: { stalls: 'body' } }, 'body'],
-  ])('the phases say where the time went: %s', async (_what, { upstream = {}, answer = {} }, phase) => {
-    const gateway = await memoryGateway([new MemoryPool({ body: ['some'], ...answer })], { upstream })
+  ])('the phases say where the time went: %s', async (_what, { route = {}, upstream = {}, answer = {} }, phase) => {
+    const gateway = await memoryGateway([new MemoryPool({ body: ['some'], ...answer })], { route, upstream })
     await gateway.send()
-    const { phases } = await gateway.end()
-    const all = { route: phases.route, connect: phases.connect, head: phases.head, body: phases.body }
-    expect(Object.entries(all).sort(([, a], [, b]) => b - a)[0]![0]).toBe(phase)
+    expect(await longestPhase(gateway)).toBe(phase)
+  })
+
+  test('the phases say where the time went: a policy that refuses late', async () => {
+    const gateway = await start('onRequest', { wait: '100ms' })
+    expect(await gateway.send(request)).toMatchObject({ status: 500 })
+    expect(await longestPhase(gateway)).toBe('policies')
   })
 })
 
