@@ -11,6 +11,7 @@ import { type Delivery, deliveryOf } from '../net/delivery.ts'
 import { type ByteStream, byteStream } from '../net/reset.ts'
 import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
+import { destroyOnWriteError } from '../net/write-errors.ts'
 import type { ClientExchange } from './client-exchange.ts'
 import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
 import type { ConnectionPool } from './connection-pool.ts'
@@ -57,6 +58,8 @@ export class ClientConnection implements ByteTaker, Deferred {
   #released = false
   /** The backend has ended its side, or the connection has failed. */
   #ended = false
+  /** A write has failed; what the backend sent before it closed the connection is still being read. */
+  #writeFailed = false
   /** The error of the socket. */
   #cause: NodeJS.ErrnoException | undefined
 
@@ -69,12 +72,13 @@ export class ClientConnection implements ByteTaker, Deferred {
     socket.on('end', this.#onEnd)
     socket.on('error', this.#onError)
     socket.on('close', this.#onEnd)
+    if (!(socket instanceof TLSSocket)) destroyOnWriteError(socket, false)
     takeBytes(socket, this)
   }
 
   /** Whether an idle connection can carry a request, as far as this side knows. */
   get usable(): boolean {
-    return !this.#ended && !this.#socket.destroyed && this.#socket.readableLength === 0
+    return !this.#ended && !this.#writeFailed && !this.#socket.destroyed && this.#socket.readableLength === 0
   }
 
   // ── the request ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -107,7 +111,7 @@ export class ClientConnection implements ByteTaker, Deferred {
   }
 
   write(chunk: Uint8Array): boolean {
-    return this.#writer.write(chunk)
+    return this.#writeFailed || this.#writer.write(chunk)
   }
 
   get isFlushed(): boolean {
@@ -119,6 +123,7 @@ export class ClientConnection implements ByteTaker, Deferred {
   }
 
   end(trailers: Fields | undefined): void {
+    if (this.#writeFailed) return
     if (this.#writer.end(trailers)) {
       if (this.#agreed !== undefined) afterRead(this)
       return
@@ -280,6 +285,7 @@ export class ClientConnection implements ByteTaker, Deferred {
     socket.off('end', this.#onEnd)
     socket.off('error', this.#onError)
     socket.off('close', this.#onEnd)
+    destroyOnWriteError(socket, true)
     leaveBytes(socket)
     this.#released = true
     if (input.length > 0) socket.unshift(input.take(input.length))
@@ -290,8 +296,15 @@ export class ClientConnection implements ByteTaker, Deferred {
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   readonly #onError = (cause: NodeJS.ErrnoException): void => {
-    this.#cause = cause
-    this.#onEnd()
+    const failed = (): void => {
+      if (this.#released) return
+      this.#cause = cause
+      this.#onEnd()
+    }
+    if (cause.syscall !== 'write' || this.#socket.destroyed) return failed()
+    this.#writeFailed = true
+    // All that the backend sent is with the kernel: it is read in the next turn of the loop.
+    setImmediate(() => setImmediate(failed))
   }
 
   readonly #onEnd = (): void => {

@@ -87,6 +87,30 @@ describe('a refused upload', () => {
     expect(got.text).toContain('connection: close\r\n')
   })
 
+  test("a backend's 413 is read though the backend resets the connection right after it", async () => {
+    const large = `HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 9\r\n\r\ntoo large`
+    // The next write of the gateway meets the reset before it has read the answer.
+    const backend = await rawBackend((socket) => {
+      socket.pause()
+      socket.write(large, () => reset(socket))
+    })
+    const relay = await startRelay(backend.port)
+    for (let i = 0; i < 20; i++) {
+      const client = await open(relay.port)
+      const got = collect(client)
+      client.write(`${upload('content-length: 5000000')}`)
+      const upstream = Buffer.alloc(100_000, 'x')
+      while (got.text === '' && got.end === undefined && client.writable) {
+        client.write(upstream)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      await until('the answer', () => got.text !== '')
+      expect(got.text).toMatch(/^HTTP\/1.1 413 .*too large$/s)
+      reset(client)
+    }
+    expect(relay.ends).not.toContain('UR')
+  })
+
   test('a small one, whose client then says something else, keeps the connection', async () => {
     const backend = await rawBackend((socket, seen) => void (seen.endsWith('\r\n\r\n') && socket.write(ok)))
     const relay = await startRelay(backend.port)
