@@ -25,8 +25,8 @@ class Descriptors {
   }
 
   /**
-   * A connection has been accepted. The system closes those that find no free descriptor, and tells nobody: so whether
-   * another one is left is tried out, as soon as a descriptor in the upper half has been given out.
+   * A connection has been accepted. Those that find no free descriptor are closed by libuv without a word: so whether another
+   * one is left is tried out, as soon as a descriptor in the upper half has been given out.
    */
   accepted(descriptor: number): void {
     this.#isCrowded ||= descriptor >= this.limit / 2

@@ -8,7 +8,9 @@ import { collect } from '../http1/raw-backend.ts'
 
 test('descriptors that are used up are named, are no fault of the backend, and are survived', async () => {
   const backend = await echoBackend()
-  const config = { ...(httpConfig([backend.port]) as object), workers: 1 } as Json
+  // No client is closed meanwhile, however busy the machine is.
+  const extra = { listeners: { web: { timeouts: { head: '5m' } } } }
+  const config = { ...(httpConfig([backend.port], extra) as object), workers: 1 } as Json
   const gateway = await startGateway(config, {}, { descriptors: 200 })
   const warned = await gateway.record(({ msg }) => String(msg).includes('can have only 200 descriptors'))
   expect(warned).toMatchObject({ level: 'warn' })
