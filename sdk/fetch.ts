@@ -5,7 +5,7 @@
  * not public (private, loopback, link-local, metadata, …) is refused unless its entry allows that; the gateway checks
  * the very address that it connects to. It follows at most 3 redirects, to listed origins only, and removes
  * `authorization` and `cookie` when the origin changes. It uses no proxy, stores no cookies and does not decompress
- * bodies. One plugin can have 256 requests in progress on each worker.
+ * bodies. One policy can have 256 requests in progress on each worker, over 32 connections to each origin.
  *
  * @param url absolute, `http:` or `https:`, without user name and password.
  * @throws {GrantError} when the origin or an argument is not allowed, the server cannot be reached or times out, or its

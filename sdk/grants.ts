@@ -4,8 +4,9 @@ import type { Kv } from './kv.ts'
 
 /**
  * Services of the host that a plugin can use. Name them in `needs`; each is then a member of the hooks' argument. The
- * work is done on the host, outside the sandbox, while the hook is suspended: it takes time, but none of the hook's CPU
- * time.
+ * work is done on the host, outside the sandbox, while the hook is suspended: it takes time, but little of the hook's CPU
+ * time. Only `jwt.verify` and long responses of `fetch` count towards its limit. What the calls of one policy that are
+ * under way have received takes at most 16 MB on each worker, two bytes a character; further operations fail.
  *
  * `log` and `metric` return immediately and work in every hook. All others return a promise. A hook that may not wait
  * (`selectBackend`, `onClose`, `onDisconnect`) can still call them, but never receives the result. One hook call can
@@ -36,7 +37,7 @@ export interface Counter {
    * request.
    *
    * @param key what is limited, for example an address; at most 512 characters. Every policy has its own keys.
-   * @param limit the budget and its window.
+   * @param limit the budget and its window. A policy can use 16 different ones at a time.
    * @throws {GrantError} when the limit is invalid, or when the counters do not respond within 2 seconds.
    */
   take(key: string, limit: CounterLimit): Promise<CounterResult>

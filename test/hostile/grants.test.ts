@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { echoBackend } from '../helpers/backend.ts'
 import { until } from '../helpers/until.ts'
 import { footprintOf, measurable } from './footprint.ts'
 import { arena, expectRefused } from './harness.ts'
@@ -84,4 +85,51 @@ test('rejections and failures that repeat are a line a second, with their number
     message: expect.stringMatching(/^Error: left alone .*hoard\/index\.ts:\d+:\d+/s) as string,
   })
   expectUnharmed('repeated lines', siege)
+})
+
+test('a server that is not listed is not reached by any spelling of its address', async () => {
+  const server = await echoBackend('unlisted')
+  const { port } = server
+  const origins = [{ origin: `http://localhost:${port + 1}` }, 'http://listed.test', `http://127.0.0.1:${port + 2}`]
+  const ring = await arena(['reach'], {
+    options: { reach: { port } },
+    limits: { reach: { time: '1s' } },
+    fetch: { reach: origins },
+  })
+  const siege = await underAttack(ring, () => ring.bad('reach'))
+  expect(siege.result.status, siege.result.body).toBe(200)
+  const { reached, tried, errors } = JSON.parse(siege.result.body) as {
+    reached: string[]
+    tried: number
+    errors: number
+  }
+  expect(reached).toEqual([])
+  expect(errors).toBe(tried)
+  expect(server.sockets.size).toBe(0)
+  expectUnharmed('spellings of an address', siege, `${errors} of ${tried} refused`)
+})
+
+test('a plugin writes whole lines, cut to their length, and a hundred a second', async () => {
+  const ring = await arena(['shout'], { limits: { shout: { time: '1s' } } })
+  const began = performance.now()
+  const siege = await underAttack(ring, async () => ({
+    forged: await ring.bad('shout', '/forged'),
+    many: await times(60, () => ring.bad('shout', '/many')),
+  }))
+  expectRefused(siege.result.forged)
+  expect(siege.result.many.every(({ status, body }) => status === 200 && body === '5')).toBe(true)
+  await ring.record(
+    'the number of dropped lines',
+    ({ plugin, msg }) => plugin === 'shout' && /dropped/.test(String(msg)),
+  )
+  const own = ring.log().filter(({ plugin }) => plugin === 'shout')
+  expect(ring.log().some(({ msg }) => msg === 'forged')).toBe(false)
+  // The longest: a message and fields of 1,024 characters each, six characters for an escaped one.
+  expect(Math.max(...own.map((record) => JSON.stringify(record).length))).toBeLessThan(20_000)
+  const seconds = (performance.now() - began) / 1_000
+  const lines = own.filter(({ msg }) => String(msg).startsWith('line '))
+  // 20 lines a call, and 100 a second on each of the two workers.
+  expect(lines.length).toBeGreaterThanOrEqual(20)
+  expect(lines.length).toBeLessThanOrEqual(Math.min(60 * 20, (seconds + 2) * 200))
+  expectUnharmed('shouting', siege, `60,000 lines tried, ${lines.length} written in ${seconds.toFixed(1)} s`)
 })

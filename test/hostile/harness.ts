@@ -37,6 +37,8 @@ export interface ArenaOptions {
   /** Options of the policies, by plugin. */
   readonly options?: PolicyOptions
   readonly limits?: { readonly [plugin: string]: Json }
+  /** Origins that the plugins may reach. */
+  readonly fetch?: { readonly [plugin: string]: Json[] }
   /** A gateway for this test alone, with a spare worker: for tests that end processes. */
   readonly ofItsOwn?: boolean
 }
@@ -51,7 +53,7 @@ const share = shareGateway()
  */
 export async function arena(plugins: readonly string[], settings: ArenaOptions = {}): Promise<Arena> {
   const backend = await echoBackend()
-  const configured = (options: PolicyOptions): Json => configOf(plugins, backend.port, options, settings.limits ?? {})
+  const configured = (options: PolicyOptions): Json => configOf(plugins, backend.port, options, settings)
   const config = configured(settings.options ?? {})
   const { process: gateway, ...running } = await (settings.ofItsOwn
     ? startGateway(config, {}, { spare: true })
@@ -80,7 +82,7 @@ function configOf(
   plugins: readonly string[],
   port: number,
   options: PolicyOptions,
-  limits: { readonly [plugin: string]: Json },
+  { limits = {}, fetch = {} }: ArenaOptions,
 ): Json {
   const names = ['neighbour', ...plugins.filter((name) => name !== 'neighbour')]
   const file = (name: string): string => join(import.meta.dirname, 'plugins', name, 'index.ts')
@@ -98,7 +100,14 @@ function configOf(
     upstreams: { app: { backends: [{ address: `127.0.0.1:${port}` }], health: false } },
     policies: Object.fromEntries(names.map((name) => [name, { plugin: name, options: options[name] ?? {} }])),
     plugins: Object.fromEntries(
-      names.map((name) => [name, { source: file(name), ...(limits[name] && { limits: limits[name] }) }]),
+      names.map((name) => [
+        name,
+        {
+          source: file(name),
+          ...(limits[name] && { limits: limits[name] }),
+          ...(fetch[name] && { fetch: fetch[name] }),
+        },
+      ]),
     ),
   }
 }
