@@ -13,7 +13,8 @@ export function announceLast(bytes: Buffer): boolean {
   for (;;) {
     const head = reader.nextHead()
     if (head === undefined || head instanceof Malformed) return false
-    while (!body.done && input.length > 0 && body.problem === undefined) body.read(input)
+    // Without a piece, the body is complete or the rest of it is missing.
+    while (!body.done && body.problem === undefined && input.length > 0 && body.read(input) !== undefined);
     if (!body.done || body.problem !== undefined) return false
     if (head.version === '1.0' || !isPersistent(head.version, connectionOptions(head.fields))) return true
   }

@@ -334,9 +334,8 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
   /** The client sends no more: what is incomplete stays so. */
   #settleEnd(): void {
     const { exchange } = this
-    const { body, input } = this.#reader
     if (exchange === undefined) this.#close()
-    else if (exchange.received && !exchange.paused && !body.done && input.length === 0) resetSocket(this.socket)
+    else if (exchange.received && !exchange.paused && !this.bodyDone) resetSocket(this.socket)
   }
 
   readonly #onClose = (): void => {

@@ -8,6 +8,8 @@ import { open } from './transport.ts'
 const kept = (path: string): string => `GET /${path} HTTP/1.1\r\nhost: h\r\n\r\n`
 const last = (path: string): string => `GET /${path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n`
 const old = (path: string, more = ''): string => `GET /${path} HTTP/1.0\r\nhost: h\r\n${more}\r\n`
+const chunked = (sent: string, connection = 'close'): string =>
+  `POST /p HTTP/1.1\r\nhost: h\r\nconnection: ${connection}\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n${sent}`
 const post = (sent: string, version = '1.1', connection = 'close'): string =>
   `POST /p HTTP/${version}\r\nhost: h\r\nconnection: ${connection}\r\ncontent-length: 5\r\n\r\n${sent}`
 
@@ -19,7 +21,8 @@ function late(ended: () => boolean): Promise<RawBackend> {
       if (ended()) socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${path.length}\r\n\r\n${path}`)
       else setTimeout(wait, 5)
     }
-    if (seen.endsWith('\r\n\r\n') || seen.endsWith('hello')) wait()
+    const isWhole = seen.endsWith('\r\n\r\n') && !seen.endsWith('chunked\r\n\r\n')
+    if (isWhole || seen.endsWith('\r\n\r\nhello')) wait()
   })
 }
 
@@ -55,6 +58,11 @@ describe('a client that ends its side while it is answered', () => {
     ['a whole body', post('hello'), ['/p']],
     ['several, the last of which is the last', kept('a') + kept('b') + last('c'), ['/a', '/b', '/c']],
     ['a body in the middle', kept('a') + post('hello', '1.1', 'keep-alive') + old('c'), ['/a', '/p', '/c']],
+    [
+      'bodies in chunks',
+      kept('a') + chunked('0\r\nx: 1\r\n\r\n', 'keep-alive') + chunked('0\r\n\r\n'),
+      ['/a', '/p', '/p'],
+    ],
     ['what follows the last is not read', last('a') + kept('b'), ['/a']],
   ])('and announced it gets all its answers: %s', async (_what, bytes, paths) => {
     const scene = await speak(bytes)
@@ -69,7 +77,10 @@ describe('a client that ends its side while it is answered', () => {
     ['a last one that is cut', `${kept('a')}GET /b HTTP/1.0\r\nho`],
     ['a last one whose body is cut', kept('a') + post('hel')],
     ['a last one that is malformed', `${kept('a')}GET /b HTTP/1.1\r\nx : y\r\nconnection: close\r\n\r\n`],
+    ['a last one that is cut in its trailers', kept('a') + chunked('0\r\nx: 1\r\n')],
+    ['one before the last is cut in its trailers', `${kept('a')}${chunked('0\r\nx', 'keep-alive')}`],
     ['its own body is cut', post('hel')],
+    ['its own body is cut in its trailers', chunked('0\r\nx: 1\r\n')],
     ['its own body is cut, HTTP/1.0', post('hel', '1.0')],
   ])('and announced nothing has left: a reset, and the backend is left: %s', async (_what, bytes) => {
     const scene = await speak(bytes)
