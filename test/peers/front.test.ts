@@ -99,6 +99,18 @@ describe.each(['nginx', 'haproxy'] as const)('client → %s → gateway → appl
   })
 })
 
+describeWith(['curl', 'haproxy'], 'HAProxy that checks the gateway', () => {
+  test('its probes, HTTP/1.0 without Host, find the gateway up', async () => {
+    const app = await startApp()
+    const probe: Json = { listener: 'web', match: { methods: ['OPTIONS'] }, reply: { body: 'up' } }
+    const gateway = await startInProcess(httpConfig([app.port], { routes: { probe } }))
+    const peer = await startHaproxy(gateway.port('web'), [], true)
+    await until('three probes', () => requests(gateway).filter(({ method }) => method === 'OPTIONS').length >= 3)
+    expect(requests(gateway)[0]).toMatchObject({ method: 'OPTIONS', host: '', path: '/', status: 200 })
+    expect((await curl(peer.port, '/bytes?size=10')).body).toEqual(content(10))
+  })
+})
+
 interface ChainParts {
   readonly peer: Peer
   readonly gateway: TestGateway

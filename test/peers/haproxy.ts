@@ -6,8 +6,9 @@ import { type Peer, startPeer } from './peer.ts'
  * Starts HAProxy in front of a port, with connections kept and shared on both sides.
  *
  * @param rules lines of its `frontend`
+ * @param probes whether it checks the port, 10 times a second, and takes it for down after the first failure
  */
-export function startHaproxy(to: number, rules: readonly string[] = []): Promise<Peer> {
+export function startHaproxy(to: number, rules: readonly string[] = [], probes: boolean = false): Promise<Peer> {
   return startPeer(({ folder, port }) => {
     const file = join(folder, 'haproxy.cfg')
     writeFileSync(
@@ -29,7 +30,7 @@ frontend in
   bind 127.0.0.1:${port}
 ${rules.map((rule) => `  ${rule}\n`).join('')}  default_backend next
 backend next
-  server one 127.0.0.1:${to}
+${probes ? '  option httpchk\n' : ''}  server one 127.0.0.1:${to}${probes ? ' check inter 100 fall 1' : ''}
 `,
     )
     return ['haproxy', '-db', '-f', file]
