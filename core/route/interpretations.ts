@@ -1,10 +1,11 @@
-import { asLatin1, encodeOctets, withOverlong, withoutStrays, withReplacements } from './octets.ts'
+import { asLatin1, encodeOctets, hasStray, withOverlong, withoutStrays, withReplacements } from './octets.ts'
 import type { PathException } from './path-exceptions.ts'
 
 /** Most interpretations of a path. Each ambiguity multiplies their number: a path of 74 bytes can have hundreds. */
 const mostInterpretations = 32
 /** Most characters of all interpretations of a path together, because the cost grows with the length and the number. */
-const mostCharacters = 64 * 1024
+const mostCharacters = 16 * 1024
+const tooLong = `the interpretations of the path have more than ${mostCharacters} characters together`
 
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 /** RFC 3986 §2.3. */
@@ -38,7 +39,7 @@ const steps: readonly ((path: string) => string)[] = [
   (path) => path.replace(/;[^/]*/g, ''),
   // In some languages a NUL ends a text.
   (path) => path.split('\0', 1)[0]!,
-  (path) => [...path].filter(isVisible).join(''),
+  (path) => path.replace(/[\0-\x1f\x7f]+/g, ''),
   asLatin1,
   withReplacements,
   withoutStrays,
@@ -52,6 +53,7 @@ const steps: readonly ((path: string) => string)[] = [
  * @param path as sent, one character for each octet
  */
 export function interpretationsOf(path: string): readonly string[] | string {
+  if (2 * path.length > mostCharacters) return tooLong
   // The second differs where octets above 0x7F are not encoded: a server may take each for a character.
   const interpretations = new Set([literalOf(encodeOctets(path)), literalOf(path)])
   // The loop also visits what is added to the Set in the meantime.
@@ -61,9 +63,7 @@ export function interpretationsOf(path: string): readonly string[] | string {
       if (interpretations.size > mostInterpretations) {
         return `the path has more than ${mostInterpretations} interpretations, the limit`
       }
-    }
-    if (interpretations.size * path.length > mostCharacters) {
-      return `the interpretations of the path have more than ${mostCharacters} characters together`
+      if (interpretations.size * path.length > mostCharacters) return tooLong
     }
   }
   return [...interpretations]
@@ -96,18 +96,17 @@ function literalOf(path: string): string {
 
 /** Decodes escapes. When the bytes are not UTF-8, only escapes of ASCII characters are decoded, as most servers do. */
 function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text.replace(/%[0-7][\da-f]/gi, decodeURIComponent)
-  }
+  return hasStray(text) ? text.replace(/%[0-7][\da-f]/gi, decodeURIComponent) : decodeURIComponent(text)
 }
+
+const beforeDot = /\/(?:\.|%2e)/i
 
 /**
  * Removes dot segments (RFC 3986 §5.2.4). URL parsers of browsers treat percent-encoded dots as dots. For them `/a/.`
  * is `/a/`; for servers that read it as a file name it is `/a`.
  */
 function withoutDots(path: string, dots: RegExp, endsInSlash: boolean): string {
+  if (!beforeDot.test(path)) return path
   const segments = path.split('/').slice(1)
   const kept: string[] = []
   for (const [index, segment] of segments.entries()) {
@@ -117,10 +116,6 @@ function withoutDots(path: string, dots: RegExp, endsInSlash: boolean): string {
     if (isDots && endsInSlash && index === segments.length - 1) kept.push('')
   }
   return `/${kept.join('/')}`
-}
-
-function isVisible(character: string): boolean {
-  return character > '\x1f' && character !== '\x7f'
 }
 
 function codesOf(characters: string): number[] {

@@ -2,6 +2,18 @@
 // octets unchanged.
 
 const highEscapes = /(?:%[89a-f][\da-f])+/gi
+const highEscape = /%[89a-f][\da-f]/i
+
+const tail = '%[89ab][\\da-f]'
+/** Percent-encoded characters beyond ASCII (RFC 3629 §4). */
+const characters = new RegExp(
+  [
+    `%(?:c[2-9a-f]|d[\\da-f])${tail}`,
+    `%(?:e0%[ab][\\da-f]|ed%[89][\\da-f]|e[1-9abcef]${tail})${tail}`,
+    `%(?:f0%[9ab][\\da-f]|f4%8[\\da-f]|f[1-3]${tail})${tail}${tail}`,
+  ].join('|'),
+  'gi',
+)
 
 /** Percent-encodes the octets above 0x7F of a raw path, one character each. */
 export function encodeOctets(path: string): string {
@@ -10,7 +22,8 @@ export function encodeOctets(path: string): string {
 
 /** Whether percent-encoded octets of the path are not UTF-8. */
 export function hasStray(path: string): boolean {
-  return path.match(highEscapes)?.some((run) => !isUtf8(run)) ?? false
+  // Not `decodeURIComponent`: it throws, and a path may have thousands of strays.
+  return highEscape.test(path) && highEscape.test(path.replace(characters, ' '))
 }
 
 /** As a server in ISO-8859-1 reads them. */
@@ -46,15 +59,6 @@ export function withOverlong(path: string): string {
 function decodeStrays(path: string, read: (octets: Buffer) => string): string {
   if (!hasStray(path)) return path
   return path.replace(highEscapes, (run) => read(Buffer.from(run.replaceAll('%', ''), 'hex')))
-}
-
-function isUtf8(run: string): boolean {
-  try {
-    decodeURIComponent(run)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function octetOf(hex: string): number {

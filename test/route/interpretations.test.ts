@@ -29,7 +29,7 @@ test.each([
 
 test('a long path is refused by the characters of its interpretations', () => {
   expect(interpretationsOf(`/${'a'.repeat(40_000)}//b`)).toBe(
-    'the interpretations of the path have more than 65536 characters together',
+    'the interpretations of the path have more than 16384 characters together',
   )
 })
 
