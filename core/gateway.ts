@@ -130,8 +130,10 @@ export class Gateway {
   /**
    * Shuts down as `drain` of the configuration says: still accepts everything for `delay`, and announces the end; then accepts
    * nothing new, waits for everything under way up to `timeout`, ends the rest and closes.
+   *
+   * @returns how many requests and connections did not end by themselves.
    */
-  async drain(): Promise<void> {
+  async drain(): Promise<number> {
     this.#ending = true
     const { delay, timeout } = this.#snapshot?.config.drain ?? { delay: 0, timeout: 0 }
     const listeners = [...this.#listeners.values()]
@@ -145,8 +147,9 @@ export class Gateway {
         }
       })
     }
-    await Promise.all(listeners.map((listener) => end(listener, timeout)))
+    const cutOff = await Promise.all(listeners.map((listener) => end(listener, timeout)))
     this.close()
+    return cutOff.reduce((sum, count) => sum + count, 0)
   }
 
   /** Ends everything immediately. */
@@ -265,8 +268,14 @@ function sandboxKey(instances: readonly Instance[]): string {
   )
 }
 
-async function end(listener: Listener, deadline: number): Promise<void> {
-  const timer = setTimeout(() => listener.close(), deadline)
+/** Resolves with the number of requests and connections that were still under way at the deadline. */
+async function end(listener: Listener, deadline: number): Promise<number> {
+  let cutOff = 0
+  const timer = setTimeout(() => {
+    cutOff = listener.active
+    listener.close()
+  }, deadline)
   await listener.drain()
   clearTimeout(timer)
+  return cutOff
 }

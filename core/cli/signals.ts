@@ -84,9 +84,9 @@ export class Signals {
   async #drain(signal: NodeJS.Signals): Promise<void> {
     const began = performance.now()
     this.#log.info('draining', { signal })
-    const inTime = await this.#supervisor.drain()
-    this.#log.info('drained', { ms: Math.round(performance.now() - began) })
-    this.#ended.resolve(inTime ? 0 : 1)
+    const { killed, cutOff } = await this.#supervisor.drain()
+    this.#log.info('drained', { ms: Math.round(performance.now() - began), cutOff })
+    this.#ended.resolve(killed === 0 ? 0 : 1)
   }
 
   /** With its terminal gone, the gateway could be stopped only by those who look for it. */

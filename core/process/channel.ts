@@ -70,5 +70,7 @@ export type ToSupervisor =
   | { readonly type: 'health'; readonly reports: readonly HealthReport[] }
   | { readonly type: 'events'; readonly events: readonly SandboxEvent[] }
   | { readonly type: 'counters'; readonly orders: LeaseOrders }
+  /** The drain is over; so many requests and connections did not end by themselves. */
+  | { readonly type: 'drained'; readonly cutOff: number }
   /** Why the log cannot be written. */
   | { readonly type: 'unwritable'; readonly problem: string }

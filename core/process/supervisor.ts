@@ -37,6 +37,14 @@ export interface Reloaded {
   readonly listeners: readonly string[]
 }
 
+/** What did not end by itself in a drain. */
+export interface Drained {
+  /** Workers that had to be killed. */
+  readonly killed: number
+  /** Requests and connections that the other workers ended at the deadline. */
+  readonly cutOff: number
+}
+
 /** Time that workers have after `drain` to close and exit, ms. */
 const drainGrace = 5_000
 /** Workers for each core from which on they only cost memory, and beyond which they are refused. */
@@ -58,6 +66,7 @@ export class Supervisor implements SlotHost {
   #current: Current | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #stopping = false
+  #cutOff = 0
   readonly #ended = new AbortController()
 
   constructor(options: SupervisorOptions) {
@@ -169,9 +178,9 @@ export class Supervisor implements SlotHost {
    * left; a worker that has not exited some seconds later is killed. Workers that are still starting are ended
    * immediately.
    *
-   * @returns whether every worker has ended by itself.
+   * @returns what did not end by itself.
    */
-  async drain(): Promise<boolean> {
+  async drain(): Promise<Drained> {
     const isServing = this.#slots.some((slot) => slot.serving)
     this.#stopping = true
     this.#ended.abort()
@@ -179,19 +188,19 @@ export class Supervisor implements SlotHost {
     // handles.
     for (const key of [...this.#sockets.keys()]) this.#unbind(key)
     this.spare.close()
-    let inTime = true
-    const { delay, timeout } = this.config.drain
-    const limit = (isServing ? delay + timeout : 0) + drainGrace
+    let killed = 0
+    const { delay, timeout } = isServing ? this.config.drain : { delay: 0, timeout: 0 }
+    const limit = delay + timeout + drainGrace
     const deadline = setTimeout(() => {
-      inTime = false
       const pids = this.#slots.flatMap(({ pid }) => pid ?? [])
+      killed = pids.length
       this.log.error('workers killed: they had not ended after the drain', { pids, ms: limit })
       for (const slot of this.#slots) void slot.kill()
     }, limit)
     await Promise.all(this.#slots.map((slot) => slot.drain()))
     clearTimeout(deadline)
     await this.close()
-    return inTime
+    return { killed, cutOff: this.#cutOff }
   }
 
   /** Ends everything immediately. */
@@ -245,6 +254,10 @@ export class Supervisor implements SlotHost {
     const leader = this.#slots.find((slot) => slot.serving)
     for (const slot of this.#slots) slot.lead(slot === leader)
     if (this.#slots.every((slot) => slot.serving)) this.spare.refill()
+  }
+
+  onDrained(cutOff: number): void {
+    this.#cutOff += cutOff
   }
 
   async #check(): Promise<{ packed: PackedConfig; runtime: Runtime }> {

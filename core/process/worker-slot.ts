@@ -29,6 +29,8 @@ export interface SlotHost {
   listeners(): [key: string, name: string][]
   sockets(key: string): SlotSockets | undefined
   onServing(): void
+  /** A worker has drained; so many of its requests and connections did not end by themselves. */
+  onDrained(cutOff: number): void
 }
 
 /** Deaths within a minute after which a worker is still replaced immediately; after more, with a delay. */
@@ -145,6 +147,7 @@ export class WorkerSlot {
     else if (message.type === 'events') shared.events(message.events)
     else if (message.type === 'counters') this.#counters?.hear(message.orders)
     else if (message.type === 'unwritable') sayUnwritable(message.problem)
+    else if (message.type === 'drained') this.#host.onDrained(message.cutOff)
   }
 
   #died(worker: WorkerProcess, { code, signal, report }: WorkerDeath): void {

@@ -112,7 +112,8 @@ let draining = false
 async function drain(): Promise<void> {
   if (draining) return
   draining = true
-  await gateway.drain()
+  const drained: ToSupervisor = { type: 'drained', cutOff: await gateway.drain() }
+  if (process.connected) await new Promise((resolve) => process.send!(drained, undefined, undefined, resolve))
   guard.close()
   if (await log.flush()) process.exit(0)
   process.kill(process.pid, 'SIGKILL')

@@ -24,7 +24,8 @@ export function createEventLog(log: Log): (event: SandboxEvent) => void {
   return ({ type, plugin, hash, policy, hook, message }) => {
     const title = titles[type]
     if (title === undefined) return
-    const facts = { plugin, policy, hook, message }
+    // The group's name where no plugin is known.
+    const facts = hash === '' ? { group: plugin, message } : { plugin, policy, hook, message }
     if (type === 'undeclared' && !isNew(undeclared, hash, message)) return
     if (type !== 'rejection') return log.warn(title, facts)
     repeats.add(plugin, message, (count) => log.warn(title, count === 1 ? facts : { ...facts, count }))

@@ -38,6 +38,10 @@ type Lost = Exclude<Crossing, Done>
 
 /** Most steps in a crossing. */
 const widest = 256
+/** Times the limit that the first crossing may take: on a busy machine it loads code that later ones find loaded. */
+const firstPatience = 4
+/** Policies that are named in a message. */
+const mostNamed = 8
 /** Interval of heap checks, ms: heap statistics cost more than a call. */
 const heapInterval = 1_000
 
@@ -222,12 +226,13 @@ export class Group {
     }
     if (batch.size === 0) return
     const began = performance.now()
-    const crossing = this.#cross(batch, bounds.slice + Math.ceil(this.#options.time))
+    const patience = this.#crossings === 0 ? firstPatience : 1
+    const crossing = this.#cross(batch, (bounds.slice + Math.ceil(this.#options.time)) * patience)
     const spent = performance.now() - began
     this.#width = spent > bounds.slice * 2 ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     for (const { pending } of batch.runs) pending.alone = true
-    this.#lose(batch, crossing)
+    this.#lose(batch, crossing, '; its calls run again, each on its own')
   }
 
   #crossAlone(task: Task): void {
@@ -338,8 +343,13 @@ export class Group {
 
   #lose({ runs }: Batch, { kind, message }: Lost, consequence = ''): void {
     const { memory } = this.#options
+    const policies = [...new Set(runs.map(({ policy }) => policy))]
+    const named = policies.length > mostNamed ? [...policies.slice(0, mostNamed), '…'] : policies
     const why = { time: 'a crossing timed out', memory: `out of memory (limit ${memory} MB)`, thrown: message }[kind]
-    this.#replace(why + consequence, runs)
+    this.#replace(
+      `${why}, with ${policies.length === 1 ? 'policy' : 'policies'} ${named.join(', ')}${consequence}`,
+      runs,
+    )
   }
 
   /**

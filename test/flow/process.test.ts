@@ -90,6 +90,19 @@ describe('postern run', () => {
     expect((await gateway.exited).code).toBe(1)
   })
 
+  it('says how many requests a drain has cut off', async () => {
+    let asked = 0
+    const backend = await httpBackend(() => void asked++)
+    const config = { ...(httpConfig([backend.port]) as object), drain: '100ms' } as Json
+    const { process: gateway, port, record } = await startGateway(alone(config))
+    const answers = [0, 1].map(() => send(port('web'), '/').catch(() => 'ended'))
+    await until('the requests to be in flight', () => asked === 2)
+    gateway.child.kill('SIGTERM')
+    expect(await Promise.all(answers)).toEqual(['ended', 'ended'])
+    expect(await record(({ msg }) => msg === 'drained')).toMatchObject({ cutOff: 2 })
+    expect((await gateway.exited).code).toBe(0)
+  })
+
   it('never starts half a gateway: a bad configuration exits with 3', async () => {
     const folder = gatewayFolder(httpConfig([1], { routes: { all: { upstream: 'nowhere' } } }))
     const gateway = postern(['run', '-c', 'gateway.json'], { cwd: folder })

@@ -52,13 +52,17 @@ function tarball(): string {
 
 afterAll(() => rmSync(work, { recursive: true }))
 
-test('the package holds what it needs and no source', () => {
+test('the package holds what it needs, the plugins as templates, and no other source', () => {
   const installed = join(project, 'node_modules/postern')
   for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'gateway.json', 'policies', 'sdk/schemas/gateway.json']) {
     expect(existsSync(join(installed, path)), path).toBe(true)
   }
   const files = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'))
-  expect(files.filter((path) => !path.endsWith('.d.ts') || path.includes('.test.'))).toEqual([])
+  const sources = files.filter((path) => !path.endsWith('.d.ts'))
+  const plugins = readdirSync(join(root, 'plugins'), { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.ts'),
+  )
+  expect(sources.toSorted()).toEqual(plugins.map((path) => join('plugins', path)).toSorted())
   expect(files).toContain(join('dist', 'sdk', 'index.d.ts'))
 })
 

@@ -20,6 +20,10 @@ test('of 32 slow calls and one that never ends only the latter fails', async () 
   expect(await endless).toMatchObject({ kind: 'failed', code: 'PT' })
   expect((await Promise.all(slow)).map(({ kind }) => kind)).toEqual(Array(32).fill('done'))
   const blamed = harness.events.filter(({ type }) => type !== 'replaced')
+  const replaced = harness.events.filter(({ type }) => type === 'replaced').map(({ message }) => message)
+  expect(replaced[0]).toMatch(
+    /^isolate of "local": a crossing timed out, with polic.*policy-0.*; its calls run again, each on its own$/,
+  )
   expect(blamed).toMatchObject([{ type: 'timeout', plugin: 'hostile', alone: true }])
 })
 

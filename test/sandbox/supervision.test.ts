@@ -68,6 +68,21 @@ describe('the guard', () => {
     expect(guard.seen).toEqual(['begins', 'settled', 'ends'])
   })
 
+  test('waits longer for the first crossing, which loads code that later ones find loaded', async () => {
+    const timeouts: number[] = []
+    const guard: CrossingGuard = {
+      progress: new SharedArrayBuffer(8),
+      enter: ([first], timeout = 0) => {
+        if (first?.hook !== 'start') timeouts.push(timeout)
+      },
+      leave: () => {},
+    }
+    harness = await openHarness([{ plugin: 'hostile' }], { guard })
+    for (let i = 0; i < 3; i++) await harness.run(0, '/a')
+    const [first, ...later] = timeouts
+    expect(later).toEqual([first! / 4, first! / 4])
+  })
+
   test('shows which call ran when a crossing did not return', async () => {
     const guard = createWitness()
     const { plugins } = layOut([await instanceOf('p', { plugin: 'hostile' })])
