@@ -21,7 +21,8 @@ const label = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i
 
 /** The formats that the options schema of a plugin may use, besides `upstream`. */
 export const pluginFormats: Readonly<Record<string, Format>> = {
-  duration: { expected: 'a duration such as "10s"', problem: (text) => textOf(parseDuration(text)) },
+  // JSON Schema has a "duration" of its own, as ISO 8601 writes it.
+  'postern-duration': { expected: 'a duration such as "10s"', problem: (text) => textOf(parseDuration(text)) },
   size: { expected: 'a size such as "64MB"', problem: (text) => textOf(parseSize(text)) },
   cidr: { expected: 'an address range such as "10.0.0.0/8"', problem: cidrProblem },
   token: {

@@ -32,7 +32,8 @@ export function describeFaults(
     faults.filter(({ keyword }) => keyword === 'additionalProperties'),
     ({ instancePath }) => instancePath,
   )
-  const shown = faults.filter((fault) => !isEcho(fault, wholes, unknown.get(fault.instancePath) ?? []))
+  const misspelt = new Set(faults.filter(({ keyword }) => keyword === 'format').map(({ instancePath }) => instancePath))
+  const shown = faults.filter((fault) => !isEcho(fault, wholes, unknown.get(fault.instancePath) ?? [], misspelt))
   return shown.map((fault) => {
     const at = readPointer(fault.instancePath, root)
     return { path: [...at, ...below(fault)], message: messageOf(fault, formats) }
@@ -40,8 +41,15 @@ export function describeFaults(
 }
 
 /** True for a fault that only repeats, for a part, what another fault says about the whole. */
-function isEcho(fault: SchemaFault, wholes: readonly SchemaFault[], unknown: readonly SchemaFault[]): boolean {
+function isEcho(
+  fault: SchemaFault,
+  wholes: readonly SchemaFault[],
+  unknown: readonly SchemaFault[],
+  formats: ReadonlySet<string>,
+): boolean {
   if (fault.propertyName !== undefined || fault.keyword === 'if') return true
+  // Beside a format, a pattern is for editors, which do not know the format. The format says more.
+  if (fault.keyword === 'pattern') return formats.has(fault.instancePath)
   if (fault.keyword === 'required') {
     // A misspelt field is reported once: as unknown, not also as missing.
     const { missingProperty } = fault.params

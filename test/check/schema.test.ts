@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import { afterAll, expect, test, vi } from 'vitest'
+import { formats } from '../../core/check/formats.ts'
 import { readSchema } from '../../core/check/gateway-schema.ts'
 import { check } from '../../core/cli/check.ts'
 import { schema } from '../../core/cli/schema.ts'
@@ -28,6 +29,109 @@ test('every field of the published schemas is described, and optional ones say t
     }
   }
 })
+
+test('formats have patterns beside them, so that editors find mistakes too, and let references pass', () => {
+  const patterns = new Map<string, Set<string>>()
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    const { format, pattern, ...rest } = value as Record<string, unknown>
+    if (typeof format === 'string') {
+      const known = patterns.get(format) ?? new Set()
+      patterns.set(format, known.add(String(pattern).replace(/\|\\\$\\\{$/, '')))
+    }
+    for (const part of Object.values(rest)) visit(part)
+  }
+  for (const name of ['gateway', 'policy'] as const) visit(readSchema(name))
+  // Nearly any text; and names of headers, which the same places share with other formats.
+  const without = ['header-match', 'header-value', 'cookie-match', 'header-match-name', 'probe-header', 'token']
+  for (const name of without) patterns.delete(name)
+  expect([...patterns].filter(([, of]) => of.size !== 1 || of.has('undefined'))).toEqual([])
+  expect([...patterns.keys()].filter((name) => !(name in samples)).sort()).toEqual([])
+  for (const [name, [good, bad]] of Object.entries(samples)) {
+    const pattern = new RegExp([...(patterns.get(name) ?? [])][0]!, 'u')
+    for (const text of good) {
+      expect(formats[name]!.problem(text), `${name} ${text}`).toBeUndefined()
+      expect(text, name).toMatch(pattern)
+    }
+    for (const text of bad) {
+      expect(formats[name]!.problem(text), `${name} ${text}`).toBeDefined()
+      expect(text, name).not.toMatch(pattern)
+    }
+  }
+  const formatsOfJsonSchema = [
+    'date',
+    'time',
+    'date-time',
+    'duration',
+    'email',
+    'hostname',
+    'ipv4',
+    'ipv6',
+    'uri',
+    'regex',
+  ]
+  expect(formatsOfJsonSchema.filter((name) => patterns.has(name))).toEqual([])
+})
+
+/** Texts that a format takes and refuses, as does the pattern beside it. */
+const samples: Readonly<Record<string, readonly [good: readonly string[], bad: readonly string[]]>> = {
+  'postern-duration': [
+    ['10s', '500ms', '1.5h'],
+    ['ten seconds', 'PT10S', '10', '1 s'],
+  ],
+  size: [
+    ['64MB', '0.5GB', '512KB'],
+    ['64', '64 MB', '64mb'],
+  ],
+  cidr: [
+    ['10.0.0.0/8', 'fd00::/8', '::1'],
+    ['example.com', '10.0.0.0/x'],
+  ],
+  method: [
+    ['GET', 'M-SEARCH'],
+    ['GET POST', ''],
+  ],
+  'bind-address': [
+    ['127.0.0.1', '::', 'fe80::1%eth0'],
+    ['localhost', 'example.com', '127.0.0.1/8'],
+  ],
+  'host-match': [
+    ['api.example.com', '*.example.com'],
+    ['http://api.example.com', 'a b', ''],
+  ],
+  'path-match': [
+    ['/orders', '/orders/*'],
+    ['orders', '*'],
+  ],
+  redirect: [
+    ['https://{host}{path}{query}', '/moved'],
+    ['/a b', 'ä'],
+  ],
+  'request-path': [
+    ['/healthz', '/a?b=c'],
+    ['healthz', '/a b'],
+  ],
+  authority: [
+    ['shop.example.com', 'a:8080'],
+    ['http://a', 'a b'],
+  ],
+  'backend-address': [
+    ['10.0.0.11:8080', '[fd00::1]:8080', 'app:80'],
+    ['http://x', 'app', '10.0.0.11:8080/x'],
+  ],
+  origin: [
+    ['https://id.example.com', 'HTTP://10.0.0.5:8080'],
+    ['id.example.com', 'https://a/b', 'ftp://a'],
+  ],
+  'plugin-source': [
+    ['./plugins/jwt/index.ts', '@scope/name', 'name', 'a.js', '/x/y.js'],
+    ['', ' x', '!x'],
+  ],
+  name: [
+    ['orders-read', 'v1.2_x', '2'],
+    ['A b', '-x', 'ä', 'x'.repeat(101)],
+  ],
+}
 
 test('the schema knows the protocols of the table, for listeners and upstreams', () => {
   const { definitions } = readSchema('gateway') as {
