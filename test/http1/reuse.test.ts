@@ -82,7 +82,8 @@ describe('which connection carries a request', () => {
     pool.close()
   })
 
-  test('a proven one: used again before, and just now', async () => {
+  // Just now means less than 1 s ago: a very busy machine may need another try.
+  test('a proven one: used again before, and just now', { retry: 3 }, async () => {
     const backend = await scripted(ok, ok, ok, ok)
     const pool = poolOf(backend)
     await send(pool, 'any')
