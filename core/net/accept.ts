@@ -1,4 +1,5 @@
 import { type OnReadOpts, type Server, Socket, type SocketConstructorOpts } from 'node:net'
+import { getSystemErrorName } from 'node:util'
 import { descriptors } from './descriptors.ts'
 import { SocketReader } from './socket-reader.ts'
 
@@ -12,10 +13,9 @@ import { SocketReader } from './socket-reader.ts'
 export function acceptWithReaders(server: Server, accept: (socket: Socket) => void, paused: boolean = false): void {
   const { _handle: listening } = server as Server & { _handle?: Listening | null }
   if (typeof listening?.onconnection !== 'function') return
-  const usual = listening.onconnection
   listening.onconnection = (status, handle) => {
-    // An error: the server handles it.
-    if (handle === undefined) return usual.call(listening, status, handle)
+    // One connection is lost. Node's server would emit an error, which ends the process.
+    if (handle === undefined) return void descriptors.isCauseOf({ code: getSystemErrorName(status) })
     const reader = new SocketReader()
     handle.setNoDelay?.(true)
     descriptors.accepted(handle.fd ?? -1)
@@ -28,7 +28,7 @@ export function acceptWithReaders(server: Server, accept: (socket: Socket) => vo
 }
 
 interface Listening {
-  onconnection(this: Listening, status: number, handle: Accepted | undefined): void
+  onconnection(status: number, handle: Accepted | undefined): void
 }
 
 interface Accepted {

@@ -39,7 +39,7 @@ class Descriptors {
   }
 
   /** Whether an error says that the descriptors, of this process or of the whole system, are used up; reports it. */
-  isCauseOf({ code }: NodeJS.ErrnoException): boolean {
+  isCauseOf({ code }: { readonly code?: string | undefined }): boolean {
     if (code !== 'EMFILE' && code !== 'ENFILE') return false
     const now = performance.now()
     if (now - this.#reportedAt >= interval) {
