@@ -39,7 +39,7 @@ export async function check(options: CheckCommand): Promise<number> {
   const notes = json ? process.stderr : process.stdout
   for (const warning of warnings) notes.write(`warning: ${formatProblem(warning)}\n`)
   for (const { plugin, reads, writes, needs, fetch } of json ? [] : plugins) {
-    const uses = needs.map((grant) => (grant === 'fetch' || grant === 'jwt' ? `${grant} (${listed(fetch)})` : grant))
+    const uses = needs.map((grant) => (grant === 'fetch' ? `fetch (${listed(fetch)})` : grant))
     notes.write(`plugin ${plugin}: reads ${listed(reads)}; writes ${listed(writes)}; uses ${listed(uses)}\n`)
   }
   if (strict && warnings.length > 0) {

@@ -225,6 +225,61 @@ test('a check without secrets needs none in options, and says where it needs a v
   )
 })
 
+test('check says what each plugin reads, writes and uses, over all of its policies', async () => {
+  const code = `import { definePlugin } from 'postern/sdk'
+    export default definePlugin({
+      name: 'geo',
+      options: { type: 'object', properties: { header: { type: 'string' } }, required: ['header'] },
+      reads: ({ header }) => [\`header:\${header}\`, 'client.ip'],
+      writes: ['header:x-country'],
+      needs: ['fetch', 'kv'],
+      onRequest() {},
+    })`
+  mkdirSync(join(folder, 'plugins/geo'), { recursive: true })
+  writeFileSync(join(folder, 'plugins/geo/index.ts'), code)
+  const policies = {
+    one: { plugin: 'geo', options: { header: 'x-a' } },
+    two: { plugin: 'geo', options: { header: 'x-b' } },
+    keys: { plugin: 'key-auth', options: { keys: { a: 'ann' } } },
+  }
+  const routes = { all: { ...sound.routes.all, policies: ['keys', 'one', 'two'] } }
+  const plugins = { geo: { fetch: ['https://geo.example.com'] } }
+  writeFileSync(file, JSON.stringify({ ...sound, routes, policies, plugins }))
+  const { out } = await output(() => check({ config: file }))
+  expect(out.split('\n').filter((line) => line.startsWith('plugin '))).toEqual([
+    'plugin geo: reads client.ip, header:x-a, header:x-b; writes header:x-country; uses fetch (https://geo.example.com), kv',
+    'plugin key-auth: reads header:x-api-key; writes consumer, header:x-api-key, header:x-consumer; uses nothing',
+  ])
+  const json = await output(() => check({ config: file, output: 'json' }))
+  const [geo] = (JSON.parse(json.out) as { plugins: unknown[] }).plugins
+  expect(geo).toEqual({
+    plugin: 'geo',
+    file: join(folder, 'plugins/geo/index.ts'),
+    policies: ['one', 'two'],
+    reads: ['client.ip', 'header:x-a', 'header:x-b'],
+    writes: ['header:x-country'],
+    needs: ['fetch', 'kv'],
+    fetch: ['https://geo.example.com'],
+  })
+})
+
+test('what a plugin throws is shown and is still one problem, in text and in JSON', async () => {
+  mkdirSync(join(folder, 'plugins/loud'), { recursive: true })
+  writeFileSync(
+    join(folder, 'plugins/loud/index.ts'),
+    "throw new Error('\\x1b[2J\\u202e\\ngateway.json routes.all: forged')\nexport default {}\n",
+  )
+  const routes = { all: { ...sound.routes.all, policies: ['loud'] } }
+  writeFileSync(file, JSON.stringify({ ...sound, routes, policies: { loud: { plugin: 'loud' } } }))
+  const line = 'Error: \\u001b[2J\\u202e gateway.json routes.all: forged'
+  const { out } = await output(() => check({ config: file }))
+  expect(out).toBe(`${join(folder, 'plugins/loud/index.ts')}:1:7: ${line}\n`)
+  const json = await output(() => check({ config: file, output: 'json' }))
+  expect((JSON.parse(json.out) as { problems: unknown[] }).problems).toMatchObject([{ message: line, line: 1 }])
+  const made = await output(() => schema({ config: file }))
+  expect(made).toMatchObject({ exit: 4, err: out })
+})
+
 async function output(run: () => Promise<number>): Promise<{ exit: number; out: string; err: string }> {
   const text = { out: '', err: '' }
   const collect = (stream: 'out' | 'err') => (chunk: string | Uint8Array) => {
