@@ -88,6 +88,9 @@ export class PluginFiles {
           const found = said === undefined ? 'has no package.json with a name' : `is the package "${said}"`
           return { problem: `"${name}" cannot be used: its folder ${found}` }
         }
+        if (this.#keptOut !== undefined && contains(folder, this.#keptOut.folder)) {
+          return { problem: `"${name}" cannot be used: its folder contains the configuration` }
+        }
         if (!this.#roots.includes(folder)) this.#roots.push(folder)
         return folder
       }
