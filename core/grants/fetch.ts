@@ -1,4 +1,4 @@
-import { cpuTime } from './cpu-time.ts'
+import { measureCpu } from './cpu-time.ts'
 import type { Fetcher, FetchOrder } from './fetcher.ts'
 import { GrantError } from './grant-error.ts'
 import { wholeNumber } from './numbers.ts'
@@ -40,9 +40,9 @@ export function createFetch(fetcher: Fetcher): { send: Operation } {
       underWay.set(policy, running + 1)
       try {
         const response = await fetcher(order, origins, signal)
-        const before = cpuTime()
+        const spent = measureCpu()
         const [text, bytes] = textOf(response.body)
-        call.spend(cpuTime() - before)
+        call.spend(spent())
         hold((text.length + bytes.length) * 2)
         return [String(response.status), text, bytes, ...response.headers.flat()]
       } finally {

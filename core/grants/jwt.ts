@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { errors, type JWK, jwtVerify } from 'jose'
 import { ownText } from '../own-text.ts'
-import { cpuTime } from './cpu-time.ts'
+import { measureCpu } from './cpu-time.ts'
 import type { Fetcher, FetchOrder } from './fetcher.ts'
 import { GrantError } from './grant-error.ts'
 import { readCheck, type SoundCheck } from './jwt-check.ts'
@@ -79,10 +79,10 @@ export function createJwt(fetcher: Fetcher, options: RemoteKeysOptions = {}): { 
 
   return {
     verify: async ([token = '', json = ''], call) => {
-      const before = cpuTime()
+      const spent = measureCpu()
       try {
         const verified = begin(token, json, call)
-        call.spend(cpuTime() - before)
+        call.spend(spent())
         return await verified
       } catch (error) {
         return ['', reasonOf(error)]

@@ -1,5 +1,5 @@
 import { type HookName, points } from '../../sdk/points.ts'
-import { cpuTime } from '../grants/cpu-time.ts'
+import { measureCpu } from '../grants/cpu-time.ts'
 import type { WheelTimer } from '../net/timer-wheel.ts'
 import { bounds } from './bounds.ts'
 import type { GuardedCall } from './crossing-guard.ts'
@@ -112,9 +112,9 @@ export class HookRun implements GuardedCall {
     if (record === '') return undefined
     if (record === op.wait) return this.#wait()
     if (record.length <= bounds.pinned) return this.#read(record)
-    const before = cpuTime()
+    const spent = measureCpu()
     const problem = this.#read(record)
-    this.spend(cpuTime() - before)
+    this.spend(spent())
     return problem ?? this.hold(record.length * 2)
   }
 

@@ -4,6 +4,7 @@ import type { AddressInfo, LookupFunction } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createFetch } from '../../core/grants/fetch.ts'
 import { createFetcher } from '../../core/grants/fetcher.ts'
+import { GrantError } from '../../core/grants/grant-error.ts'
 import type { GrantCall } from '../../core/grants/operation.ts'
 import { ABSENT } from '../../core/grants/operation.ts'
 import { parseOrigin } from '../../core/grants/origin.ts'
@@ -317,6 +318,48 @@ describe('bounds', () => {
       response.socket!.write(`HTTP/1.1 200 OK\r\n${'x: '.padEnd(20_000, 'y')}\r\n\r\n`)
     })
     await expect(fetch(url)).rejects.toThrow('cannot be reached: UND_ERR_HEADERS_OVERFLOW')
+  })
+
+  test('the connections of one policy leave those of another as they were', async () => {
+    const held: ServerResponse[] = []
+    const url = await serve((request, response) => {
+      if (request.url === '/held') held.push(response)
+      else response.end('served')
+    })
+    const { send } = createFetch(createFetcher(createOutbound()))
+    const ask = (policy: string, path: string): Promise<readonly string[]> | readonly string[] => {
+      const args = [url + path, 'GET', '5000', '100', ABSENT]
+      return send(args, grantCall('fetch.send', [], { policy, origins: [listed(url)] }))
+    }
+    const hostile = Array.from({ length: 60 }, () => ask('hostile', '/held'))
+    await until('all its connections', () => held.length === 32)
+    expect((await ask('innocent', '/'))[1]).toBe('served')
+    expect(held).toHaveLength(32)
+    while (held.length > 0) {
+      held.shift()!.end('late')
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    expect((await Promise.all(hostile)).every(([status]) => status === '200')).toBe(true)
+  })
+
+  test('bytes are counted as they arrive, and no more once the request is over', async () => {
+    const url = await serve((_, response) => response.end(Buffer.alloc(200_000, 'a')))
+    const { send } = createFetch(createFetcher(createOutbound()))
+    let held = 0
+    let most = 0
+    const change = {
+      origins: [listed(url)],
+      hold: (bytes: number): void => {
+        most = Math.max(most, held + bytes)
+        if (held + bytes > 500_000) throw new GrantError('too many bytes')
+        held += bytes
+      },
+    }
+    const ask = (): unknown => send([url, 'GET', '5000', '1000000', ABSENT], grantCall('fetch.send', [], change))
+    // In pieces, as a whole, and as a text of two bytes a character.
+    await expect(ask()).rejects.toThrow('too many bytes')
+    expect(most).toBeGreaterThan(700_000)
+    expect(held).toBe(0)
   })
 
   test('one policy has 256 under way, which count for no other', async () => {

@@ -89,6 +89,41 @@ describe('signatures', () => {
   })
 })
 
+describe('CPU time', () => {
+  const spentOn = async (text: string, check: unknown): Promise<[spent: number, outcome: string]> => {
+    let spent = 0
+    const call = grantCall('jwt.verify', [], {
+      spend: (ms) => {
+        spent += ms
+      },
+    })
+    const { verify: run } = createJwt(noNetwork)
+    const verified = async (): Promise<readonly string[]> => run([text, JSON.stringify(check)], call)
+    const outcome = await verified().then(
+      ([valid, reason = '']) => (valid === '1' ? 'valid' : reason),
+      ({ message }: Error) => message,
+    )
+    return [spent, outcome]
+  }
+  const keys = (count: number): object[] => Array.from({ length: count }, () => jwk(rsa))
+
+  test('is charged for each signature, and for what is read before', async () => {
+    const text = token({ alg: 'HS256' }, {}, secret)
+    const [one, outcome] = await spentOn(text, { secret })
+    expect([outcome, one >= 0.5]).toEqual(['valid', true])
+    const unnamed = token({ alg: 'RS256' }, {}, other)
+    const [many, refused] = await spentOn(unnamed, { keys: keys(16) })
+    expect(refused).toBe('bad signature')
+    expect(many).toBeGreaterThanOrEqual(16 * 0.5)
+    expect((await spentOn('no token', { secret }))[0]).toBeGreaterThan(0)
+  })
+
+  test('is bounded where the token does not name its key', async () => {
+    const [, outcome] = await spentOn(token({ alg: 'RS256' }, {}, other), { keys: keys(17) })
+    expect(outcome).toBe('the token names no key, and more than 16 keys fit')
+  })
+})
+
 describe('no confusion', () => {
   const keys = [jwk(rsa)]
 
@@ -282,6 +317,25 @@ describe('keys of another server', () => {
     const id = server([])
     id.keys = 'none' as never
     await expect(id.ask(old)).rejects.toThrow('not a JSON Web Key Set')
+  })
+
+  test('of one policy are kept, however many another one uses', async () => {
+    const asked: string[] = []
+    const { verify: run } = createJwt(async ({ url: from }) => {
+      asked.push(from)
+      return { status: 200, headers: [], body: Buffer.from(JSON.stringify({ keys: [oldKey] })) }
+    })
+    const ask = (policy: string, jwksUrl: string): unknown =>
+      run([old, JSON.stringify({ jwksUrl })], grantCall('', [], { origins, policy }))
+    await ask('innocent', url)
+    for (let i = 0; i < 250; i++) await ask('hostile', `${url}/${i}`)
+    await ask('innocent', url)
+    expect(asked.filter((from) => from === url)).toHaveLength(1)
+    // The hostile one lost those that it used first, and no others.
+    await ask('hostile', `${url}/249`)
+    expect(asked).toHaveLength(251)
+    await ask('hostile', `${url}/0`)
+    expect(asked).toHaveLength(252)
   })
 
   test('belong to the plugin that may load them', async () => {
