@@ -1,22 +1,17 @@
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type HookName, hookNames, type Layer, points } from '../../sdk/points.ts'
-import { pluginFormats } from '../check/formats.ts'
-import { normalizeScopes } from '../check/scopes.ts'
-import { compileSchema } from '../check/validator.ts'
-import { createGrantHost } from '../grants/grant-host.ts'
 import type { Policy } from '../hooks/policy.ts'
-import { fieldsOf, readerOf } from '../hooks/scopes.ts'
+import { readerOf } from '../hooks/scopes.ts'
 import { compileWrites } from '../hooks/writes.ts'
-import { Group } from '../sandbox/group.ts'
-import { openIsolateExecutor } from '../sandbox/isolate-executor.ts'
-import { layOut } from '../sandbox/layout.ts'
 import { defaultLimits } from '../sandbox/limits.ts'
-import type { HookCall, Instance, Limits, Manifest, Scopes, Verdict } from '../sandbox/plugin.ts'
-import { PluginBuildError } from '../sandbox/plugin-build-error.ts'
+import type { Limits, Manifest, Scopes } from '../sandbox/plugin.ts'
 import { encodeField, UNIT } from '../sandbox/wire.ts'
 import { factsOf } from './facts.ts'
-import { loadPlugin, processExecutor } from './load.ts'
+import { openApart } from './isolate-process.ts'
 import { resultOf } from './result.ts'
-import { stubFetch, type TestFetch } from './stub-fetch.ts'
+import { fieldsByHook, openRunner, type RunnerOrder } from './runner.ts'
+import type { TestFetch } from './stub-fetch.ts'
 import type { TestFlow, TestResult } from './test-flow.ts'
 
 export type { TestFetch, TestFetchRequest, TestFetchResponse } from './stub-fetch.ts'
@@ -31,8 +26,9 @@ export const modes: readonly ('process' | 'isolate')[] = ['process', 'isolate']
 
 export interface TestSettings {
   /**
-   * `process`: in this process, for debugger and coverage. `isolate`: as in the gateway, with limits. Default:
-   * `isolate`.
+   * `process`: in this process, for debugger and coverage. `isolate`: as in the gateway, with limits, in a process
+   * beside this one, so that code that crashes V8 is an error and does not end the tests; time is real there, also when
+   * the test has replaced its timers. Default: `isolate`.
    */
   readonly mode?: 'process' | 'isolate'
   /** Default: `L7`. */
@@ -51,9 +47,8 @@ export interface PluginUnderTest {
   /**
    * Runs a hook for a flow. Only declared fields reach the hook, and its writes are checked as the gateway does.
    *
-   * @throws {Error} when the hook throws (with the plugin's message), runs out of time (`PT`) or memory (`PM`), or
-   *   writes
-   *   what it did not declare.
+   * @throws {Error} when the hook throws (with the plugin's message), runs out of time (`PT`) or memory (`PM`; the next
+   *   call begins with an empty state of counters and `kv`), or writes what it did not declare.
    */
   run(hook: HookName, flow?: TestFlow): Promise<TestResult>
   close(): void
@@ -77,45 +72,25 @@ export async function testPlugin(
   options: unknown = {},
   settings: TestSettings = {},
 ): Promise<PluginUnderTest> {
-  const { mode = 'isolate', layer = 'L7' } = settings
+  const { mode = 'isolate', layer = 'L7', fetch } = settings
   const limits: Limits = { ...defaultLimits, ...settings.limits }
-  const { code, object, scopes: scopesOf } = await loadPlugin(file, mode)
-  const filled = checkOptions(code.manifest, options)
-  const { scopes, wrong } = normalizeScopes(scopesOf(filled))
-  if (wrong.length > 0) {
-    throw new PluginBuildError(
-      wrong.map((problem) => ({ place: undefined, message: `plugin "${code.name}" ${problem}` })),
-    )
-  }
-
-  const fields: { [hook in HookName]?: readonly string[] } = {}
-  for (const hook of code.manifest.hooks) fields[hook] = fieldsOf(hook, scopes.reads)
-  const instance: Instance = { policy: code.name, plugin: code, options: filled, fields, limits, group: code.publisher }
-  const { plugins, bindings } = layOut([instance])
-  const group = new Group({
-    name: code.publisher,
-    bindings,
-    memory: limits.memory,
-    open:
-      object === undefined
-        ? (emit, _without, answer) => openIsolateExecutor({ plugins, memory: limits.memory, emit, answer })
-        : processExecutor(object, plugins[0]!.setup),
-    time: limits.time,
-    grants: createGrantHost(settings.fetch === undefined ? {} : { fetch: stubFetch(settings.fetch) }),
-  })
+  const order: RunnerOrder = { file: pathOf(file), options, limits }
+  const runner = await (mode === 'isolate' ? openApart(order, fetch) : openRunner(order, 'process', fetch))
+  const { name, publisher, manifest, scopes } = runner.facts
+  const fields = fieldsByHook(manifest, scopes)
   const policy: Policy = {
-    name: code.name,
-    plugin: code.name,
+    name,
+    plugin: name,
     onFailure: 'reject',
     instance: 0,
     writes: compileWrites(scopes.writes),
     scopes,
-    group: code.publisher,
+    group: publisher,
     bodies: {},
     readers: {},
   }
   return {
-    manifest: code.manifest,
+    manifest,
     scopes,
     run: async (hook, flow = {}) => {
       if (!hookNames.includes(hook))
@@ -126,28 +101,14 @@ export async function testPlugin(
       const facts = factsOf(flow, hook, layer)
       let input = layer + UNIT + encodeField(flow.state)
       for (const field of fields[hook] ?? []) input += UNIT + readerOf(field)(facts)
-      const verdict = await new Promise<Verdict>((resolve) => {
-        const settle: HookCall['settle'] = (_step, settled) => {
-          resolve(settled)
-          return false
-        }
-        group.call({ hook, flow: facts.request?.id ?? '', steps: [{ instance: 0, input }], settle })
-      })
+      const verdict = await runner.run(hook, input, facts.request?.id ?? '')
       if (verdict.kind === 'failed') throw new Error(verdict.message)
       return resultOf(verdict.operations, hook, policy, facts)
     },
-    close: () => group.close(),
+    close: () => runner.close(),
   }
 }
 
-/** Any name of an upstream is accepted: only a configuration knows which upstreams exist. */
-const formats = { ...pluginFormats, upstream: { expected: 'the name of an upstream', problem: () => undefined } }
-
-function checkOptions(manifest: Manifest, options: unknown): unknown {
-  const schema = manifest.options ?? { type: 'object', additionalProperties: false }
-  const filled: unknown = structuredClone(options)
-  const violations = compileSchema(schema, formats, false)(filled)
-  if (violations.length === 0) return filled
-  const lines = violations.map(({ path, message }) => `options.${path.join('.')}: ${message}`)
-  throw new Error(lines.join('\n'))
+function pathOf(file: string | URL): string {
+  return file instanceof URL || file.startsWith('file:') ? fileURLToPath(file) : resolve(file)
 }

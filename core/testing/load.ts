@@ -1,5 +1,4 @@
-import { isAbsolute, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { bundlePlugin } from '../sandbox/bundle.ts'
 import type { Executor, OpenExecutor } from '../sandbox/executor.ts'
 import { frame } from '../sandbox/frame.ts'
@@ -22,8 +21,7 @@ export interface LoadedPlugin {
 }
 
 /** @throws {PluginBuildError} when the file is not a valid plugin. */
-export async function loadPlugin(file: string | URL, mode: 'process' | 'isolate'): Promise<LoadedPlugin> {
-  const path = pathOf(file)
+export async function loadPlugin(path: string, mode: 'process' | 'isolate'): Promise<LoadedPlugin> {
   return mode === 'isolate' ? inIsolate(path) : inProcess(path)
 }
 
@@ -59,11 +57,6 @@ function checked(description: string): string {
   if (!description.startsWith(op.error)) return description
   const { kind, message } = readThrown(description)
   throw new PluginBuildError([{ place: undefined, message: `${kind}: ${message}` }])
-}
-
-function pathOf(file: string | URL): string {
-  if (file instanceof URL || file.startsWith('file:')) return fileURLToPath(file)
-  return isAbsolute(file) ? file : resolve(file)
 }
 
 /** Runs a plugin in this process, for debugger and coverage, without limits of time and memory. */
