@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { flushCompileCache } from 'node:module'
 import { checkConfig } from '../check/check.ts'
 import { namedVariables } from '../check/named-variables.ts'
+import { endWithParent } from '../guard/end-with-parent.ts'
 import { runtime } from '../sandbox/runtime.ts'
 import type { CheckAnswer, CheckMessage } from './checker.ts'
 import { beChild } from './child.ts'
@@ -9,6 +10,7 @@ import { packConfig } from './packed-config.ts'
 
 const [, , file = 'gateway.json', folder] = process.argv
 beChild(`check ${file}`, folder, async () => {})
+endWithParent()
 
 async function answer(): Promise<CheckMessage> {
   try {

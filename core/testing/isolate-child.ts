@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads'
+import { endWithParent } from '../guard/end-with-parent.ts'
 import { PluginBuildError } from '../sandbox/plugin-build-error.ts'
 import type { FromChild, Question, ToChild } from './isolate-process.ts'
 import { openRunner, type Runner } from './runner.ts'
@@ -7,12 +7,7 @@ import type { TestFetch, TestFetchResponse } from './stub-fetch.ts'
 /** The process with the isolates of `testPlugin`. It ends with the process that has started it. */
 process.on('disconnect', () => process.exit(0))
 process.on('SIGINT', () => {})
-
-/** Plugin code may keep this thread for ever: another one looks after the parent. */
-const watch = `
-  const parent = process.ppid
-  setInterval(() => process.ppid !== parent && process.kill(process.pid, 'SIGKILL'), 500)`
-new Worker(watch, { eval: true, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 16 } }).unref()
+endWithParent()
 
 const runners = new Map<number, Runner>()
 const fetches = new Map<number, PromiseWithResolvers<TestFetchResponse>>()

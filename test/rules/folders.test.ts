@@ -7,7 +7,7 @@ import { read, sourcesOf } from './sources.ts'
  * included. A folder stands above all that it imports. Changes come with a reason in the commit.
  */
 const allowed: Readonly<Record<string, string>> = {
-  testing: 'check hooks sandbox grants http',
+  testing: 'guard check hooks sandbox grants http',
   bin: 'main',
   main: 'cli',
   start: 'gateway telemetry check config sandbox grants',
