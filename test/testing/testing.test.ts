@@ -72,7 +72,7 @@ describe.each(modes)('testPlugin in %s', (mode) => {
 
   test('every hook sees what it declared', async () => {
     await open('every', { upstream: 'blue' })
-    const backend = { id: 'b1', address: 'b:80', weight: 2, active: 3 }
+    const backend = { id: 'b1', address: 'b:80', weight: 2, active: 3, draining: false, labels: { zone: 'a' } }
     const flow = {
       client: { ip: '198.51.100.1', port: undefined },
       peer: { ip: '203.0.113.1' },
