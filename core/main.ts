@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { RunOptions } from './cli/run.ts'
 import { returnToTyped, typed } from './cli/typed.ts'
 import { version } from './cli/version.ts'
 
@@ -18,7 +19,12 @@ function program(): Command {
     )
     .addOption(config())
     .addOption(workers())
-    .action(async (options: { config?: string; workers?: number }) => {
+    .addOption(
+      new Option('--log-level <level>', 'lowest level that is logged (default: "log.level" of the configuration)')
+        .env('POSTERN_LOG_LEVEL')
+        .choices(['debug', 'info', 'warn', 'error', 'silent']),
+    )
+    .action(async (options: RunOptions) => {
       const { run } = await import('./cli/run.ts')
       process.exitCode = await run(options)
     })

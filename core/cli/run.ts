@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import { ConfigError } from '../config/config-error.ts'
 import { displayName } from '../config/source.ts'
+import type { LogConfig } from '../config/types.ts'
 import { packageRoot } from '../package-root.ts'
 import { Supervisor } from '../process/supervisor.ts'
 import { Log } from '../telemetry/log.ts'
@@ -16,6 +17,8 @@ export interface RunOptions {
   /** Default: `./gateway.json`. */
   readonly config?: string | undefined
   readonly workers?: number | undefined
+  /** Default: as configured. */
+  readonly logLevel?: LogConfig['level'] | undefined
   /** Whether the backends of the example are started too. Default: when the configuration is the example. */
   readonly demo?: boolean
 }
@@ -38,7 +41,7 @@ async function serve(options: RunOptions, log: Log): Promise<number> {
   const services: { close(): Promise<unknown> }[] = []
   let signals: Signals | undefined
   try {
-    const supervisor = new Supervisor({ config, workers: options.workers, log })
+    const supervisor = new Supervisor({ config, workers: options.workers, logLevel: options.logLevel, log })
     signals = new Signals(supervisor, log)
     if (example || options.demo === true) services.push(await startExample())
     await supervisor.start()

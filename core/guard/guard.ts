@@ -14,13 +14,16 @@ export interface GuardOptions {
   readonly hard?: number
 }
 
+const unnoted = 'can no longer note which plugin runs: a crash will not be attributed to one'
+const unwatched = 'is no longer watched: a plugin that blocks it will not be ended'
+
 /** The guard of a worker process: records which calls run, and kills the process when a crossing makes no progress. */
 export function createGuard(options: GuardOptions): CrossingGuard & { close(): void } {
   const { slotFile, report, hard = 1_000 } = options
   const memory = createWatchdogMemory()
-  const slot = slotFile === undefined ? undefined : new CrashSlot(slotFile, lost('crash slot'))
+  const slot = slotFile === undefined ? undefined : new CrashSlot(slotFile, lost(unnoted))
   const board = new CrossingBoard(memory.board, slot)
-  const watchdog = new Watchdog(memory, report, hard, lost('watchdog'))
+  const watchdog = new Watchdog(memory, report, hard, lost(unwatched))
   let number = 0
   return {
     progress: memory.progress,
@@ -44,9 +47,13 @@ export function createGuard(options: GuardOptions): CrossingGuard & { close(): v
   }
 }
 
-/** Reports a failed part to the operator; the process continues without it. */
-function lost(part: string): (problem: string) => void {
+/** Tells the operator what the process goes on without. */
+function lost(consequence: string): (problem: string) => void {
   return (problem) => {
-    writeSync(2, `postern: worker ${process.pid}: the ${part} failed: ${problem}\n`)
+    try {
+      writeSync(2, `postern: worker ${process.pid} ${consequence} (${problem})\n`)
+    } catch {
+      // Standard error has no reader, and the gateway goes on without one.
+    }
   }
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ConfigError } from '../config/config-error.ts'
-import type { Config } from '../config/types.ts'
+import type { Config, LogConfig } from '../config/types.ts'
 import { listenerKey } from '../listen/listener.ts'
 import { descriptors } from '../net/descriptors.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
@@ -24,6 +24,8 @@ export interface SupervisorOptions {
   readonly config: string
   /** Number of workers. Default: as configured. */
   readonly workers?: number | undefined
+  /** Lowest level that is logged. Default: as configured. */
+  readonly logLevel?: LogConfig['level'] | undefined
   readonly log: Log
   /** Longest time of the check of a configuration, ms. Default: 30,000. */
   readonly checkDeadline?: number
@@ -270,7 +272,14 @@ export class Supervisor implements SlotHost {
       ...(checkDeadline !== undefined && { deadline: checkDeadline }),
     })
     if (!result.ok) throw new ConfigError(result.problems)
-    return { packed: result, runtime }
+    return { packed: this.#withLogLevel(result), runtime }
+  }
+
+  #withLogLevel(packed: PackedConfig): PackedConfig {
+    const { logLevel: level } = this.#options
+    if (level === undefined) return packed
+    const { rest } = packed
+    return { ...packed, rest: { ...rest, config: { ...rest.config, log: { ...rest.config.log, level } } } }
   }
 
   #adopt(current: Current): void {

@@ -105,9 +105,7 @@ function readHooks(said: unknown, problems: string[]): HookName[] {
     if (members.includes(key as string) || type === 'undefined') continue
     if (!(hookNames as readonly unknown[]).includes(key)) {
       const hint =
-        type === 'function'
-          ? `the hooks are ${hookNames.join(', ')}`
-          : `besides hooks, a plugin may have ${members.join(', ')}`
+        type === 'function' ? hookHint(String(key)) : `besides hooks, a plugin may have ${members.join(', ')}`
       problems.push(`there is no ${type === 'function' ? 'hook' : 'member'} ${show(key)}; ${hint}`)
     } else if (type !== 'function') problems.push(`${String(key)} must be a function, not ${show(type)}`)
     else hooks.push(key as HookName)
@@ -115,6 +113,11 @@ function readHooks(said: unknown, problems: string[]): HookName[] {
   if (hooks.length === 0 && problems.length === 0)
     problems.push(`the plugin has no hook; the hooks are ${hookNames.join(', ')}`)
   return hooks
+}
+
+function hookHint(name: string): string {
+  const near = hookNames.find((hook) => hook.toLowerCase() === name.toLowerCase())
+  return near === undefined ? `the hooks are ${hookNames.join(', ')}` : `did you mean "${near}"?`
 }
 
 function readObject(text: string): Record<string, unknown> | undefined {

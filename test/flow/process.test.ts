@@ -93,8 +93,9 @@ describe('postern run', () => {
   it('says how many requests a drain has cut off', async () => {
     let asked = 0
     const backend = await httpBackend(() => void asked++)
-    const config = { ...(httpConfig([backend.port]) as object), drain: '100ms' } as Json
-    const { process: gateway, port, record } = await startGateway(alone(config))
+    const config = { ...(httpConfig([backend.port]) as object), drain: '100ms', log: { level: 'error' } } as Json
+    const env = { POSTERN_LOG_LEVEL: 'info' }
+    const { process: gateway, port, record } = await startGateway(alone(config), {}, { env })
     const answers = [0, 1].map(() => send(port('web'), '/').catch(() => 'ended'))
     await until('the requests to be in flight', () => asked === 2)
     gateway.child.kill('SIGTERM')
