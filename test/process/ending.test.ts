@@ -97,9 +97,14 @@ describe('a log that cannot be written', () => {
 })
 
 describe('an end that is not an easy one', () => {
-  it('a worker that does not end is killed after the drain, which is said', async () => {
-    const gateway = await startGateway(config({ drain: '1s' }))
+  it('a spare that dies is said; a worker that does not end is killed after the drain, and that too', async () => {
+    const gateway = await startGateway(config({ drain: '1s' }), {}, { spare: true })
     const worker = await workerOf(gateway)
+    const spare = await until('the spare', () => {
+      return childrenOf(gateway.process.child.pid!).find((pid) => pid !== worker)
+    })
+    process.kill(spare, 'SIGKILL')
+    expect(await gateway.record(({ msg }) => msg === 'spare worker died')).toMatchObject({ pid: spare })
     process.kill(worker, 'SIGSTOP')
     gateway.process.child.kill('SIGTERM')
     expect(await gateway.record(({ msg }) => String(msg).startsWith('workers killed'))).toMatchObject({
