@@ -349,6 +349,30 @@ export const fields: readonly Duty[] = [
         got: emptied,
       },
       {
+        what: 'so is what else frameworks believe of earlier hops',
+        client: head(
+          ...['GET / HTTP/1.1', 'Host: a', 'X-Forwarded-Prefix: /evil', 'X-Forwarded-Ssl: on', 'Front-End-Https: on'],
+          ...['X-Forwarded-Scheme: https', 'X-Forwarded-Client-Cert: By=x', 'X_Forwarded_Prefix: /evil', 'X-Other: 1'],
+        ),
+        seen: [get('/', 'x-other: 1')],
+        got: emptied,
+      },
+      {
+        what: 'and forwarded from a trusted proxy, where it does not contradict X-Forwarded-Proto',
+        config: { listeners: { web: { trustedProxies: ['127.0.0.1'] } } },
+        client: head(
+          ...[
+            'GET / HTTP/1.1',
+            'Host: a',
+            'X-Forwarded-Proto: http',
+            'X-Forwarded-Prefix: /app',
+            'X-Forwarded-Ssl: on',
+          ],
+        ),
+        seen: [get('/', 'x-forwarded-prefix: /app')],
+        got: emptied,
+      },
+      {
         rfc: '7239 §5.2',
         what: 'the lists of a trusted proxy go on, walked from the right',
         config: { listeners: { web: { trustedProxies: ['127.0.0.0/8', '10.0.0.0/8'] } } },
