@@ -58,7 +58,7 @@ function readAll(
 }
 
 function requestLine(line: string): Line | undefined {
-  const [, method, target, version] = /^(\S+) (\S+) HTTP\/(1\.[01])$/.exec(line) ?? []
+  const [, method, target, version] = /^([^ ]+) ([^ ]+) HTTP\/(1\.[01])$/.exec(line) ?? []
   return version === undefined ? undefined : { version, method: method!, target: target! }
 }
 
