@@ -55,11 +55,16 @@ export type ReadScope =
  * |---|---|---|
  * | `body:prefix:<n>`, `response.body:prefix:<n>` | the first n bytes, or all of a shorter body | waits for them |
  * | `body:buffer:<n>`, `response.body:buffer:<n>` | the whole body | waits for it; with more than n bytes it is refused, outcome `BL` |
+ * | `body:optional:<n>`, `response.body:optional:<n>` | the whole body, or `undefined` when it has more than n bytes | waits for it; with more than n bytes it passes unchanged |
  *
- * The body of the request is available in `onRequest`, that of the response in `onResponse`. To read a body of any
+ * The body of the request is available in `onRequest`, that of the response in `onResponse`. A body whose
+ * `content-length` is too large is not waited for. Limit a policy to the kinds of responses that it is made for by
+ * `when.responseTypes`: event streams never end. To read a body of any
  * length chunk by chunk, use `onRequestBody` or `onResponseBody` instead: they need no scope.
  */
-export type BodyScope = `body:${'prefix' | 'buffer'}:${number}` | `response.body:${'prefix' | 'buffer'}:${number}`
+export type BodyScope =
+  | `body:${'prefix' | 'buffer' | 'optional'}:${number}`
+  | `response.body:${'prefix' | 'buffer' | 'optional'}:${number}`
 
 /**
  * Fields that a plugin may change. The host refuses any other write: the hook fails, none of its writes is applied, and

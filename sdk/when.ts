@@ -1,5 +1,5 @@
 /**
- * The trigger of a policy: its hooks run only for requests that match. The gateway evaluates it without a call into the
+ * The trigger of a policy: its hooks run only for requests, and responses, that match. The gateway evaluates it without a call into the
  * plugin. A request must match every part that is given; within a part one entry is enough. When the trigger does not
  * match, the hook is skipped, and the chain continues.
  *
@@ -24,4 +24,11 @@ export interface When {
    * required.
    */
   readonly headers?: readonly string[] | undefined
+  /**
+   * Media types of responses: `application/json`, `text/*`, `application/*+json`; not case-sensitive, parameters are
+   * ignored. `onResponse` and `onResponseBody` run only for a response whose `content-type` is one of them, and nothing
+   * of another response is held: event streams and images pass as if the policy were not attached. All other hooks run
+   * regardless. Default: every response.
+   */
+  readonly responseTypes?: readonly string[] | undefined
 }

@@ -30,7 +30,7 @@ function normalize(scopes: readonly string[], isWrite: boolean, report: (problem
   return [...normal]
 }
 
-function normalizeWhen({ methods, paths, headers }: When, report: (problem: string) => void): When {
+function normalizeWhen({ methods, paths, headers, responseTypes }: When, report: (problem: string) => void): When {
   const checked = (part: keyof When, list: readonly string[], format: Format): readonly string[] => {
     if (list.length === 0) report(`a trigger that never matches: when.${part} is empty; leave it out`)
     for (const entry of list) {
@@ -43,7 +43,18 @@ function normalizeWhen({ methods, paths, headers }: When, report: (problem: stri
     ...(methods && { methods: checked('methods', methods, formats.method!) }),
     ...(paths && { paths: checked('paths', paths, formats['path-match']!) }),
     ...(headers && { headers: checked('headers', headers, formats.token!).map((name) => name.toLowerCase()) }),
+    ...(responseTypes && {
+      responseTypes: checked('responseTypes', responseTypes, mediaType).map((type) => type.toLowerCase()),
+    }),
   }
+}
+
+const mediaType: Format = {
+  expected: 'a media type such as "application/json"',
+  problem: (text) =>
+    /^[\w!#$&^.+-]+\/(?:[\w!#$&^.+-]+|\*(?:\+[\w!#$&^.-]+)?)$/.test(text)
+      ? undefined
+      : `${JSON.stringify(text)} is not a media type; write one such as "application/json", "text/*" or "application/*+json"`,
 }
 
 function writeProblem(scope: string): string | undefined {

@@ -1,10 +1,10 @@
 import type { HookName } from '../../sdk/points.ts'
 import { PosternError } from '../errors.ts'
-import { type Chain, change, type HookFlow } from '../hooks/chain.ts'
+import { type Chain, change, type HookFlow, willChange } from '../hooks/chain.ts'
 import type { BodyNeed } from '../hooks/scopes.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
-import { type BodyChange, BodyPath, type BodySink, type BodySource, maxKept } from './body-path.ts'
+import { type BodyChange, BodyPath, type BodySink, type BodySource, type Held, maxKept } from './body-path.ts'
 import type { Failing } from './deadline.ts'
 import type { FinalResponse, RequestFacts } from './request-facts.ts'
 
@@ -82,7 +82,7 @@ export class Bodies {
   toClient({ status, reason, fields, body }: FinalResponse, chain: Chain | undefined): void {
     const exchange = this.#exchange
     const changes = exchange.method === 'HEAD' ? undefined : this.#changesOf('onResponseBody', chain)
-    const mayChange = chain !== undefined && chain.steps.onResponseBody.length > 0
+    const mayChange = chain !== undefined && willChange(this.#flow, 'onResponseBody', chain)
     if (status !== 204 && status !== 304) setBodyLength(fields, body, mayChange)
     exchange.respond(status, reason, fields)
     const nowhere = { write: () => true, isFlushed: true, end: () => exchange.end() }
@@ -90,16 +90,27 @@ export class Bodies {
   }
 
   /** Holds a body until as much of it has arrived as a policy asked for. */
-  hold(need: BodyNeed, done: (error: PosternError | undefined) => void): void {
+  hold(need: BodyNeed, policy: string, done: (error: PosternError | undefined) => void): void {
     const isRequest = need.hook === 'onRequest'
     const body = isRequest ? this.request : this.#flow.facts.response!.body
     const generation = this.#generation
-    body.hold(need.bytes, need.whole, (held) => {
+    const settle = (held: Held): void => {
       if (generation !== this.#generation || this.#flow.ended) return
-      if (held !== 'too large') return done(undefined)
-      const what = `the body of the ${isRequest ? 'request' : 'response'} is larger than the ${need.bytes} bytes that a policy accepts`
+      if (held !== 'too large' || need.optional) return done(undefined)
+      const what = `the body of the ${isRequest ? 'request' : 'response'} is larger than the ${need.bytes} bytes that policy "${policy}" accepts`
       done(new PosternError('BL', what, { status: isRequest ? 413 : 502 }))
-    })
+    }
+    // Nothing of a body is held that says it is too large.
+    if (need.whole && this.#announced(isRequest, body) > need.bytes) settle('too large')
+    else body.hold(need.bytes, need.whole, settle)
+  }
+
+  /** The length that a body is going to have, as far as its head says it; else 0. */
+  #announced(isRequest: boolean, body: BodyPath): number {
+    const { response } = this.#flow.facts
+    const fields = isRequest ? this.#exchange.fields : response!.fields
+    const isEmpty = !isRequest && (this.#exchange.method === 'HEAD' || response!.status === 304)
+    return isEmpty || body.replacedLength !== undefined ? 0 : Number(fields.get('content-length') ?? 0)
   }
 
   /** A policy replaces the body, or the chunk, that it was given. */
@@ -119,7 +130,7 @@ export class Bodies {
 
   /** Runs the policies of this chain on each chunk; `undefined` when none of them has the hook. */
   #changesOf(hook: BodyHook, chain: Chain | undefined): BodyChange | undefined {
-    if (chain === undefined || chain.steps[hook].length === 0) return undefined
+    if (chain === undefined || !willChange(this.#flow, hook, chain)) return undefined
     return (bytes, last, done) => {
       const run = (): void => {
         this.#busy = true

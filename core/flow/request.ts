@@ -354,9 +354,9 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     this.#tap.hook(this.facts, result)
   }
 
-  hold(need: BodyNeed, done: (error: PosternError | undefined) => void): void {
+  hold(need: BodyNeed, policy: Policy, done: (error: PosternError | undefined) => void): void {
     if (need.hook === 'onResponse' && this.#sent !== undefined) this.#deadline.awaitData()
-    this.#bodies.hold(need, (error) => {
+    this.#bodies.hold(need, policy.name, (error) => {
       this.#deadline.pause()
       done(error)
     })

@@ -25,7 +25,7 @@ export interface HookFlow {
   /** A policy has had its turn in a hook, or was skipped because its trigger (`when`) did not match. */
   onHook(result: HookResult): void
   /** Holds a body until as much of it has arrived as a policy asked for; an error when it is too large. */
-  hold?(need: BodyNeed, done: (error: PosternError | undefined) => void): void
+  hold?(need: BodyNeed, policy: Policy, done: (error: PosternError | undefined) => void): void
   /** A policy replaces the response while it passes back through the chain. */
   replaceResponse(by: Reply | PosternError, policy: Policy): void
 }
@@ -172,6 +172,11 @@ export function change(
   }).next()
 }
 
+/** Whether a policy that has had its turn will be given the chunks of this body. Asked once its head is complete. */
+export function willChange(flow: HookFlow, hook: 'onRequestBody' | 'onResponseBody', chain: Chain): boolean {
+  return chain.steps[hook].some(({ index, policy }) => index < flow.reached && isTriggered(flow, hook, policy))
+}
+
 /** *first*: asks the policies of an upstream for the health of a backend, in order, until one gives a verdict. */
 export function examine(
   flow: HookFlow,
@@ -197,6 +202,12 @@ export function tell(
 ): void {
   if (chain === undefined || chain.steps[hook].length === 0) return done()
   new Walk(flow, hook, chain, (index) => index < flow.reached, { onTurn: () => true, onEnd: done }).next()
+}
+
+function isTriggered({ facts }: HookFlow, hook: HookName, { when }: Policy): boolean {
+  if (when === undefined) return true
+  const isOfResponse = hook === 'onResponse' || hook === 'onResponseBody'
+  return when.matches(facts) && (!isOfResponse || when.takesResponse(facts.response))
 }
 
 interface WalkHandler {
@@ -236,14 +247,14 @@ class Walk {
     for (let position = this.#position; position < this.#steps.length; position++) {
       const { index, policy, joins } = this.#steps[position]!
       if (segment.length > 0 && !joins) break
-      if (this.#takesPart(index) && policy.when?.matches(flow.facts) !== false) segment.push(position)
+      if (this.#takesPart(index) && isTriggered(flow, this.hook, policy)) segment.push(position)
     }
     this.#arrive(segment[0] ?? this.#steps.length)
     if (segment.length === 0) return this.#handler.onEnd()
     const { policy } = this.#steps[segment[0]!]!
     const need = policy.bodies[this.hook]
     if (need === undefined || flow.hold === undefined) return this.#call(segment)
-    flow.hold(need, (error) => {
+    flow.hold(need, policy, (error) => {
       if (error === undefined) this.#call(segment)
       else if (this.#handler.onTurn(policy.onFailure === 'continue' ? undefined : error, policy)) this.next()
     })

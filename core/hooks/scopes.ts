@@ -146,23 +146,27 @@ const held: Readonly<Record<string, { hook: HookName; body: (flow: FlowFacts) =>
   'response.body': { hook: 'onResponse', body: (flow) => flow.response?.body },
 }
 
-/** How much of a body a scope asks for: its first `bytes`, or, with `whole`, all of it up to `bytes`. */
+/**
+ * How much of a body a scope asks for: its first `bytes`, or, with `whole`, all of it up to `bytes`. What to do with one
+ * that is larger: refuse the message, or, with `optional`, call the hook without the body.
+ */
 export interface BodyNeed {
   /** The hook that it is held for. */
   readonly hook: HookName
   readonly bytes: number
   readonly whole: boolean
+  readonly optional: boolean
 }
 
 /** Most bytes of a body that a scope may ask for: 1 MiB. */
 const largestBody = 1_048_576
 
-/** Reads `body:prefix:<n>`, `body:buffer:<n>` and the same of `response.body`; `undefined` for any other scope. */
+/** Reads `body:prefix:<n>`, `:buffer:`, `:optional:` and the same of `response.body`; `undefined` for any other scope. */
 export function bodyNeed(scope: string): BodyNeed | undefined {
-  const [, name = '', access, digits] = /^(body|response\.body):(prefix|buffer):([1-9]\d*)$/.exec(scope) ?? []
+  const [, name = '', access, digits] = /^(body|response\.body):(prefix|buffer|optional):([1-9]\d*)$/.exec(scope) ?? []
   const bytes = Number(digits)
   if (!Object.hasOwn(held, name) || bytes > largestBody) return undefined
-  return { hook: held[name]!.hook, bytes, whole: access === 'buffer' }
+  return { hook: held[name]!.hook, bytes, whole: access !== 'prefix', optional: access === 'optional' }
 }
 
 const stages: readonly Stage[] = ['connection', 'request', 'response', 'close']
@@ -186,19 +190,22 @@ export const chunkField = 'chunk'
 
 const tokenForm = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
+function forms(body: string): string {
+  return `${body}:prefix:<bytes>, ${body}:buffer:<bytes> or ${body}:optional:<bytes>`
+}
+
 /** Normalises a scope to the one spelling that the host uses, or says why it is invalid. */
 export function normalizeScope(scope: string): { scope: string; layers: readonly Layer[] } | { problem: string } {
   const colon = scope.indexOf(':')
   if (colon === -1 || scope in plain) {
     const kind = Object.hasOwn(plain, scope) ? plain[scope] : undefined
-    if (Object.hasOwn(held, scope))
-      return { problem: `"${scope}" needs a size: ${scope}:prefix:<bytes> or ${scope}:buffer:<bytes>` }
+    if (Object.hasOwn(held, scope)) return { problem: `"${scope}" needs a size: ${forms(scope)}` }
     return kind === undefined ? { problem: `there is no field "${scope}"` } : { scope, layers: kind.layers }
   }
   const family = scope.slice(0, colon)
   const name = scope.slice(colon + 1)
   if (Object.hasOwn(held, family)) {
-    const problem = `"${scope}" must be ${family}:prefix:<bytes> or ${family}:buffer:<bytes>, 1 to ${largestBody} bytes`
+    const problem = `"${scope}" must be ${forms(family)}, 1 to ${largestBody} bytes`
     return bodyNeed(scope) === undefined ? { problem } : { scope, layers: onlyL7 }
   }
   if (!Object.hasOwn(named, family)) return { problem: `there is no field "${scope}"` }
@@ -228,7 +235,7 @@ export function readerOf(field: string): FieldReader {
   const need = bodyNeed(field)
   if (need !== undefined) {
     const { body } = held[field.slice(0, field.indexOf(':'))]!
-    return (flow) => encodeBody(body(flow), need.bytes)
+    return (flow) => encodeBody(body(flow), need)
   }
   const { read, items } = kindOf(field)
   return items ? (flow) => read(flow) ?? ABSENT : (flow) => encodeField(read(flow))
@@ -252,10 +259,11 @@ function encodeBackends(backends: readonly BackendFacts[]): string {
   return encodeItems(items)
 }
 
-function encodeBody(body: BodyView | undefined, most: number): string {
+function encodeBody(body: BodyView | undefined, { bytes: most, optional }: BodyNeed): string {
   if (body === undefined) return encodeBytes(new Uint8Array(0), true)
   const bytes = body.peek(most)
-  return encodeBytes(bytes, body.isComplete && body.peek(most + 1).length === bytes.length)
+  const isWhole = body.isComplete && body.peek(most + 1).length === bytes.length
+  return optional && !isWhole ? ABSENT : encodeBytes(bytes, isWhole)
 }
 
 /** Two items: the bytes as base64, which both sides convert natively and which needs no escaping; `1` on the last chunk. */

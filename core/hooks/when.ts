@@ -1,7 +1,7 @@
 import type { When } from '../../sdk/when.ts'
 import { withHead } from '../http/methods.ts'
 import { pathKey, pathPattern } from '../route/pattern.ts'
-import type { FlowFacts } from './scopes.ts'
+import type { FlowFacts, ResponseView } from './scopes.ts'
 
 /** The compiled trigger (`when`) of a policy: whether its hooks run for a flow. */
 export interface CompiledWhen {
@@ -10,20 +10,23 @@ export interface CompiledWhen {
    * request: on L4, and in `onConnect`.
    */
   matches(flow: FlowFacts): boolean
+  /** Whether its response types include that of the response. True where there is none. */
+  takesResponse(response: ResponseView | undefined): boolean
   /** Whether its methods include this one. */
   takesMethod(method: string): boolean
   /** Whether its paths include this one. @param path percent-decoded. */
   takesPath(path: string): boolean
-  /** The scopes that the result depends on: `method`, `path`, `header:<name>`. Writing one of them may change the result. */
+  /** The scopes that the results depend on: `method`, `path`, `header:<name>`, `response.header:content-type`. Writing one of them may change the result. */
   readonly reads: readonly string[]
 }
 
 /** @param when normalised: methods and paths are valid, header names in lower case, no list is empty. */
-export function compileWhen({ methods, paths, headers }: When): CompiledWhen {
+export function compileWhen({ methods, paths, headers, responseTypes }: When): CompiledWhen {
   const verbs = methods && new Set(withHead(methods))
   const goals = paths?.map((path) => pathPattern({ path }))
   const exact = goals && new Set(goals.filter(({ kind }) => kind === 'exact').map(({ text }) => text))
   const prefixes = goals?.filter(({ kind }) => kind !== 'exact').map(({ text }) => text)
+  const types = responseTypes?.map((type) => type.split('*'))
   const takesMethod = (method: string): boolean => verbs === undefined || verbs.has(method)
   const takesPath = (path: string): boolean =>
     exact === undefined || exact.has(path) || prefixes!.some((prefix) => path.startsWith(prefix))
@@ -38,12 +41,21 @@ export function compileWhen({ methods, paths, headers }: When): CompiledWhen {
         ? takesPath(pathKey(request.path))
         : request.interpretations.some(takesPath)
     },
+    takesResponse: (response) => {
+      if (types === undefined || response === undefined) return true
+      const [, type = ''] = /^\s*([^\s;,]+)/.exec(response.fields.get('content-type') ?? '') ?? []
+      const name = type.toLowerCase()
+      return types.some(([start = '', end]) => {
+        return end === undefined ? name === start : name.startsWith(start) && name.slice(start.length).endsWith(end)
+      })
+    },
     takesMethod,
     takesPath,
     reads: [
       ...(methods === undefined ? [] : ['method']),
       ...(paths === undefined ? [] : ['path']),
       ...(headers ?? []).map((name) => `header:${name}`),
+      ...(responseTypes === undefined ? [] : ['response.header:content-type']),
     ],
   }
 }

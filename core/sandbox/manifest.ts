@@ -8,7 +8,7 @@ const nameForm = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
 const members = ['name', 'description', 'options', 'reads', 'writes', 'when', 'answers', 'needs']
 /** Characters of a manifest; its schema of options is nearly all of it. */
 const largest = 262_144
-const whenParts = ['methods', 'paths', 'headers']
+const whenParts = ['methods', 'paths', 'headers', 'responseTypes']
 
 /**
  * Checks a plugin's manifest.

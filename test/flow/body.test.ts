@@ -115,6 +115,46 @@ describe('a body that a policy holds', () => {
     expect(passed.json().body).toBe('more than ten bytes')
   })
 
+  it('that is too large is blamed on the policy by name, and not waited for when its length says so', async () => {
+    const backend = await tcpBackend((socket) => {
+      socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'))
+    })
+    const { port, record } = await startInProcess(config(backend.port, ['response.body:buffer:10']), files)
+    expect((await send(port('web'), '/')).status).toBe(502)
+    const { outcome, cause } = await record((line) => line.msg === 'request')
+    expect([outcome, cause]).toEqual([
+      'BL',
+      'the body of the response is larger than the 10 bytes that policy "peek" accepts',
+    ])
+  })
+
+  it('that is too large and optional passes unchanged, and the hook runs without it', async () => {
+    const backend = await httpBackend((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        const text = Buffer.concat(chunks).toString()
+        if (request.url === '/chunked') response.write(text)
+        response.setHeader?.('x-got', String(request.headers['x-seen']))
+        response.end(request.url === '/chunked' ? '' : text)
+      })
+    })
+    const scopes = ['body:optional:10', 'response.body:optional:10']
+    const { port } = await startInProcess(config(backend.port, scopes), files)
+    const post = (path: string, body: string): ReturnType<typeof send> =>
+      send(port('web'), path, { method: 'POST', body })
+    const small = await post('/', 'few bytes')
+    expect([small.body, small.headers['x-got'], small.headers['x-seen']]).toEqual(['few bytes', '9 true', '9 true'])
+    const large = await post('/', 'more than ten bytes')
+    expect([large.body, large.headers['x-got'], large.headers['x-seen']]).toEqual([
+      'more than ten bytes',
+      'undefined',
+      undefined,
+    ])
+    const empty = await post('/', '')
+    expect([empty.status, empty.body]).toEqual([200, ''])
+  })
+
   it('that does not come gets 408', async () => {
     const backend = await echoBackend()
     const { port, record } = await startInProcess(

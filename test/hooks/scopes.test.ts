@@ -195,10 +195,10 @@ describe('writes that are not allowed', () => {
 
 test.each([
   ["writes: ['header:host'", 'the header "host" belongs to the gateway'],
-  ["reads: ['body'", '"body" needs a size: body:prefix:<bytes> or body:buffer:<bytes>'],
+  ["reads: ['body'", '"body" needs a size: body:prefix:<bytes>, body:buffer:<bytes> or body:optional:<bytes>'],
   [
     "reads: ['response.body'",
-    '"response.body" needs a size: response.body:prefix:<bytes> or response.body:buffer:<bytes>',
+    '"response.body" needs a size: response.body:prefix:<bytes>, response.body:buffer:<bytes> or response.body:optional:<bytes>',
   ],
 ])('a plugin that declares %s] is not loaded', async (declared, why) => {
   const backend = await echoBackend()

@@ -126,3 +126,29 @@ test('every part given must hold, and of each part one entry', () => {
     }),
   )
 })
+
+test.each(['json', 'text', '*/*', '*/json', 'text/', 'text/*/x', 'text/html; charset=utf-8', 'application/**', ''])(
+  'a response type that no response can have is refused: %j',
+  (type) => {
+    const { wrong } = normalizeScopes({ reads: [], writes: [], when: { responseTypes: ['text/html', type] } })
+    expect(wrong).toEqual([expect.stringContaining('is not a media type; write one such as "application/json"')])
+  },
+)
+
+test('response types are compared without parameters and case', () => {
+  const { scopes } = normalizeScopes({
+    reads: [],
+    writes: [],
+    when: { responseTypes: ['Text/*', 'application/*+JSON'] },
+  })
+  const { takesResponse } = compileWhen(scopes.when!)
+  const takes = (type: string): boolean =>
+    takesResponse(factsOf({ response: { headers: { 'content-type': type } } }, 'onResponse', 'L7').response)
+  expect(
+    ['text/html', 'TEXT/Plain;charset=x', ' text/css , text/html', 'application/ld+json; a=b'].filter(takes),
+  ).toHaveLength(4)
+  expect(
+    ['', 'text', 'application/json', 'application/json+x', 'xtext/html', 'application/ld+jsonx'].filter(takes),
+  ).toEqual([])
+  expect(takesResponse(undefined)).toBe(true)
+})

@@ -33,12 +33,15 @@ export class BodyView implements Body {
   }
 }
 
-/** The body that the host holds for this hook: of the request (`body`) or of the response (`response.body`). */
+/**
+ * The body that the host holds for this hook: of the request (`body`) or of the response (`response.body`); `undefined`
+ * when it is larger than an optional one may be.
+ */
 export function readBody(call: GuestCall, family: 'body' | 'response.body'): BodyView | undefined {
   for (const field of call.entry.fields.keys()) {
     if (!field.startsWith(`${family}:`)) continue
-    const [base64 = '', complete] = call.items(field) ?? []
-    return new BodyView(base64, complete === '1')
+    const items = call.items(field)
+    return items && new BodyView(items[0] ?? '', items[1] === '1')
   }
   call.undeclared(`${family}:prefix:<bytes> or ${family}:buffer:<bytes>`)
   return undefined
