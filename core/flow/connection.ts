@@ -185,7 +185,8 @@ export class ConnectionFlow implements HookFlow {
     this.#attempts.end(this.#error)
     this.#phases.end()
     const bytes = { bytesIn: this.#bytes.in, bytesOut: this.#bytes.out }
-    this.#tap.tell({ kind: 'end', flow: this.facts, ...bytes, phases: this.#phases, error: this.#error })
+    const { count: attempts } = this.#attempts
+    this.#tap.tell({ kind: 'end', flow: this.facts, ...bytes, phases: this.#phases, attempts, error: this.#error })
     this.#onFinish(this)
     tell(this, this.#chain, () => this.#plan.snapshot.release())
   }

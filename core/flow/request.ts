@@ -329,8 +329,10 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     this.#dropHook()
     this.#dropUpstream()
     this.#phases.end()
-    const { bytesIn, bytesOut } = this.#exchange
-    this.#tap.tell({ kind: 'end', flow: this.facts, bytesIn, bytesOut, phases: this.#phases, error: this.#error })
+    const { bytesIn, bytesOut, version } = this.#exchange
+    const { count: attempts } = this.#attempts
+    const passed = { bytesIn, bytesOut, version, attempts }
+    this.#tap.tell({ kind: 'end', flow: this.facts, ...passed, phases: this.#phases, error: this.#error })
     tell(this, this.facts.chain, () => this.#plan.snapshot.release())
   }
 

@@ -23,8 +23,15 @@ function requestLine(start: string, end: FlowEnd, cause: string | undefined): st
   if (request?.consumer !== undefined) text += ',"consumer":' + quote(request.consumer)
   // The path without the query: queries contain tokens and personal data.
   text += ',"method":"' + request?.method + '","host":"' + request?.host + '","path":' + quote(request?.path ?? '')
+  text += ',"protocol":"HTTP/' + end.version + '"'
+  const agent = request?.fields.get('user-agent')
+  if (agent !== undefined)
+    text += ',"userAgent":' + quote(agent.length > longestAgent ? agent.slice(0, longestAgent) : agent)
   return text + ',"status":' + status + resultOf(end, cause) + ',"msg":"request"}\n'
 }
+
+/** Clients choose it; no browser has a longer one. */
+const longestAgent = 256
 
 function connectionLine(start: string, end: FlowEnd, cause: string | undefined): string {
   return originOf(start, end.flow) + ',"port":' + end.flow.clientPort + resultOf(end, cause) + ',"msg":"connection"}\n'
@@ -54,8 +61,9 @@ function wayOf({ listenerName, routeName, upstreamName, backend }: FlowFacts): s
   return text
 }
 
-function resultOf({ flow, bytesIn, bytesOut, phases }: FlowEnd, cause: string | undefined): string {
+function resultOf({ flow, bytesIn, bytesOut, phases, attempts }: FlowEnd, cause: string | undefined): string {
   let text = ',"outcome":' + quote(flow.outcome)
+  if (attempts > 1) text += ',"attempts":' + attempts
   if (cause !== undefined) text += ',"cause":' + quote(cause)
   text += ',"bytesIn":' + bytesIn + ',"bytesOut":' + bytesOut + ',"ms":' + thousandths(phases.total)
   return text + ',"phases":{' + phasesOf(phases) + '}' + hooksOf(phases)

@@ -1,6 +1,7 @@
 import type { PosternError } from '../errors.ts'
 import type { HookResult } from '../hooks/chain.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
+import type { HttpVersion } from '../http/exchange.ts'
 import type { Phases } from './phases.ts'
 
 /** An event of a flow, by `kind`. Observers read the facts inside `observe` and must not keep any of the objects. */
@@ -14,6 +15,10 @@ export interface FlowEnd {
   readonly bytesIn: number
   readonly bytesOut: number
   readonly phases: Phases
+  /** Version of HTTP that the client used. */
+  readonly version?: HttpVersion
+  /** Backends that were chosen for it, one after the other, the last one included. */
+  readonly attempts: number
   /** Why it failed; `undefined` when it did not. */
   readonly error: PosternError | undefined
 }

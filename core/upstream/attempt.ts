@@ -25,6 +25,8 @@ export class Attempts {
   #unreachable: readonly Backend[] = none
   /** Why the attempt before this one failed. */
   #error: PosternError | undefined
+  /** Backends that were chosen so far. */
+  count = 0
   /** The backend on which the flow is counted as active. */
   #busy: Backend | undefined
 
@@ -81,6 +83,7 @@ export class Attempts {
   }
 
   #take(backend: Backend, done: (result: Backend) => void): void {
+    this.count++
     this.#busy = backend
     this.#flow.facts.backend = backend
     backend.acquire()
