@@ -6,11 +6,18 @@ import { createEventLog } from '../sandbox/event-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { HealthReport, ToWorker } from './channel.ts'
 import type { PackedConfig } from './packed-config.ts'
+import type { QuarantineState } from './plugin-faults.ts'
 import { Quarantine } from './quarantine.ts'
 import type { WorkerSlot } from './worker-slot.ts'
 
 /** Sends a message to every worker except `except`. */
 export type Broadcast = (message: ToWorker, except?: WorkerSlot) => void
+
+const effects: Readonly<Record<QuarantineState, string>> = {
+  open: 'its calls are not run any more and fail with PQ',
+  'half-open': 'one call is tried',
+  closed: 'it runs again',
+}
 
 /** State that the workers of a host share. It is kept in the supervisor, so it survives the death of a worker. */
 export class SharedState {
@@ -19,6 +26,8 @@ export class SharedState {
   readonly #broadcast: Broadcast
   readonly #health = new Map<string, HealthReport>()
   readonly #quarantine: Quarantine
+  /** Names of the policies in force, by the hash of their plugin. */
+  #policies: ReadonlyMap<string, readonly string[]> = new Map()
   /** One for all workers, so that each event is logged once. */
   readonly #tell: (event: SandboxEvent) => void
 
@@ -28,11 +37,19 @@ export class SharedState {
     this.#tell = createEventLog(log)
     this.#quarantine = new Quarantine({
       onChange: (hash, state, why) => {
-        this.#log.warn('quarantine', { hash, state, why })
+        this.#log.warn('quarantine', { ...this.#told(hash, state), why })
         this.#broadcast({ type: 'quarantine', hash, state })
       },
       onSuspects: (hashes, on) => this.#broadcast({ type: 'suspect', hashes, on }),
     })
+  }
+
+  /** What an operator needs to know of a plugin's quarantine. */
+  #told(hash: string, state: QuarantineState): Record<string, unknown> {
+    const { plugin, since, until } = this.#quarantine.snapshot().find((entry) => entry.hash === hash)!
+    const end = until === undefined ? 'until its code changes' : `${Math.round((until - since) / 1000)}s`
+    const policies = this.#policies.get(hash) ?? []
+    return { plugin, policies, state, effect: effects[state], ...(state === 'open' && { for: end }), hash }
   }
 
   /** Messages that a worker needs before its first request. */
@@ -50,7 +67,8 @@ export class SharedState {
 
   /** A configuration is in force: forgets plugins and backends that it no longer uses. */
   adopt({ rest, addresses }: PackedConfig): void {
-    this.#quarantine.adopt([...rest.policies.values()].map(({ plugin }) => plugin.hash))
+    this.#policies = Map.groupBy(rest.policies.keys(), (name) => rest.policies.get(name)!.plugin.hash)
+    this.#quarantine.adopt(this.#policies.keys())
     for (const [key, { upstream, address }] of this.#health) {
       if (addresses.get(upstream)?.has(address) !== true) this.#health.delete(key)
     }

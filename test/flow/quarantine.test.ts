@@ -24,7 +24,14 @@ it('a plugin that keeps running out of time is quarantined on every worker, and 
   const statuses = new Set<number>()
   while (!statuses.has(503)) statuses.add((await send(port, '/strict')).status)
   expect(statuses).toEqual(new Set([500, 503]))
-  expect(await running.record(({ msg }) => msg === 'quarantine')).toMatchObject({ state: 'open' })
+  expect(await running.record(({ msg }) => msg === 'quarantine')).toMatchObject({
+    ...{
+      plugin: 'victim',
+      policies: ['victim'],
+      state: 'open',
+      for: expect.stringMatching(/^(\d+s|until its code changes)$/),
+    },
+  })
   expect(await running.record(({ msg, outcome }) => msg === 'request' && outcome === 'PQ:bad')).toMatchObject({
     status: 503,
   })
