@@ -10,7 +10,7 @@ export interface CompiledWhen {
    * request: on L4, and in `onConnect`.
    */
   matches(flow: FlowFacts): boolean
-  /** Whether its response types include that of the response. True where there is none. */
+  /** Whether its response types include that of the response. True without a response. */
   takesResponse(response: ResponseView | undefined): boolean
   /** Whether its methods include this one. */
   takesMethod(method: string): boolean

@@ -1,7 +1,6 @@
 import type { PosternError } from '../errors.ts'
 import type { HookResult } from '../hooks/chain.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
-import type { HttpVersion } from '../http/exchange.ts'
 import type { Phases } from './phases.ts'
 
 /** An event of a flow, by `kind`. Observers read the facts inside `observe` and must not keep any of the objects. */
@@ -16,7 +15,7 @@ export interface FlowEnd {
   readonly bytesOut: number
   readonly phases: Phases
   /** Version of HTTP that the client used. */
-  readonly version?: HttpVersion
+  readonly version?: string
   /** Backends that were chosen for it, one after the other, the last one included. */
   readonly attempts: number
   /** Why it failed; `undefined` when it did not. */

@@ -26,8 +26,8 @@ it('a plugin that keeps running out of time is quarantined on every worker, and 
   expect(statuses).toEqual(new Set([500, 503]))
   expect(await running.record(({ msg }) => msg === 'quarantine')).toMatchObject({
     ...{
-      plugin: 'victim',
-      policies: ['victim'],
+      plugin: 'bad',
+      policies: ['strict', 'lax'],
       state: 'open',
       for: expect.stringMatching(/^(\d+s|until its code changes)$/),
     },
