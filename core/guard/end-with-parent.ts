@@ -4,13 +4,21 @@ import { Worker } from 'node:worker_threads'
 const interval = 500
 
 const watch = `
-  const parent = process.ppid
-  setInterval(() => process.ppid !== parent && process.kill(process.pid, 'SIGKILL'), ${interval})`
+  const { rmSync } = require('node:fs')
+  const { parent, folder } = require('node:worker_threads').workerData
+  setInterval(() => {
+    if (process.ppid === parent) return
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+    process.kill(process.pid, 'SIGKILL')
+  }, ${interval})`
 
 /**
  * Ends this process soon after the one that has started it. A thread of its own looks, because code of a plugin may keep
  * the main thread for ever, and then nothing else notices that the channel is closed.
+ *
+ * @param folder temporary files of the parent, which are removed then. Default: none.
  */
-export function endWithParent(): void {
-  new Worker(watch, { eval: true, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 16 } }).unref()
+export function endWithParent(folder?: string): void {
+  const workerData = { parent: process.ppid, folder }
+  new Worker(watch, { eval: true, execArgv: [], workerData, resourceLimits: { maxOldGenerationSizeMb: 16 } }).unref()
 }

@@ -10,7 +10,7 @@ import { packConfig } from './packed-config.ts'
 
 const [, , file = 'gateway.json', folder] = process.argv
 beChild(`check ${file}`, folder, async () => {})
-endWithParent()
+endWithParent(folder)
 
 async function answer(): Promise<CheckMessage> {
   try {
