@@ -34,7 +34,7 @@ export type {
 export type { Jwk, Jwt, JwtAlgorithm, JwtCheck, VerifiedJwt } from './jwt.ts'
 export type { Kv } from './kv.ts'
 export { type Declaration, definePlugin, type Options, type OptionsSchema, type Plugin } from './plugin.ts'
-export { type Problem, type Reply, reply } from './reply.ts'
+export { type Problem, type Reply, type ReplyHeaders, reply } from './reply.ts'
 export type { Request } from './request.ts'
 export type { Response } from './response.ts'
 export type { BodyScope, ReadScope, WriteScope } from './scopes.ts'

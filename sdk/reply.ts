@@ -25,12 +25,21 @@ export interface Problem {
 }
 
 /**
+ * The headers of a reply, by name. `set-cookie` may have a list, which becomes one line for each cookie (RFC 6265 §3); any
+ * other header has one string.
+ */
+export interface ReplyHeaders {
+  readonly [name: string]: string | readonly string[]
+}
+
+/**
  * Makes a response.
  *
  * ```ts
  * return reply(401, { title: 'unknown API key' })
  * return reply(204)
  * return reply(302, '', { location: '/login' })
+ * return reply(302, '', { location: '/', 'set-cookie': ['session=1; HttpOnly', 'theme=dark'] })
  * ```
  *
  * @param status a whole number, 200 to 599.
@@ -38,8 +47,9 @@ export interface Problem {
  *   the status is 400 or more, as `application/json` otherwise. Default: no body.
  * @param headers sent with their names in lower case. A `content-type` here replaces the default one. Default: none.
  * @throws {RangeError} when the status is not in that range.
+ * @throws {TypeError} when the value of a header is not a string, or a list of strings for `set-cookie`.
  */
-export function reply(status: number, body: string | Problem = '', headers: Record<string, string> = {}): Reply {
+export function reply(status: number, body: string | Problem = '', headers: ReplyHeaders = {}): Reply {
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw new RangeError(`reply: the status must be a whole number from 200 to 599, not ${String(status)}`)
   }
@@ -61,8 +71,22 @@ export function reply(status: number, body: string | Problem = '', headers: Reco
   for (const name of Object.keys(headers)) {
     const lower = name.toLowerCase()
     if (lower === 'content-type') type = ''
-    lines.push([lower, String(headers[name])])
+    const value = headers[name]
+    if (typeof value === 'string') lines.push([lower, value])
+    else if (lower === 'set-cookie' && isTexts(value)) for (const one of value) lines.push([lower, one])
+    else throw new TypeError(`reply: ${refused(name, value)}`)
   }
   if (type !== '') lines.unshift(['content-type', type])
   return { reply: true, status, headers: lines, body: text, reason }
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
+}
+
+function refused(name: string, value: unknown): string {
+  const found = Array.isArray(value) ? 'a list' : value === null ? 'null' : `a ${typeof value}`
+  return name.toLowerCase() === 'set-cookie'
+    ? `the header "${name}" must be a string or a list of strings, not ${found}${Array.isArray(value) ? ' of something else' : ''}`
+    : `the header "${name}" must be a string, not ${found}`
 }

@@ -2,7 +2,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 import { didYouMean } from '../config/suggest.ts'
 import { parseDuration, parseSize } from '../config/units.ts'
 import { originProblem } from '../grants/origin.ts'
-import { isFieldValue } from '../http/field-problem.ts'
+import { isFieldText } from '../http/field-problem.ts'
 import { CODEC, HOP_BY_HOP, isTreated } from '../http/header-names.ts'
 import { registeredMethods } from '../http/methods.ts'
 import { parseAuthority } from '../route/authority.ts'
@@ -101,7 +101,7 @@ export const formats: Readonly<Record<string, Format>> = {
   'probe-header': { expected: 'a header name', problem: probeHeaderProblem },
   'header-value': {
     expected: 'the value of a header',
-    problem: (text) => (isFieldValue(text) ? undefined : 'has a character that a header cannot carry'),
+    problem: (text) => (isFieldText(text) ? undefined : 'has a character that a header cannot carry'),
   },
   'backend-address': { expected: 'an address such as "10.0.0.11:8080"', problem: addressProblem },
   origin: { expected: 'an origin such as "https://id.example.com"', problem: originProblem },

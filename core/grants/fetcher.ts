@@ -1,4 +1,5 @@
 import { fieldProblem } from '../http/field-problem.ts'
+import { asValue } from '../http/field-text.ts'
 import { GrantError } from './grant-error.ts'
 import { allowedBy, type Origin } from './origin.ts'
 import type { Outbound, OutboundResponse } from './outbound.ts'
@@ -93,7 +94,7 @@ function checkedHeaders({ method, headers, body }: FetchOrder): [string, string]
     const lower = name.toLowerCase()
     const problem = lower === 'expect' ? 'the header "expect" belongs to the gateway' : fieldProblem(lower, value)
     if (problem !== undefined) throw new GrantError(problem)
-    return [lower, value]
+    return [lower, asValue(value)]
   })
 }
 

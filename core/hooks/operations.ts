@@ -3,7 +3,7 @@ import type { HookName } from '../../sdk/points.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
 import { ABSENT } from '../grants/operation.ts'
-import { fieldProblem, writeBounds } from '../http/field-problem.ts'
+import { bytesOf, fieldProblem, writeBounds } from '../http/field-problem.ts'
 import type { Fields } from '../http/fields.ts'
 import { bounds } from '../sandbox/bounds.ts'
 import { op } from '../sandbox/wire.ts'
@@ -169,7 +169,7 @@ function headerBytes(operation: Operation): number {
   if (code === op.setHeader || code === op.setResponseHeader || code === op.appendResponseHeader) from = 1
   else if (code === op.reply) from = 4
   let bytes = 0
-  for (let i = from; i < operation.length; i++) bytes += operation[i]!.length
+  for (let i = from; i < operation.length; i++) bytes += bytesOf(operation[i]!)
   return bytes
 }
 

@@ -1,6 +1,7 @@
 import type { HookName, Layer } from '../../sdk/points.ts'
 import { ABSENT } from '../grants/operation.ts'
 import { cookie } from '../http/cookie.ts'
+import { textOf } from '../http/field-text.ts'
 import type { Fields } from '../http/fields.ts'
 import { parameter } from '../http/query.ts'
 import { encodeField, encodeItems, ITEM } from '../sandbox/wire.ts'
@@ -104,14 +105,14 @@ const plain: Readonly<Record<string, FieldKind>> = {
     from: 'request',
     layers: onlyL7,
     items: true,
-    read: (flow) => flow.request && encodeItems(flow.request.fields.list),
+    read: (flow) => flow.request && encodeItems(flow.request.fields.texts),
   },
   'response.status': { from: 'response', layers: onlyL7, read: (flow) => flow.response?.status.toString() },
   'response.header:*': {
     from: 'response',
     layers: onlyL7,
     items: true,
-    read: (flow) => flow.response && encodeItems(flow.response.fields.list),
+    read: (flow) => flow.response && encodeItems(flow.response.fields.texts),
   },
   backend: {
     from: 'response',
@@ -133,11 +134,12 @@ const named: Readonly<Record<string, (name: string) => FieldKind>> = {
     layers: onlyL7,
     read: (flow) => {
       const header = flow.request?.fields.get('cookie')
-      return header === undefined ? undefined : cookie(header, name)
+      const value = header === undefined ? undefined : cookie(header, name)
+      return value === undefined ? undefined : textOf(value)
     },
   }),
-  header: (name) => ({ from: 'request', layers: onlyL7, read: (flow) => flow.request?.fields.get(name) }),
-  'response.header': (name) => ({ from: 'response', layers: onlyL7, read: (flow) => flow.response?.fields.get(name) }),
+  header: (name) => ({ from: 'request', layers: onlyL7, read: (flow) => flow.request?.fields.text(name) }),
+  'response.header': (name) => ({ from: 'response', layers: onlyL7, read: (flow) => flow.response?.fields.text(name) }),
 }
 
 /** Bodies that are held until a policy has seen them. Readable in one hook only: after it the body is forwarded. */

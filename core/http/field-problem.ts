@@ -1,5 +1,6 @@
 import { ownText } from '../own-text.ts'
 import { kinds, TOKEN, VALUE } from './characters.ts'
+import { isAscii } from './field-text.ts'
 import { isTreated, NO_PLUGIN } from './header-names.ts'
 
 /** Whether a text is a token (RFC 9110 §5.6.2): the form of field names, methods and cookie names. */
@@ -8,9 +9,12 @@ export function isToken(text: string): boolean {
   return text !== ''
 }
 
-/** Whether a text can be a field value (RFC 9110 §5.5), one byte a character. A character above 0xFF cannot. */
-export function isFieldValue(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if ((kinds[text.charCodeAt(i)]! & VALUE) === 0) return false
+/** Whether a text can be a field value (RFC 9110 §5.5): it has no control character but the tab. */
+export function isFieldText(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code <= 0xff && (kinds[code]! & VALUE) === 0) return false
+  }
   return true
 }
 
@@ -19,6 +23,11 @@ export function isFieldValue(text: string): boolean {
  * count, and so do lines that are replaced later.
  */
 export const writeBounds = { value: 8_192, headers: 65_536 } as const
+
+/** How many bytes a text has on the wire. */
+export function bytesOf(text: string): number {
+  return isAscii(text) ? text.length : Buffer.byteLength(text)
+}
 
 /** Cache of names that were found writable. Policies declare few names, but `header:*` allows any number of them. */
 const writable = new Set<string>()
@@ -32,8 +41,9 @@ export function fieldProblem(name: string, value: string): string | undefined {
     if (isTreated(name, NO_PLUGIN)) return `the header "${name}" belongs to the gateway`
     if (writable.size < maxWritable && name.length <= 64) writable.add(ownText(name))
   }
-  if (value.length > writeBounds.value) {
-    return `the value of "${name}" has ${value.length} bytes; a header value may have at most ${writeBounds.value}`
+  const bytes = bytesOf(value)
+  if (bytes > writeBounds.value) {
+    return `the value of "${name}" has ${bytes} bytes; a header value may have at most ${writeBounds.value}`
   }
-  return isFieldValue(value) ? undefined : `the value of "${name}" has characters that are not allowed in a header`
+  return isFieldText(value) ? undefined : `the value of "${name}" has characters that are not allowed in a header`
 }

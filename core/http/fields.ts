@@ -1,8 +1,12 @@
-import { isFieldValue, isToken } from './field-problem.ts'
+import { isFieldText, isToken } from './field-problem.ts'
+import { asValue, textOf } from './field-text.ts'
 
 /**
  * Header fields in the order of arrival: a flat list of lower-case name, value, name, value. Lines of the same name stay
  * apart and in order. Messages have few fields, so looking one up is a walk.
+ *
+ * The values of `list` have a character for each byte on the wire. Code that adds a text uses `set` and `append`, code that
+ * shows a value to people or plugins uses `text`.
  *
  * The contents can go on the wire unchanged: a name that is not a token is dropped, and a character that is not allowed in
  * a value becomes a space (RFC 9110 §5.5). This is checked when fields are added, so that forwarding them costs nothing.
@@ -16,8 +20,8 @@ export class Fields {
 
   /**
    * @param list used without a copy: the caller must not use it afterwards
-   * @param isChecked whether names and values are known to be valid, as those from a parser are. Default: false, so invalid
-   *   ones are dropped or cleaned.
+   * @param isChecked whether names and values are known to be valid, as those from a parser are. Default: false, so the
+   *   values are text, and what is invalid is dropped or cleaned.
    * @param spelling names in the order of `list`, as they arrived. Default: none, so names are sent in lower case.
    */
   constructor(list: string[] = [], isChecked = false, spelling?: readonly SpeltName[]) {
@@ -32,16 +36,6 @@ export class Fields {
    */
   get spelling(): readonly SpeltName[] | undefined {
     return this.#spelling
-  }
-
-  /** From name, value, name, value as a parser gives them, in any case. */
-  static fromRaw(raw: readonly string[]): Fields {
-    const list = new Array<string>(raw.length)
-    for (let i = 0; i < raw.length; i += 2) {
-      list[i] = raw[i]!.toLowerCase()
-      list[i + 1] = raw[i + 1]!
-    }
-    return new Fields(list, true)
   }
 
   has(name: string): boolean {
@@ -61,6 +55,23 @@ export class Fields {
     return value
   }
 
+  /** `get`, as text: each line is read by itself, as UTF-8 where it is, else as ISO-8859-1. */
+  text(name: string): string | undefined {
+    const { list } = this
+    let text: string | undefined
+    for (let i = 0; i < list.length; i += 2) {
+      if (list[i] !== name) continue
+      const line = textOf(list[i + 1]!)
+      text = text === undefined ? line : text + (name === 'cookie' ? '; ' : ', ') + line
+    }
+    return text
+  }
+
+  /** Name, value, name, value, the values as text. */
+  get texts(): string[] {
+    return this.list.map(textOf)
+  }
+
   /** The value of every line of that name. */
   all(name: string): string[] {
     const values: string[] = []
@@ -68,16 +79,16 @@ export class Fields {
     return values
   }
 
-  append(name: string, value: string): void {
-    if (isToken(name)) this.list.push(name, cleanValue(value))
+  append(name: string, text: string): void {
+    if (isToken(name)) this.list.push(name, cleanValue(text))
   }
 
   /** Replaces every line of that name by one, in the place of the first. */
-  set(name: string, value: string): void {
-    if (isToken(name)) this.put(name, cleanValue(value))
+  set(name: string, text: string): void {
+    if (isToken(name)) this.put(name, cleanValue(text))
   }
 
-  /** `set` for a name and a value that are known to be valid. */
+  /** `set` for a name and a value that are known to be valid; a value has a character for each byte. */
   put(name: string, value: string): void {
     const { list } = this
     const at = this.#find(name, 0)
@@ -144,7 +155,6 @@ function cleanAll(list: string[]): void {
   list.length = kept
 }
 
-/** Also replaces characters above 0xFF: written as latin1 they would become other ones, U+010A a line feed. */
-function cleanValue(value: string): string {
-  return isFieldValue(value) ? value : value.replace(/[^\t\x20-\x7e\x80-\xff]/g, ' ')
+function cleanValue(text: string): string {
+  return asValue(isFieldText(text) ? text : text.replace(/[\x00-\x08\x0a-\x1f\x7f]/g, ' '))
 }

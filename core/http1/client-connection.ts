@@ -217,12 +217,26 @@ export class ClientConnection implements ByteTaker, Deferred {
       if (status === 100) this.#continue()
       return true
     }
+    if (status === 408 && this.#isForNobody(head, exchange)) {
+      this.#fail(new PosternError('UR', 'the backend had closed the idle connection: it sent a 408'), true)
+      return false
+    }
     this.#headSeen = true
     this.#timer.disarm()
     this.#awaitsContinue = false
     this.#persistent = this.#staysOpen(head, exchange)
     exchange.owner.onHead(status, reason, fields, head.version)
     return true
+  }
+
+  /**
+   * Whether a 408 that closes the connection is about its idleness and crossed the request on the way. The answer to this
+   * request it could be only on a new connection, or while the request has not been sent whole.
+   */
+  #isForNobody({ version, fields }: ResponseHead, exchange: ClientExchange): boolean {
+    return (
+      this.uses > 1 && exchange.sent && !this.#reader.hadInterim && !isPersistent(version, connectionOptions(fields))
+    )
   }
 
   /** Whether the connection may carry another request after this response. */

@@ -43,6 +43,11 @@ export class ResponseReader {
     return this.#lenient || this.body.lenient
   }
 
+  /** Whether an interim response to the request has been read. */
+  get hadInterim(): boolean {
+    return this.#interim > 0
+  }
+
   /**
    * Parses the next head, interim or final; `undefined` while it is incomplete.
    *

@@ -1,4 +1,5 @@
 import { cookie } from '../http/cookie.ts'
+import { isAscii, textOf } from '../http/field-text.ts'
 import type { Fields } from '../http/fields.ts'
 import { withHead } from '../http/methods.ts'
 import { parameter } from '../http/query.ts'
@@ -18,8 +19,10 @@ export interface RouteRequest {
 /** One header, parameter or cookie that a request must have. */
 export interface Condition {
   readonly name: string
-  /** Exact value; `undefined`: any value. */
+  /** Exact text; `undefined`: any value. */
   readonly value: string | undefined
+  /** Whether it is ASCII, and so the same as the bytes of a header. */
+  readonly isAscii: boolean
 }
 
 /** The parts of a match besides host and path. */
@@ -66,13 +69,18 @@ export function compareConditions(a: Conditions, b: Conditions): number {
  */
 export function meets(request: RouteRequest, { methods, headers, query, cookies }: Conditions): boolean {
   if (methods !== undefined && !methods.includes(request.method)) return false
-  for (const condition of headers) if (!holds(request.fields.get(condition.name), condition)) return false
+  for (const condition of headers) if (!holdsFor(request.fields.get(condition.name), condition)) return false
   for (const condition of query) if (!holds(parameter(request.query, condition.name), condition)) return false
   if (cookies.length === 0) return true
   const header = request.fields.get('cookie')
   if (header === undefined) return false
-  for (const condition of cookies) if (!holds(cookie(header, condition.name), condition)) return false
+  for (const condition of cookies) if (!holdsFor(cookie(header, condition.name), condition)) return false
   return true
+}
+
+/** For bytes of a header. */
+function holdsFor(found: string | undefined, condition: Condition): boolean {
+  return holds(found === undefined || condition.isAscii ? found : textOf(found), condition)
 }
 
 function holds(found: string | undefined, { value }: Condition): boolean {
@@ -87,5 +95,6 @@ function conditionsOf(
   return Object.entries(wanted).map(([name, value]) => ({
     name: spell(name),
     value: value === '*' ? undefined : value,
+    isAscii: isAscii(value),
   }))
 }

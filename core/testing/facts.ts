@@ -43,7 +43,7 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
 }
 
 function fieldsFrom(headers: Readonly<Record<string, string>> = {}): Fields {
-  return Fields.fromRaw(Object.entries(headers).flat())
+  return new Fields(Object.entries(headers).flatMap(([name, value]) => [name.toLowerCase(), value]))
 }
 
 function bodyFrom(body: string | Uint8Array | undefined): BodyView {

@@ -48,7 +48,10 @@ function encodeReply(hook: HookName, result: unknown): string {
   }
   let operation = op.reply + UNIT + String(status) + UNIT + escapeText(body) + UNIT + escapeText(reason)
   for (const line of headers) {
-    operation += UNIT + escapeText(String(line[0])) + UNIT + escapeText(String(line[1]))
+    const [name, value] = line
+    if (typeof name !== 'string' || typeof value !== 'string')
+      throw new TypeError(`${hook}: the headers of a reply must be pairs of strings`)
+    operation += UNIT + escapeText(name) + UNIT + escapeText(value)
   }
   return operation
 }
