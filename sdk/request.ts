@@ -39,6 +39,7 @@ export interface Request<R extends ReadScope = ReadScope, W extends WriteScope =
   cookie(name: ReadableName<R, 'cookie', 'header:cookie' | 'header:*'>): string | undefined
   /**
    * Value of a header, `undefined` when absent; lines of the same name joined by `, `. The name is not case-sensitive.
+   * A value is read as UTF-8, or as ISO-8859-1 where it is not UTF-8 (RFC 9110 §5.5).
    * Scope `header:<name>` or `header:*`.
    */
   header(name: ReadableName<R, 'header'>): string | undefined

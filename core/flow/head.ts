@@ -94,7 +94,7 @@ export function passableTrailers(
     if (isWritten(name, message, chain) || (message === 'request' && name.includes('_'))) continue
     kept.push(name, list[i + 1]!)
   }
-  return kept.length === 0 ? undefined : new Fields(kept, true)
+  return kept.length === 0 ? undefined : new Fields(kept, true, trailers.spelling)
 }
 
 function isWritten(name: string, message: 'request' | 'response', chain: Chain | undefined): boolean {

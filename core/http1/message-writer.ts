@@ -126,5 +126,5 @@ function encodeLastChunk(trailers: Fields | undefined): string {
   for (let i = 0; i < list.length; i += 2) {
     if (!isAliasTreated(list[i]!, NO_TRAILER)) kept.push(list[i]!, list[i + 1]!)
   }
-  return `0\r\n${encodeFields(new Fields(kept, true))}\r\n`
+  return `0\r\n${encodeFields(new Fields(kept, true, trailers.spelling))}\r\n`
 }

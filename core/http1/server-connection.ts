@@ -124,14 +124,18 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
     return isRefused && (this.#reader.body.left ?? 0) > maxDiscard
   }
 
+  /** Whether bytes have arrived that have not been read yet: behind a head those of its body. */
+  get hasMore(): boolean {
+    return this.#reader.input.length > 0
+  }
+
   /** Whether the request has been received with its whole body. */
   get bodyDone(): boolean {
     return this.#reader.body.done
   }
 
   receive(exchange: ServerExchange): void {
-    // A body that has begun to arrive needs no 100 (RFC 9110 §10.1.1).
-    if (exchange.awaitsContinue && this.#reader.input.length === 0) exchange.inform(100)
+    if (exchange.awaitsContinue) exchange.inform(100)
     exchange.awaitsContinue = false
     if (exchange.hasBody) this.pump()
     else exchange.owner.onBodyEnd()
@@ -184,6 +188,8 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
     if (this.#state === DISCARDING || this.#state === CLOSING) this.#timer.arm(dropMore(this))
     if (this.#state === CLOSING) return true
     input.push(chunk, borrowed)
+    // A body that has begun to arrive needs no 100 (RFC 9110 §10.1.1).
+    if (this.exchange?.awaitsContinue) this.exchange.awaitsContinue = false
     this.pump()
     return input.settle()
   }

@@ -53,8 +53,8 @@ export class ServerExchange implements Exchange {
       (options & UPGRADE) !== 0 && version === '1.1' && method !== 'CONNECT' ? fields.get('upgrade') : undefined
     // Bytes after a CONNECT are not a request, whatever the response is.
     this.#persistent = isPersistent(version, options) && method !== 'CONNECT'
-    // An empty `Expect` expects nothing.
-    this.awaitsContinue = this.hasBody && version === '1.1' && !!fields.get('expect')
+    // An empty `Expect` expects nothing, and who has begun to send the body does not wait (RFC 9110 §10.1.1).
+    this.awaitsContinue = this.hasBody && version === '1.1' && !!fields.get('expect') && !carrier.hasMore
   }
 
   /** Whether the client has announced that no request follows this one. */

@@ -1,6 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { HealthConfig } from '../config/types.ts'
+import { asValue } from '../http/field-text.ts'
 import { connectTo } from '../net/connect.ts'
 import { descriptors } from '../net/descriptors.ts'
 import type { Backend } from './backend.ts'
@@ -127,7 +128,8 @@ function probeHttp({ address, host, port }: Backend, config: HealthConfig, done:
   let verdict: Verdict | undefined
   let isUnsent = false
   let request: ClientRequest
-  const named = { 'user-agent': 'postern-health', accept: '*/*', ...config.headers }
+  const named: Record<string, string> = { 'user-agent': 'postern-health', accept: '*/*' }
+  for (const [name, text] of Object.entries(config.headers ?? {})) named[name] = asValue(text)
   const headers = { ...named, host: config.host ?? address, connection: 'close' }
   try {
     // Not imported: see `encode-head.ts`.

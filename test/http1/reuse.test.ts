@@ -71,6 +71,26 @@ describe('a connection that ends before its answer', () => {
   })
 })
 
+describe('a 408 with which a backend closes an idle connection', () => {
+  const close = 'HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'
+
+  test('is no answer to the request that crosses it', async () => {
+    const pool = poolOf(await scripted(ok, close))
+    await send(pool, 'any')
+    expect(await send(pool, 'any')).toEqual({ status: 0, code: 'UR', isStale: true })
+  })
+
+  test.each([
+    ['on a new connection', [close]],
+    ['after an interim response', [ok, `HTTP/1.1 102 Processing\r\n\r\n${close}`]],
+    ['that keeps the connection open', [ok, close.replace('connection: close\r\n', '')]],
+  ])('is an answer %s', async (_what, answers) => {
+    const pool = poolOf(await scripted(...answers))
+    for (const _ of answers.slice(1)) await send(pool, 'any')
+    expect((await send(pool, 'any')).status).toBe(408)
+  })
+})
+
 describe('which connection carries a request', () => {
   test('a new one, though there are others; it joins the pool', async () => {
     const backend = await scripted(ok, ok)
