@@ -80,7 +80,8 @@ export type BodyScope =
  *
  * Framing (`content-length`, `transfer-encoding`), hop-by-hop (`connection`, `keep-alive`, `te`, `trailer`, `upgrade`,
  * `proxy-*` connection fields), pseudo headers and `host` can never be written, declared or not. A value has at most
- * 8,192 bytes and no control character but the tab, and is sent in UTF-8. All headers that one hook writes have at most 65,536 bytes together.
+ * 8,192 bytes and no control character but the tab, and is sent in UTF-8. All headers that one hook writes have at most
+ * 65,536 bytes together.
  */
 export type WriteScope =
   | `header:${string}`

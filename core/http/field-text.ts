@@ -1,6 +1,6 @@
 import { Buffer, isUtf8 } from 'node:buffer'
 
-// The value of a field is kept as the bytes that it has on the wire, one character for each, so that what nobody changes
+// The value of a field is kept as the bytes that it has on the wire, one character for each, so that what is not changed
 // goes on as it came. Configuration, plugins and logs speak of text.
 
 /** The text of a value: UTF-8 where its bytes are, else ISO-8859-1 (RFC 9110 §5.5). */

@@ -217,7 +217,7 @@ export class ClientConnection implements ByteTaker, Deferred {
       if (status === 100) this.#continue()
       return true
     }
-    if (status === 408 && this.#isForNobody(head, exchange)) {
+    if (status === 408 && this.#isAboutIdleness(head, exchange)) {
       this.#fail(new PosternError('UR', 'the backend had closed the idle connection: it sent a 408'), true)
       return false
     }
@@ -233,7 +233,7 @@ export class ClientConnection implements ByteTaker, Deferred {
    * Whether a 408 that closes the connection is about its idleness and crossed the request on the way. The answer to this
    * request it could be only on a new connection, or while the request has not been sent whole.
    */
-  #isForNobody({ version, fields }: ResponseHead, exchange: ClientExchange): boolean {
+  #isAboutIdleness({ version, fields }: ResponseHead, exchange: ClientExchange): boolean {
     return (
       this.uses > 1 && exchange.sent && !this.#reader.hadInterim && !isPersistent(version, connectionOptions(fields))
     )

@@ -39,7 +39,7 @@ export const exchanges: readonly Duty[] = [
       },
       {
         rfc: '9110 §10.1.1',
-        what: 'a client that has begun to send the body expects nothing, so nobody waits for a 100',
+        what: 'a client that has begun to send the body expects nothing, so there is no wait for a 100',
         client: `${head('PUT / HTTP/1.1', 'Host: a', 'Expect: 100-continue', 'Content-Length: 5')}hel`,
         later: [{ after: '', send: 'lo' }],
         seen: [`${head('PUT / HTTP/1.1', 'host: a', ...own('a'), 'content-length: 5')}hello`],
