@@ -29,6 +29,7 @@ export class Signals {
   readonly #log: Log
   readonly #ended = Promise.withResolvers<number>()
   #stopped: { at: number; by: NodeJS.Signals } | undefined
+  #isTerminated = false
   #isReady = false
   #isReloadDue = false
   readonly #hasTerminal = streams.some((one) => isatty(one))
@@ -76,6 +77,7 @@ export class Signals {
       this.#stopped = { at: performance.now(), by: signal }
       void this.#drain(signal)
     } else if (signal !== 'SIGINT' || stopped.by !== 'SIGINT' || performance.now() - stopped.at > echo) {
+      this.#isTerminated = true
       this.#log.warn('terminated immediately', { signal })
       void this.#supervisor.close().then(() => this.#ended.resolve(1))
     }
@@ -85,18 +87,24 @@ export class Signals {
     const began = performance.now()
     this.#log.info('draining', { signal })
     const { killed, cutOff } = await this.#supervisor.drain()
+    if (this.#isTerminated) return
     this.#log.info('drained', { ms: Math.round(performance.now() - began), cutOff })
     this.#ended.resolve(killed === 0 ? 0 : 1)
   }
 
   /** With its terminal gone, the gateway could be stopped only by those who look for it. */
   #hangUp(): void {
-    if (this.#isTerminalGone()) return this.#stop('SIGHUP')
+    if (this.#isTerminalGone()) return this.#lost()
     void this.#reload()
     if (!this.#hasTerminal) return
     setTimeout(() => {
-      if (this.#isTerminalGone() && !this.stopping) this.#stop('SIGHUP')
+      if (this.#isTerminalGone()) this.#lost()
     }, hangUp).unref()
+  }
+
+  /** The kernel and the shell both say that the terminal is gone: the second time is no order to end immediately. */
+  #lost(): void {
+    if (!this.stopping) this.#stop('SIGHUP')
   }
 
   #isTerminalGone(): boolean {

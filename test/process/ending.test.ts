@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { send } from '../helpers/client.ts'
-import { gatewayFolder, type Json, startGateway } from '../helpers/gateway.ts'
+import { httpBackend } from '../helpers/backend.ts'
+import { open, send } from '../helpers/client.ts'
+import { gatewayFolder, httpConfig, type Json, startGateway } from '../helpers/gateway.ts'
 import { type PosternProcess, postern } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 
@@ -140,12 +141,17 @@ describe('an end that is not an easy one', () => {
     await gateway.record(({ msg }) => msg === 'draining')
     gateway.process.child.kill('SIGTERM')
     expect((await gateway.process.exited).code).toBe(1)
+    expect(gateway.log.at(-1)).toMatchObject({ msg: 'terminated immediately' })
     expect(children.filter(isAlive)).toEqual([])
     expect(existsSync(folder)).toBe(false)
   })
 
-  it('a terminal that is closed ends it, with its requests; a hang-up from elsewhere reloads it', async () => {
-    const folder = gatewayFolder(config())
+  it('a terminal that is closed ends it, once its requests are answered; a hang-up from elsewhere reloads it', async () => {
+    let release: (() => void) | undefined
+    const backend = await httpBackend((_request, response) => {
+      release = () => response.end('done')
+    })
+    const folder = gatewayFolder({ ...(httpConfig([backend.port]) as object), workers: 1 } as Json)
     const main = join(import.meta.dirname, '../../core/main.ts')
     const command = `exec "${process.execPath}" --no-node-snapshot --disable-sigusr1 "${main}"`
     const terminal = spawn('script', ['-qec', command, '/dev/null'], {
@@ -157,29 +163,43 @@ describe('an end that is not an easy one', () => {
     terminal.stdout.on('data', (chunk: Buffer) => {
       text += chunk.toString()
     })
-    const pid = Number(
-      (
-        await until(
-          () => `the start: ${text}`,
-          () => /ready \(pid (\d+);/.exec(text),
-          60_000,
-        )
-      )[1],
-    )
+    const found = (pattern: RegExp): Promise<number> =>
+      until(
+        () => `${pattern}: ${text}`,
+        () => pattern.exec(text),
+        60_000,
+      ).then(([, number]) => Number(number))
+    const pid = await found(/ready \(pid (\d+);/)
+    const port = await found(/listener "web".* port (\d+)/)
     process.kill(pid, 'SIGHUP')
     await until(
       () => `the reload: ${text}`,
       () => text.includes('reloaded changed=[]'),
       60_000,
     )
-    expect(isAlive(pid)).toBe(true)
     // On a terminal the log is short.
     expect(text).not.toContain('"msg"')
     const children = childrenOf(pid)
+    const answer = send(port, '/')
+    await until('the request to be in flight', () => release)
     terminal.kill('SIGKILL')
+    await refused(port)
+    // The shell says it too.
+    process.kill(pid, 'SIGHUP')
+    release!()
+    expect((await answer).body).toBe('done')
     await until('the gateway to end', () => [pid, ...children].every((one) => !isAlive(one)))
   })
 })
+
+/** Until a port takes no more connections. */
+async function refused(port: number): Promise<void> {
+  for (;;) {
+    const socket = await open(port).catch(() => undefined)
+    if (socket === undefined) return
+    socket.destroy()
+  }
+}
 
 describe('signals of other servers', () => {
   it('USR1 and USR2 are answered in the log and open no debugger, QUIT drains', async () => {
