@@ -215,13 +215,19 @@ export class Gateway {
     const before = this.#snapshot
     const kept =
       before !== undefined && isSameSandbox(before.policies.instances, instances) ? before.sandbox : undefined
-    const sandbox = kept ?? createSandbox({ instances, grants, ...(guard && { guard }), ...(onEvent && { onEvent }) })
+    const options = { instances, grants, ...(guard && { guard }), ...(onEvent && { onEvent }) }
+    const sandbox = kept ?? createSandbox({ ...options, isDevelopment: () => this.#isDevelopment() })
     this.#sandboxes.set(sandbox, (this.#sandboxes.get(sandbox) ?? 0) + 1)
     if (kept === undefined) {
       for (const [hash, state] of this.#quarantined) sandbox.quarantine(hash, state)
       sandbox.suspect([...this.#suspects], true)
     }
     return sandbox
+  }
+
+  /** Someone looks at the log while it is written, or has asked for all of it. */
+  #isDevelopment(): boolean {
+    return process.stdout.isTTY === true || this.#snapshot?.config.log.level === 'debug'
   }
 
   #refuseIfEnding(): void {

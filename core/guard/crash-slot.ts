@@ -1,7 +1,8 @@
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 import { type BoardCopy, layout } from './crossing-board.ts'
-import { readBoard } from './read-board.ts'
+import { hadRoom } from './process-memory.ts'
+import { readRecord } from './read-board.ts'
 
 const idle = new Uint8Array(4)
 /** Folders on tmpfs may be writable for all users: a link planted there must not make us truncate another file. */
@@ -83,14 +84,20 @@ export class CrashSlot implements BoardCopy {
   }
 }
 
-/**
- * The calls of the crossing during which a process died. Empty when it died outside of a crossing, and when the file
- * does not exist or is not a crash slot.
- */
-export function readCrashSlot(file: string): GuardedCall[] {
+/** The crossing during which a process died. */
+export interface LastCrossing {
+  /** Empty when it died outside of a crossing. */
+  readonly calls: readonly GuardedCall[]
+  /** The one call crossed alone, in a process that had room enough: nothing else can have caused the death. */
+  readonly alone: boolean
+}
+
+/** Without calls when the file does not exist or is not a crash slot. */
+export function readCrashSlot(file: string): LastCrossing {
   try {
-    return readBoard(readFileSync(file)).filter((call) => call !== undefined)
+    const { calls, alone } = readRecord(readFileSync(file))
+    return { calls: calls.filter((call) => call !== undefined), alone: alone !== undefined && hadRoom(alone) }
   } catch {
-    return []
+    return { calls: [], alone: false }
   }
 }

@@ -1,4 +1,4 @@
-import type { GuardedCall } from '../sandbox/crossing-guard.ts'
+import type { GuardedCall, ProcessSize } from '../sandbox/crossing-guard.ts'
 
 interface Layout {
   /**
@@ -24,16 +24,17 @@ interface Layout {
  * watchdog, and at the same offsets in the crash slot. Two parts: the record of the crossing, and the texts it refers
  * to.
  *
- *     record  mark u32 · number u32 · calls u32 (0: none runs) · length u32 · calls · number u32, aligned
+ *     record  mark u32 · number u32 · calls u32 (0: none runs) · length u32 · alone u32 (0 or 1) · resident u32 ·
+ *             virtual u32 · calls · number u32, aligned
  *     call    text u16 · length of the flow u8 · flow; a length of 255: the flow of the call before it
  *     texts   one line each: JSON of [hash, plugin, policy, hook]
  */
 export const layout: Layout = {
   record: 262_144,
   size: 262_144 + 1_048_576,
-  header: 16,
+  header: 28,
   flow: 64,
-  mark: 0x3154_5350,
+  mark: 0x3254_5350,
   noText: 0xffff,
   same: 0xff,
 }
@@ -63,7 +64,11 @@ export class CrossingBoard {
     this.#copy = copy
   }
 
-  post(number: number, calls: readonly GuardedCall[]): void {
+  /**
+   * @param alone the growth of the process, as in `CrossingConditions`, when its one call crosses alone. Default: it
+   *   does not.
+   */
+  post(number: number, calls: readonly GuardedCall[], alone?: ProcessSize): void {
     const bytes = this.#bytes
     const words = this.#words
     // Reloads bring new hashes as long as the process runs. Texts are dropped here, never in the middle of a record.
@@ -91,6 +96,9 @@ export class CrossingBoard {
     words[1] = number
     words[2] = count
     words[3] = at - layout.header
+    words[4] = alone === undefined ? 0 : 1
+    words[5] = Math.max(0, alone?.resident ?? 0)
+    words[6] = Math.max(0, alone?.virtual ?? 0)
     // Missing in a copy that the end of the process cut short: in that case no call has run yet.
     const end = (at + 3) >> 2
     words[end] = number

@@ -1,14 +1,16 @@
 import { writeSync } from 'node:fs'
-import type { CrossingGuard } from '../sandbox/crossing-guard.ts'
+import type { CrossingGuard, ProcessSize } from '../sandbox/crossing-guard.ts'
 import { CrashSlot } from './crash-slot.ts'
 import { CrossingBoard } from './crossing-board.ts'
+import type { ResourcesReport } from './end-report.ts'
+import { ProcessWatch } from './process-memory.ts'
 import { Watchdog } from './watchdog.ts'
 import { createWatchdogMemory } from './watchdog-memory.ts'
 
 export interface GuardOptions {
   /** The worker's crash slot, on tmpfs. Created or emptied here; the supervisor reads it when the worker has died. */
   readonly slotFile: string | undefined
-  /** Inherited file descriptor for the `StuckReport`. */
+  /** Inherited file descriptor for the `EndReport`. */
   readonly report: number
   /** How long a crossing may make no progress, beyond its own time limit, ms of polling. Default: 1,000. */
   readonly hard?: number
@@ -24,12 +26,14 @@ export function createGuard(options: GuardOptions): CrossingGuard & { close(): v
   const slot = slotFile === undefined ? undefined : new CrashSlot(slotFile, lost(unnoted))
   const board = new CrossingBoard(memory.board, slot)
   const watchdog = new Watchdog(memory, report, hard, lost(unwatched))
+  const size = new ProcessWatch((grown) => endForSize(report, grown))
   let number = 0
   return {
     progress: memory.progress,
-    enter: (calls, timeout = 0) => {
+    memory: size,
+    enter: (calls, timeout = 0, alone = false) => {
       number = number === 0x7fff_ffff ? 1 : number + 1
-      board.post(number, calls)
+      board.post(number, calls, alone ? size.growth() : undefined)
       watchdog.enter(number, timeout)
     },
     leave: () => {
@@ -45,6 +49,18 @@ export function createGuard(options: GuardOptions): CrossingGuard & { close(): v
       slot?.close()
     },
   }
+}
+
+/** Ends this process, which has used up more memory or addresses than one should; the supervisor replaces it. */
+function endForSize(report: number, size: ProcessSize): void {
+  const { resident, virtual } = size
+  const line: ResourcesReport = { type: 'resources', resident: Math.round(resident), virtual: Math.round(virtual) }
+  try {
+    writeSync(report, `${JSON.stringify(line)}\n`)
+  } catch {
+    // Without a reader the process ends all the same.
+  }
+  process.kill(process.pid, 'SIGKILL')
 }
 
 /** Tells the operator what the process goes on without. */

@@ -1,19 +1,32 @@
-import type { GuardedCall } from '../sandbox/crossing-guard.ts'
+import type { GuardedCall, ProcessSize } from '../sandbox/crossing-guard.ts'
 import { layout } from './crossing-board.ts'
 
-/**
- * The calls of the crossing on a board, by index; `undefined` stands for a call without a readable name. Empty when no
- * crossing ran, and when the bytes are not a board: a crash slot is read after the process that wrote it died.
- */
-export function readBoard(bytes: Uint8Array): (GuardedCall | undefined)[] {
+/** What a board says about the crossing. */
+export interface BoardRecord {
+  /** By index; `undefined` stands for a call without a readable name. Empty when no crossing ran. */
+  readonly calls: readonly (GuardedCall | undefined)[]
+  /** Unexplained growth of the process, when the one call crossed alone; otherwise `undefined`. */
+  readonly alone: ProcessSize | undefined
+}
+
+/** The calls of the crossing on a board, by index. */
+export function readBoard(bytes: Uint8Array): readonly (GuardedCall | undefined)[] {
+  return readRecord(bytes).calls
+}
+
+const nothing: BoardRecord = { calls: [], alone: undefined }
+
+/** Without calls when the bytes are not a board: a crash slot is read after the process that wrote it died. */
+export function readRecord(bytes: Uint8Array): BoardRecord {
   const view = Buffer.from(bytes)
-  if (view.length < layout.header + 4 || view.readUInt32LE(0) !== layout.mark) return []
+  if (view.length < layout.header + 4 || view.readUInt32LE(0) !== layout.mark) return nothing
   const number = view.readUInt32LE(4)
   const count = view.readUInt32LE(8)
   const length = view.readUInt32LE(12)
   const end = layout.header + length
   const seal = Math.ceil(end / 4) * 4
-  if (count === 0 || seal > Math.min(view.length, layout.record) - 4 || view.readUInt32LE(seal) !== number) return []
+  if (count === 0 || seal > Math.min(view.length, layout.record) - 4 || view.readUInt32LE(seal) !== number)
+    return nothing
   const texts = readTexts(view)
   const calls: (GuardedCall | undefined)[] = []
   let at = layout.header
@@ -27,7 +40,11 @@ export function readBoard(bytes: Uint8Array): (GuardedCall | undefined)[] {
     if (length !== layout.same) flow = view.toString('utf8', from, at)
     calls.push(text && { ...text, flow })
   }
-  return calls
+  const alone = view.readUInt32LE(16) === 1
+  return {
+    calls,
+    alone: alone ? { resident: view.readUInt32LE(20), virtual: view.readUInt32LE(24) } : undefined,
+  }
 }
 
 function readTexts(view: Buffer): (Omit<GuardedCall, 'flow'> | undefined)[] {

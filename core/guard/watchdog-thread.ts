@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
+import type { StuckReport } from './end-report.ts'
 import { readBoard } from './read-board.ts'
 import { StallDetector, suspectsOf } from './stall-detector.ts'
-import type { StuckReport } from './stuck-report.ts'
 import { control, period, type WatchdogData } from './watchdog-memory.ts'
 
 /**

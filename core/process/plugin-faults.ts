@@ -61,11 +61,13 @@ export class PluginFaults {
     this.faults[kind]++
     // Calls that were already running when the quarantine began may still fail; only the death of a process is news.
     if (this.state === 'open' && (!isDeath(kind) || this.until === undefined)) return
-    this.#recent = this.#recent.filter((fault) => now - fault.at < windowOf(fault.kind))
+    // The death of a process counts until the quarantine that follows it is over.
+    this.#recent = this.#recent.filter((fault) => {
+      return now - fault.at < windowOf(fault.kind) || (isDeath(fault.kind) && this.state !== 'closed')
+    })
     this.#recent.push({ kind, at: now })
-    // After two deaths, or one despite a quarantine, the plugin is not tested on live traffic.
-    const deaths = this.#recent.filter((fault) => isDeath(fault.kind))
-    const fatal = pointsOf(deaths) >= limit || (isDeath(kind) && this.state !== 'closed')
+    // After two deaths the plugin is not tested on live traffic.
+    const fatal = pointsOf(this.#recent.filter((fault) => isDeath(fault.kind))) >= limit
     if (this.state !== 'closed' || pointsOf(this.#recent) >= limit) this.#open(fatal, now)
   }
 

@@ -1,4 +1,4 @@
-import type { StuckReport } from '../guard/stuck-report.ts'
+import type { EndReport } from '../guard/end-report.ts'
 import type { GuardedCall } from '../sandbox/crossing-guard.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import { type Fault, isDeath } from './fault.ts'
@@ -14,6 +14,12 @@ export interface QuarantineOptions {
   onChange(hash: string, state: QuarantineState, why: string): void
   /** From now on these plugins must cross alone (`on`), or no longer need to. */
   onSuspects?(hashes: readonly string[], on: boolean): void
+}
+
+/** The crossing in which a process died, see `LastCrossing`. */
+interface Death {
+  readonly calls: readonly Pick<GuardedCall, 'hash' | 'plugin'>[]
+  readonly alone: boolean
 }
 
 /** How long the faults of a plugin are remembered after the last configuration that used it, ms. */
@@ -75,16 +81,17 @@ export class Quarantine {
   }
 
   /**
-   * A worker has died. If all running calls are of one plugin, that plugin has caused it; otherwise all of them are
-   * suspects.
+   * A worker has died. The plugins of the crossing that ran are suspects. Only a plugin that crossed alone, in a process
+   * that had room enough, is at fault: a process may be ruined before the crossing in which it dies.
    *
-   * @param report the report of its watchdog, if that killed it.
-   * @param slot the calls in its crash slot; less exact, because it does not say which of them was running.
+   * @param report why the process ended itself, if it did.
+   * @param last the crossing in its crash slot. The report of a watchdog is more exact about who was running.
    */
-  death(report: StuckReport | undefined, slot: readonly Pick<GuardedCall, 'hash' | 'plugin'>[]): void {
-    const calls = report !== undefined && report.calls.length > 0 ? report.calls : slot
+  death(report: EndReport | undefined, last: Death): void {
+    if (report?.type === 'resources') return
+    const calls = report !== undefined && report.calls.length > 0 ? report.calls : last.calls
     const plugins = new Map(calls.map(({ hash, plugin }) => [hash, plugin]))
-    const alone = plugins.size === 1
+    const alone = last.alone && plugins.size === 1
     for (const [hash, plugin] of plugins) {
       if (alone) this.fault({ hash, plugin, kind: report === undefined ? 'crash' : 'kill', alone })
       else this.#faultsOf(hash, plugin, this.#now())

@@ -1,6 +1,6 @@
 import { CounterAuthority } from '../grants/counter/authority.ts'
-import { readReport } from '../guard/stuck-report.ts'
-import type { GuardedCall } from '../sandbox/crossing-guard.ts'
+import type { LastCrossing } from '../guard/crash-slot.ts'
+import { readReport } from '../guard/end-report.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import { createEventLog } from '../sandbox/event-log.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -82,8 +82,8 @@ export class SharedState {
   }
 
   /** A worker has died. The report of its watchdog, or else its crash slot, names the calls that ran. */
-  blame(report: string, suspects: readonly GuardedCall[]): void {
-    this.#quarantine.death(readReport(report), suspects)
+  blame(report: string, last: LastCrossing): void {
+    this.#quarantine.death(readReport(report), last)
   }
 
   close(): void {

@@ -152,7 +152,7 @@ export class WorkerSlot {
 
   #died(worker: WorkerProcess, { code, signal, report }: WorkerDeath): void {
     const host = this.#host
-    const suspects = readCrashSlot(worker.slotFile)
+    const last = readCrashSlot(worker.slotFile)
     rmSync(worker.slotFile, { force: true })
     this.#counters?.leave()
     this.#worker = undefined
@@ -165,9 +165,9 @@ export class WorkerSlot {
     host.log.error('worker died', {
       ...facts,
       report: report.trim() || undefined,
-      suspects: suspects.map(({ policy }) => policy),
+      suspects: last.calls.map(({ policy }) => policy),
     })
-    host.shared.blame(report, suspects)
+    host.shared.blame(report, last)
     host.onServing()
     if (delay === 0) return void this.#startAgain()
     // Connections in this slot's sockets would have to wait for all of the delay.

@@ -25,6 +25,9 @@ interface Part {
   to: number
 }
 
+/** Policies that are named in a message. */
+const mostNamed = 8
+
 /** The steps of one crossing, and the run that each belongs to. */
 export class Batch {
   readonly steps: Step[] = []
@@ -48,6 +51,13 @@ export class Batch {
   /** Highest id of all runs that have begun, in this crossing or an earlier one. */
   get lastId(): number {
     return this.#nextId - 1
+  }
+
+  /** The policies of its steps, for a message. */
+  get policies(): string {
+    const names = [...new Set(this.runs.map(({ policy }) => policy))]
+    const named = names.length > mostNamed ? [...names.slice(0, mostNamed), '…'] : names
+    return `${names.length === 1 ? 'policy' : 'policies'} ${named.join(', ')}`
   }
 
   /** The run with this id when it begins in this crossing; otherwise `undefined`. */

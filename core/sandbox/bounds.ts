@@ -19,6 +19,8 @@ export const bounds = {
   notes: 100,
   /** Log lines of one call, and characters of a line's message and of its fields; anything beyond is dropped. */
   lines: { call: 20, length: 1_024 },
+  /** Lines a second that all plugins of an isolate may write to `console`. */
+  consoleLines: 50,
   /** Undeclared fields that a realm reports, and characters of each name. */
   undeclared: { fields: 50, name: 200 },
   /** Characters of a state. */
@@ -36,8 +38,11 @@ export const bounds = {
   crossing: 262_144,
   /** Time after which the dispatcher hands the remaining steps of a crossing back, ms. */
   slice: 5,
-  /** Time for starting a plugin's module, ms. */
+  /** Time for starting a plugin's module when its configuration is checked, ms; never more in a worker. */
   start: 500,
+  /** In a worker it may take this many times as long as in the check, and at least this many ms. */
+  startFactor: 4,
+  startAtLeast: 50,
   /** Time for evaluating `reads`, `writes` and `when`, ms. */
   scopes: 250,
 } as const

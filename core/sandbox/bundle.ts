@@ -27,9 +27,9 @@ export async function bundlePlugin(source: PluginSource): Promise<PluginCode> {
   let code = known.get(key)
   if (code === undefined) {
     const inspector = openInspector(script, { file, map })
-    const { manifest } = inspector
+    const { manifest, startTime } = inspector
     inspector.close()
-    code = { name: manifest.name, file, publisher, script, map, hash, manifest }
+    code = { name: manifest.name, file, publisher, script, map, hash, manifest, startTime }
     if (known.size >= 1_000) known.clear()
     known.set(key, code)
   }

@@ -19,12 +19,15 @@ export interface CrossingGuard {
    * whose code runs now, from 0; -1 while the dispatcher itself runs, or microtasks that earlier steps have queued.
    */
   readonly progress: SharedArrayBuffer
+  /** The memory of the process. Default: it is not looked at. */
+  readonly memory?: ProcessMemory
   /**
    * A crossing with these calls begins. Called on the request path, so it must take no more than a microsecond or two.
    *
    * @param timeout time limit of the crossing, ms; the guard waits at least this long. Default: 0.
+   * @param alone the one call crosses alone, so that what happens can have no other cause. Default: false.
    */
-  enter(calls: readonly GuardedCall[], timeout?: number): void
+  enter(calls: readonly GuardedCall[], timeout?: number, alone?: boolean): void
   /** The crossing has returned or thrown. */
   leave(): void
   /**
@@ -32,4 +35,32 @@ export interface CrossingGuard {
    * not be stuck in that either. Default: that is not watched.
    */
   reading?(on: boolean): void
+}
+
+/** Memory of a process, MB. */
+export interface ProcessSize {
+  /** In the machine's memory. */
+  readonly resident: number
+  /** Addresses in use; 0 where that cannot be found out. */
+  readonly virtual: number
+}
+
+/** The memory of the process, of which the limits of isolates count only the heaps. */
+export interface ProcessMemory {
+  join(member: MemoryMember): void
+  leave(member: MemoryMember): void
+  /** A crossing of this member has ended. Looks at the process, at most every 50 ms. */
+  crossed(member: MemoryMember, now: number): void
+  /** The size of the process now, without what its own heap holds. */
+  look(): ProcessSize
+}
+
+/** A group of plugins, as one that may use memory of the process. */
+export interface MemoryMember {
+  /** For `ProcessMemory` only: when it crossed last. */
+  turn: number
+  /** What its isolates account for, MB. */
+  held(): number
+  /** The process has grown for unknown reasons, and this member has crossed since it was smaller. */
+  watch(now: number): void
 }

@@ -4,6 +4,7 @@ import { bounds } from './bounds.ts'
 import type { SandboxEvent } from './event.ts'
 
 interface Log {
+  info(event: string, facts: Record<string, unknown>): void
   warn(event: string, facts: Record<string, unknown>): void
 }
 
@@ -12,6 +13,7 @@ const titles: { readonly [type in SandboxEvent['type']]?: string } = {
   undeclared: 'undeclared read',
   replaced: 'isolate replaced',
   rejection: 'unhandled rejection',
+  console: 'console',
 }
 
 /**
@@ -26,6 +28,7 @@ export function createEventLog(log: Log): (event: SandboxEvent) => void {
     if (title === undefined) return
     // The group's name where no plugin is known.
     const facts = hash === '' ? { group: plugin, message } : { plugin, policy, hook, message }
+    if (type === 'console') return log.info(title, facts)
     if (type === 'undeclared' && !isNew(undeclared, hash, message)) return
     if (type !== 'rejection') return log.warn(title, facts)
     repeats.add(plugin, message, (count) => log.warn(title, count === 1 ? facts : { ...facts, count }))

@@ -7,7 +7,7 @@ export interface SandboxEvent {
    * host refused what a policy wrote · `replaced`: an isolate was replaced by another one · `rejection`: a plugin did
    * not handle a rejected promise; no call has failed because of it · `late`: a record arrived for a call that had
    * ended · `undeclared`: a hook read a field that its plugin does not declare · `ok-probe`, `failed-probe`: result of
-   * the one call that a plugin in state `half-open` was allowed.
+   * the one call that a plugin in state `half-open` was allowed · `console`: a plugin wrote to `console`.
    */
   readonly type:
     | 'threw'
@@ -20,6 +20,7 @@ export interface SandboxEvent {
     | 'undeclared'
     | 'ok-probe'
     | 'failed-probe'
+    | 'console'
   /** The plugin that caused it. The group's name when the event is about an isolate or the cause is unknown. */
   readonly plugin: string
   /** Hash of that plugin's script; empty when no plugin is known to have caused it. */

@@ -7,7 +7,7 @@ export type OpenWithout = (without: ReadonlySet<number>) => Executor
 /** The active executor of a group, and the spare that replaces it immediately when it is lost. */
 export class ExecutorPair {
   readonly #open: OpenWithout
-  readonly #onStartFailed: (error: StartError) => void
+  readonly #onStartFailed: (error: StartError, isSpare: boolean) => void
   #active: Executor | undefined
   #spare: Executor | undefined
   #preparing: NodeJS.Immediate | undefined
@@ -18,7 +18,7 @@ export class ExecutorPair {
    * @throws {StartError} when a plugin does not start. Later on a plugin that does not start only loses its own calls,
    * see `lacks`.
    */
-  constructor(open: OpenWithout, onStartFailed: (error: StartError) => void) {
+  constructor(open: OpenWithout, onStartFailed: (error: StartError, isSpare: boolean) => void) {
     this.#open = open
     this.#onStartFailed = onStartFailed
     this.#active = open(new Set())
@@ -34,6 +34,15 @@ export class ExecutorPair {
   /** The plugin did not start when the active executor was opened. */
   lacks(plugin: number): boolean {
     return this.#missing.has(plugin)
+  }
+
+  /** What both account for of the memory of the process, MB. */
+  held(): number {
+    return (this.#active?.held() ?? 0) + (this.#spare?.held() ?? 0)
+  }
+
+  isCrowded(): boolean {
+    return this.#active?.isCrowded() === true
   }
 
   /** Disposes of the active executor. The spare becomes active, and the next spare is built after this turn. */
@@ -64,7 +73,7 @@ export class ExecutorPair {
       } catch (error) {
         if (!(error instanceof StartError) || without.has(error.plugin)) throw error
         without.add(error.plugin)
-        this.#onStartFailed(error)
+        this.#onStartFailed(error, false)
       }
     }
   }
@@ -76,8 +85,9 @@ export class ExecutorPair {
       if (this.#spare !== undefined) return
       try {
         this.#spare = this.#open(new Set())
-      } catch {
-        // Without a spare, `#build` opens the next executor on demand and reports the plugins that do not start.
+      } catch (error) {
+        // Without a spare, `#build` opens the next executor on demand, without the plugins that do not start.
+        if (error instanceof StartError) this.#onStartFailed(error, true)
       }
     })
   }

@@ -25,6 +25,10 @@ export interface Executor {
   cross(steps: readonly Step[], timeout: number): Crossing
   /** Heap in use, MB. */
   heap(): number
+  /** What it accounts for of the memory of the process, MB. */
+  held(): number
+  /** Its heap is so full that a call may fail for want of memory that others hold. */
+  isCrowded(): boolean
   dispose(): void
 }
 

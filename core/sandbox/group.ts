@@ -10,11 +10,11 @@ import type { Answer, Crossing, Emit, OpenExecutor } from './executor.ts'
 import { ExecutorPair } from './executor-pair.ts'
 import { holdsSome, readOutput } from './frame.ts'
 import { HookRun } from './hook-run.ts'
-import type { Binding } from './layout.ts'
+import { type Binding, codeOf } from './layout.ts'
+import { MemoryWatch } from './memory-watch.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { HookCall } from './plugin.ts'
-import { codes, Runs } from './runs.ts'
-import { describeThrown, type Thrown } from './trace.ts'
+import { codes, Runs, types } from './runs.ts'
 import { entry } from './wire.ts'
 
 export interface GroupOptions {
@@ -40,8 +40,6 @@ type Lost = Exclude<Crossing, Done>
 const widest = 256
 /** Times the limit that the first crossing may take: on a busy machine it loads code that later ones find loaded. */
 const firstPatience = 4
-/** Policies that are named in a message. */
-const mostNamed = 8
 /** Interval of heap checks, ms: heap statistics cost more than a call. */
 const heapInterval = 1_000
 
@@ -83,6 +81,8 @@ export class Group {
   #lastCall = 0
   #lastRun = 0
   #heapChecked = Number.NEGATIVE_INFINITY
+  /** Only in a process whose memory is looked at. */
+  readonly #memory: MemoryWatch | undefined
 
   /** @throws {StartError} when a plugin does not start. */
   constructor(options: GroupOptions) {
@@ -112,12 +112,13 @@ export class Group {
     }
     this.#executors = new ExecutorPair(
       (without) => options.open(emit, without, answer),
-      ({ plugin, message }) => {
-        const own = ({ instance, plugin: index }: Binding): boolean => instance.group === this.name && index === plugin
-        this.#breaker.lost(plugin, 'PE', this.#lastCall)
-        this.#runs.pluginEvent('threw', options.bindings.find(own)!.instance.plugin, message)
+      ({ plugin, kind, message }, isSpare) => {
+        if (!isSpare) this.#breaker.lost(plugin, 'PE', this.#lastCall)
+        this.#runs.pluginEvent(types[kind], codeOf(options.bindings, options.name, plugin), message)
       },
     )
+    const memory = options.guard?.memory
+    this.#memory = memory && new MemoryWatch(memory, options.memory, this.#executors)
   }
 
   call(call: HookCall): void {
@@ -142,7 +143,9 @@ export class Group {
   // ── collect ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #push(task: Task): void {
-    const isAlone = task.pending.alone || (task.kind === 'resume' && this.#breaker.isSupervised(task.run.hash))
+    const isRestricted = (run: HookRun): boolean =>
+      this.#breaker.isSupervised(run.hash) || this.#memory?.isAlone === true
+    const isAlone = task.pending.alone || (task.kind === 'resume' && isRestricted(task.run))
     if (isAlone) this.#alone.push(task)
     else this.#ready.push(task)
     this.#schedule()
@@ -186,6 +189,7 @@ export class Group {
   /** How the step whose turn it is may cross; a step that may not cross is settled here. */
   #passage(run: HookRun): 'together' | 'alone' | 'none' {
     const passage = this.#breaker.passage(run)
+    if (passage === 'together' && this.#memory?.isAlone === true) return 'alone'
     if (typeof passage === 'object') this.#runs.deny(run, passage.code, passage.message)
     else if (this.#executors.lacks(run.binding.plugin)) {
       this.#runs.deny(run, 'PE', 'the plugin did not start in the new isolate')
@@ -227,7 +231,7 @@ export class Group {
     if (batch.size === 0) return
     const began = performance.now()
     const patience = this.#crossings === 0 ? firstPatience : 1
-    const crossing = this.#cross(batch, (bounds.slice + Math.ceil(this.#options.time)) * patience)
+    const crossing = this.#cross(batch, (bounds.slice + Math.ceil(this.#options.time)) * patience, began, false)
     const spent = performance.now() - began
     this.#width = spent > bounds.slice * 2 ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
@@ -237,6 +241,11 @@ export class Group {
 
   #crossAlone(task: Task): void {
     if (!this.#isLive(task)) return
+    // What happens in a crossing of its own is held against a plugin. So it gets an isolate that others have not filled.
+    if (this.#executors.isCrowded()) {
+      this.#replace('more than half of its memory was in use when a call had to cross alone')
+      if (!this.#isLive(task)) return
+    }
     const run = task.kind === 'resume' ? task.run : this.#runOf(task)
     if (task.kind === 'start' && this.#passage(run) === 'none') return
     const batch = new Batch(this.#lastRun)
@@ -245,7 +254,7 @@ export class Group {
     const { time, memory } = run.binding.instance.limits
     const before = process.threadCpuUsage()
     const began = performance.now()
-    const crossing = this.#cross(batch, Math.ceil(time) * 2 ** run.attempts)
+    const crossing = this.#cross(batch, Math.ceil(time) * 2 ** run.attempts, began, true)
     const spent = performance.now() - began
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     const { user, system } = process.threadCpuUsage(before)
@@ -262,23 +271,26 @@ export class Group {
     this.#lose(batch, crossing, pause === 0 ? '' : `; plugin "${run.plugin}" is paused for ${pause / 1_000} s`)
   }
 
-  #cross(batch: Batch, timeout: number): Crossing {
+  #cross(batch: Batch, timeout: number, now: number, alone: boolean): Crossing {
     const { guard } = this.#options
+    const memory = this.#memory
     this.#emitted = []
     this.#crossings++
     this.#lastRun = batch.lastId
     for (const { task, from, to } of batch.parts) {
-      if (task.kind === 'start') for (let i = from; i < to; i++) begin(batch.runs[i]!)
+      if (task.kind === 'start') for (let i = from; i < to; i++) batch.runs[i]!.begin()
     }
     try {
       const executor = this.#executors.active
-      guard?.enter(batch.runs, timeout)
+      memory?.before(now)
+      guard?.enter(batch.runs, timeout, alone)
       this.#batch = batch
       try {
         return executor.cross(batch.steps, timeout)
       } finally {
         this.#batch = undefined
         guard?.leave()
+        memory?.after(now, alone ? batch.steps[0]!.plugin : -1)
       }
     } catch (error) {
       return { kind: 'thrown', message: error instanceof Error ? error.message : String(error) }
@@ -300,7 +312,7 @@ export class Group {
   #read(batch: Batch, { output, rejection }: Done, spent: number): void {
     const emitted = this.#emitted ?? []
     this.#emitted = undefined
-    if (rejection !== undefined) this.#blameRejection(batch, rejection)
+    if (rejection !== undefined) this.#runs.rejected(batch.runs, rejection)
     const records = readOutput(output)
     const done = records?.length ?? batch.size
     const ran: HookRun[] = []
@@ -322,34 +334,16 @@ export class Group {
       binding.crossing = this.#crossings
     }
     for (const record of emitted) this.#runs.receive(...record)
+    if (this.#memory?.isFull === true) this.#retire(this.#memory)
     this.#checkHeap()
-  }
-
-  /** Without a single plugin that crossed it is unknown whose promise it was. */
-  #blameRejection({ runs }: Batch, thrown: Thrown): void {
-    const [first] = runs
-    if (first === undefined || runs.some(({ hash }) => hash !== first.hash)) {
-      return this.#runs.event('rejection', undefined, `${thrown.kind}: ${thrown.message}`)
-    }
-    first.binding.counts.rejections++
-    const { plugin } = first.binding.instance
-    const message = describeThrown(thrown, plugin)
-    const isOne = runs.every(({ policy, hook }) => policy === first.policy && hook === first.hook)
-    if (isOne) this.#runs.event('rejection', first, message)
-    else this.#runs.pluginEvent('rejection', plugin, message)
   }
 
   // ── replace the isolate ────────────────────────────────────────────────────────────────────────────────────────────
 
-  #lose({ runs }: Batch, { kind, message }: Lost, consequence = ''): void {
+  #lose(batch: Batch, { kind, message }: Lost, consequence = ''): void {
     const { memory } = this.#options
-    const policies = [...new Set(runs.map(({ policy }) => policy))]
-    const named = policies.length > mostNamed ? [...policies.slice(0, mostNamed), '…'] : policies
     const why = { time: 'a crossing timed out', memory: `out of memory (limit ${memory} MB)`, thrown: message }[kind]
-    this.#replace(
-      `${why}, with ${policies.length === 1 ? 'policy' : 'policies'} ${named.join(', ')}${consequence}`,
-      runs,
-    )
+    this.#replace(`${why}, with ${batch.policies}${consequence}`, batch.runs)
   }
 
   /**
@@ -364,8 +358,18 @@ export class Group {
     this.#heapChecked = Number.NEGATIVE_INFINITY
     this.heap = 0
     this.#executors.replace()
+    this.#memory?.replaced()
     this.#runs.event('replaced', undefined, `isolate of "${this.name}": ${why}`)
     this.#runs.restart(lost)
+  }
+
+  /** The isolate holds more outside of its heap than its limit allows. */
+  #retire(memory: MemoryWatch): void {
+    const plugin = memory.retire(performance.now())
+    const message = `it holds more than ${this.#options.memory} MB outside of its heap`
+    if (plugin !== undefined)
+      this.#runs.pluginEvent('memory', codeOf(this.#options.bindings, this.name, plugin), message)
+    this.#replace(message)
   }
 
   /** The isolate's own limit is soft; an isolate that stays above the limit is replaced between crossings. */
@@ -383,14 +387,9 @@ export class Group {
   /** Closes the isolates when `close` was called and no call is under way. */
   #closeWhenIdle(): void {
     if (!this.#closing || this.#runs.size > 0) return
+    this.#memory?.close()
     this.#executors.close()
     this.#ready = []
     this.#alone = []
   }
-}
-
-/** Marks a run whose code begins to run. */
-function begin(run: HookRun): void {
-  run.started = true
-  run.tried = true
 }

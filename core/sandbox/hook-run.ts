@@ -100,6 +100,12 @@ export class HookRun implements GuardedCall {
     return this.#abort.signal
   }
 
+  /** Its code begins to run. */
+  begin(): void {
+    this.started = true
+    this.tried = true
+  }
+
   abort(): void {
     this.#abort?.abort()
   }

@@ -10,6 +10,8 @@ import { op } from './wire.ts'
 /** A temporary isolate that runs a plugin's module and reads its declarations. Uses about 1 MB until it is closed. */
 export interface Inspector {
   readonly manifest: Manifest
+  /** CPU time that starting the module took, ms. */
+  readonly startTime: number
   /**
    * Evaluates `reads`, `writes` and `when` for a policy's options.
    *
@@ -35,7 +37,9 @@ export function openInspector(script: string, origin?: Origin): Inspector {
     return runInside(isolate, place, 'start', () => openRealm(isolate, script, () => {}))
   }
   try {
+    const before = process.threadCpuUsage()
     const realms = [open(), open()]
+    const { user, system } = process.threadCpuUsage(before)
     const ask = (name: 'problem' | 'describe' | 'scopes', values: string[]): string => {
       const [first = '', second] = realms.map((realm) =>
         runInside(isolate, place, name, () => realm(name).call(values, activities[name].limit)),
@@ -47,6 +51,7 @@ export function openInspector(script: string, origin?: Origin): Inspector {
     ask('problem', [])
     return {
       manifest: readManifest(ask('describe', []), place),
+      startTime: (user + system) / 2_000,
       scopes: (options) => readScopes(ask('scopes', [JSON.stringify(options ?? {})]), place),
       close: () => {
         if (!isolate.isDisposed) isolate.dispose()
@@ -76,10 +81,11 @@ function runInside<T>(isolate: Isolate, place: Place | undefined, activity: keyo
   const { title, limit } = activities[activity]
   const problem = (what: string): PluginBuildError => new PluginBuildError([{ place, message: `${title} ${what}` }])
   if (isolate.isDisposed) throw problem('failed: the isolate is closed')
+  const began = performance.now()
   try {
     return run()
   } catch (error) {
-    const failure = failureOf(isolate, error)
+    const failure = failureOf(isolate, error, began, limit)
     const time = `took more than ${limit} ms`
     const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${failure.message}` }[failure.kind]
     // Code of the plugin may still be waiting to run, so the isolate cannot be used again.

@@ -1,4 +1,5 @@
 import { bounds } from './bounds.ts'
+import type { ConsoleLines } from './console-lines.ts'
 import type { CrossingGuard } from './crossing-guard.ts'
 import type { Answer, Crossing, Emit, Executor, Step } from './executor.ts'
 import { frame, readPieces, unfinished } from './frame.ts'
@@ -7,6 +8,7 @@ import {
   failureOf,
   type HostPort,
   heapOf,
+  heldBy,
   type Inside,
   type Isolate,
   openDispatcher,
@@ -26,6 +28,8 @@ export interface IsolateExecutorOptions {
   /** Default: hooks get no answer before the crossing is over. */
   readonly answer?: Answer
   readonly guard?: CrossingGuard | undefined
+  /** Takes what plugins write to `console`. Default: it is dropped. */
+  readonly console?: ConsoleLines | undefined
   /** Indexes of plugins to leave out. Default: none. */
   readonly without?: ReadonlySet<number>
 }
@@ -35,34 +39,58 @@ export interface IsolateExecutorOptions {
  *
  * @throws {StartError} when a plugin does not start.
  */
-export function openIsolateExecutor({
-  plugins,
-  memory,
-  emit,
-  answer,
-  guard,
-  without,
-}: IsolateExecutorOptions): Executor {
+export function openIsolateExecutor(options: IsolateExecutorOptions): Executor {
+  for (let patience = 1; ; patience *= 2) {
+    try {
+      return open(options, patience)
+    } catch (error) {
+      if (!(error instanceof NotStarted) || patience > 8) throw error
+    }
+  }
+}
+
+/** A module ran out of its time on the clock, but not of CPU time: the machine is busy. */
+class NotStarted extends StartError {}
+
+/** @param patience by how much more time than usual modules may take to start. */
+function open(options: IsolateExecutorOptions, patience: number): Executor {
+  const { plugins, memory, answer, guard, without } = options
   const isolate = createIsolate(memory)
   try {
-    const enters = plugins.map((plugin, index) =>
-      without?.has(index) === true
-        ? undefined
-        : underGuard(guard, plugin, () => startPlugin(isolate, plugin, index, memory, emit)),
-    )
+    const enters = plugins.map((plugin, index) => {
+      if (without?.has(index) === true) return undefined
+      const limit = Math.min(bounds.start, startLimit(plugin) * patience)
+      const enter = underGuard(guard, plugin, limit, () => startPlugin(isolate, options, index, limit))
+      refuseBallast(isolate, plugin, index, memory)
+      return enter
+    })
     const port = answer === undefined ? undefined : new ExecutorPort(answer)
     const dispatcher = openDispatcher(isolate, enters, guard?.progress, port)
-    return new IsolateExecutor(isolate, port, dispatcher('dispatch'), dispatcher('last'))
+    return new IsolateExecutor(isolate, memory, port, dispatcher('dispatch'), dispatcher('last'))
   } catch (error) {
     if (!isolate.isDisposed) isolate.dispose()
     throw error
   }
 }
 
+/** Time for starting a module, ms. Every client of the worker waits meanwhile, each time that an isolate is replaced. */
+function startLimit({ code }: PluginLayout): number {
+  const { start, startAtLeast, startFactor } = bounds
+  return code.startTime === undefined ? start : Math.max(startAtLeast, Math.ceil(code.startTime * startFactor))
+}
+
+/** A module that fills most of the memory leaves none for calls, which then fail without a fault of their own. */
+function refuseBallast(isolate: Isolate, { code }: PluginLayout, index: number, memory: number): void {
+  const heap = heapOf(isolate)
+  if (heap <= Math.max(memory * 0.75, memory - 16)) return
+  const message = `plugin "${code.name}": when its module has started, ${Math.round(heap)} of ${memory} MB are in use: raise limits.memory`
+  throw new StartError(index, 'memory', { place: undefined, message })
+}
+
 /** Announces the start of a plugin to the guard, because it runs the plugin's code. */
-function underGuard<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, run: () => T): T {
+function underGuard<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, limit: number, run: () => T): T {
   if (guard === undefined) return run()
-  guard.enter([{ hash: code.hash, plugin: code.name, policy: '', hook: 'start', flow: '' }], bounds.start)
+  guard.enter([{ hash: code.hash, plugin: code.name, policy: '', hook: 'start', flow: '' }], limit)
   const progress = new Int32Array(guard.progress)
   Atomics.store(progress, 1, 0)
   try {
@@ -75,25 +103,32 @@ function underGuard<T>(guard: CrossingGuard | undefined, { code }: PluginLayout,
 
 function startPlugin(
   isolate: Isolate,
-  { code, setup }: PluginLayout,
+  { plugins, memory, emit, console }: IsolateExecutorOptions,
   index: number,
-  memory: number,
-  emit: Emit,
+  limit: number,
 ): Inside {
+  const { code, setup } = plugins[index]!
+  const before = process.threadCpuUsage()
+  let began = performance.now()
   try {
-    const realm = openRealm(isolate, code.script, (id, record) => {
+    const onRecord = (id: unknown, record: unknown): void => {
       if (typeof id !== 'number' || typeof record !== 'string') return
       if (record.length <= bounds.hostRecord + bounds.body) emit(index, id, record)
-    })
-    const problem = realm('problem').call([], bounds.start) || realm('setUp').call([setup], bounds.start)
-    if (problem !== '') throw new StartError(index, locateThrown(readThrown(problem), code))
+    }
+    const realm = openRealm(isolate, code.script, onRecord, limit, (text) => console?.write(code, text) === true)
+    began = performance.now()
+    const problem = realm('problem').call([], limit) || realm('setUp').call([setup], limit)
+    if (problem !== '') throw new StartError(index, 'thrown', locateThrown(readThrown(problem), code))
     return realm('enter')
   } catch (error) {
     if (error instanceof StartError) throw error
-    const { kind, message } = failureOf(isolate, error)
-    const time = `took more than ${bounds.start} ms`
+    const { kind, message } = failureOf(isolate, error, began, limit)
+    const { user, system } = process.threadCpuUsage(before)
+    const time = `took more than ${limit} ms`
     const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${message}` }[kind]
-    throw new StartError(index, { place: undefined, message: `plugin "${code.name}": starting the module ${what}` })
+    const isBusy = kind === 'time' && limit < bounds.start && (user + system) / 1_000 < limit * 0.8
+    const Kind = isBusy ? NotStarted : StartError
+    throw new Kind(index, kind, { place: undefined, message: `plugin "${code.name}": starting the module ${what}` })
   }
 }
 
@@ -125,12 +160,15 @@ function thrownOf(error: unknown): Thrown {
 
 class IsolateExecutor implements Executor {
   readonly #isolate: Isolate
+  /** From this heap on it is crowded, MB: half of the limit, unless the modules themselves take most of that. */
+  readonly #crowded: number
   readonly #port: ExecutorPort | undefined
   readonly #dispatch: Inside
   readonly #last: Inside
 
-  constructor(isolate: Isolate, port: ExecutorPort | undefined, dispatch: Inside, last: Inside) {
+  constructor(isolate: Isolate, memory: number, port: ExecutorPort | undefined, dispatch: Inside, last: Inside) {
     this.#isolate = isolate
+    this.#crowded = Math.max(memory / 2, heapOf(isolate) + memory / 4)
     this.#port = port
     this.#dispatch = dispatch
     this.#last = last
@@ -138,26 +176,36 @@ class IsolateExecutor implements Executor {
 
   cross(steps: readonly Step[], timeout: number): Crossing {
     if (this.#port !== undefined) this.#port.output = undefined
+    let began = performance.now()
     try {
       const returned = this.#dispatch.call([frame(steps)], timeout)
       const output = this.#port?.output ?? returned
       if (output === unfinished) return { kind: 'thrown', message: 'the crossing did not end' }
       return { kind: 'done', output }
     } catch (error) {
-      const failure = failureOf(this.#isolate, error)
+      const failure = failureOf(this.#isolate, error, began, timeout)
       if (failure.kind !== 'thrown') return failure
+      began = performance.now()
       // An unhandled rejection makes the crossing throw, but only after all its work is done.
       try {
         const output = this.#last.call([], timeout)
         return output === unfinished ? failure : { kind: 'done', output, rejection: thrownOf(error) }
       } catch (again) {
-        return failureOf(this.#isolate, again)
+        return failureOf(this.#isolate, again, began, timeout)
       }
     }
   }
 
   heap(): number {
     return heapOf(this.#isolate)
+  }
+
+  held(): number {
+    return heldBy(this.#isolate)
+  }
+
+  isCrowded(): boolean {
+    return heapOf(this.#isolate) > this.#crowded
   }
 
   dispose(): void {

@@ -64,18 +64,23 @@ function withNursery<T>(size: number, create: () => T): T {
 /**
  * Runs a plugin's script in a new context. Errors of the plugin's code do not cross the boundary as exceptions:
  * `problem` returns them.
+ *
+ * @param timeout how long the script may run, ms.
+ * @param say takes what the plugin writes to `console`; returns whether it may write more. Default: nothing is taken.
  */
 export function openRealm(
   isolate: Isolate,
   script: string,
   emit: (id: unknown, record: unknown) => void,
+  timeout: number = bounds.start,
+  say: (text: unknown) => boolean = () => false,
 ): (name: keyof Realm) => Inside {
   const context = isolate.createContextSync()
-  const realm = context.evalClosureSync(runtime().realm, [new ivm.Callback(emit)], {
+  const realm = context.evalClosureSync(runtime().realm, [new ivm.Callback(emit), new ivm.Callback(say)], {
     filename: 'postern://guest.js',
     result: { reference: true },
   })
-  isolate.compileScriptSync(script, { filename: bundleName }).runSync(context, { timeout: bounds.start })
+  isolate.compileScriptSync(script, { filename: bundleName }).runSync(context, { timeout })
   return (name) => inside(realm, name)
 }
 
@@ -111,14 +116,24 @@ export function heapOf(isolate: Isolate): number {
   return (used_heap_size + externally_allocated_size) / 2 ** 20
 }
 
+/** What an isolate accounts for of the memory of the process, MB. */
+export function heldBy(isolate: Isolate): number {
+  if (isolate.isDisposed) return 0
+  const { total_physical_size, malloced_memory, externally_allocated_size } = isolate.getHeapStatisticsSync()
+  return (total_physical_size + malloced_memory + externally_allocated_size) / 2 ** 20
+}
+
 /** How a crossing that threw has ended. */
 export type Failure = { readonly kind: 'time' | 'memory' | 'thrown'; readonly message: string }
 
-export function failureOf(isolate: Isolate, error: unknown): Failure {
+/**
+ * @param began when the call began, `performance.now`.
+ * @param timeout its time limit, ms. Only the clock says that it ran out: a plugin can throw any message.
+ */
+export function failureOf(isolate: Isolate, error: unknown, began: number, timeout: number): Failure {
   const message = error instanceof Error ? error.message : String(error)
   if (isolate.isDisposed) return { kind: 'memory', message }
-  if (message === 'Script execution timed out.') return { kind: 'time', message }
-  return { kind: 'thrown', message }
+  return { kind: performance.now() - began >= timeout ? 'time' : 'thrown', message }
 }
 
 function inside(holder: ivm.Reference, name: Entry): Inside {

@@ -59,3 +59,8 @@ export function layOut(instances: readonly Instance[]): Layout {
   })
   return { plugins, bindings }
 }
+
+/** The code of a plugin, by its index in a group. @param bindings may be of other groups too. */
+export function codeOf(bindings: readonly Binding[], group: string, index: number): PluginCode {
+  return bindings.find(({ instance, plugin }) => instance.group === group && plugin === index)!.instance.plugin
+}

@@ -28,10 +28,13 @@ export class PluginBuildError extends Error {
 export class StartError extends PluginBuildError {
   /** Index of the plugin in its group. */
   readonly plugin: number
+  /** How its module failed. */
+  readonly kind: 'time' | 'memory' | 'thrown'
 
-  constructor(plugin: number, problem: BuildProblem) {
+  constructor(plugin: number, kind: 'time' | 'memory' | 'thrown', problem: BuildProblem) {
     super([problem])
     this.plugin = plugin
+    this.kind = kind
   }
 }
 

@@ -43,6 +43,8 @@ export interface PluginCode {
   /** SHA-256 of the script, hexadecimal: the identity of the code. */
   readonly hash: string
   readonly manifest: Manifest
+  /** CPU time that starting the module took when it was inspected, ms. Default: unknown. */
+  readonly startTime?: number
 }
 
 /** A policy as the sandbox sees it: a plugin's code bound to options. */

@@ -9,6 +9,7 @@ import { type HookRun, noNames, noNotes, none } from './hook-run.ts'
 import { IdTable } from './id-table.ts'
 import { PendingCall } from './pending-call.ts'
 import type { FailureCode, HookCall, PluginCode, Verdict } from './plugin.ts'
+import { describeThrown, type Thrown } from './trace.ts'
 import { UndeclaredReads } from './undeclared.ts'
 import { endsSegment, entry, OPERATION, waits } from './wire.ts'
 
@@ -30,7 +31,7 @@ export interface RunsOptions {
 export type FailureKind = 'time' | 'memory' | 'thrown'
 
 export const codes: Readonly<Record<FailureKind, FailureCode>> = { time: 'PT', memory: 'PM', thrown: 'PE' }
-const types = { time: 'timeout', memory: 'memory', thrown: 'threw' } as const
+export const types = { time: 'timeout', memory: 'memory', thrown: 'threw' } as const
 const counters = { time: 'timeouts', memory: 'memory', thrown: 'errors' } as const
 
 /**
@@ -242,6 +243,20 @@ export class Runs {
       const { plugin, hash, policy, hook, pending } = run
       onEvent?.({ type, plugin, hash, policy, hook, alone: pending.alone, message })
     }
+  }
+
+  /** A promise was rejected in a crossing of these runs. Without a single plugin among them it is unknown whose it was. */
+  rejected(runs: readonly HookRun[], thrown: Thrown): void {
+    const [first] = runs
+    if (first === undefined || runs.some(({ hash }) => hash !== first.hash)) {
+      return this.event('rejection', undefined, `${thrown.kind}: ${thrown.message}`)
+    }
+    first.binding.counts.rejections++
+    const { plugin } = first.binding.instance
+    const message = describeThrown(thrown, plugin)
+    const isOne = runs.every(({ policy, hook }) => policy === first.policy && hook === first.hook)
+    if (isOne) this.event('rejection', first, message)
+    else this.pluginEvent('rejection', plugin, message)
   }
 
   /** An event of one plugin that no single call has caused. */

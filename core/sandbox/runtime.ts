@@ -4,7 +4,7 @@ import { buildSync } from './bundler.ts'
 
 /** Postern's two scripts that run inside isolates, bundled from the sources in `guest/` once per process. */
 export interface Runtime {
-  /** Function body: prepares a realm for a plugin. `$0` is the callback for records. Returns a `Realm`. */
+  /** Function body: prepares a realm for a plugin. `$0` is the callback for records, `$1` the one for lines of `console`. Returns a `Realm`. */
   readonly realm: string
   /**
    * Function body: makes the dispatcher. Its arguments are the guard's progress (may be `undefined`), the host's two
@@ -22,7 +22,7 @@ export function adoptRuntime(ready: Runtime): void {
 
 export function runtime(): Runtime {
   built ??= {
-    realm: bundle('main', 'return __guest.openRealm($0)'),
+    realm: bundle('main', 'return __guest.openRealm($0, $1)'),
     dispatcher: bundle('dispatcher', 'return __guest.openDispatcher(...arguments)'),
   }
   return built

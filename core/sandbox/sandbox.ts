@@ -1,5 +1,6 @@
 import type { GrantHost } from '../grants/grant-host.ts'
 import { Supervision } from './breaker.ts'
+import { ConsoleLines } from './console-lines.ts'
 import type { CrossingGuard } from './crossing-guard.ts'
 import type { SandboxEvent } from './event.ts'
 import { Group } from './group.ts'
@@ -15,6 +16,8 @@ export interface SandboxOptions {
   /** Watches the crossings from outside. Default: no guard. */
   readonly guard?: CrossingGuard
   readonly onEvent?: (event: SandboxEvent) => void
+  /** Whether what plugins write to `console` becomes events, asked for each line. Default: it does not. */
+  readonly isDevelopment?: () => boolean
 }
 
 /**
@@ -22,7 +25,8 @@ export interface SandboxOptions {
  *
  * @throws {PluginBuildError} when a plugin does not start.
  */
-export function createSandbox({ instances, grants, guard, onEvent }: SandboxOptions): Sandbox {
+export function createSandbox({ instances, grants, guard, onEvent, isDevelopment }: SandboxOptions): Sandbox {
+  const console = onEvent && new ConsoleLines(onEvent, isDevelopment ?? (() => false))
   const supervision = new Supervision()
   const layouts = [...Map.groupBy(instances, ({ group }) => group)].map(([name, own]) => {
     return { name, own, layout: layOut(own) }
@@ -38,7 +42,7 @@ export function createSandbox({ instances, grants, guard, onEvent }: SandboxOpti
     return new Group({
       name,
       bindings,
-      open: (emit, without, answer) => openIsolateExecutor({ plugins, memory, emit, answer, guard, without }),
+      open: (emit, without, answer) => openIsolateExecutor({ plugins, memory, emit, answer, guard, without, console }),
       time,
       memory,
       grants,

@@ -1,6 +1,7 @@
 import { SourceMap } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { bounds } from './bounds.ts'
+import { remedyFor } from './missing-globals.ts'
 import { type BuildProblem, type Place, placeText } from './plugin-build-error.ts'
 
 /** File name of every plugin's script. Stack frames with another file name belong to Postern and are left out. */
@@ -56,7 +57,9 @@ export function startOf(file: string): Place {
 }
 
 function headline({ kind, message }: Thrown): string {
-  return kind === '' ? message : `${kind}: ${message}`
+  const remedy = remedyFor(kind, message)
+  const text = remedy === undefined ? message : `${message}: ${remedy}`
+  return kind === '' ? text : `${kind}: ${text}`
 }
 
 /** The place in the sources, relative to the working directory, of a match of `frame`. */

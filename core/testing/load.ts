@@ -67,6 +67,8 @@ export function processExecutor(plugin: object, setup: string): OpenExecutor {
     return {
       cross: (steps) => ({ kind: 'done', output: dispatcher.dispatch(frame(steps)) }),
       heap: () => 0,
+      held: () => 0,
+      isCrowded: () => false,
       dispose: () => {},
     }
   }

@@ -4,6 +4,7 @@ import { compilePluginSchema } from '../check/plugin-schema.ts'
 import { normalizeScopes } from '../check/scopes.ts'
 import { createGrantHost } from '../grants/grant-host.ts'
 import { fieldsOf } from '../hooks/scopes.ts'
+import { ConsoleLines } from '../sandbox/console-lines.ts'
 import { Group } from '../sandbox/group.ts'
 import { openIsolateExecutor } from '../sandbox/isolate-executor.ts'
 import { layOut } from '../sandbox/layout.ts'
@@ -57,13 +58,17 @@ export async function openRunner(
   const instance: Instance = { policy: name, plugin: code, options: filled, fields, limits, group: publisher }
   const { plugins, bindings } = layOut([instance])
   const { memory, time } = limits
+  const lines = new ConsoleLines(
+    ({ message }) => console.log(`plugin "${name}": ${message}`),
+    () => true,
+  )
   const group = new Group({
     name: publisher,
     bindings,
     memory,
     open:
       object === undefined
-        ? (emit, _without, answer) => openIsolateExecutor({ plugins, memory, emit, answer })
+        ? (emit, _without, answer) => openIsolateExecutor({ plugins, memory, emit, answer, console: lines })
         : processExecutor(object, plugins[0]!.setup),
     time,
     grants: createGrantHost(fetch === undefined ? {} : { fetch: stubFetch(fetch) }),

@@ -2,15 +2,18 @@ import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { CrashSlot, readCrashSlot } from '../../core/guard/crash-slot.ts'
+import { CrashSlot, readCrashSlot as readLastCrossing } from '../../core/guard/crash-slot.ts'
 import { CrossingBoard, layout } from '../../core/guard/crossing-board.ts'
 import { readBoard } from '../../core/guard/read-board.ts'
-import type { GuardedCall } from '../../core/sandbox/crossing-guard.ts'
+import type { GuardedCall, ProcessSize } from '../../core/sandbox/crossing-guard.ts'
 import { guarded, slotFolder } from '../helpers/guarded.ts'
 
 const crossing = ['auth', 'waf', 'limit'].map((name, number) => {
   return { hash: `hash-${name}`, plugin: name, policy: `${name}-policy`, hook: 'onRequest', flow: `flow-${number}` }
 })
+
+/** The calls of the crossing in a crash slot. */
+const readCrashSlot = (file: string): readonly GuardedCall[] => readLastCrossing(file).calls
 
 const text = fc.string({ unit: 'grapheme', maxLength: 15 })
 const call: fc.Arbitrary<GuardedCall> = fc.record({ hash: text, plugin: text, policy: text, hook: text, flow: text })
@@ -125,6 +128,20 @@ describe('the board', () => {
         expect(readCrashSlot(file)).toEqual([])
       }),
     )
+    slot.close()
+  })
+
+  test('says whether its one call crossed alone, and not in a process that had grown too much', () => {
+    const { file, slot, board } = openBoard()
+    const alone = (growth?: ProcessSize): boolean => {
+      board.post(1, [crossing[0]!], growth)
+      return readLastCrossing(file).alone
+    }
+    expect(alone()).toBe(false)
+    expect(alone({ resident: 0, virtual: 0 })).toBe(true)
+    expect(alone({ resident: -50, virtual: 4_000 })).toBe(true)
+    expect(alone({ resident: 2 ** 20, virtual: 0 })).toBe(false)
+    expect(alone({ resident: 0, virtual: 2 ** 27 })).toBe(false)
     slot.close()
   })
 

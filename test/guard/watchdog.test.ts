@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { readReport, type StuckReport } from '../../core/guard/end-report.ts'
 import { type Poll, StallDetector, suspectsOf } from '../../core/guard/stall-detector.ts'
-import { readReport } from '../../core/guard/stuck-report.ts'
 import type { GuardedCall } from '../../core/sandbox/crossing-guard.ts'
 import { guarded } from '../helpers/guarded.ts'
 
@@ -23,7 +23,7 @@ describe('ends the process, and names the call', () => {
   ])('%s', async ([, scenario, hard], context) => {
     const { signal, report } = await guarded(context, scenario, { hard }).exited
     expect(signal).toBe('SIGKILL')
-    const { calls, polls } = readReport(report)!
+    const { calls, polls } = readReport(report) as StuckReport
     expect(calls).toEqual([second])
     // One each 25 ms; four times as many when the machine is so busy that the loop gets no processor.
     expect(polls).toBeGreaterThanOrEqual(hard / 25)
@@ -33,13 +33,13 @@ describe('ends the process, and names the call', () => {
   test.concurrent('one call of each policy when the dispatcher is between two calls', async (context) => {
     const { signal, report } = await guarded(context, 'nowhere', { hard: 250 }).exited
     expect(signal).toBe('SIGKILL')
-    expect(readReport(report)!.calls.map(({ plugin }) => plugin)).toEqual(['auth', 'waf', 'limit'])
+    expect((readReport(report) as StuckReport).calls.map(({ plugin }) => plugin)).toEqual(['auth', 'waf', 'limit'])
   })
 
   test.concurrent('one call of each policy when the host reads what the crossing has brought', async (context) => {
     const { signal, report } = await guarded(context, 'reading', { hard: 250 }).exited
     expect(signal).toBe('SIGKILL')
-    expect(readReport(report)!.calls.map(({ plugin }) => plugin)).toEqual(['auth', 'waf', 'limit'])
+    expect((readReport(report) as StuckReport).calls.map(({ plugin }) => plugin)).toEqual(['auth', 'waf', 'limit'])
   })
 })
 
@@ -117,8 +117,10 @@ test('an index that names no call makes a suspect of each policy and hook', () =
 })
 
 test('a report is found among other output, and half a report is not a report', () => {
-  const report = { type: 'stuck', calls: [second], polls: 40 }
-  expect(readReport(`null\n{"type":"st\n${JSON.stringify(report)}\n`)).toEqual(report)
+  const stuck = { type: 'stuck', calls: [second], polls: 40 }
+  const resources = { type: 'resources', resident: 2_000, virtual: 9_000 }
+  for (const report of [stuck, resources])
+    expect(readReport(`null\n{"type":"st\n${JSON.stringify(report)}\n`)).toEqual(report)
   for (const text of ['', 'null', '{"type":"stuck"}', '{"type":"stuck","calls":['])
     expect(readReport(text)).toBe(undefined)
 })

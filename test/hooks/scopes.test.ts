@@ -134,7 +134,10 @@ describe('reads that are not declared', () => {
 
 test('the log reports an undeclared read once, whatever the number of workers that found it', () => {
   const lines: unknown[] = []
-  const log = createEventLog({ warn: (event, facts) => lines.push([event, facts.plugin, facts.message]) })
+  const log = createEventLog({
+    info: () => {},
+    warn: (event, facts) => lines.push([event, facts.plugin, facts.message]),
+  })
   const event: SandboxEvent = { type: 'undeclared', plugin: 'p', hash: 'h1', alone: false, message: 'it reads path' }
   for (let worker = 0; worker < 4; worker++) log(event)
   log({ ...event, message: 'it reads host' })

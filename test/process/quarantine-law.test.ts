@@ -20,6 +20,7 @@ interface Step {
 interface Crossing {
   readonly members: readonly string[]
   readonly deadly: boolean
+  readonly alone: boolean
   /** Length of the longest chain of deaths that were known, each before the next began, when this one began. */
   readonly chain: number
 }
@@ -47,17 +48,17 @@ function run(steps: readonly Step[]) {
       if (!crossing.deadly) continue
       deaths++
       chain = Math.max(chain, crossing.chain + 1)
-      quarantine.death(
-        undefined,
-        crossing.members.map((hash) => ({ hash, plugin: hash })),
-      )
+      quarantine.death(undefined, {
+        calls: crossing.members.map((hash) => ({ hash, plugin: hash })),
+        alone: crossing.alone,
+      })
       continue
     }
     const runs = ready.filter((hash) => quarantine.state(hash) === 'closed')
     const suspects = quarantine.suspects()
     const alone = runs.find((hash) => suspects.includes(hash))
     const members = alone === undefined ? runs : [alone]
-    crossings[worker] = { members, deadly: poisoned && members.includes('poison'), chain }
+    crossings[worker] = { members, alone: alone !== undefined, deadly: poisoned && members.includes('poison'), chain }
   }
   return { quarantine, deaths, chain }
 }

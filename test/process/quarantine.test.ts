@@ -28,12 +28,12 @@ function start() {
     fail: (kind: FaultKind, times = 1, hash = 'a') => {
       for (let i = 0; i < times; i++) quarantine.fault({ hash, plugin: `plugin-${hash}`, kind, alone: true })
     },
-    /** A worker dies in a crossing of these plugins. */
+    /** A worker dies in a crossing of these plugins; it counts as made alone when a suspect was the only one. */
     die: (...hashes: string[]) =>
-      quarantine.death(
-        undefined,
-        hashes.map((hash) => ({ hash, plugin: `plugin-${hash}` })),
-      ),
+      quarantine.death(undefined, {
+        calls: hashes.map((hash) => ({ hash, plugin: `plugin-${hash}` })),
+        alone: hashes.length === 1 && quarantine.suspects().includes(hashes[0]!),
+      }),
     entry: (hash = 'a') => quarantine.snapshot().find((entry) => entry.hash === hash),
   }
 }
@@ -169,14 +169,22 @@ describe('after ended processes', () => {
     expect(quarantine.state('a')).toBe('closed')
   })
 
-  test.for(['open', 'probe'] as const)('one is enough while it is %s', (state) => {
-    const { fail, time, quarantine } = start()
-    fail('timeout', 10)
-    if (state === 'probe') time.advance(30 * second)
-    fail('crash')
-    time.advance(60 * minute)
-    expect(quarantine.state('a')).toBe('open')
-  })
+  test.for(['open', 'probe'] as const)(
+    'one while it is %s opens it again, two end it, however long that takes',
+    (state) => {
+      const { fail, time, quarantine, entry } = start()
+      fail('timeout', 10)
+      if (state === 'probe') time.advance(30 * second)
+      fail('crash')
+      expect(entry()).toMatchObject({ state: 'open', until: expect.any(Number) })
+      time.advance(20 * minute)
+      expect(quarantine.state('a')).toBe('half-open')
+      fail('crash')
+      time.advance(60 * minute)
+      expect(quarantine.state('a')).toBe('open')
+      expect(entry()).not.toHaveProperty('until')
+    },
+  )
 
   test('other code of the same plugin starts clean, and the way back stays shut for an hour', () => {
     const { fail, time, quarantine } = start()
@@ -233,11 +241,11 @@ describe('a death in a crossing of several', () => {
     ])
   })
 
-  test('several calls of one plugin are one plugin', () => {
+  test('several calls of one plugin did not cross alone: it is the only suspect', () => {
     const { die, quarantine } = start()
-    die('a', 'a', 'a')
-    die('a', 'a')
-    expect(quarantine.state('a')).toBe('open')
+    for (let i = 0; i < 3; i++) die('a', 'a')
+    expect(quarantine.suspects()).toEqual(['a'])
+    expect(quarantine.state('a')).toBe('closed')
   })
 
   test('outside of a crossing it is nobody’s', () => {
@@ -250,11 +258,33 @@ describe('a death in a crossing of several', () => {
     const { quarantine, entry } = start()
     const call = (hash: string) => ({ hash, plugin: `plugin-${hash}`, policy: 'p', hook: 'onRequest', flow: 'f' })
     const slot = ['a', 'b'].map(call)
-    quarantine.death({ type: 'stuck', calls: [call('a')], polls: 40 }, slot)
-    expect(entry()!.faults.kill).toBe(1)
+    quarantine.death({ type: 'stuck', calls: [call('a')], polls: 40 }, { calls: slot, alone: false })
     expect(quarantine.suspects()).toEqual(['a'])
-    quarantine.death({ type: 'stuck', calls: [], polls: 40 }, slot)
+    expect(entry()!.faults.kill).toBe(0)
+    quarantine.death({ type: 'stuck', calls: [], polls: 40 }, { calls: slot, alone: false })
     expect(quarantine.suspects()).toEqual(['a', 'b'])
+    quarantine.death({ type: 'stuck', calls: [call('a')], polls: 40 }, { calls: [call('a')], alone: true })
+    expect(entry()!.faults.kill).toBe(1)
+  })
+
+  test('one death convicts no plugin, two in crossings made alone do', () => {
+    const { die, entry, quarantine } = start()
+    die('a')
+    expect(entry()).toMatchObject({ state: 'closed', suspect: true, faults: { crash: 0 } })
+    die('a')
+    expect(entry()).toMatchObject({ state: 'closed', faults: { crash: 1 } })
+    die('a')
+    expect(quarantine.state('a')).toBe('open')
+  })
+
+  test('a process that had grown too much, or ended itself for its size, blames no plugin', () => {
+    const { quarantine, entry } = start()
+    const calls = [{ hash: 'a', plugin: 'plugin-a' }]
+    for (let i = 0; i < 10; i++)
+      quarantine.death({ type: 'resources', resident: 2_000, virtual: 9_000 }, { calls, alone: true })
+    expect([quarantine.suspects(), quarantine.snapshot()]).toEqual([[], []])
+    for (let i = 0; i < 10; i++) quarantine.death(undefined, { calls, alone: false })
+    expect(entry()).toMatchObject({ state: 'closed', suspect: true, faults: { crash: 0 } })
   })
 })
 
@@ -293,10 +323,8 @@ describe('memory', () => {
     expect(time.scheduled).toBe(0)
     fail('timeout', 10)
     fail('timeout', 10, 'b')
-    quarantine.death(undefined, [
-      { hash: 'c', plugin: 'c' },
-      { hash: 'd', plugin: 'd' },
-    ])
+    const calls = ['c', 'd'].map((hash) => ({ hash, plugin: hash }))
+    quarantine.death(undefined, { calls, alone: false })
     expect(time.scheduled).toBe(1)
     quarantine.close()
     expect(time.scheduled).toBe(0)

@@ -18,6 +18,8 @@ async function countingGroup(): Promise<{ group: Group; crossings: (readonly Ste
     return {
       dispose: () => executor.dispose(),
       heap: () => executor.heap(),
+      held: () => executor.held(),
+      isCrowded: () => executor.isCrowded(),
       cross: (steps, timeout) => {
         crossings.push(steps)
         return executor.cross(steps, timeout)

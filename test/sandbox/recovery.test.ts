@@ -91,6 +91,12 @@ class FakeExecutor implements Executor {
   heap(): number {
     return this.size
   }
+  held(): number {
+    return this.size
+  }
+  isCrowded(): boolean {
+    return false
+  }
   dispose(): void {
     this.disposed = true
   }
@@ -120,7 +126,7 @@ describe('the pair of executors', () => {
     const executors: { executor: FakeExecutor; without: ReadonlySet<number> }[] = []
     const { group, events } = await handMade((_emit, without) => {
       if (broken && !without.has(0))
-        throw new StartError(0, { place: undefined, message: 'plugin "hostile": starting the module failed' })
+        throw new StartError(0, 'thrown', { place: undefined, message: 'plugin "hostile": starting the module failed' })
       const executor = new FakeExecutor()
       executors.push({ executor, without: new Set(without) })
       return executor

@@ -45,6 +45,9 @@ const stride = 3
 /** Polls in a row without progress of any hook after which the waiting hooks are released. */
 const idlePolls = 6
 const resolved = Promise.resolve()
+/** Taken once: the dispatcher's global is sealed, and looking something up there is slow. */
+const { now } = Date
+const { abs } = Math
 /** Shared empty list: in most crossings no hook waits. */
 const noWaiting: Waiting[] = []
 
@@ -55,9 +58,11 @@ const noWaiting: Waiting[] = []
 export class GuestCrossing {
   readonly #setting: CrossingSetting
   readonly #steps: readonly string[]
-  readonly #began = Date.now()
-  /** Records of the steps that were done, in order. */
-  readonly #records: string[] = []
+  readonly #began = now()
+  /** Records of the steps that were done, in order; as long as the list of steps from the beginning. */
+  readonly #records: string[]
+  /** How many steps were done. */
+  #done = 0
   /** All records so far are empty. */
   #silent = true
   #waiting: Waiting[] = noWaiting
@@ -70,13 +75,15 @@ export class GuestCrossing {
   constructor(setting: CrossingSetting, crossing: string) {
     this.#setting = setting
     this.#steps = crossing.split(RECORD)
+    // With frozen prototypes a list that grows would be slow.
+    this.#records = crossing.split(RECORD)
   }
 
   /** Empty when every step was done and all records are empty. */
   get output(): string {
-    if (this.#silent && this.#records.length === this.#steps.length - 1) return ''
+    if (this.#silent && this.#done === this.#steps.length - 1) return ''
     let output = ''
-    for (const record of this.#records) output += record + RECORD
+    for (let i = 0; i < this.#done; i++) output += this.#records[i]! + RECORD
     return output
   }
 
@@ -99,6 +106,7 @@ export class GuestCrossing {
       }
       if (isStart) id++
       this.#store(i - 1, record)
+      this.#done = i
       i++
       if (this.#isFull()) break
     }
@@ -119,7 +127,7 @@ export class GuestCrossing {
    * read. An absolute difference, as a clock that is set back must not extend the slice.
    */
   #isFull(): boolean {
-    return this.#size >= bounds.crossing || Math.abs(Date.now() - this.#began) >= bounds.slice
+    return this.#size >= bounds.crossing || abs(now() - this.#began) >= bounds.slice
   }
 
   #begin(id: number, index: number): string {
@@ -208,7 +216,7 @@ export class GuestCrossing {
     const isStart = this.#steps[index + 1]!.charCodeAt(0) !== resume
     let last = isStart && record === ended ? '' : record
     this.#store(index, last)
-    for (let next = index + 1; next < this.#records.length && this.#isChained(next); next++) {
+    for (let next = index + 1; next < this.#done && this.#isChained(next); next++) {
       if (endsSegment(last)) return
       last = this.#isFull() ? leftOut : this.#begin(id + next - index, next)
       this.#store(next, last)
@@ -231,9 +239,11 @@ export class GuestCrossing {
 
   #enter(plugin: number, id: number, number: number, text: string, index: number): string {
     let record: unknown
+    // Called as a plain function: as a method it would get the list of all plugins as `this`.
+    const enter = this.#setting.plugins[plugin]!
     this.#setting.mark(index)
     try {
-      record = this.#setting.plugins[plugin]!(id, number, text)
+      record = enter(id, number, text)
     } catch {
       record = broken
     }

@@ -1,5 +1,8 @@
 import { unfinished } from '../frame.ts'
+import { refuseCodeFromText } from './code-from-text.ts'
 import { type CrossingSetting, type Enter, GuestCrossing, type Port } from './crossing.ts'
+import { boundMemory } from './memory.ts'
+import { sealRealm } from './seal.ts'
 
 export interface Dispatcher {
   /**
@@ -54,12 +57,23 @@ export function createMark(progress: SharedArrayBuffer | undefined): ((index: nu
   }
 }
 
-/** Takes the arguments of a closure: the guard's progress, the host's two callbacks, then the plugins. */
+/**
+ * Takes the arguments of a closure: the guard's progress, the host's two callbacks, then the plugins. It keeps them in
+ * closures and seals its realm, so that an object of the realm would be of no use to a plugin.
+ */
 export function openDispatcher(
   progress: SharedArrayBuffer | undefined,
   answer: Port['answer'] | undefined,
   finish: Port['finish'],
   ...plugins: readonly Enter[]
 ): Dispatcher {
-  return createDispatcher(plugins, createMark(progress), answer === undefined ? undefined : { answer, finish })
+  const mark = createMark(progress)
+  const dispatcher = Object.freeze(
+    createDispatcher(plugins, mark, answer === undefined ? undefined : { answer, finish }),
+  )
+  const scope = globalThis as Record<string, unknown>
+  refuseCodeFromText(scope)
+  boundMemory(scope)
+  sealRealm(scope)
+  return dispatcher
 }

@@ -1,7 +1,10 @@
 import { definePlugin } from '../../../sdk/plugin.ts'
 import { reply } from '../../../sdk/reply.ts'
+import { refuseCodeFromText } from './code-from-text.ts'
+import { forwardConsole, type Say } from './console.ts'
 import { describePlugin, describeScopes } from './describe.ts'
 import { Guest } from './guest.ts'
+import { boundMemory } from './memory.ts'
 import { encodeThrown } from './thrown.ts'
 
 /** The host's view of a plugin's realm: functions that take and return strings. */
@@ -15,11 +18,13 @@ export interface Realm {
   enter(id: number, entry: number, text: string): string
 }
 
-/** Prepares a new realm before any code of the plugin runs in it. `emit` receives the records of hooks that waited. */
-export function openRealm(emit: (id: number, record: string) => void): Realm {
+/** Prepares a new realm before any code of the plugin runs in it. `emit` receives the records of hooks that waited, `say`
+ * what the plugin writes to `console`. */
+export function openRealm(emit: (id: number, record: string) => void, say: Say): Realm {
   const scope = globalThis as Record<string, unknown>
-  // Memory of WebAssembly is outside the isolate's limit; Atomics.wait would block the thread without using CPU time.
-  for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics']) delete scope[name]
+  refuseCodeFromText(scope, scope)
+  boundMemory(scope)
+  forwardConsole(scope, say)
 
   let problem = 'E'
   let plugin: unknown

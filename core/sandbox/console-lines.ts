@@ -1,0 +1,31 @@
+import { bounds } from './bounds.ts'
+import type { SandboxEvent } from './event.ts'
+import type { PluginCode } from './plugin.ts'
+
+/** What plugins write to `console` becomes events, in development only: a bounded number a second. */
+export class ConsoleLines {
+  readonly #onEvent: (event: SandboxEvent) => void
+  readonly #isWanted: () => boolean
+  #second = 0
+  #lines = 0
+
+  constructor(onEvent: (event: SandboxEvent) => void, isWanted: () => boolean) {
+    this.#onEvent = onEvent
+    this.#isWanted = isWanted
+  }
+
+  /** Returns whether the plugin may write more. */
+  write({ name, hash }: PluginCode, text: unknown): boolean {
+    const isWanted = this.#isWanted()
+    const second = Math.floor(performance.now() / 1_000)
+    if (second !== this.#second) this.#lines = 0
+    this.#second = second
+    if (this.#lines++ >= bounds.consoleLines) return isWanted
+    const message = isWanted ? String(text).slice(0, bounds.lines.length) : unwanted
+    this.#onEvent({ type: 'console', plugin: name, hash, alone: false, message })
+    return isWanted
+  }
+}
+
+const unwanted =
+  "it writes to console, which is dropped outside of development: add 'log' to needs and use log of the hook's argument"

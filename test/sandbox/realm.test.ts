@@ -1,0 +1,108 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { createGrantHost } from '../../core/grants/grant-host.ts'
+import type { SandboxEvent } from '../../core/sandbox/event.ts'
+import type { Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
+import { createSandbox } from '../../core/sandbox/sandbox.ts'
+import { callOf, type Harness, instanceOf, openHarness } from './harness.ts'
+
+let open: { sandbox: Sandbox } | undefined
+afterEach(() => open?.sandbox.close())
+
+async function realm(limits = {}): Promise<Harness> {
+  const harness = await openHarness([{ plugin: 'realm', limits: { time: 2_000, ...limits } }])
+  open = harness
+  return harness
+}
+
+/** What the plugin replies with, or why it failed. */
+function textOf(verdict: Verdict): string {
+  return verdict.kind === 'failed' ? verdict.message : (verdict.operations[0]?.[2] ?? '')
+}
+
+describe('a plugin makes no code from text', () => {
+  test.for(['function', 'async', 'eval'])('%s is refused, at a line of the plugin', async (name) => {
+    const { run } = await realm()
+    const text = textOf(await run(0, `/${name}`))
+    expect(text).toContain('EvalError: a plugin cannot make code from text')
+    expect(text).toMatch(/test\/fixtures\/plugins\/realm\.ts:\d+:\d+/)
+  })
+
+  test.for([
+    ['instance', 'true'],
+    ['global', 'true'],
+  ])('%s goes on working', async ([name, expected]) => {
+    const { run } = await realm()
+    expect(textOf(await run(0, `/${name}`))).toBe(expected)
+  })
+})
+
+describe('memory that no limit counts', () => {
+  test.for([
+    ['resizable', /an ArrayBuffer of a plugin cannot be resizable/],
+    ['reflect', /an ArrayBuffer of a plugin cannot be resizable/],
+    ['segmenter', /Intl\.Segmenter is not a constructor: a plugin has none/],
+    ['resize', /^false$/],
+    ['subclass', /^3$/],
+    ['buffer', /^true$/],
+    ['constructor', /^true$/],
+    ['date', /^1\.1\.1970$/],
+    ['format', /^1\.1\.1970$/],
+    ['called', /^true$/],
+    ['number', /^1\.234,5$/],
+    ['compare', /^-1$/],
+  ] as const)('%s', async ([name, expected]) => {
+    const { run } = await realm()
+    expect(textOf(await run(0, `/${name}`))).toMatch(expected)
+  })
+
+  test('formats that a plugin keeps fill the memory of its isolate', async () => {
+    const { run } = await realm()
+    const before = process.memoryUsage.rss()
+    expect(await run(0, '/hoard')).toMatchObject({ kind: 'failed' })
+    for (let i = 0; i < 5; i++) await run(0, '/hoard')
+    // 6,000 formats would be 200 MB at least.
+    expect((process.memoryUsage.rss() - before) / 2 ** 20).toBeLessThan(190)
+  })
+})
+
+describe('what other runtimes have', () => {
+  test.for([
+    ['fetch', "add 'fetch' to needs"],
+    ['timer', 'setTimeout is not defined: a plugin has no timers'],
+    ['url', 'URL is not defined: use path, query'],
+    ['process', 'process is not defined: a plugin has no environment'],
+  ] as const)('%s: the error says what to use', async ([name, expected]) => {
+    const { run } = await realm()
+    expect(textOf(await run(0, `/${name}`))).toContain(expected)
+  })
+
+  test('no advice for an object of the plugin’s own', async () => {
+    const { run } = await realm()
+    expect(textOf(await run(0, '/ownName'))).not.toContain('needs')
+  })
+})
+
+describe('console', () => {
+  async function linesOf(isDevelopment: boolean): Promise<string[]> {
+    const instances = [await instanceOf('p', { plugin: 'realm', limits: { time: 2_000 } })]
+    const events: SandboxEvent[] = []
+    const sandbox = createSandbox({
+      instances,
+      grants: createGrantHost(),
+      onEvent: (event) => events.push(event),
+      isDevelopment: () => isDevelopment,
+    })
+    open = { sandbox }
+    for (let i = 0; i < 2; i++) await new Promise((settle) => sandbox.call(callOf(0, ['/console'], settle)))
+    return events.filter(({ type }) => type === 'console').map(({ plugin, message }) => `${plugin}: ${message}`)
+  }
+
+  test('goes to the log in development', async () => {
+    const lines = ['realm: here 1 {"a":1}', 'realm: there']
+    expect(await linesOf(true)).toEqual([...lines, ...lines])
+  })
+
+  test('is dropped otherwise, which is said once', async () => {
+    expect(await linesOf(false)).toEqual([expect.stringContaining("add 'log' to needs")])
+  })
+})
