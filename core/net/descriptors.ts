@@ -26,11 +26,18 @@ class Descriptors {
 
   /**
    * A connection has been accepted. Those that find no free descriptor are closed by libuv without a word: so whether another
-   * one is left is tried out, as soon as a descriptor in the upper half has been given out.
+   * one is left is tried out, once a descriptor in the upper half has been given out: at each connection, and every second.
    */
   accepted(descriptor: number): void {
-    this.#isCrowded ||= descriptor >= this.limit / 2
-    if (!this.#isCrowded || performance.now() - this.#reportedAt < interval) return
+    if (!this.#isCrowded && descriptor >= this.limit / 2) {
+      this.#isCrowded = true
+      setInterval(() => this.#try(), interval).unref()
+    }
+    if (this.#isCrowded) this.#try()
+  }
+
+  #try(): void {
+    if (performance.now() - this.#reportedAt < interval) return
     try {
       closeSync(openSync('/', 'r'))
     } catch (error) {

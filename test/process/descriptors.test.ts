@@ -9,7 +9,11 @@ import { collect } from '../http1/raw-backend.ts'
 test('descriptors that are used up are named, are no fault of the backend, and are survived', async () => {
   const backend = await echoBackend()
   // No client is closed meanwhile, however busy the machine is.
-  const extra = { listeners: { web: { timeouts: { head: '5m' } } } }
+  const extra = {
+    listeners: { web: { timeouts: { head: '5m' } }, db: { protocol: 'tcp', address: '127.0.0.1', port: 0 } },
+    routes: { db: { listener: 'db', upstream: 'db' } },
+    upstreams: { db: { protocol: 'tcp', backends: [{ address: `127.0.0.1:${backend.port}` }], health: false } },
+  }
   const config = { ...(httpConfig([backend.port], extra) as object), workers: 1 } as Json
   const gateway = await startGateway(config, {}, { descriptors: 200 })
   const warned = await gateway.record(({ msg }) => String(msg).includes('can have only 200 descriptors'))
@@ -43,4 +47,8 @@ test('descriptors that are used up are named, are no fault of the backend, and a
     )
   }
   expect(status).toBe(200)
+
+  while (clients.length < 600) clients.push(await open(gateway.port('db')))
+  const connection = await gateway.record(({ msg, outcome }) => msg === 'connection' && outcome === 'OM')
+  expect(connection).toMatchObject({ level: 'warn', listener: 'db', cause: expect.stringContaining('EMFILE') })
 })

@@ -103,6 +103,14 @@ export const exchanges: readonly Duty[] = [
         seen: [`${get('/')}${head(`${method} /2 HTTP/1.1`, 'host: a', ...own('a'))}`],
         got: emptied + refusal('UC'),
       })),
+      ...['GET', 'DELETE', 'PUT'].map((method) => ({
+        rfc: '9110 §9.2.2',
+        what: `${method} on a new connection, which ends without an answer: nothing says that it was not received`,
+        client: head(`${method} / HTTP/1.1`, 'Host: a'),
+        backend: ['{end}'],
+        seen: [head(`${method} / HTTP/1.1`, 'host: a', ...own('a'))],
+        got: refusal('UC'),
+      })),
       {
         rfc: '9110 §9.2.2',
         what: 'a backend that not a byte was sent to is passed over, whatever the method',
