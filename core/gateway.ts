@@ -138,6 +138,7 @@ export class Gateway {
     const { delay, timeout } = this.#snapshot?.config.drain ?? { delay: 0, timeout: 0 }
     const listeners = [...this.#listeners.values()]
     if (delay > 0) {
+      if (this.#snapshot !== undefined) this.#snapshot.leaving = true
       for (const listener of listeners) listener.leave()
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, delay)

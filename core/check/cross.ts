@@ -89,6 +89,7 @@ function checkReply(reply: Readonly<Record<string, unknown>>, problem: (field: s
   const status = member(reply, 'status')
   if (Object.hasOwn(reply, 'redirect')) {
     if (Object.hasOwn(reply, 'body')) problem('body', 'a redirect has no body; remove one of "redirect" and "body"')
+    if (Object.hasOwn(reply, 'drainStatus')) problem('drainStatus', 'a redirect stays one; remove it')
     if (typeof status === 'number' && ![301, 302, 303, 307, 308].includes(status)) {
       problem('status', `${status} is not a redirect status; use 301, 302, 303, 307 or 308`)
     }

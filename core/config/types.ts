@@ -83,6 +83,8 @@ export type RouteTimeouts = Partial<Pick<TimeoutsConfig, 'response' | 'idle' | '
 
 export interface ReplyConfig {
   readonly status: number
+  /** Status from the beginning of a shutdown on. */
+  readonly drainStatus?: number
   /** Location, with `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) filled in. */
   readonly redirect?: string
   readonly body?: string

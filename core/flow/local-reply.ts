@@ -61,8 +61,14 @@ function madeResponse(result: Reply | PosternError, requestId: string): FinalRes
  * The response of a route with `reply`: a redirect with its placeholders filled in, or a fixed text. A redirect that needs a
  * host is refused to a request that names none.
  */
-export function replyOfRoute(config: ReplyConfig, scheme: string, target: Target): Reply | PosternError {
-  const { status, redirect, body = '' } = config
+export function replyOfRoute(
+  config: ReplyConfig,
+  scheme: string,
+  target: Target,
+  leaving: boolean,
+): Reply | PosternError {
+  const { redirect, body = '' } = config
+  const status = leaving ? (config.drainStatus ?? config.status) : config.status
   if (redirect === undefined) {
     const headers: [string, string][] = body === '' ? [] : [['content-type', 'text/plain; charset=utf-8']]
     return { reply: true, status, body, reason: '', headers }

@@ -86,7 +86,10 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     if (result !== undefined) return this.answer(result, policy)
     const { facts } = this
     const { config, match, base } = facts.route!
-    if (facts.upstream === undefined) return this.answer(replyOfRoute(config.reply!, facts.client.scheme, facts.target))
+    if (facts.upstream === undefined) {
+      const { leaving } = this.#plan.snapshot
+      return this.answer(replyOfRoute(config.reply!, facts.client.scheme, facts.target, leaving))
+    }
     const last = countHop(facts.method, facts.fields, match.methods)
     if (last !== undefined) return this.answer(last)
     facts.chain = facts.route!.through(facts.upstream)

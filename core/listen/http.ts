@@ -24,8 +24,6 @@ export class HttpListener implements Listener, ServerHandler {
   readonly #tap: Tap
   readonly #server: Server
   readonly #sessions = new Set<HttpSession>()
-  /** The listener will close: responses say that their connection closes. */
-  #leaving = false
   #draining = false
   #onEmpty: (() => void) | undefined
 
@@ -46,7 +44,7 @@ export class HttpListener implements Listener, ServerHandler {
   #accept(socket: Socket): void {
     const connection: Connection = { peer: peerOf(socket), admission: undefined }
     const session = new ServerConnection(socket, connection, this)
-    if (this.#leaving) session.makeLast()
+    if (this.plan.snapshot.leaving) session.makeLast()
     this.#sessions.add(session)
     const { steps } = this.plan.admission
     if (steps.onConnect.length + steps.onDisconnect.length > 0)
@@ -118,12 +116,10 @@ export class HttpListener implements Listener, ServerHandler {
   }
 
   leave(): void {
-    this.#leaving = true
     for (const session of this.#sessions) session.makeLast()
   }
 
   drain(): Promise<void> {
-    this.#leaving = true
     this.#draining = true
     this.#server.close()
     for (const session of this.#sessions) session.drain()

@@ -67,6 +67,8 @@ export class Snapshot implements Parts {
   readonly listeners: ReadonlyMap<string, HttpPlan | TcpPlan>
   /** By name of the upstream: the chain of its policies, if one of them has `checkHealth`. */
   readonly examiners: ReadonlyMap<string, Chain>
+  /** A shutdown has begun: the listeners are going to close. */
+  leaving = false
   #users = 0
   #onIdle: (() => void) | undefined
 

@@ -130,9 +130,12 @@ describe('a drain', () => {
   it('with a delay serves connections and requests meanwhile, and announces that they close', async () => {
     const backend = await echoBackend()
     const { port, drain } = await startInProcess({
-      ...(httpConfig([backend.port]) as object),
+      ...(httpConfig([backend.port], {
+        routes: { ready: { listener: 'web', match: { path: '/ready' }, reply: { drainStatus: 503 } } },
+      }) as object),
       drain: { delay: '2s', timeout: '10s' },
     })
+    expect((await send(port('web'), '/ready')).status).toBe(200)
     const web = port('web')
     const idle = await open(web)
     const answers: string[] = []
@@ -150,6 +153,7 @@ describe('a drain', () => {
     await closed
     expect(answers.slice(1).join('')).toMatch(/^HTTP\/1.1 200 [\s\S]*^connection: close/im)
     expect((await send(web, '/')).headers.connection).toBe('close')
+    expect((await send(web, '/ready')).status).toBe(503)
     expect(isOver).toBe(false)
     await end
     await expect(open(web)).rejects.toThrow(/ECONNREFUSED/)
