@@ -113,9 +113,12 @@ export class Log implements FlowObserver {
   #cause(error: PosternError | undefined): string | undefined {
     if (error === undefined) return undefined
     // Not cut before: the redactor does not recognize a part of a secret.
-    return this.#secrets.redact(error.message).split('\n', 1)[0]
+    return this.#secrets.redact(error.message).split('\n', 1)[0]?.slice(0, longestCause)
   }
 }
+
+/** Characters of a cause in an access record: a plugin may throw any text, for each request. */
+const longestCause = 500
 
 /** Where lines go. */
 export interface LineStream {

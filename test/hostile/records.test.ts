@@ -59,7 +59,7 @@ test('a forged record gets its plugin nothing, and the host is not kept from its
 test('a thrown text is cut, whatever its length and its lines', async () => {
   const ring = await arena(['forge'])
   const text = '\n    at f (plugin://bundle.js:1:1)'
-  const attempt = { way: 'throw', before: 'long story', text, times: 2_000 }
+  const attempt = { way: 'throw', before: `long story ${'x'.repeat(1_500)}`, text, times: 2_000 }
   const headers = { 'x-attempt': encodeURIComponent(JSON.stringify(attempt)) }
   expectRefused(await ring.bad('forge', '/', { headers }))
   const told = await ring.record('the failure', ({ msg, cause }) => {
@@ -71,6 +71,7 @@ test('a thrown text is cut, whatever its length and its lines', async () => {
     ({ msg, cause }) => msg === 'request' && /long story/.test(String(cause)),
   )
   expect(String(record.cause)).not.toContain('\n')
+  expect(String(record.cause)).toHaveLength(500)
 })
 
 test('a body does not depend on a builtin that the plugin replaces', async () => {
