@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import type { PluginCode } from '../../core/sandbox/plugin.ts'
@@ -74,6 +75,85 @@ test.each(cases as unknown as Case[])('$name', async (one) => {
     expect(problems.map(problemText)).toEqual(one.problems.map((problem) => `${shown}:${fill(problem)}`))
   }
   expect((outcome as Error).message).not.toContain('SECRET')
+})
+
+test('whatever a plugin imports, nothing outside of its folder gets into its script', async () => {
+  const outside = {
+    'gateway.json': '"SECRET"',
+    'secret.js': 'export default "SECRET"',
+    'keys.ts': 'export default "SECRET"',
+  }
+  for (const place of ['', 'private/', 'plugins/', 'plugins/y/', 'policies/']) {
+    for (const [name, text] of Object.entries(outside)) put(place + name, text)
+  }
+  put('package.json', '{"name": "site", "exports": {"./*": "./*"}}')
+  put('private/package.json', '{"name": "private"}')
+  put('node_modules/good/package.json', '{"name": "good"}')
+  put('node_modules/good/index.js', 'module.exports = "own"')
+  put('plugins/x/index.ts', "import own from 'good'\nexport default own")
+  put(
+    'plugins/x/package.json',
+    '{"name": "x", "imports": {"#lib/*": "./lib/*", "#up/*": "./up/*", "#odd": "odd/keys.ts"}}',
+  )
+  for (const [name, link] of Object.entries({
+    lib: '../../private',
+    up: '..',
+    self: '.',
+    'data.json': '../../gateway.json',
+  })) {
+    put(`plugins/x/${name}`, { link })
+  }
+  put('plugins/x/node_modules/odd', { link: '../../../private' })
+  put('plugins/x/node_modules/site', { link: '../../..' })
+  const names = [
+    '..',
+    '.',
+    'lib',
+    'up',
+    'self',
+    'x',
+    'y',
+    'plugins',
+    'private',
+    'policies',
+    'node_modules',
+    'good',
+    'odd',
+    'site',
+  ]
+  const ends = ['gateway.json', 'secret.js', 'secret', 'keys.ts', 'keys.js', 'data.json', 'index.ts', '']
+  const starts = ['./', '../', '/', 'odd/', 'site/', 'good/', '#lib/', '#up/', '#odd', 'file:']
+  const specifier = fc
+    .tuple(fc.constantFrom(...starts), fc.array(fc.constantFrom(...names), { maxLength: 5 }), fc.constantFrom(...ends))
+    .map(([start, between, end]) => start + [...between, end].join('/'))
+  let built = 0
+  await fc.assert(
+    fc.asyncProperty(specifier, fc.constantFrom('import it from', 'const it = require('), async (path, how) => {
+      const end = how.endsWith('(') ? ')' : ''
+      put(
+        'plugins/x/attempt.ts',
+        `${how} ${JSON.stringify(path)}${end}\nexport default { name: 'x', onRequest: () => it }`,
+      )
+      const file = join(folder, 'plugins/x/attempt.ts')
+      const keptOut = { folder, paths: [join(folder, 'gateway.json'), join(folder, 'policies')] }
+      const outcome = await bundlePlugin({ file, publisher: 'local', keptOut }).catch((error: unknown) => error)
+      if (outcome instanceof Error) expect(outcome.message).not.toContain('SECRET')
+      else {
+        built++
+        const { script, map } = outcome as PluginCode
+        expect(script + map).not.toContain('SECRET')
+      }
+    }),
+    {
+      numRuns: 100,
+      examples: [
+        ['./index.ts', 'import it from'],
+        ['good/', 'import it from'],
+        ['#lib/secret.js', 'import it from'],
+      ],
+    },
+  )
+  expect(built).toBeGreaterThan(0)
 })
 
 describe('bounds', () => {
