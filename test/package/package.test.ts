@@ -54,7 +54,8 @@ afterAll(() => rmSync(work, { recursive: true }))
 
 test('the package holds what it needs, the plugins as templates, and no other source', () => {
   const installed = join(project, 'node_modules/postern')
-  for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'gateway.json', 'policies', 'sdk/schemas/gateway.json']) {
+  const documents = ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'core/README.md']
+  for (const path of [...documents, 'gateway.json', 'policies', 'sdk/schemas/gateway.json']) {
     expect(existsSync(join(installed, path)), path).toBe(true)
   }
   const files = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'))
