@@ -1,7 +1,9 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { echoBackend } from '../helpers/backend.ts'
 import { raw, send } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
+import { answering } from '../http1/raw-backend.ts'
 
 const judge = `import { definePlugin, reply } from 'postern/sdk'
 export default definePlugin({
@@ -198,4 +200,51 @@ test('an upgrade is offered to routes, and what Connection names is not', async 
   expect(await ask('Connection: close, upgrade', 'Upgrade: websocket')).toMatch(/socket$/)
   expect(await ask('Connection: close', 'X-Inner: 1')).toMatch(/inner$/)
   expect(await ask('Connection: close, x-inner', 'X-Inner: 1')).toContain('"url":"/"')
+})
+
+test('whatever bytes a path has, it reaches the backend as it came or is refused', async () => {
+  const backend = await answering('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+  const { port, log } = await startInProcess(
+    httpConfig([backend.port], {
+      routes: {
+        all: { policies: ['guard'] },
+        other: { listener: 'web', match: { path: '/other/*' }, reply: { status: 403 } },
+      },
+      policies: { guard: { plugin: 'guard' } },
+    }),
+    { 'plugins/guard/index.ts': guard },
+  )
+  const byte = fc.integer({ min: 0x21, max: 0xff }).map((code) => String.fromCharCode(code))
+  const piece = fc.constantFrom(
+    '/',
+    '//',
+    '%2F',
+    '%E9',
+    '%C3%A9',
+    ';',
+    '%',
+    '%25',
+    '..',
+    '%2e',
+    'other',
+    'admin',
+    '?',
+    'a',
+  )
+  const path = fc.array(fc.oneof(byte, piece), { maxLength: 8 }).map((parts) => `/${parts.join('')}`)
+  let taken = 0
+  await fc.assert(
+    fc.asyncProperty(path, async (one) => {
+      const before = backend.seen.length
+      const answer = await raw(port('web'), `GET ${one} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+      const status = Number(answer.slice(9, 12))
+      expect([200, 400, 403]).toContain(status)
+      if (status !== 200) return
+      taken++
+      expect(backend.seen.slice(before).map((text) => text.split(' ')[1])).toEqual([one])
+    }),
+    { numRuns: 300 },
+  )
+  expect(taken).toBeGreaterThan(10)
+  expect(log.filter(({ outcome }) => outcome === 'GE')).toEqual([])
 })
