@@ -10,6 +10,7 @@ import { findHazards } from './hazards.ts'
 import { idleHooks } from './layers.ts'
 import type { PolicyFacts } from './plugins.ts'
 import { warnOfRoutes } from './route-warnings.ts'
+import { warnOfChoice, warnOfUpstreams } from './upstream-warnings.ts'
 
 /** What is valid in a configuration, but most likely not intended. */
 export function findWarnings(
@@ -32,13 +33,10 @@ export function findWarnings(
     ...routes.map((route) => route.upstream),
     ...[...facts.values()].flatMap((policy) => policy.upstreams),
   ])
-  for (const [name, { health }] of Object.entries(config.upstreams)) {
+  for (const name of Object.keys(config.upstreams)) {
     if (!chosen.has(name)) warn(['upstreams', name], 'unused: no route and no policy option names this upstream')
-    if (health.enabled && health.interval < 500) {
-      const message = `probes every backend ${Math.round(1000 / health.interval)} times per second; use at least 500ms`
-      warn(['upstreams', name, 'health', 'interval'], message)
-    }
   }
+  warnOfUpstreams(config, source, warn)
 
   for (const [name, { plugin, fetch }] of facts) {
     if (fetch.length > 0 || !plugin.manifest.needs.includes('fetch')) continue
@@ -51,6 +49,7 @@ export function findWarnings(
   }
   for (const attachment of attachments) {
     const policy = facts.get(attachment.policy)
+    warnOfChoice(attachment, policy, config, warn)
     const idle = policy === undefined ? [] : idleHooks(attachment, policy)
     if (idle.length === 0) continue
     warn(

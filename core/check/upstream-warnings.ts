@@ -1,0 +1,70 @@
+import type { Path } from '../config/problem.ts'
+import type { Source } from '../config/source.ts'
+import type { Config, ListenerConfig, UpstreamConfig } from '../config/types.ts'
+import type { Attachment } from './attachments.ts'
+import { parseAddress } from './formats.ts'
+import type { PolicyFacts } from './plugins.ts'
+
+type Warn = (path: Path, message: string) => void
+
+/** What is valid in upstreams, but most likely not intended. */
+export function warnOfUpstreams(config: Config, source: Source, warn: Warn): void {
+  for (const [name, upstream] of Object.entries(config.upstreams)) {
+    warnOfBackends(name, upstream, Object.entries(config.listeners), warn)
+    const path = ['upstreams', name, 'health']
+    // The default of the timeout is for the default of the interval.
+    warnOfHealth(path, upstream, source.keysOf(path).includes('timeout'), warn)
+  }
+}
+
+function warnOfBackends(
+  name: string,
+  { backends }: UpstreamConfig,
+  listeners: readonly (readonly [string, ListenerConfig])[],
+  warn: Warn,
+): void {
+  if (backends.every(({ state }) => state === 'down')) {
+    warn(['upstreams', name, 'backends'], 'every backend is "down", so every request is answered with 503')
+  }
+  for (const [index, { address }] of backends.entries()) {
+    const own = listeners.find(([, listener]) => isBoundTo(listener, address))
+    if (own === undefined) continue
+    warn(['upstreams', name, 'backends', index, 'address'], `this is listener "${own[0]}" of this gateway: a loop`)
+  }
+}
+
+const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
+const everything = new Set(['::', '0.0.0.0'])
+
+/** Whether a connection to the address reaches the listener. */
+function isBoundTo({ address, port }: ListenerConfig, to: string): boolean {
+  const target = parseAddress(to)
+  if (typeof target === 'string' || target.port !== port) return false
+  const isLocal = loopback.has(target.host)
+  return target.host === address || (isLocal && (everything.has(address) || loopback.has(address)))
+}
+
+function warnOfHealth(path: Path, { health }: UpstreamConfig, hasTimeout: boolean, warn: Warn): void {
+  if (!health.enabled) return
+  const { interval, timeout } = health
+  if (interval < 500) {
+    const message = `probes every backend ${Math.round(1000 / interval)} times per second; use at least 500ms`
+    warn([...path, 'interval'], message)
+  }
+  if (hasTimeout && timeout > interval) {
+    const message = `a probe of a backend that hangs takes ${timeout} ms, although the interval is ${interval} ms; use a timeout of at most the interval`
+    warn([...path, 'timeout'], message)
+  }
+}
+
+/** A policy that chooses among the backends of its upstream, of which there is one. */
+export function warnOfChoice(
+  { policy, level, name, path }: Attachment,
+  facts: PolicyFacts | undefined,
+  config: Config,
+  warn: Warn,
+): void {
+  if (level !== 'upstream' || !facts?.plugin.manifest.hooks.includes('selectBackend')) return
+  if (config.upstreams[name]?.backends.length !== 1) return
+  warn(path, `policy "${policy}" chooses a backend, but this upstream has only one`)
+}
