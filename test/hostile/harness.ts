@@ -39,6 +39,8 @@ export interface ArenaOptions {
   readonly limits?: { readonly [plugin: string]: Json }
   /** Origins that the plugins may reach. */
   readonly fetch?: { readonly [plugin: string]: Json[] }
+  /** `isolation` of plugins. Default: all are in one group. */
+  readonly isolation?: { readonly [plugin: string]: string }
   /** A gateway for this test alone, with a spare worker: for tests that end processes. */
   readonly ofItsOwn?: boolean
 }
@@ -82,7 +84,7 @@ function configOf(
   plugins: readonly string[],
   port: number,
   options: PolicyOptions,
-  { limits = {}, fetch = {} }: ArenaOptions,
+  { limits = {}, fetch = {}, isolation = {} }: ArenaOptions,
 ): Json {
   const names = ['neighbour', ...plugins.filter((name) => name !== 'neighbour')]
   const file = (name: string): string => join(import.meta.dirname, 'plugins', name, 'index.ts')
@@ -106,6 +108,7 @@ function configOf(
           source: file(name),
           ...(limits[name] && { limits: limits[name] }),
           ...(fetch[name] && { fetch: fetch[name] }),
+          ...(isolation[name] && { isolation: isolation[name] }),
         },
       ]),
     ),

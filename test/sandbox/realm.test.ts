@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { createGrantHost } from '../../core/grants/grant-host.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
+import { openIsolateExecutor } from '../../core/sandbox/isolate-executor.ts'
 import type { Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
 import { callOf, type Harness, instanceOf, openHarness } from './harness.ts'
@@ -62,6 +63,31 @@ describe('memory that no limit counts', () => {
     for (let i = 0; i < 5; i++) await run(0, '/hoard')
     // 6,000 formats would be 200 MB at least.
     expect((process.memoryUsage.rss() - before) / 2 ** 20).toBeLessThan(190)
+  })
+})
+
+test('a rejection that imitates the time limit costs no isolate', async () => {
+  const { run, events } = await realm()
+  for (let i = 0; i < 5; i++) expect(await run(0, '/imitate')).toMatchObject({ kind: 'done' })
+  expect(events.map(({ type }) => type)).not.toContain('replaced')
+})
+
+describe('the start of a module', () => {
+  test('takes a few times as long as in the check at most; more is a fault of time', async () => {
+    const { plugin } = await instanceOf('p', { plugin: 'realm' })
+    const endless = { ...plugin, script: '__postern.start(() => { for (;;); })', startTime: 2 }
+    const plugins = [{ code: endless, setup: '{}' }]
+    const start = (): unknown => openIsolateExecutor({ plugins, memory: 64, emit: () => {} })
+    expect(start).toThrow(expect.objectContaining({ kind: 'time', plugin: 0 }))
+    expect(start).toThrow(/starting the module took more than \d+ ms/)
+  })
+
+  test('may not fill the memory that calls need', async () => {
+    const { plugin } = await instanceOf('p', { plugin: 'realm' })
+    const script = '__postern.start(() => { globalThis.kept = new Uint8Array(58 << 20); return {} })'
+    const plugins = [{ code: { ...plugin, script }, setup: '{"needs":[],"policies":[],"entries":[]}' }]
+    const start = (): unknown => openIsolateExecutor({ plugins, memory: 64, emit: () => {} })
+    expect(start).toThrow(/of 64 MB are in use: raise limits\.memory/)
   })
 })
 

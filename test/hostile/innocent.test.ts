@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest'
+import { until } from '../helpers/until.ts'
+import { serving } from './footprint.ts'
+import { type Arena, arena, isGood } from './harness.ts'
+import { underAttack } from './siege.ts'
+
+/** Attacks of this suite, and how often each is sent. The last ones end processes. */
+const attacks: readonly (readonly [plugin: string, path: string, times: number])[] = [
+  ['outside', '/resizable', 10],
+  ['outside', '/growable', 5],
+  ['outside', '/intl', 12],
+  ['outside', '/locale', 12],
+  ['outside', '/registry', 5],
+  ['outside', '/imitate', 12],
+  ['outside', '/text', 5],
+  ['outside', '/stack', 5],
+  ['outside', '/ballast', 25],
+  ['sync-loop', '/', 3],
+  ['microtask-loop', '/', 3],
+  ['regex-bomb', '/', 3],
+  ['throw-getter', '/error', 3],
+  ['heap-growth', '/', 10],
+  ['concat-burst', '/', 2],
+  ['array-fill', '/', 4],
+  ['bigint-bomb', '/', 4],
+]
+
+const plugins = [...new Set(attacks.map(([plugin]) => plugin))]
+
+async function whole(ring: Arena): Promise<void> {
+  await until('all workers', () => serving(ring).length === (ring.base.workers ?? 1), 30_000)
+}
+
+/**
+ * All attacks, one after the other, while other clients ask the neighbour's route: its plugin is neither quarantined nor
+ * paused, whatever the others do, and answers in the end.
+ */
+describe('an innocent plugin is never quarantined for another one’s deed', () => {
+  test.for([
+    ['in the same group', undefined],
+    ['in a group of its own', 'plugin'],
+  ] as const)('%s', { timeout: 400_000 }, async ([, isolation]) => {
+    // Time on the clock: the neighbour's code is cold in each new isolate.
+    const limits = { neighbour: { time: '500ms' }, outside: { time: '200ms' }, 'heap-growth': { time: '500ms' } }
+    const ring = await arena(plugins, {
+      ofItsOwn: true,
+      limits,
+      ...(isolation && { isolation: { neighbour: isolation } }),
+    })
+    await whole(ring)
+    const siege = await underAttack(ring, async () => {
+      const statuses: string[] = []
+      for (const [plugin, path, times] of attacks) {
+        for (let i = 0; i < times; i++) {
+          const { status } = await ring.bad(plugin, path)
+          statuses.push(`${plugin}${path} ${status}`)
+          if (status === 0) await whole(ring)
+          if (status === 503) break
+        }
+      }
+      return statuses
+    })
+    await whole(ring)
+    const answer = await ring.ask('/good/last')
+    expect(isGood(answer, '/good/last'), `${answer.status} ${answer.body}`).toBe(true)
+    const told = ring.log().filter(({ msg }) => msg === 'quarantine')
+    expect(told.filter(({ plugin }) => plugin === 'neighbour')).toEqual([])
+    expect(siege.failed).toEqual([])
+    expect(siege.result).toContain('outside/resizable 500')
+    expect(siege.result).toContain('outside/registry 200')
+    const stopped = [...new Set(told.map(({ plugin }) => plugin))].join(', ')
+    console.log(
+      `hostile: innocent ${isolation ?? 'together'}: good ${siege.good}, lost ${siege.lost}; stopped: ${stopped}`,
+    )
+  })
+})
