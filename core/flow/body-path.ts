@@ -47,7 +47,7 @@ export class BodyPath {
   readonly #held = new Blocks()
   #ended = false
   #trailers: Fields | undefined
-  #replaced = false
+  #replacedLength: number | undefined
   #changing = false
   #over = false
   /** Copies of what was written to the sink, as long as all of it is kept. */
@@ -63,7 +63,7 @@ export class BodyPath {
 
   /** A chunk has arrived. The path, or its sink, keeps it unless this returns `CONSUMED`. */
   take(chunk: Uint8Array): Consumed | undefined {
-    if (this.#over || this.#replaced) return CONSUMED
+    if (this.#over || this.#replacedLength !== undefined) return CONSUMED
     if (this.#sink !== undefined && this.#change === undefined && this.#held.size === 0) {
       if (!this.#write(this.#sink, chunk)) this.#source.pause()
       return this.#sink.isFlushed ? CONSUMED : undefined
@@ -79,7 +79,7 @@ export class BodyPath {
 
   /** The source has ended. When the body is replaced, the trailers are dropped with it. */
   end(trailers?: Fields): void {
-    if (this.#over || this.#replaced) return
+    if (this.#over || this.#replacedLength !== undefined) return
     this.#ended = true
     this.#trailers = trailers
     this.#settleHold()
@@ -113,12 +113,12 @@ export class BodyPath {
     this.#held.replace(bytes)
     this.#ended = true
     this.#trailers = undefined
-    this.#replaced = true
+    this.#replacedLength = bytes.length
   }
 
   /** Length of the body that replaced the original one; `undefined` when it was not replaced. */
   get replacedLength(): number | undefined {
-    return this.#replaced ? this.#held.size : undefined
+    return this.#replacedLength
   }
 
   /**
