@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer'
 import type { HttpVersion } from '../http/exchange.ts'
+import { textOf } from '../http/field-text.ts'
 import { type Authority, parseAuthority } from './authority.ts'
 import { codeOf, pathProblem, plainPathEnd } from './path.ts'
 
@@ -100,27 +100,19 @@ function readPath(full: string, { authority, host }: Authority): Target | Target
   }
   if (end === full.length)
     return { authority, host, path: pathText(full, isPlain), query: '', hasQuery: false, full, isPlain }
-  let isAscii = true
   for (let i = end + 1; i < full.length; i++) {
     const code = full.charCodeAt(i)
     if (code <= 0x20 || code === 0x7f || code === 0x23 || code > 0xff)
       return malformed(`the query has the character ${codeOf(full, i)}`)
-    if (code > 0x7f) isAscii = false
   }
   const path = pathText(full.slice(0, end), isPlain)
   const query = full.slice(end + 1)
-  return { authority, host, path, query: isAscii ? query : textOf(query), hasQuery: true, full, isPlain }
+  return { authority, host, path, query: textOf(query), hasQuery: true, full, isPlain }
 }
 
 /** A plain path is ASCII. */
 function pathText(path: string, isPlain: boolean): string {
   return isPlain ? path : textOf(path)
-}
-
-/** Octets, one in each character, as text: UTF-8, or ISO-8859-1 where they are not UTF-8. */
-function textOf(octets: string): string {
-  const bytes = Buffer.from(octets, 'latin1')
-  return isUtf8(bytes) ? bytes.toString('utf8') : octets
 }
 
 function asterisk({ authority, host }: Authority): Target {
