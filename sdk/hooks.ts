@@ -170,6 +170,7 @@ export interface Hooks<O, N extends GrantName, R extends ReadScope = ReadScope, 
    * `interval`, `rise`, `fall`, and `timeout` for each policy. Nothing returned leaves the check to the next policy and
    * in the end to the probe. When a policy fails or times out, the backend counts as unhealthy (`onFailure: reject`),
    * or the next policy is asked (`continue`). With `"health": false` the hook never runs.
+   * `fetch` may reach the backend itself over http, without an entry in the configuration.
    *
    * ```ts
    * async checkHealth({ backend, fetch }) {

@@ -40,6 +40,8 @@ export function findWarnings(
 
   for (const [name, { plugin, fetch }] of facts) {
     if (fetch.length > 0 || !plugin.manifest.needs.includes('fetch')) continue
+    // A check of a backend may reach that backend.
+    if (plugin.manifest.hooks.includes('checkHealth')) continue
     const entry = `"fetch" in plugins.${config.policies[name]?.plugin ?? plugin.name}`
     warn(['policies', name], `its plugin needs fetch, but no origin is allowed; list the allowed origins as ${entry}`)
   }

@@ -340,6 +340,10 @@ class Call implements AwaitedCall {
     this.steps = steps
   }
 
+  get backend(): string | undefined {
+    return this.hook === 'checkHealth' ? this.#walk.flow.facts.backend?.address : undefined
+  }
+
   settle(step: number, verdict: Verdict): boolean {
     const now = performance.now()
     const duration = now - this.#since

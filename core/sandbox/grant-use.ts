@@ -1,6 +1,6 @@
 import { GrantError } from '../grants/grant-error.ts'
 import type { GrantCall } from '../grants/operation.ts'
-import type { Origin } from '../grants/origin.ts'
+import { type Origin, parseOrigin } from '../grants/origin.ts'
 import type { HookRun } from './hook-run.ts'
 import type { PluginCode } from './plugin.ts'
 import { escapeText, UNIT } from './wire.ts'
@@ -63,7 +63,10 @@ export class GrantRequest implements GrantCall {
     return this.#run.binding.instance.plugin
   }
   get origins(): readonly Origin[] {
-    return this.#run.binding.instance.fetch ?? noOrigins
+    const listed = this.#run.binding.instance.fetch ?? noOrigins
+    const { backend } = this.#run.pending.call
+    // The operator has named this very address, and probes it anyway.
+    return backend === undefined ? listed : [...listed, parseOrigin(`http://${backend}`, true)]
   }
   get request(): string {
     return this.#run.flow

@@ -103,6 +103,8 @@ export interface HookCall {
   readonly flow: string
   /** At least one, all of the same group. They take their turns in this order. */
   readonly steps: readonly HookStep[]
+  /** Address of the backend that `checkHealth` is about: the grants of the call may reach it. */
+  readonly backend?: string | undefined
   /** State of the call while it is under way; for the sandbox only. */
   pending?: object | undefined
   /**

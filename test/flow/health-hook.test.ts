@@ -105,6 +105,38 @@ function oracleConfig(address: string, says: readonly (Json | { [name: string]: 
 }
 
 describe('checkHealth', () => {
+  it('may ask the backend itself without an entry for it, and nothing else', async () => {
+    const app = await application()
+    const other = await application()
+    app.status = { healthy: false, why: 'says the page' }
+    const asking = (port: number): string => `
+      import { definePlugin } from 'postern/sdk'
+      export default definePlugin({
+        name: 'asks${port}',
+        needs: ['fetch'],
+        async checkHealth({ backend, fetch }) {
+          return (await fetch('http://' + backend.address.replace(/\\d+$/, '${port}') + '/status')).json()
+        },
+        async onRequest({ fetch }) { await fetch('http://${app.address}/status') },
+      })`
+    const start = (port: number): ReturnType<typeof startInProcess> =>
+      startInProcess(
+        httpConfig([], {
+          upstreams: { app: { backends: [{ address: app.address }], health: fast, policies: ['asks'] } },
+          policies: { asks: { plugin: `asks${port}` } },
+        }),
+        { [`plugins/asks${port}/index.ts`]: asking(port) },
+      )
+    const own = await start(app.port)
+    expect((await own.record(({ msg }) => msg === 'backend down')).why).toBe('says the page')
+    const refused = (address: string): string => `http://${address} is not listed in "fetch"`
+    expect((await send(own.port('web'), '/')).status).toBe(500)
+    const asked = await own.record(({ msg, hook }) => msg === 'policy failed' && hook === 'onRequest')
+    expect(asked.cause).toContain(refused(app.address))
+    const foreign = await start(other.port)
+    expect((await foreign.record(({ msg }) => msg === 'policy failed')).cause).toContain(refused(other.address))
+  })
+
   it('ejects a backend whose port is open and whose application is dead, on every worker, and brings it back', async () => {
     const [good, bad] = [await application(), await application()]
     bad.status = { healthy: false, why: 'the database is gone' }
