@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
-import type { ProcessMemory } from '../../core/sandbox/crossing-guard.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import type { CrossingGuard, MemoryMember, ProcessMemory } from '../../core/sandbox/crossing-guard.ts'
 import { MemoryWatch } from '../../core/sandbox/memory-watch.ts'
+import { openHarness } from './harness.ts'
 
 const limit = 64
 
@@ -90,4 +91,57 @@ test('who fills an isolate twice under watch is at fault, and not the first time
   expect(fill(3)).toBe(3)
   watch.before(100_000)
   expect(watch.isAlone).toBe(false)
+})
+
+test('an isolate that holds too much outside of its heap is replaced, no call fails, and only the culprit gets a fault', async () => {
+  const size = { resident: 200, virtual: 4_000 }
+  const members: MemoryMember[] = []
+  const memory: ProcessMemory = {
+    join: (member) => members.push(member),
+    leave: () => {},
+    crossed: (member, now) => member.watch(now),
+    look: () => ({ ...size }),
+  }
+  const guard: CrossingGuard = {
+    progress: new SharedArrayBuffer(8),
+    memory,
+    // One of the plugins takes memory that no heap accounts for.
+    enter: (calls) => {
+      grows = calls.some(({ plugin, hook }) => plugin === 'hostile' && hook === 'onRequest')
+    },
+    leave: () => {
+      if (grows) size.resident += 30
+    },
+  }
+  let grows = false
+  const { run, events, sandbox } = await openHarness([{ plugin: 'hostile' }, { plugin: 'hungry' }], { guard })
+  onTestFinished(() => sandbox.close())
+  for (let i = 0; i < 12; i++) {
+    const verdicts = await Promise.all([run(0, '/'), run(1, '/1')])
+    expect(verdicts.map(({ kind }) => kind)).toEqual(['done', 'done'])
+  }
+  const replaced = events.filter(({ type }) => type === 'replaced')
+  expect(replaced.length).toBeGreaterThanOrEqual(2)
+  expect(replaced[0]?.message).toContain('outside of its heap')
+  const faults = events.filter(({ type }) => type === 'memory')
+  // The first time is no fault.
+  expect(faults.map(({ plugin }) => plugin)).toEqual(Array(replaced.length - 1).fill('hostile'))
+})
+
+test('a call that crosses alone gets an isolate that another plugin has not filled', async () => {
+  const { run, events, sandbox, instances } = await openHarness([
+    { plugin: 'hungry', limits: { time: 5_000 } },
+    { plugin: 'hostile', limits: { time: 5_000 } },
+  ])
+  onTestFinished(() => sandbox.close())
+  expect(await run(0, '/keep')).toMatchObject({ kind: 'done' })
+  sandbox.suspect([instances[1]!.plugin.hash], true)
+  expect(await run(1, '/')).toMatchObject({ kind: 'done' })
+  expect(events).toContainEqual(
+    expect.objectContaining({ type: 'replaced', message: expect.stringContaining('more than half') }),
+  )
+  expect(events.filter(({ type }) => type === 'memory')).toEqual([])
+  const before = events.length
+  expect(await run(1, '/')).toMatchObject({ kind: 'done' })
+  expect(events.length).toBe(before)
 })
