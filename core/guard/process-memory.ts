@@ -10,9 +10,12 @@ const looks = 20
 const megabyte = 2 ** 20
 
 /** Unexplained growth from which on crossings are watched, MB. */
-const step: ProcessSize = { resident: 32, virtual: 4_096 }
-/** The same growth since the process began, above which the process ends itself, MB. */
-const bound: ProcessSize = { resident: Math.min(1_024, available() / 2), virtual: 2 ** 20 }
+const step: ProcessSize = { resident: 32, virtual: 65_536 }
+/**
+ * The same growth since the process began, above which the process ends itself, MB. An isolate reserves 2 GB of addresses,
+ * and there may be hundreds; Linux has 128 TB of them.
+ */
+const bound: ProcessSize = { resident: Math.min(1_024, available() / 2), virtual: 2 ** 25 }
 
 /** Memory that this process may use at most, MB. */
 function available(): number {
@@ -101,7 +104,7 @@ export class ProcessWatch implements ProcessMemory {
     const { resident, virtual } = this.#known
     this.#known = isNews
       ? size
-      : { resident: Math.min(resident, size.resident), virtual: Math.min(virtual, size.virtual) }
+      : { resident: smaller(resident, size.resident), virtual: smaller(virtual, size.virtual) }
     if (!isNews) return
     if (size.resident > bound.resident || size.virtual > bound.virtual) return this.#onExhausted(size)
     for (const member of this.#members) if (member.turn === this.#turn) member.watch(now)
@@ -127,6 +130,11 @@ export class ProcessWatch implements ProcessMemory {
     for (const member of this.#members) sum += member.held()
     return sum
   }
+}
+
+/** Not below 0: buffers that come and go are counted late, and would look like growth when they come again. */
+function smaller(known: number, now: number): number {
+  return Math.max(0, Math.min(known, now))
 }
 
 /** What the gateway's own heap holds, buffers included, MB. */

@@ -141,7 +141,7 @@ describe('the board', () => {
     expect(alone({ resident: 0, virtual: 0 })).toBe(true)
     expect(alone({ resident: -50, virtual: 4_000 })).toBe(true)
     expect(alone({ resident: 2 ** 20, virtual: 0 })).toBe(false)
-    expect(alone({ resident: 0, virtual: 2 ** 27 })).toBe(false)
+    expect(alone({ resident: 0, virtual: 2 ** 30 })).toBe(false)
     slot.close()
   })
 
