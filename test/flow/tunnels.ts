@@ -37,7 +37,7 @@ export const ask =
   'GET /chat HTTP/1.1\r\nhost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nx-a: b\r\n\r\n'
 export const asked = 'GET /chat HTTP/1.1\r\nhost: h\r\nx-a: b\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
 export const ordinary = 'GET /chat HTTP/1.1\r\nhost: h\r\nx-a: b\r\n\r\n'
-export const agree = 'HTTP/1.1 101 Sure\r\nUpgrade: websocket\r\nConnection: upgrade\r\nX-Key: k\r\n\r\n'
+export const agree = 'HTTP/1.1 101 Sure\r\nUpgrade: websocket\r\nConnection: upgrade\r\nx-key: k\r\n\r\n'
 export const agreed =
   'HTTP/1.1 101 Switching Protocols\r\nx-key: k\r\nx-status: 101\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
 

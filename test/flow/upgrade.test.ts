@@ -38,9 +38,9 @@ describe('an upgrade', () => {
     const backend = await rawBackend((socket, seen) => {
       const end = seen.indexOf('\r\n\r\n') + 4
       if (seen.length === end) {
-        const key = /sec-websocket-key: (\S+)/.exec(seen)![1]!
+        const key = /sec-websocket-key: (\S+)/i.exec(seen)![1]!
         const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-        socket.write(agree.replace('X-Key: k', `Sec-WebSocket-Accept: ${accept}`))
+        socket.write(agree.replace('x-key: k', `Sec-WebSocket-Accept: ${accept}`))
         return
       }
       const frame = Buffer.from(seen.slice(end), 'latin1')
@@ -61,7 +61,7 @@ describe('an upgrade', () => {
     socket.onclose = ({ code, wasClean }) => void events.push(`${code} ${wasClean}`)
     await until('the close', () => events.length === 2)
     expect(events).toEqual(['Grüße', '1000 true'])
-    expect(plain(backend.seen[0]!)).toMatch(/^GET \/chat HTTP\/1\.1\r\nhost: 127.*sec-websocket-version: 13\r\n/s)
+    expect(plain(backend.seen[0]!)).toMatch(/^GET \/chat HTTP\/1\.1\r\nhost: 127.*sec-websocket-version: 13\r\n/is)
     expect(await accessRecord(gateway)).toMatchObject({ status: 101, outcome: '' })
   })
 

@@ -40,6 +40,57 @@ describe('fields', () => {
   })
 })
 
+describe('the spelling of names', () => {
+  const parsed = (...lines: string[]): Fields => {
+    const bytes = Buffer.from(`GET / HTTP/1.1\r\n${lines.map((line) => `${line}\r\n`).join('')}`)
+    const head = parseRequestHead(bytes, 0, bytes.length)
+    if (head instanceof Malformed) throw new Error(head.problem)
+    return head.fields
+  }
+
+  test('stays as it came, whatever is added, changed and removed around it', () => {
+    const fields = parsed(
+      'Host: a',
+      'SOAPAction: x',
+      'X-REQUEST-ID: 1',
+      'X-Mixed-case: 2',
+      'x-lower: 3',
+      'SoapAction: y',
+    )
+    fields.delete('x-request-id')
+    fields.put('x-mixed-case', 'changed')
+    fields.list.push('x-request-id', '4', 'via', '1.1 gateway')
+    expect(encodeFields(fields)).toBe(
+      'Host: a\r\nSOAPAction: x\r\nX-Mixed-case: changed\r\nx-lower: 3\r\nSoapAction: y\r\nx-request-id: 4\r\nvia: 1.1 gateway\r\n',
+    )
+  })
+
+  test('never changes which fields there are', () => {
+    const name = fc.constantFrom('Host', 'SOAPAction', 'X-A', 'x-a', 'X-a', 'X-b')
+    const change = fc.tuple(fc.constantFrom('put', 'delete', 'push'), name)
+    fc.assert(
+      fc.property(fc.array(name), fc.array(change), (names, changes) => {
+        const fields = parsed(...names.map((one, i) => `${one}: ${i}`))
+        for (const [kind, spelt] of changes) {
+          const lower = spelt.toLowerCase()
+          if (kind === 'put') fields.put(lower, 'put')
+          else if (kind === 'delete') fields.delete(lower)
+          else fields.list.push(lower, 'pushed')
+        }
+        expect(encodeFields(fields).toLowerCase()).toBe(encodeFields(new Fields([...fields.list], true)))
+      }),
+    )
+  })
+
+  test('is that of the message for the fields that frame it', () => {
+    expect(encodeRequestHead('POST', '/', parsed('Content-Length: 5'), 5, undefined)).toContain(
+      '\r\nContent-Length: 5\r\n',
+    )
+    const chunked = encodeRequestHead('POST', '/', parsed('Transfer-encoding: chunked'), CHUNKED, undefined)
+    expect(chunked).toContain('\r\nTransfer-encoding: chunked\r\n')
+  })
+})
+
 test('fields that many messages share come after the others', () => {
   const fields = new Fields(['a', '1'])
   fields.shared = new SharedFields(['x-b', '2', 'via', '1.1 gateway', 'connection', 'close'])

@@ -17,8 +17,8 @@ describe('one exchange, byte by byte on both sides', () => {
     const got = collect(client)
     client.write('GET /a?b HTTP/1.1\r\nHost: h\r\nX-Y:  z \r\nConnection: x-gone\r\nX-Gone: 1\r\n\r\n')
     await until('the answer', () => got.text.endsWith('ok'))
-    expect(backend.seen).toEqual(['GET /a?b HTTP/1.1\r\nhost: h\r\nx-y: z\r\n\r\n'])
-    expect(dateless(got.text)).toBe('HTTP/1.1 200 Fine\r\nx-a: 1\r\ncontent-length: 2\r\n\r\nok')
+    expect(backend.seen).toEqual(['GET /a?b HTTP/1.1\r\nHost: h\r\nX-Y: z\r\n\r\n'])
+    expect(dateless(got.text)).toBe('HTTP/1.1 200 Fine\r\nX-A: 1\r\nContent-Length: 2\r\n\r\nok')
     client.write('GET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')
     await until('the end', () => got.end)
     expect(got.text.endsWith('connection: close\r\n\r\nok')).toBe(true)
@@ -35,12 +35,12 @@ describe('one exchange, byte by byte on both sides', () => {
     await until('the first part', () => backend.seen[0]?.endsWith('hel'))
     client.write('lo')
     await until('the answer', () => got.text.endsWith('ok'))
-    expect(backend.seen).toEqual(['POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhello'])
+    expect(backend.seen).toEqual(['POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello'])
   })
 
   test('chunked both ways, with trailers: framed anew, extensions gone', async () => {
     const backend = await rawBackend((socket, seen) => {
-      if (!seen.endsWith('\r\n0\r\nx-sum: 1\r\n\r\n')) return
+      if (!seen.endsWith('\r\n0\r\nX-Sum: 1\r\n\r\n')) return
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n3;a=b\r\nabc\r\n')
       socket.write('0\r\nX-End: 2\r\nHost: evil\r\n\r\n')
     })
@@ -49,12 +49,12 @@ describe('one exchange, byte by byte on both sides', () => {
     const got = collect(client)
     client.write('POST / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: te\r\nTransfer-Encoding: chunked\r\n\r\n')
     client.write('5;ext\r\nhello\r\n01\r\n!\r\n0\r\nX-Sum: 1\r\nContent-Type: evil\r\n\r\n')
-    await until('the end of the answer', () => got.text.endsWith('\r\n0\r\nx-end: 2\r\n\r\n'))
+    await until('the end of the answer', () => got.text.endsWith('\r\n0\r\nX-End: 2\r\n\r\n'))
     const [head, body] = backend.seen[0]!.split('\r\n\r\n')
-    expect(head).toBe('POST / HTTP/1.1\r\nhost: h\r\nte: trailers\r\ntransfer-encoding: chunked\r\nconnection: te')
+    expect(head).toBe('POST / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\nconnection: te')
     expect(body!.startsWith('6\r\nhello!\r\n0\r\n')).toBe(true)
     expect(dateless(got.text)).toBe(
-      'HTTP/1.1 200 OK\r\ntrailer: X-End\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-end: 2\r\n\r\n',
+      'HTTP/1.1 200 OK\r\nTrailer: X-End\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-End: 2\r\n\r\n',
     )
   })
 
@@ -100,7 +100,7 @@ describe('one exchange, byte by byte on both sides', () => {
     client.write(get)
     await until('the answer', () => got.text.endsWith('ok'))
     expect(dateless(got.text)).toBe(
-      `HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n${ok}`,
+      `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n${ok}`,
     )
     const old = await open(relay.port)
     const answer = drained(old)

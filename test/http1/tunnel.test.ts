@@ -6,7 +6,7 @@ import { open, reset } from './transport.ts'
 
 const upgrade = 'GET /chat HTTP/1.1\r\nhost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n'
 const forwarded = 'GET /chat HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
-const agreed = 'HTTP/1.1 101 Sure\r\nUpgrade: websocket\r\nConnection: upgrade\r\nX-Key: k\r\n\r\n'
+const agreed = 'HTTP/1.1 101 Sure\r\nUpgrade: websocket\r\nConnection: upgrade\r\nx-key: k\r\n\r\n'
 
 describe('a tunnel', () => {
   test('is established by a 101; bytes that either side sent ahead come first, in order', async () => {

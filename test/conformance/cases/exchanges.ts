@@ -25,7 +25,7 @@ export const exchanges: readonly Duty[] = [
         client: head('PUT / HTTP/1.1', 'Host: a', 'Expect: 100-continue', 'Content-Length: 5'),
         later: [{ after: '100 Continue\r\n\r\n', send: 'hello' }],
         atHead: head('HTTP/1.1 100 Continue'),
-        seen: [`${head('PUT / HTTP/1.1', 'host: a', 'expect: 100-continue', ...own('a'), 'content-length: 5')}hello`],
+        seen: [`${head('PUT / HTTP/1.1', 'Host: a', 'Expect: 100-continue', ...own('a'), 'Content-Length: 5')}hello`],
         got: head('HTTP/1.1 100 Continue') + emptied,
       },
       {
@@ -33,8 +33,8 @@ export const exchanges: readonly Duty[] = [
         what: 'a backend that refuses is not sent the body, and the client is told so',
         client: head('PUT / HTTP/1.1', 'Host: a', 'Expect: 100-continue', 'Content-Length: 5'),
         atHead: head('HTTP/1.1 413 Content Too Large', 'Content-Length: 0'),
-        seen: [head('PUT / HTTP/1.1', 'host: a', 'expect: 100-continue', ...own('a'), 'content-length: 5')],
-        got: head('HTTP/1.1 413 Content Too Large', via, 'content-length: 0', 'date: {date}', 'connection: close'),
+        seen: [head('PUT / HTTP/1.1', 'Host: a', 'Expect: 100-continue', ...own('a'), 'Content-Length: 5')],
+        got: head('HTTP/1.1 413 Content Too Large', via, 'Content-Length: 0', 'date: {date}', 'connection: close'),
         end: 'fin',
       },
       {
@@ -42,7 +42,7 @@ export const exchanges: readonly Duty[] = [
         what: 'a client that has begun to send the body expects nothing, so there is no wait for a 100',
         client: `${head('PUT / HTTP/1.1', 'Host: a', 'Expect: 100-continue', 'Content-Length: 5')}hel`,
         later: [{ after: '', send: 'lo' }],
-        seen: [`${head('PUT / HTTP/1.1', 'host: a', ...own('a'), 'content-length: 5')}hello`],
+        seen: [`${head('PUT / HTTP/1.1', 'Host: a', ...own('a'), 'Content-Length: 5')}hello`],
         got: emptied,
       },
       {
@@ -65,7 +65,7 @@ export const exchanges: readonly Duty[] = [
         ],
         seen: [get('/')],
         got:
-          head('HTTP/1.1 103 Early Hints', 'link: </a.css>') +
+          head('HTTP/1.1 103 Early Hints', 'Link: </a.css>') +
           head('HTTP/1.1 102 Processing') +
           head('HTTP/1.1 199 ') +
           emptied,
@@ -75,7 +75,7 @@ export const exchanges: readonly Duty[] = [
         what: 'but none to an HTTP/1.0 client',
         client: head('GET / HTTP/1.0', 'Host: a'),
         backend: [head('HTTP/1.1 103 Early Hints', 'Link: </a.css>') + empty],
-        seen: [head('GET / HTTP/1.1', 'host: a', ...own('a', '1.0 {gateway}'))],
+        seen: [head('GET / HTTP/1.1', 'Host: a', ...own('a', '1.0 {gateway}'))],
         got: closing,
         end: 'fin',
       },
@@ -100,7 +100,7 @@ export const exchanges: readonly Duty[] = [
         client: ask,
         later: [{ after: 'date', send: head(`${method} /2 HTTP/1.1`, 'Host: a') }],
         backend: [empty, '{end}', empty],
-        seen: [`${get('/')}${head(`${method} /2 HTTP/1.1`, 'host: a', ...own('a'))}`],
+        seen: [`${get('/')}${head(`${method} /2 HTTP/1.1`, 'Host: a', ...own('a'))}`],
         got: emptied + refusal('UC'),
       })),
       ...['GET', 'DELETE', 'PUT'].map((method) => ({
@@ -117,14 +117,14 @@ export const exchanges: readonly Duty[] = [
         config: { upstreams: { app: { backends: [{ address: '127.0.0.1:1' }, { address: '127.0.0.1:{backend}' }] } } },
         client: head('POST /1 HTTP/1.1', 'Host: a'),
         later: [{ after: 'date', send: head('POST /2 HTTP/1.1', 'Host: a') }],
-        seen: [['/1', '/2'].map((path) => head(`POST ${path} HTTP/1.1`, 'host: a', ...own('a'))).join('')],
+        seen: [['/1', '/2'].map((path) => head(`POST ${path} HTTP/1.1`, 'Host: a', ...own('a'))).join('')],
         got: emptied + emptied,
       },
       ...['LIST', 'RPC_IN_DATA', 'VERSION-CONTROL', 'brew'].map((method) => ({
         rfc: '9110 §9.1',
         what: `the method ${method} goes on as it came`,
         client: head(`${method} / HTTP/1.1`, 'Host: a'),
-        seen: [head(`${method} / HTTP/1.1`, 'host: a', ...own('a'))],
+        seen: [head(`${method} / HTTP/1.1`, 'Host: a', ...own('a'))],
         got: emptied,
       })),
       {
@@ -160,7 +160,7 @@ export const exchanges: readonly Duty[] = [
       host('missing'),
       host('missing in HTTP/1.1, though the target has none either', 'X: 1'),
       host('repeated', 'Host: a', 'Host: b'),
-      host('repeated, the same', 'Host: a', 'host: a'),
+      host('repeated, the same', 'Host: a', 'Host: a'),
       host('with user information', 'Host: u@a'),
       host('with a path', 'Host: a/b'),
       host('with a comma', 'Host: a,b'),
@@ -181,7 +181,7 @@ export const exchanges: readonly Duty[] = [
         rfc: '9110 §7.2',
         what: 'an empty Host names none',
         client: head('GET /x HTTP/1.1', 'Host:'),
-        seen: [head('GET /x HTTP/1.1', 'host: {backend}', ...hostless('1.1 {gateway}'))],
+        seen: [head('GET /x HTTP/1.1', 'Host: {backend}', ...hostless('1.1 {gateway}'))],
         got: emptied,
       },
       {
@@ -205,7 +205,7 @@ export const exchanges: readonly Duty[] = [
         what: `a port may be empty or have zeros: ${text}`,
         config: { routes: { all: { match: { host: 'a' } } } },
         client: head('GET / HTTP/1.1', `Host: ${text}`),
-        seen: [head('GET / HTTP/1.1', `host: ${ports[text]}`, ...own(ports[text]))],
+        seen: [head('GET / HTTP/1.1', `Host: ${ports[text]}`, ...own(ports[text]))],
         got: emptied,
       })),
       ...['http', 'https'].map((scheme) => ({
@@ -216,7 +216,7 @@ export const exchanges: readonly Duty[] = [
         seen: [
           head(
             'GET /x HTTP/1.1',
-            'host: a',
+            'Host: a',
             ...own('a').map((line) => line.replace('proto: http', 'proto: https').replace('proto=http', 'proto=https')),
           ),
         ],
@@ -234,7 +234,7 @@ export const exchanges: readonly Duty[] = [
         rfc: '9112 §3.2.2',
         what: 'absolute-form wins over Host',
         client: head('GET http://B:8080/x?y HTTP/1.1', 'Host: a'),
-        seen: [head('GET /x?y HTTP/1.1', 'host: b:8080', ...own('b:8080'))],
+        seen: [head('GET /x?y HTTP/1.1', 'Host: b:8080', ...own('b:8080'))],
         got: emptied,
       },
       {
@@ -257,14 +257,14 @@ export const exchanges: readonly Duty[] = [
         rfc: '9112 §3.2.4',
         what: `OPTIONS ${target}`,
         client: head(`OPTIONS ${target} HTTP/1.1`, 'Host: a'),
-        seen: [head('OPTIONS * HTTP/1.1', 'host: a', ...own('a'))],
+        seen: [head('OPTIONS * HTTP/1.1', 'Host: a', ...own('a'))],
         got: emptied,
       })),
       {
         rfc: '9112 §3.2.4',
         what: 'OPTIONS of an absolute URL with a path or query is about that',
         client: `${head('OPTIONS http://a/ HTTP/1.1', 'Host: a')}${head('OPTIONS http://a?b HTTP/1.1', 'Host: a')}`,
-        seen: [['/', '/?b'].map((target) => head(`OPTIONS ${target} HTTP/1.1`, 'host: a', ...own('a'))).join('')],
+        seen: [['/', '/?b'].map((target) => head(`OPTIONS ${target} HTTP/1.1`, 'Host: a', ...own('a'))).join('')],
         got: emptied + emptied,
       },
       {
@@ -293,7 +293,7 @@ export const exchanges: readonly Duty[] = [
         rfc: '9112 §9.3',
         what: 'an HTTP/1.0 client is answered in HTTP/1.1, and its connection ends',
         client: head('GET / HTTP/1.0', 'Host: a'),
-        seen: [head('GET / HTTP/1.1', 'host: a', ...own('a', '1.0 {gateway}'))],
+        seen: [head('GET / HTTP/1.1', 'Host: a', ...own('a', '1.0 {gateway}'))],
         got: closing,
         end: 'fin',
       },
@@ -301,7 +301,7 @@ export const exchanges: readonly Duty[] = [
         rfc: '9112 §9.3',
         what: 'unless it asks for more',
         client: head('GET / HTTP/1.0', 'Host: a', 'Connection: Keep-Alive'),
-        seen: [head('GET / HTTP/1.1', 'host: a', ...own('a', '1.0 {gateway}'))],
+        seen: [head('GET / HTTP/1.1', 'Host: a', ...own('a', '1.0 {gateway}'))],
         got: emptied.replace('\r\n\r\n', '\r\nconnection: keep-alive\r\n\r\n'),
       },
       {
@@ -309,7 +309,7 @@ export const exchanges: readonly Duty[] = [
         what: 'it is sent no chunks: the body ends with the connection',
         client: head('GET / HTTP/1.0', 'Host: a', 'Connection: Keep-Alive'),
         backend: [`${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}2\r\nok\r\n0\r\n\r\n`],
-        seen: [head('GET / HTTP/1.1', 'host: a', ...own('a', '1.0 {gateway}'))],
+        seen: [head('GET / HTTP/1.1', 'Host: a', ...own('a', '1.0 {gateway}'))],
         got: `${head('HTTP/1.1 200 OK', via, 'date: {date}', 'connection: close')}ok`,
         end: 'fin',
       },
@@ -320,7 +320,7 @@ export const exchanges: readonly Duty[] = [
         later: [{ after: 'ok', send: head('GET /2 HTTP/1.1', 'Host: a') }],
         backend: [`${head('HTTP/1.0 200 OK', 'Content-Length: 2')}ok`, empty],
         seen: [get('/'), get('/2')],
-        got: `${head('HTTP/1.1 200 OK', 'via: 1.0 {gateway}', 'content-length: 2', 'date: {date}')}ok${emptied}`,
+        got: `${head('HTTP/1.1 200 OK', 'via: 1.0 {gateway}', 'Content-Length: 2', 'date: {date}')}ok${emptied}`,
       },
       {
         rfc: '9112 §9.6',
@@ -365,7 +365,7 @@ export const exchanges: readonly Duty[] = [
         got: head(
           'HTTP/1.1 426 Upgrade Required',
           via,
-          'content-length: 0',
+          'Content-Length: 0',
           'date: {date}',
           'connection: upgrade',
           'upgrade: TLS/1.3',
@@ -384,8 +384,8 @@ export const exchanges: readonly Duty[] = [
         client: head('HEAD / HTTP/1.1', 'Host: a'),
         later: [{ after: 'date', send: ask }],
         backend: [head('HTTP/1.1 200 OK', 'Content-Length: 1000'), empty],
-        seen: [`${head('HEAD / HTTP/1.1', 'host: a', ...own('a'))}${get('/')}`],
-        got: head('HTTP/1.1 200 OK', via, 'content-length: 1000', 'date: {date}') + emptied,
+        seen: [`${head('HEAD / HTTP/1.1', 'Host: a', ...own('a'))}${get('/')}`],
+        got: head('HTTP/1.1 200 OK', via, 'Content-Length: 1000', 'date: {date}') + emptied,
       },
     ],
   },
@@ -400,9 +400,9 @@ export const exchanges: readonly Duty[] = [
         later: [{ after: 'hello', send: 'ping' }],
         backend: [`${head('HTTP/1.1 101 Switching Protocols', ...upgrade, 'Sec-WebSocket-Accept: y')}hello`],
         seen: [
-          `${get('/', 'sec-websocket-key: x').replace('\r\n\r\n', '\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')}earlyping`,
+          `${get('/', 'Sec-WebSocket-Key: x').replace('\r\n\r\n', '\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')}earlyping`,
         ],
-        got: `${head('HTTP/1.1 101 Switching Protocols', 'sec-websocket-accept: y', via, 'connection: upgrade', 'upgrade: websocket')}hello`,
+        got: `${head('HTTP/1.1 101 Switching Protocols', 'Sec-WebSocket-Accept: y', via, 'connection: upgrade', 'upgrade: websocket')}hello`,
       },
       {
         rfc: '9110 §7.8',

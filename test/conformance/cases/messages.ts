@@ -55,7 +55,7 @@ export const messages: readonly Duty[] = [
           later: [{ after: 'ok', send: head('GET /2 HTTP/1.1', 'Host: a') }],
           backend: [`${head('HTTP/1.1 200 OK', `Content-Length: ${length}`)}ok`, empty],
           seen: [get('/'), get('/2')],
-          got: `${head('HTTP/1.1 200 OK', via, 'content-length: 2', 'date: {date}')}ok${emptied}`,
+          got: `${head('HTTP/1.1 200 OK', via, 'Content-Length: 2', 'date: {date}')}ok${emptied}`,
         }),
       ),
       badResponse(
@@ -83,7 +83,7 @@ export const messages: readonly Duty[] = [
           empty,
         ],
         seen: [get('/'), get('/2')],
-        got: `${head('HTTP/1.1 200 OK', 'via: 1.0 {gateway}', 'transfer-encoding: chunked', 'date: {date}')}2\r\nok\r\n0\r\n\r\n${emptied}`,
+        got: `${head('HTTP/1.1 200 OK', 'via: 1.0 {gateway}', 'Transfer-Encoding: chunked', 'date: {date}')}2\r\nok\r\n0\r\n\r\n${emptied}`,
       },
       {
         rfc: '9112 §2.2',
@@ -92,7 +92,7 @@ export const messages: readonly Duty[] = [
         later: [{ after: 'ok', send: head('GET /2 HTTP/1.1', 'Host: a') }],
         backend: ['HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\nok\n0\n\n', empty],
         seen: [get('/'), get('/2')],
-        got: `${head('HTTP/1.1 200 OK', via, 'transfer-encoding: chunked', 'date: {date}')}2\r\nok\r\n0\r\n\r\n${emptied}`,
+        got: `${head('HTTP/1.1 200 OK', via, 'Transfer-Encoding: chunked', 'date: {date}')}2\r\nok\r\n0\r\n\r\n${emptied}`,
       },
       badResponse(
         '9112 §2.2',
@@ -119,16 +119,16 @@ export const messages: readonly Duty[] = [
           head('HTTP/1.1 204 No Content'),
         ],
         seen: [get('/'), get('/2')],
-        got: `${head('HTTP/1.1 200 OK', via, 'content-length: 2', 'date: {date}')}ok${head('HTTP/1.1 204 No Content', via, 'date: {date}')}`,
+        got: `${head('HTTP/1.1 200 OK', via, 'Content-Length: 2', 'date: {date}')}ok${head('HTTP/1.1 204 No Content', via, 'date: {date}')}`,
       },
       {
         rfc: '9112 §9.3.2',
         what: 'pipelined requests are answered in order',
         client: `${ask}${post('Content-Length: 2')}hi${head('GET /3 HTTP/1.1', 'Host: a')}`,
         backend: ['1', '2', '3'].map((one) => `${head('HTTP/1.1 200 OK', 'Content-Length: 1')}${one}`),
-        seen: [`${get('/')}${head('POST / HTTP/1.1', 'host: a', ...own('a'), 'content-length: 2')}hi${get('/3')}`],
+        seen: [`${get('/')}${head('POST / HTTP/1.1', 'Host: a', ...own('a'), 'Content-Length: 2')}hi${get('/3')}`],
         got: ['1', '2', '3']
-          .map((one) => `${head('HTTP/1.1 200 OK', via, 'content-length: 1', 'date: {date}')}${one}`)
+          .map((one) => `${head('HTTP/1.1 200 OK', via, 'Content-Length: 1', 'date: {date}')}${one}`)
           .join(''),
       },
     ],
@@ -145,7 +145,7 @@ export const messages: readonly Duty[] = [
         later: [{ after: 'date', send: head('GET /2 HTTP/1.1', 'Host: a') }],
         backend: [head('HTTP/1.1 200 OK', 'X: 1', '\t2', 'Content-Length: 0'), empty],
         seen: [get('/'), get('/2')],
-        got: head('HTTP/1.1 200 OK', 'x: 1 \t2', via, 'content-length: 0', 'date: {date}') + emptied,
+        got: head('HTTP/1.1 200 OK', 'X: 1 \t2', via, 'Content-Length: 0', 'date: {date}') + emptied,
       },
       bad('9112 §5.1', 'a space before the colon', head('GET / HTTP/1.1', 'Host: a', 'X : 1')),
       {
@@ -154,7 +154,7 @@ export const messages: readonly Duty[] = [
         client: ask,
         backend: [head('HTTP/1.1 200 OK', 'X \t: 1', 'Content-Length : 0')],
         seen: [get('/')],
-        got: head('HTTP/1.1 200 OK', 'x: 1', via, 'content-length: 0', 'date: {date}'),
+        got: head('HTTP/1.1 200 OK', 'X: 1', via, 'Content-Length: 0', 'date: {date}'),
       },
       bad('9112 §2.2', 'a bare CR', head('GET / HTTP/1.1', 'Host: a', 'X: 1\rY: 2')),
       bad('9112 §2.2', 'a bare LF', 'GET / HTTP/1.1\nHost: a\n\n'),
@@ -180,7 +180,7 @@ export const messages: readonly Duty[] = [
         what: 'unknown extensions are ignored and not passed on',
         client: `${post('Transfer-Encoding: chunked')}5;a=1;b="2"\r\nhello\r\n0;c\r\n\r\n`,
         seen: [
-          `${head('POST / HTTP/1.1', 'host: a', ...own('a'), 'transfer-encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
+          `${head('POST / HTTP/1.1', 'Host: a', ...own('a'), 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
         ],
         got: emptied,
       },
@@ -189,7 +189,7 @@ export const messages: readonly Duty[] = [
         what: 'whitespace around extensions is parsed, as are leading zeros, and not passed on',
         client: `${post('Transfer-Encoding: chunked')}0005 ;a = 1\r\nhello\r\n0\t; c\r\n\r\n`,
         seen: [
-          `${head('POST / HTTP/1.1', 'host: a', ...own('a'), 'transfer-encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
+          `${head('POST / HTTP/1.1', 'Host: a', ...own('a'), 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
         ],
         got: emptied,
       },
@@ -201,7 +201,7 @@ export const messages: readonly Duty[] = [
           later: [{ after: 'hello', send: head('GET /2 HTTP/1.1', 'Host: a') }],
           backend: [`${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${body}\r\n`, empty],
           seen: [get('/'), get('/2')],
-          got: `${head('HTTP/1.1 200 OK', via, 'transfer-encoding: chunked', 'date: {date}')}5\r\nhello\r\n0\r\n\r\n${emptied}`,
+          got: `${head('HTTP/1.1 200 OK', via, 'Transfer-Encoding: chunked', 'date: {date}')}5\r\nhello\r\n0\r\n\r\n${emptied}`,
         }),
       ),
       {
@@ -211,7 +211,7 @@ export const messages: readonly Duty[] = [
         later: [{ after: 'hello', send: head('GET /2 HTTP/1.1', 'Host: a') }],
         backend: [`${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}5 ;x=1\r\nhello\r\n0\r\n\r\n`, empty],
         seen: [get('/') + get('/2')],
-        got: `${head('HTTP/1.1 200 OK', via, 'transfer-encoding: chunked', 'date: {date}')}5\r\nhello\r\n0\r\n\r\n${emptied}`,
+        got: `${head('HTTP/1.1 200 OK', via, 'Transfer-Encoding: chunked', 'date: {date}')}5\r\nhello\r\n0\r\n\r\n${emptied}`,
       },
       ...[
         '5 \r\nhello\r\n0\r\n\r\n',
@@ -245,7 +245,7 @@ export const messages: readonly Duty[] = [
         what: 'trailers are never merged: they stay behind the body, and none of them says what only a head may',
         client: `${post('Transfer-Encoding: chunked', 'Trailer: x-sum')}2\r\nhi\r\n0\r\nX-Sum: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nHost: b\r\nAuthorization: x\r\n\r\n`,
         seen: [
-          `${head('POST / HTTP/1.1', 'host: a', 'trailer: x-sum', ...own('a'), 'transfer-encoding: chunked')}2\r\nhi\r\n0\r\nx-sum: 1\r\n\r\n`,
+          `${head('POST / HTTP/1.1', 'Host: a', 'Trailer: x-sum', ...own('a'), 'Transfer-Encoding: chunked')}2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n`,
         ],
         got: emptied,
       },
@@ -264,8 +264,8 @@ export const messages: readonly Duty[] = [
         backend: [
           `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}2\r\nok\r\n0\r\nX-Sum: 1\r\nSet-Cookie: a=1\r\n\r\n`,
         ],
-        seen: [get('/', 'te: trailers').replace('\r\n\r\n', '\r\nconnection: te\r\n\r\n')],
-        got: `${head('HTTP/1.1 200 OK', via, 'transfer-encoding: chunked', 'date: {date}')}2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n`,
+        seen: [get('/', 'TE: trailers').replace('\r\n\r\n', '\r\nconnection: te\r\n\r\n')],
+        got: `${head('HTTP/1.1 200 OK', via, 'Transfer-Encoding: chunked', 'date: {date}')}2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n`,
       },
     ],
   },
@@ -279,7 +279,7 @@ export const messages: readonly Duty[] = [
         client: ask,
         backend: [`${head('HTTP/1.1 200 OK', 'Content-Length: 10')}short{end}`],
         seen: [get('/')],
-        got: `${head('HTTP/1.1 200 OK', via, 'content-length: 10', 'date: {date}')}short`,
+        got: `${head('HTTP/1.1 200 OK', via, 'Content-Length: 10', 'date: {date}')}short`,
         end: 'reset',
       },
       {
@@ -288,7 +288,7 @@ export const messages: readonly Duty[] = [
         client: ask,
         backend: [`${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}5\r\nshort\r\n{end}`],
         seen: [get('/')],
-        got: `${head('HTTP/1.1 200 OK', via, 'transfer-encoding: chunked', 'date: {date}')}5\r\nshort\r\n`,
+        got: `${head('HTTP/1.1 200 OK', via, 'Transfer-Encoding: chunked', 'date: {date}')}5\r\nshort\r\n`,
         end: 'reset',
       },
       {
@@ -296,7 +296,7 @@ export const messages: readonly Duty[] = [
         what: 'a head',
         client: post('Content-Length: 0'),
         backend: ['HTTP/1.1 200 OK\r\nContent-Le{end}'],
-        seen: [head('POST / HTTP/1.1', 'host: a', ...own('a'), 'content-length: 0')],
+        seen: [head('POST / HTTP/1.1', 'Host: a', ...own('a'), 'Content-Length: 0')],
         got: refusal('UC'),
       },
       {
