@@ -108,7 +108,7 @@ export const exchanges: readonly Duty[] = [
         what: `${method} on a new connection, which ends without an answer: nothing says that it was not received`,
         client: head(`${method} / HTTP/1.1`, 'Host: a'),
         backend: ['{end}'],
-        seen: [head(`${method} / HTTP/1.1`, 'host: a', ...own('a'))],
+        seen: [head(`${method} / HTTP/1.1`, 'Host: a', ...own('a'))],
         got: refusal('UC'),
       })),
       {
