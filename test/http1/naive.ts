@@ -107,8 +107,9 @@ function unchunk(message: Message, text: string, lineEnd: string): string {
     if (!rest.startsWith(lineEnd, size)) return rest
     rest = rest.slice(size + lineEnd.length)
   }
-  const end = rest.startsWith(lineEnd) ? 0 : rest.indexOf(lineEnd + lineEnd) + lineEnd.length
-  if (end === lineEnd.length - 1) return rest
+  const found = rest.indexOf(lineEnd + lineEnd)
+  if (!rest.startsWith(lineEnd) && found === -1) return rest
+  const end = rest.startsWith(lineEnd) ? 0 : found + lineEnd.length
   const lines = end === 0 ? [] : rest.slice(0, end - lineEnd.length).split(lineEnd)
   const trailers = fieldsOf(lines) ?? ['not', 'parsed']
   for (let i = 0; i < trailers.length; i += 2) {
