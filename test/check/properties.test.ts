@@ -30,7 +30,7 @@ const sound = {
   },
   upstreams: {
     app: { backends: [{ address: '10.0.0.1:80', weight: 2 }], health: { path: '/healthz' }, timeouts: { idle: '1m' } },
-    db: { protocol: 'tcp', backends: [{ address: '[::1]:5432' }], health: false },
+    db: { protocol: 'tcp', backends: [{ address: '[::1]:5433' }], health: false },
   },
   policies: { p: { plugin: 'key-auth', options: { keys: { a: 'b' } } } },
   plugins: { 'key-auth': { limits: { memory: '128MB' } } },
