@@ -192,7 +192,7 @@ function pathMatchProblem(text: string): string | undefined {
   const malformed = pathProblem(encoded)
   if (malformed !== undefined)
     return `never matches, because requests with this path are rejected: ${malformed.problem}`
-  return 'never matches, because requests with this path are rejected: servers read it as different paths; write it decoded, with single slashes, and without ";" and dot segments'
+  return 'never matches, because requests with this path are rejected: servers read it as different paths; write it decoded, with single slashes, and without ";", "?", "#" and dot segments'
 }
 
 const placeholders = ['scheme', 'host', 'path', 'query']

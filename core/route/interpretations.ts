@@ -37,9 +37,9 @@ const steps: readonly ((path: string) => string)[] = [
   (path) => withoutDots(path, /^(?:\.|%2e){1,2}$/i, false),
   // Drops the parameters of segments.
   (path) => path.replace(/;[^/]*/g, ''),
-  // In some languages a NUL ends a text.
-  (path) => path.split('\0', 1)[0]!,
-  (path) => path.replace(/[\0-\x1f\x7f]+/g, ''),
+  // Some servers decode a target before they look for the end of its path.
+  (path) => path.replace(/[?#].*/s, ''),
+  (path) => path.replace(/[\x01-\x1f\x7f]+/g, ''),
   asLatin1,
   withReplacements,
   withoutStrays,
@@ -69,20 +69,21 @@ export function interpretationsOf(path: string): readonly string[] | string {
   return [...interpretations]
 }
 
-/** What no backend should have to find in a path, and the name of the exception that allows it. */
-const hazards: readonly (readonly [PathException, RegExp, string])[] = [
+/** What no backend should have to find in a path, and the name of the exception that allows it. None allows a NUL. */
+const hazards: readonly (readonly [PathException | undefined, RegExp, string])[] = [
+  [undefined, /\0/, 'a NUL'],
   ['dot-segment', /\/\.{1,2}(?:\/|$)/, 'a dot segment'],
   ['encoded-backslash', /\\/, 'a backslash'],
-  ['encoded-control', /[\0-\x1f\x7f]/, 'a control character'],
+  ['encoded-control', /[\x01-\x1f\x7f]/, 'a control character'],
 ]
 
-/** A dot segment, a backslash or a control character in one of the interpretations that `named` does not allow. */
+/** A NUL, or a dot segment, a backslash or a control character that `named` does not allow, in one of the interpretations. */
 export function hazardIn(
   interpretations: readonly string[],
   named: readonly PathException[],
-): { readonly exception: PathException; readonly what: string; readonly where: string } | undefined {
+): { readonly exception: PathException | undefined; readonly what: string; readonly where: string } | undefined {
   for (const [exception, form, what] of hazards) {
-    if (named.includes(exception)) continue
+    if (exception !== undefined && named.includes(exception)) continue
     const where = interpretations.find((interpretation) => form.test(interpretation))
     if (where !== undefined) return { exception, what, where }
   }

@@ -87,10 +87,17 @@ function locateEveryPath<R extends Locatable>(
   const find = (interpretation: string): R | undefined =>
     routes.find({ host, path: interpretation.replaceAll('%', '%25'), query, method, fields })
   const route = find(interpretations[0]!)
+  // A server that takes what follows an encoded question mark for the query may look for parameters there.
+  const findByQuery = (interpretation: string): R | undefined => {
+    const [, path, query] = /^([^?#]*)\?([^#]*)/.exec(interpretation.replaceAll('%', '%25')) ?? []
+    return path === undefined ? route : routes.find({ host, path, query: query!, method, fields })
+  }
   const named = route?.config.pathExceptions ?? []
   const hazard = hazardIn(interpretations, named)
   if (hazard !== undefined) return disagree(`which has ${hazard.what}`, hazard.where, hazard.exception)
-  const other = interpretations.find((interpretation) => find(interpretation) !== route)
+  const other = interpretations.find(
+    (interpretation) => find(interpretation) !== route || findByQuery(interpretation) !== route,
+  )
   if (other !== undefined) return disagree('which is not for the same route', other)
   const spelling = route === undefined || interpretations.length === 1 ? undefined : unnamedSpelling(path, named)
   if (route === undefined || spelling === undefined) return { target: { ...target, interpretations }, route }

@@ -8,8 +8,10 @@ export type PathException =
   | 'encoded-backslash'
   /** Percent-encoded letters, digits and `-._~`: `%7E`, `%61`. */
   | 'encoded-unreserved'
-  /** `%00` to `%1F` and `%7F`. */
+  /** `%01` to `%1F` and `%7F`. A NUL (`%00`) is always refused. */
   | 'encoded-control'
+  /** `%3F` and `%23`: a server that decodes a path too early takes them for the beginning of a query and of a fragment. */
+  | 'encoded-delimiter'
   /** `%25` before two hexadecimal digits: `%252F`. */
   | 'double-encoding'
   /** `//`. */
@@ -29,6 +31,7 @@ const spellings: Readonly<Record<PathException, (path: string) => boolean>> = {
   'encoded-backslash': matching(/%5c/i),
   'encoded-unreserved': matching(/%(?:2[de]|3\d|[46][1-9a-f]|5[\daf]|7[\dae])/i),
   'encoded-control': matching(/%(?:[01][\da-f]|7f)/i),
+  'encoded-delimiter': matching(/%(?:3f|23)/i),
   'double-encoding': matching(/%25[\da-f]{2}/i),
   'double-slash': matching(/\/\//),
   'dot-segment': matching(/\/\.{1,2}(?:\/|$)/),

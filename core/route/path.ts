@@ -14,8 +14,8 @@ const kinds: Uint8Array = kindsOfCharacters()
 
 /**
  * Index of the end of a path that all servers read in the same way: of its `?`, or the length of `raw`. -1 for any other
- * path: one with `//`, `\`, `;`, a dot segment, octets that are not UTF-8, or with percent-encoding of `/`, `\`, `;`, of
- * control characters, of letters, digits and `-._~` (`/%61dmin` may be `/admin`), or of a percent sign that begins another
+ * path: one with `//`, `\`, `;`, a dot segment, octets that are not UTF-8, or with percent-encoding of `/`, `\`, `;`, `?`,
+ * `#`, of control characters, of letters, digits and `-._~` (`/%61dmin` may be `/admin`), or of a percent sign that begins another
  * escape; and for one that `pathProblem` refuses.
  *
  * @param raw begins with `/`
@@ -82,7 +82,12 @@ function hexAt(raw: string, at: number): number {
 function isDisputed(raw: string, at: number, byte: number): boolean {
   if (byte > 0x7f) return false
   if (byte === 0x25) return escapeAt(raw, at + 2) !== -1
-  return byte < 0x20 || byte === 0x7f || byte === 0x2f || byte === 0x5c || byte === 0x3b || isUnreserved(byte)
+  return byte < 0x20 || byte === 0x7f || isDelimiter(byte) || isUnreserved(byte)
+}
+
+/** Characters that end a path or a part of it. */
+function isDelimiter(byte: number): boolean {
+  return byte === 0x2f || byte === 0x5c || byte === 0x3b || byte === 0x3f || byte === 0x23
 }
 
 /** Characters that mean the same with and without percent-encoding (RFC 3986 §2.3). */

@@ -50,6 +50,8 @@ const unnamed = [
     '/a%252Fb',
     '/caf%E9',
     '/%83e%83X%83g',
+    '/C%23',
+    '/what%3F',
     '/%D6%D0',
   ],
   ...['/caf\xc3\xa9', '/caf\xe9', '/%ed%a0%80', '/a//%E9;x'],
@@ -68,6 +70,9 @@ describe('a path that servers read differently', () => {
     ['/a%252Fb', '/a/*'],
     ['/a//b', '/a/b'],
     ['/admin;x', '/admin'],
+    ['/admin%3Fx', '/admin'],
+    ['/admin%253Fx', '/admin'],
+    ['/admin%23x', '/admin'],
     ['/admin%3Bx', '/admin'],
     ['/%61dmin', '/admin'],
     ['//evil.org/admin', '/admin'],
@@ -98,16 +103,16 @@ describe('a path that servers read differently', () => {
     ['dot-segment', '/a/..%2Fb'],
     ['dot-segment', '/a/%252e%252e/b'],
     ['dot-segment', '/a/%C0%AE%C0%AE/b'],
-    ['dot-segment', '/a/..%00/b'],
     ['dot-segment', '/a/.%FF./b'],
+    ['dot-segment', '/a/..%3F/b'],
+    ['dot-segment', '/a/..%23'],
     ['encoded-backslash', '/a%5Cb'],
     ['encoded-backslash', '/a%255Cb'],
     ['encoded-backslash', '/a%C1%9Cb'],
-    ['encoded-control', '/a%00'],
     ['encoded-control', '/a%0Ab'],
     ['encoded-control', '/a%7F'],
-    ['encoded-control', '/a%2500b'],
-    ['encoded-control', '/a%C0%80b'],
+    ['encoded-control', '/a%250Ab'],
+    ['encoded-control', '/a%C0%8Ab'],
   ] as const)('without the exception %s, %s is refused even if all of it has one route', (exception, path) => {
     const others = pathExceptions.filter((one) => one !== exception)
     for (const named of [[], others]) {
@@ -119,6 +124,22 @@ describe('a path that servers read differently', () => {
 
   test.each(['/a\\b', '/\\evil.org'])('a backslash that is not encoded never passes: %s', (path) => {
     expect(nameOf(find(routesOf('!/*'), path))).toBe('PN')
+  })
+
+  test.each(['/a%00', '/a%00/b', '/a/..%00/b', '/a%2500b', '/a%C0%80b', '/a%C0%00b', '/a%25C0%2580'])(
+    'a NUL never passes, however it is encoded: %s',
+    (path) => {
+      expect(nameOf(find([{ name: 'all', match: {}, config: { pathExceptions } }], path))).toBe('PN')
+      expect(nameOf(find(routesOf('!/*'), path))).toBe('PN')
+    },
+  )
+
+  test('what follows an encoded question mark may be the query by which a server routes', () => {
+    const [all] = routesOf('!/*')
+    const debug = { name: 'debug', match: { path: '/a', query: { debug: '1' } }, config: { pathExceptions } }
+    for (const path of ['/a%3Fdebug=1', '/a%3Fx%26debug=1', '/a%253Fdebug=1', '/a%3Fdebug=1%23x', '/a%3F?debug=1'])
+      expect(nameOf(find([all!, debug], path)), path).toBe('PN')
+    expect(nameOf(find([all!, debug], '/a%3Fdebug=2'))).toBe('!/*')
   })
 
   test('what is malformed stays so', () => {
@@ -250,6 +271,8 @@ const servers: Readonly<Record<string, (path: string) => string>> = {
       .map((segment) => segment.split(';')[0])
       .join('/'),
   c: (path) => path.replace(/\0.*$/s, ''),
+  query: (path) => path.split('?')[0]!,
+  fragment: (path) => path.split('#')[0]!,
   'network path': (path) => tolerant(path, (text) => new URL(text, 'http://a').pathname),
   latin1: (path) =>
     isUtf8(path)
@@ -286,7 +309,25 @@ function tolerant(path: string, read: (path: string) => string): string {
 
 const piece = fc.constantFrom(
   ...['/', '/', '/', 'a', 'b', 'admin', 'files', '.', '..', ';', ';x=1', '%2F', '%2f', '%5C', '%3B', '%2e', '%2E%2e'],
-  ...['%00', '%252F', '%252e', '%25252e', '%61dmin', '%C3%A9', '%40', '%25', '//', '/../', '/./', '%7E', '{', '"'],
+  ...[
+    '%00',
+    '%3F',
+    '%23',
+    '%253f',
+    '%252F',
+    '%252e',
+    '%25252e',
+    '%61dmin',
+    '%C3%A9',
+    '%40',
+    '%25',
+    '//',
+    '/../',
+    '/./',
+    '%7E',
+    '{',
+    '"',
+  ],
   ...['%E9', '%C0%AF', '%c0%ae', '%FF', '%25E9', '%E0%80%AF', '\xe9', '\xc3\xa9'],
 )
 const rawPath = fc

@@ -2,7 +2,7 @@ import type { Case, Duty } from '../case.ts'
 import { emptied, get, head, refusal } from '../text.ts'
 
 const every = [
-  ...['encoded-slash', 'encoded-backslash', 'encoded-unreserved', 'encoded-control'],
+  ...['encoded-slash', 'encoded-backslash', 'encoded-unreserved', 'encoded-control', 'encoded-delimiter'],
   ...['double-encoding', 'double-slash', 'dot-segment', 'semicolon', 'non-utf8'],
 ]
 
@@ -12,6 +12,13 @@ const guarded = {
     all: { match: { path: '/*' } },
     files: { listener: 'web', match: { path: '/files/*' }, upstream: 'app', pathExceptions: every },
     secret: { listener: 'web', match: { path: '/files/secret/*' }, upstream: 'app' },
+  },
+}
+
+const besideExact = {
+  routes: {
+    all: { match: { path: '/*' } },
+    admin: { listener: 'web', match: { path: '/admin' }, upstream: 'app' },
   },
 }
 
@@ -45,7 +52,7 @@ export const paths: readonly Duty[] = [
       ...['/a%2Fb', '/a%2fb', '/a;b=1', '/a%3Bb', '/a//b', '//a', '/%61', '/a%252Fb', '/caf%E9', '/%83e%83X%83g'].map(
         (path) => taken(path),
       ),
-      ...['/a{b}^|"<c>`', '/caf\xe9', '/caf\xc3\xa9?q=\xc3\xa9'].map((path) => taken(path)),
+      ...['/C%23', '/a{b}^|"<c>`', '/caf\xe9', '/caf\xc3\xa9?q=\xc3\xa9'].map((path) => taken(path)),
       ...['/a%5Cb', '/a\\b', '/a%00', '/a%0Ab', '/a%7F', '/a%C0%80', '/a%C1%9Cb'].map((path) => refused(path)),
       ...['/.', '/..', '/a/../b', '/a/./b', '/a/%2e%2e/b', '/a/.%2E/b', '/a/%252e%252e/b', '/a/..;/b'].map((path) =>
         refused(path),
@@ -57,7 +64,8 @@ export const paths: readonly Duty[] = [
         '/files/a;v=1/b',
         '/files/a//b',
         '/files/%7Ea',
-        '/files/a%00',
+        '/files/a%0A',
+        '/files/a%3Fb%23c',
         '/files/a/../b',
         '/files/caf%E9',
       ].map((path) => taken(path, guarded)),
@@ -84,7 +92,15 @@ export const paths: readonly Duty[] = [
       ...['/files/secret;x/a', '/files/secret/%00', '/files%2Fa', '/files/sec%00ret/a', '/files/..;/admin'].map(
         (path) => ({ ...refused(path, guarded), what: `${path}: another route would have it` }),
       ),
+      ...['/admin%3Fx', '/admin%23x', '/admin%253Fx'].map((path) => ({
+        ...refused(path, besideExact),
+        what: `${path}: another route would have it`,
+      })),
       { ...refused('/files/a\\b', guarded), what: 'a backslash as it is never passes' },
+      ...['/files/a%00', '/files/a%2500', '/files/a%C0%80'].map((path) => ({
+        ...refused(path, guarded),
+        what: `a NUL never passes: ${path}`,
+      })),
     ],
   },
 ]
