@@ -18,7 +18,7 @@ export interface GrantCall {
   /** Aborted when the hook no longer waits for the result. */
   readonly signal: AbortSignal
   /**
-   * Counts bytes that the operation keeps in memory, until the hook has ended or they are subtracted again.
+   * Counts bytes that the operation keeps in memory until it subtracts them again, even when the hook has ended before.
    *
    * @throws {GrantError} when the calls of this policy hold too many.
    */

@@ -2,12 +2,18 @@ import { bounds } from './bounds.ts'
 import type { SandboxEvent } from './event.ts'
 import type { PluginCode } from './plugin.ts'
 
-/** What plugins write to `console` becomes events, in development only: a bounded number a second. */
+/**
+ * What plugins write to `console` becomes events, in development only: a bounded number a second.
+ *
+ * A plugin chooses how deep the stack is when it writes. So a line is only kept then: in code that does more the stack
+ * could overflow at any point, and leave what it works on half done.
+ */
 export class ConsoleLines {
   readonly #onEvent: (event: SandboxEvent) => void
   readonly #isWanted: () => boolean
   #second = 0
   #lines = 0
+  #kept: SandboxEvent[] = []
 
   constructor(onEvent: (event: SandboxEvent) => void, isWanted: () => boolean) {
     this.#onEvent = onEvent
@@ -22,8 +28,16 @@ export class ConsoleLines {
     this.#second = second
     if (this.#lines++ >= bounds.consoleLines) return isWanted
     const message = isWanted ? String(text).slice(0, bounds.lines.length) : unwanted
-    this.#onEvent({ type: 'console', plugin: name, hash, alone: false, message })
+    this.#kept.push({ type: 'console', plugin: name, hash, alone: false, message })
     return isWanted
+  }
+
+  /** Reports the lines that were written. Called when no code of a plugin runs. */
+  flush(): void {
+    if (this.#kept.length === 0) return
+    const kept = this.#kept
+    this.#kept = []
+    for (const event of kept) this.#onEvent(event)
   }
 }
 

@@ -76,7 +76,8 @@ export class GrantRequest implements GrantCall {
     return this.#run.signal
   }
   hold(bytes: number): void {
-    const problem = this.#run.hold(bytes)
+    // A hook need not wait for what it has asked for.
+    const problem = this.#run.holdApart(bytes)
     if (problem !== undefined) throw new GrantError(problem)
   }
   spend(ms: number): void {

@@ -160,9 +160,15 @@ export class HookRun implements GuardedCall {
    */
   hold(bytes: number): string | undefined {
     if (this.over) return undefined
+    const problem = this.holdApart(bytes)
+    if (problem === undefined) this.#held += bytes
+    return problem
+  }
+
+  /** The same for what may be kept longer than the run is under way: only negative ones end it. */
+  holdApart(bytes: number): string | undefined {
     const held = this.binding.held + bytes
     if (bytes > 0 && held > bounds.held) return 'the calls of this policy that are under way hold more than 16 MB'
-    this.#held += bytes
     this.binding.held = held
     return undefined
   }
@@ -238,6 +244,8 @@ export class HookRun implements GuardedCall {
   /** A second run repeats no note. Its notes may differ (a time of day), so they are compared by their position. */
   #note(operation: string, args: readonly string[]): string | undefined {
     if (!this.#granted(operation)) return `the hook used ${operation} without the grant`
+    // Any other would pass the limit on the operations of a call, and what it brings would be counted for no call.
+    if (!/^(?:log|metric)\./.test(operation)) return `the hook used ${operation} without waiting for its result`
     if (operation.startsWith('log.') && ++this.#linesSeen > bounds.lines.call) return undefined
     if (++this.#notesSeen <= this.#noted || this.#noted >= bounds.notes) return undefined
     this.#noted++

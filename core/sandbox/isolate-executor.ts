@@ -66,10 +66,12 @@ function open(options: IsolateExecutorOptions, patience: number): Executor {
     })
     const port = answer === undefined ? undefined : new ExecutorPort(answer)
     const dispatcher = openDispatcher(isolate, enters, guard?.progress, port)
-    return new IsolateExecutor(isolate, memory, port, dispatcher('dispatch'), dispatcher('last'))
+    return new IsolateExecutor(isolate, memory, port, dispatcher('dispatch'), dispatcher('last'), options.console)
   } catch (error) {
     if (!isolate.isDisposed) isolate.dispose()
     throw error
+  } finally {
+    options.console?.flush()
   }
 }
 
@@ -165,16 +167,33 @@ class IsolateExecutor implements Executor {
   readonly #port: ExecutorPort | undefined
   readonly #dispatch: Inside
   readonly #last: Inside
+  readonly #console: ConsoleLines | undefined
 
-  constructor(isolate: Isolate, memory: number, port: ExecutorPort | undefined, dispatch: Inside, last: Inside) {
+  constructor(
+    isolate: Isolate,
+    memory: number,
+    port: ExecutorPort | undefined,
+    dispatch: Inside,
+    last: Inside,
+    console: ConsoleLines | undefined,
+  ) {
     this.#isolate = isolate
     this.#crowded = Math.max(memory / 2, heapOf(isolate) + memory / 4)
     this.#port = port
     this.#dispatch = dispatch
     this.#last = last
+    this.#console = console
   }
 
   cross(steps: readonly Step[], timeout: number): Crossing {
+    try {
+      return this.#cross(steps, timeout)
+    } finally {
+      this.#console?.flush()
+    }
+  }
+
+  #cross(steps: readonly Step[], timeout: number): Crossing {
     if (this.#port !== undefined) this.#port.output = undefined
     let began = performance.now()
     try {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { bounds } from '../../core/sandbox/bounds.ts'
+import { GrantRequest } from '../../core/sandbox/grant-use.ts'
 import { HookRun } from '../../core/sandbox/hook-run.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import { PendingCall } from '../../core/sandbox/pending-call.ts'
@@ -88,4 +89,23 @@ test('calls of one policy hold a limited number of bytes, until they are over', 
   expect(open().addRecord(record)).toBe(problem)
   for (const run of runs) run.release()
   expect(runs[0]!.binding.held).toBe(record.length * 2)
+})
+
+test('what a grant keeps counts until it is freed, also when its hook did not wait for it', () => {
+  const run = openRuns()()
+  const request = new GrantRequest(run, 'fetch.send', [])
+  request.hold(10_000_000)
+  run.over = true
+  run.release()
+  expect(() => request.hold(10_000_000)).toThrow('hold more than 16 MB')
+  request.hold(5_000_000)
+  request.hold(-15_000_000)
+  expect(run.binding.held).toBe(0)
+})
+
+test.for(['kv.set', 'counter.take'])('%s is no note, which no limit on operations would count', (operation) => {
+  const run = openRuns()()
+  const record = [op.note, operation, 'key', '1', '1'].join(UNIT)
+  expect(run.addRecord(record)).toBe(`the hook used ${operation} without waiting for its result`)
+  expect(run.notes).toEqual([])
 })

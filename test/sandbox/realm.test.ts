@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { createGrantHost } from '../../core/grants/grant-host.ts'
+import { bounds } from '../../core/sandbox/bounds.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
 import { openIsolateExecutor } from '../../core/sandbox/isolate-executor.ts'
 import type { Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
@@ -42,6 +43,8 @@ describe('memory that no limit counts', () => {
     ['resizable', /an ArrayBuffer of a plugin cannot be resizable/],
     ['reflect', /an ArrayBuffer of a plugin cannot be resizable/],
     ['segmenter', /Intl\.Segmenter is not a constructor: a plugin has none/],
+    ['breakIterator', /^false$/],
+    ['stolen', /^0 of 3$/],
     ['resize', /^false$/],
     ['subclass', /^3$/],
     ['buffer', /^true$/],
@@ -126,6 +129,26 @@ describe('console', () => {
   test('goes to the log in development', async () => {
     const lines = ['realm: here 1 {"a":1}', 'realm: there']
     expect(await linesOf(true)).toEqual([...lines, ...lines])
+  })
+
+  test('is passed on when the stack is no longer as deep as the plugin has made it', async () => {
+    const instances = [await instanceOf('p', { plugin: 'realm', limits: { time: 2_000 } })]
+    const frames = (count: number): number => (count === 0 ? 0 : 1 + frames(count - 1))
+    const depths: (number | string)[] = []
+    const onEvent = ({ type }: SandboxEvent): void => {
+      if (type !== 'console') return
+      try {
+        depths.push(frames(1_000))
+      } catch (error) {
+        depths.push(String(error))
+      }
+    }
+    const sandbox = createSandbox({ instances, grants: createGrantHost(), onEvent, isDevelopment: () => true })
+    open = { sandbox }
+    const verdict = await new Promise<Verdict>((settle) => sandbox.call(callOf(0, ['/deep'], settle)))
+    expect(verdict.kind).toBe('done')
+    expect(depths.length).toBeGreaterThanOrEqual(bounds.consoleLines)
+    expect([...new Set(depths)]).toEqual([1_000])
   })
 
   test('is dropped otherwise, which is said once', async () => {

@@ -7,6 +7,14 @@ type Scope = Record<string, unknown>
  */
 const unbounded = ['WebAssembly', 'SharedArrayBuffer', 'Atomics']
 
+/** Each copies the text that it is given to memory outside of the heap. */
+const copying = ['Segmenter', 'v8BreakIterator']
+
+/** Taken before any code of the plugin runs, which may replace these builtins to get hold of the native constructors. */
+const { apply, construct } = Reflect
+const keep: (kept: WeakMap<object, ArrayBuffer>, format: object, bill: ArrayBuffer) => void =
+  Function.prototype.call.bind(WeakMap.prototype.set)
+
 /** Closes the ways to memory that the isolate's limit does not count. What is left is counted, or billed here. */
 export function boundMemory(scope: Scope): void {
   for (const name of unbounded) delete scope[name]
@@ -23,7 +31,7 @@ function fixBuffers(scope: Scope, native: typeof ArrayBuffer): void {
     if ((args[1] as { maxByteLength?: unknown } | undefined)?.maxByteLength !== undefined) {
       throw new TypeError('an ArrayBuffer of a plugin cannot be resizable: leave maxByteLength out')
     }
-    return Reflect.construct(native, [args[0]], target) as object
+    return construct(native, [args[0]], target) as object
   })
 }
 
@@ -46,21 +54,19 @@ const makers: readonly (readonly [type: string, method: string, bytes: number, b
 /**
  * Bills the memory of `Intl`: each object of it holds a buffer of the size that it takes, which the limit of the isolate
  * counts. The buffer is never written, so that the machine gives no memory for it.
- *
- * `Intl.Segmenter` is removed: it copies each text that it segments to memory outside of the heap.
  */
 function billFormats(scope: Scope, allocate: (bytes: number) => ArrayBuffer): void {
   const intl = scope.Intl as Scope
   const held = new WeakMap<object, ArrayBuffer>()
-  delete intl.Segmenter
+  for (const name of copying) delete intl[name]
   for (const name of Object.getOwnPropertyNames(intl)) {
     const native = intl[name]
     if (typeof native !== 'function' || typeof native.prototype !== 'object') continue
     const bytes = name === 'DateTimeFormat' ? size.date : size.other
     replace(intl, name, native as Constructor, (args, target) => {
       const bill = allocate(bytes)
-      const format = Reflect.construct(native, args, target ?? (intl[name] as Constructor)) as object
-      held.set(format, bill)
+      const format = construct(native, args, target ?? (intl[name] as Constructor)) as object
+      keep(held, format, bill)
       return format
     })
   }
@@ -75,7 +81,7 @@ function billFormats(scope: Scope, allocate: (bytes: number) => ArrayBuffer): vo
       [method](...args: unknown[]): unknown {
         // Without a locale V8 keeps one object for all calls.
         if (args.length > before) allocate(bytes)
-        return Reflect.apply(native, this, args)
+        return apply(native, this, args)
       },
     }
     prototype![method] = billed[method]
