@@ -114,6 +114,8 @@ function decimalEvenAsOctal(text: string): number | undefined {
 
 /** The one length of a list of equal ones, leading zeros aside. */
 function agreedLength(text: string): number | undefined {
+  // `trim` takes more for whitespace than HTTP does.
+  if (!/^[\d,\t ]+$/.test(text)) return undefined
   const lengths = new Set(text.split(',').map((one) => one.trim().replace(/^0+(?=\d)/, '')))
   return lengths.size === 1 ? parseLength([...lengths][0]!) : undefined
 }
