@@ -33,6 +33,17 @@ export class BodyReader {
     this.#chunked.start(isBare)
   }
 
+  /** A reader that goes on from where this one is, with bytes of its own. */
+  copy(): BodyReader {
+    const copy = new BodyReader(this.#ofResponse)
+    copy.#framing = this.#framing
+    copy.#left = this.#left
+    copy.done = this.done
+    copy.problem = this.problem
+    copy.#chunked = this.#chunked?.copy()
+    return copy
+  }
+
   /** Whether the framing was taken though RFC 9112 does not allow it. */
   get lenient(): boolean {
     return this.#framing === CHUNKED && this.#chunked!.lenient

@@ -78,6 +78,20 @@ export class ChunkedReader {
     return this.#state === DONE
   }
 
+  /** A reader that goes on from where this one is. */
+  copy(): ChunkedReader {
+    const copy = new ChunkedReader(this.#ofResponse)
+    copy.problem = this.problem
+    copy.#isBare = this.#isBare
+    copy.#state = this.#state
+    copy.#size = this.#size
+    copy.#digits = this.#digits
+    copy.#place = this.#place
+    copy.#length = this.#length
+    copy.#excess = this.#excess
+    return copy
+  }
+
   /**
    * Reads data and the framing around them, and returns one piece: the data of one large chunk, or those of all small ones
    * that have arrived. `undefined`: there are none. Sets `trailers`, and `problem`, which comes after the piece.

@@ -332,9 +332,7 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
   #awaitsAnswers(exchange: ServerExchange): boolean {
     if (exchange.announcesLast || this.#handler.halfClose === 'serve') return true
     const { body, input } = this.#reader
-    const { left } = body
-    if (left === undefined || left >= input.length) return false
-    return announceLast(Buffer.from(input.bytes.subarray(input.at + left)))
+    return announceLast(Buffer.from(input.bytes.subarray(input.at)), body.copy())
   }
 
   /** The client sends no more: what is incomplete stays so. */

@@ -63,6 +63,8 @@ describe('a client that ends its side while it is answered', () => {
       kept('a') + chunked('0\r\nx: 1\r\n\r\n', 'keep-alive') + chunked('0\r\n\r\n'),
       ['/a', '/p', '/p'],
     ],
+    ['a body in chunks that waits for the backend', chunked('0\r\n\r\n', 'keep-alive') + last('c'), ['/p', '/c']],
+    ['the rest of a chunk too', chunked('1\r\n!\r\n0\r\n\r\n', 'keep-alive') + old('c'), ['/p', '/c']],
     ['what follows the last is not read', last('a') + kept('b'), ['/a']],
   ])('and announced it gets all its answers: %s', async (_what, bytes, paths) => {
     const scene = await speak(bytes)
