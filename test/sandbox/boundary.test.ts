@@ -77,6 +77,19 @@ test.each(cases as unknown as Case[])('$name', async (one) => {
   expect((outcome as Error).message).not.toContain('SECRET')
 })
 
+// Elsewhere the memory of a process cannot be read.
+test.runIf(process.platform === 'linux')('a package.json without an end', async () => {
+  put('plugins/x/index.ts', "import './sub/a.ts'\nexport default { name: 'x', onRequest() {} }")
+  put('plugins/x/sub/a.ts', '')
+  const file = join(folder, 'plugins/x/index.ts')
+  symlinkSync('/dev/zero', join(folder, 'plugins/x/sub/package.json'))
+  await expect(bundlePlugin({ file, publisher: 'local' })).rejects.toThrow(
+    /:1:1: bundling the plugin used more than 1024 MB/,
+  )
+  rmSync(join(folder, 'plugins/x/sub/package.json'))
+  expect((await bundlePlugin({ file, publisher: 'local' })).name).toBe('x')
+})
+
 test('whatever a plugin imports, nothing outside of its folder gets into its script', async () => {
   const outside = {
     'gateway.json': '"SECRET"',
