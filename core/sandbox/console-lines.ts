@@ -1,3 +1,4 @@
+import { ownText } from '../own-text.ts'
 import { bounds } from './bounds.ts'
 import type { SandboxEvent } from './event.ts'
 import type { PluginCode } from './plugin.ts'
@@ -27,7 +28,7 @@ export class ConsoleLines {
     if (second !== this.#second) this.#lines = 0
     this.#second = second
     if (this.#lines++ >= bounds.consoleLines) return isWanted
-    const message = isWanted ? String(text).slice(0, bounds.lines.length) : unwanted
+    const message = isWanted ? ownText(String(text).slice(0, bounds.lines.length)) : unwanted
     this.#kept.push({ type: 'console', plugin: name, hash, alone: false, message })
     return isWanted
   }

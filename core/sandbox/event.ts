@@ -5,7 +5,7 @@ export interface SandboxEvent {
   /**
    * `threw`, `timeout`, `memory`: how a call failed; a call that waited too long counts as `threw` · `refused`: the
    * host refused what a policy wrote · `replaced`: an isolate was replaced by another one · `rejection`: a plugin did
-   * not handle a rejected promise; no call has failed because of it · `late`: a record arrived for a call that had
+   * not handle a rejected promise; no call has failed because of it · `late`: records arrived for calls that had
    * ended · `undeclared`: a hook read a field that its plugin does not declare · `ok-probe`, `failed-probe`: result of
    * the one call that a plugin in state `half-open` was allowed · `console`: a plugin wrote to `console`.
    */

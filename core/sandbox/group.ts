@@ -103,7 +103,7 @@ export class Group {
       },
     })
     const emit: Emit = (...record) => {
-      if (this.#emitted === undefined) this.#runs.receive(...record)
+      if (this.#emitted === undefined) this.#runs.receive([record])
       else this.#emitted.push(record)
     }
     const answer: Answer = (id, record) => {
@@ -333,7 +333,7 @@ export class Group {
       if (binding.crossing !== this.#crossings) binding.counts.batches++
       binding.crossing = this.#crossings
     }
-    for (const record of emitted) this.#runs.receive(...record)
+    this.#runs.receive(emitted)
     if (this.#memory?.isFull === true) this.#retire(this.#memory)
     this.#checkHeap()
   }

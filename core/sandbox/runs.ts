@@ -3,6 +3,7 @@ import type { GrantHost } from '../grants/grant-host.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import type { Breaker } from './breaker.ts'
 import type { SandboxEvent } from './event.ts'
+import type { Emit } from './executor.ts'
 import { ended as atItsEnd, holdsAll, holdsSome, leftOut } from './frame.ts'
 import { GrantRequest, type GrantUse } from './grant-use.ts'
 import { type HookRun, noNames, noNotes, none } from './hook-run.ts'
@@ -176,18 +177,23 @@ export class Runs {
     this.#process(run, record === atItsEnd ? '' : record)
   }
 
-  /** Processes a record that a hook sent after it waited. */
-  receive(plugin: number, id: number, text: string): void {
-    const run = this.#waiting.get(id)
-    // A plugin must not send records for calls of other plugins.
-    this.#process(run?.binding.plugin === plugin ? run : undefined, text)
+  /**
+   * Processes records that hooks sent after they waited. Those for calls that have ended are one event together: a plugin
+   * can send thousands of them in one crossing.
+   */
+  receive(records: readonly Parameters<Emit>[]): void {
+    let late = 0
+    for (const [plugin, id, text] of records) {
+      const run = this.#waiting.get(id)
+      // A plugin must not send records for calls of other plugins.
+      if (run === undefined || run.over || run.binding.plugin !== plugin) late++
+      else this.#process(run, text)
+    }
+    if (late > 0) this.event('late', undefined, `${late} records arrived for calls that have ended`)
   }
 
-  #process(run: HookRun | undefined, text: string): void {
-    if (run === undefined || run.over) {
-      this.event('late', run, 'a record arrived for a call that has ended')
-      return
-    }
+  #process(run: HookRun, text: string): void {
+    if (run.over) return
     const problem = run.problem ?? run.addRecord(text)
     if (run.notes.length > 0) this.#note(run)
     if (run.undeclared.length > 0) this.#reportUndeclared(run)

@@ -135,3 +135,18 @@ test('close lets calls end and takes no new ones', async () => {
     message: expect.stringContaining('the sandbox is closed'),
   })
 })
+
+test('a thousand records for calls that have ended are one event', async () => {
+  harness = await openHarness([{ plugin: 'late' }])
+  harness.start(0, () => {}, '/hang')
+  const bodies: unknown[] = []
+  for (let i = 0; i < 3; i++) {
+    const verdict = await harness.run(0, '/flood')
+    bodies.push(verdict.kind === 'done' && verdict.operations[0]?.[2])
+  }
+  // The first one may share its crossing with the hook that waits.
+  expect(bodies.slice(1)).toEqual(['true', 'true'])
+  const late = harness.events.filter(({ type }) => type === 'late').map(({ message }) => message)
+  expect(late.slice(-2)).toEqual(Array.from({ length: 2 }, () => '1000 records arrived for calls that have ended'))
+  expect(late.length).toBeLessThanOrEqual(3)
+})
