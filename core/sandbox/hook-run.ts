@@ -104,6 +104,8 @@ export class HookRun implements GuardedCall {
   begin(): void {
     this.started = true
     this.tried = true
+    this.hostTime += this.binding.owed
+    this.binding.owed = 0
   }
 
   abort(): void {
@@ -148,9 +150,13 @@ export class HookRun implements GuardedCall {
     return operations[operations.length - 1]?.[0] === op.wait ? this.#wait() : undefined
   }
 
-  /** Adds CPU time to what the run costs; one that costs more than the plugin's time limit fails. */
+  /**
+   * Adds CPU time to what the run costs; one that costs more than the plugin's time limit fails. What is used after its
+   * end is added to the next one.
+   */
   spend(ms: number): void {
-    this.hostTime += ms
+    if (this.over) this.binding.owed += ms
+    else this.hostTime += ms
     this.binding.counts.time += ms
   }
 

@@ -21,6 +21,8 @@ export interface Binding {
   crossing: number
   /** Bytes that the host holds for its calls under way; `bounds.held` limits them. */
   held: number
+  /** CPU time that the host has used for hooks that did not wait for it, ms: the next call pays. */
+  owed: number
 }
 
 export interface Layout {
@@ -51,7 +53,7 @@ export function layOut(instances: readonly Instance[]): Layout {
     for (const hook of code.manifest.hooks) {
       entries[hook] = plugin.entries.push({ policy, hook, fields: instance.fields[hook] ?? [] }) - 1
     }
-    return { instance, plugin: plugin.index, entries, counts: noCounts(), crossing: 0, held: 0 }
+    return { instance, plugin: plugin.index, entries, counts: noCounts(), crossing: 0, held: 0, owed: 0 }
   })
   const plugins = [...byHash.values()].map(({ code, policies, entries }) => {
     const setup: PluginSetup = { needs: code.manifest.needs, policies, entries }

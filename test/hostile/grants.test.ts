@@ -71,6 +71,17 @@ test('what a hook lets the gateway compute counts against its own time', async (
   expectUnharmed('sixty signatures a call', siege, '3 of 3 → 500')
 })
 
+test('what a hook does not wait for is paid for by the next call of its policy', async () => {
+  const ring = await arena(['hoard'], { limits: { hoard: { time: '20ms' } } })
+  const siege = await underAttack(ring, () => times(5, () => ring.bad('hoard', '/unawaited')))
+  // On each of two workers every other call. More of them would have the plugin quarantined.
+  expect(siege.result.map(({ status }) => status)).toContain(500)
+  await ring.record('PT', ({ outcome, cause }) => {
+    return outcome === 'PT:hoard' && String(cause).includes('what the hook wrote and asked for took the gateway more')
+  })
+  expectUnharmed('sixty signatures that no hook waits for', siege)
+})
+
 test('rejections and failures that repeat are a line a second, with their number', async () => {
   const ring = await arena(['hoard', 'scope'], { limits })
   const count = 150

@@ -109,3 +109,15 @@ test.for(['kv.set', 'counter.take'])('%s is no note, which no limit on operation
   expect(run.addRecord(record)).toBe(`the hook used ${operation} without waiting for its result`)
   expect(run.notes).toEqual([])
 })
+
+test('the next call of a policy pays for work that a hook did not wait for', () => {
+  const open = openRuns()
+  const [first, second, third] = [open(), open(), open()]
+  first.begin()
+  new GrantRequest(first, 'jwt.verify', []).spend(1)
+  first.over = true
+  new GrantRequest(first, 'jwt.verify', []).spend(30)
+  second.begin()
+  third.begin()
+  expect([first, second, third].map(({ hostTime }) => hostTime)).toEqual([1, 30, 0])
+})

@@ -26,6 +26,8 @@ export default definePlugin({
         await attempt(() => counter.take(`${call} ${i} `.padEnd(512, 'k'), { points: 1, duration: 60 }))
     } else if (request.path.endsWith('/verify')) {
       for (let i = 0; i < 60; i++) await attempt(() => jwt.verify('e30.e30.', { secret: 's'.repeat(32) }))
+    } else if (request.path.endsWith('/unawaited')) {
+      for (let i = 0; i < 60; i++) void jwt.verify('e30.e30.', { secret: 's'.repeat(32) }).catch(() => {})
     } else if (request.path.endsWith('/slices')) {
       await kv.set(`a key of twenty-eight ${String(call).padStart(6)}`, 'a value of twenty ch', 3_600)
       metric.count('kept', 1, { label: `a label of this call ${call % 100}` })
