@@ -6,7 +6,7 @@ import { type Place, PluginBuildError } from './plugin-build-error.ts'
 
 const nameForm = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
 const members = ['name', 'description', 'options', 'reads', 'writes', 'when', 'answers', 'needs']
-/** Characters of a manifest; its schema of options is nearly all of it. */
+/** Characters of a manifest, of which its schema of options is nearly all; and of the scopes for one policy. */
 const largest = 262_144
 const whenParts = ['methods', 'paths', 'headers', 'responseTypes']
 
@@ -54,6 +54,7 @@ export function readManifest(text: string, place?: Place): Manifest {
 
 /** Checks the form of `reads`, `writes` and `when` as evaluated inside; not whether the fields exist. */
 export function readScopes(text: string, place?: Place): Scopes {
+  if (text.length > largest) throw invalid([`reads, writes and when have more than ${largest} characters`], place)
   const said = readObject(text)
   const problems: string[] = []
   const list = (key: 'reads' | 'writes'): string[] => {

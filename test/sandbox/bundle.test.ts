@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import { openInspector } from '../../core/sandbox/inspect.ts'
 import { PluginBuildError, problemText } from '../../core/sandbox/plugin-build-error.ts'
@@ -65,4 +65,23 @@ test('scopes are evaluated with the options, and their errors are reported', asy
   expect(() => inspector.scopes({ bad: 3 })).toThrow('reads must be a list of scopes')
   expect(() => inspector.scopes({ bad: 2 })).toThrow(`${shown}:1:1: evaluating reads and writes took more than 250 ms`)
   inspector.close()
+})
+
+test.each([
+  [
+    'declarations',
+    `JSON.stringify = () => '"' + 'x'.repeat(5_000_000) + '"'`,
+    "the plugin's declarations have more than",
+  ],
+  ['scopes', '', 'reads, writes and when have more than'],
+])('%s have a bound, whatever the realm of the plugin says', async (_, forged, problem) => {
+  const file = join(folder, 'plugin.ts')
+  const reads = "reads: () => ['header:' + 'x'.repeat(5_000_000)]"
+  writeFileSync(file, `${forged}\nexport default { name: 'forging', ${reads}, onRequest() {} }`)
+  const evaluated = bundlePlugin({ file, publisher: 'local' }).then((code) => {
+    const inspector = openInspector(code.script, code)
+    onTestFinished(() => inspector.close())
+    return inspector.scopes({})
+  })
+  await expect(evaluated).rejects.toThrow(problem)
 })
