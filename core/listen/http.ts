@@ -122,10 +122,14 @@ export class HttpListener implements Listener, ServerHandler {
   drain(): Promise<void> {
     this.#draining = true
     this.#server.close()
-    for (const session of this.#sessions) session.drain()
     return new Promise((resolve) => {
-      if (this.active === 0) resolve()
-      else this.#onEmpty = resolve
+      const drain = (): void => {
+        for (const session of this.#sessions) session.drain()
+        if (this.active === 0) resolve()
+        else this.#onEmpty = resolve
+      }
+      // Requests that have arrived are read in the next turn of the loop.
+      setImmediate(() => setImmediate(drain))
     })
   }
 

@@ -5,6 +5,7 @@ import { echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { open, send } from '../helpers/client.ts'
 import { gatewayFolder, httpConfig, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
+import { collect } from '../http1/raw-backend.ts'
 
 describe('a reload', () => {
   it('fails none of 200 requests in flight, on kept-alive and new connections', async () => {
@@ -105,6 +106,26 @@ describe('a reload', () => {
 })
 
 describe('a drain', () => {
+  it('answers requests that have arrived and were not read yet, on new connections and on kept-alive ones', async () => {
+    const backend = await httpBackend((_request, response) => void response.end('ok'))
+    const { port, drain } = await startInProcess(httpConfig([backend.port]))
+    const get = 'GET / HTTP/1.1\r\nhost: h\r\n\r\n'
+    const fresh = await open(port('web'))
+    const kept = await open(port('web'))
+    const [first, second] = [collect(fresh), collect(kept)]
+    kept.write(get)
+    // Connections are accepted in the order in which they were made.
+    await until('the first answer', () => second.text.endsWith('ok'))
+    second.text = ''
+    fresh.write(get)
+    kept.write(get)
+    await drain()
+    for (const got of [first, second]) {
+      await until('the end', () => got.end)
+      expect(got.text).toMatch(/^HTTP\/1\.1 200 OK\r\n.*connection: close\r\n\r\nok$/s)
+    }
+  })
+
   it('refuses new connections, finishes what is in flight, and closes', async () => {
     let release = (): void => {}
     const backend = await httpBackend((_request, response) => {
