@@ -63,7 +63,9 @@ test('10⁴ small offences leave nothing behind', async () => {
 })
 
 test('sandboxes are exchanged under load, and no request notices', { timeout: 600_000 }, async () => {
-  const ring = await arena(['churn'], { options: { churn: { version: 0 } } })
+  // Time on the clock, which a busy machine takes from code that is cold in each new isolate.
+  const limits = { churn: { time: '500ms' }, neighbour: { time: '500ms' } }
+  const ring = await arena(['churn'], { options: { churn: { version: 0 } }, limits })
   await ring.bad('churn')
   const versions = 12
   const siege = await underAttack(ring, async () => {
