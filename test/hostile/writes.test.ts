@@ -48,6 +48,12 @@ test('what would split or redirect a message is refused, however it is written',
     }
     expectUnharmed(`header injection by ${way}`, siege, `${tried.length} of ${tried.length} → 500`)
   }
+  // A title is text in JSON: whatever it holds, it stays the title.
+  for (const title of ['a\r\nx-injected: 1\r\n\r\nb', 'a","status":200,"x":"', '\0\u001b[2J\u2028\ud800']) {
+    const { status, headers, body } = await inject('title', '', title)
+    expect({ status, injected: headers['x-injected'] }).toEqual({ status: 403, injected: undefined })
+    expect(JSON.parse(body)).toMatchObject({ status: 403, title })
+  }
   for (const name of ['host', 'content-length', 'connection', 'transfer-encoding']) {
     expectRefused(await inject('remove', name, ''))
   }

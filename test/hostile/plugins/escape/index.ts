@@ -9,13 +9,10 @@ function inspect(what: string, value: unknown, depth = 0): void {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null || seen.has(value) || depth > 4)
     return
   seen.add(value)
-  try {
-    const maker = (value as { constructor?: { constructor?: (code: string) => () => unknown } }).constructor
-      ?.constructor
-    if (typeof maker === 'function' && maker('return globalThis')() !== home) foreign.push(what)
-  } catch {
-    // Nothing to be had from it.
-  }
+  let root: object = value
+  for (let next: object | null = root; next !== null; next = Object.getPrototypeOf(next) as object | null) root = next
+  // The last prototype of another realm's objects is that realm's `Object.prototype`.
+  if (root !== Object.prototype && Object.hasOwn(root, 'propertyIsEnumerable')) foreign.push(what)
   let at: object | null = value
   while (at !== null) {
     for (const key of Reflect.ownKeys(at)) {

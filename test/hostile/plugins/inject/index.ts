@@ -1,7 +1,7 @@
 import { definePlugin, reply } from 'postern/sdk'
 
 interface Attempt {
-  readonly way: 'set' | 'remove' | 'reply' | 'respond' | 'append'
+  readonly way: 'set' | 'remove' | 'reply' | 'respond' | 'append' | 'title'
   readonly name: string
   readonly value: string
 }
@@ -17,6 +17,7 @@ export default definePlugin({
     const wanted = attempt(request.header('x-attempt'))
     if (wanted?.way === 'set') request.setHeader(wanted.name, wanted.value)
     if (wanted?.way === 'remove') request.removeHeader(wanted.name)
+    if (wanted?.way === 'title') return reply(403, { title: wanted.value })
     if (wanted?.way === 'reply') return reply(200, 'ok', { [wanted.name]: wanted.value })
   },
   onResponse({ request, response }) {
