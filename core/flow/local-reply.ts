@@ -80,8 +80,8 @@ export function replyOfRoute(
   const [path, query] = splitEncoded(full)
   const parts = new Map(Object.entries({ scheme, authority, host, path, query }))
   const location = redirect.replace(/\{(\w+)\}/g, (whole, name: string) => parts.get(name) ?? whole)
-  // A path that begins with `//` would be read as the name of another host.
-  const safe = redirect.startsWith('{path}') ? location.replace(/^\/+/, '/') : location
+  // A client would take a path that begins with `//` for the name of another host.
+  const safe = redirect.startsWith('//') ? location : location.replace(/^\/{2,}/, '/')
   return { reply: true, status, body: '', reason: '', headers: [['location', safe]] }
 }
 

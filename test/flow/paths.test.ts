@@ -99,6 +99,7 @@ test('a redirect has only characters of a URL, and never leads to another host b
     listeners: { web: { address: '127.0.0.1', port: 0 } },
     routes: {
       whole: { listener: 'web', match: { host: 'a' }, reply: { redirect: 'https://{host}{path}{query}' } },
+      slash: { listener: 'web', match: { host: 'c' }, reply: { redirect: '/{path}' } },
       path: { listener: 'web', reply: { redirect: '{path}{query}' } },
     },
     upstreams: {},
@@ -111,6 +112,7 @@ test('a redirect has only characters of a URL, and never leads to another host b
   expect(await location('/{"<>^`|}?{')).toBe('https://a/%7B%22%3C%3E%5E%60%7C%7D?%7B')
   expect(await location('/caf\xe9?q=\xc3\xa9')).toBe('https://a/caf%E9?q=%C3%A9')
   expect(await location('//evil.org/x', 'b')).toBe('/evil.org/x')
+  expect(await location('/evil.org/x', 'c')).toBe('/evil.org/x')
   expect(await location('//evil.org/x')).toBe('https://a//evil.org/x')
 })
 
