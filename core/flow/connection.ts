@@ -184,9 +184,15 @@ export class ConnectionFlow implements HookFlow {
     this.#connecting?.cancel()
     this.#attempts.end(this.#error)
     this.#phases.end()
-    const bytes = { bytesIn: this.#bytes.in, bytesOut: this.#bytes.out }
-    const { count: attempts } = this.#attempts
-    this.#tap.tell({ kind: 'end', flow: this.facts, ...bytes, phases: this.#phases, attempts, error: this.#error })
+    this.#tap.tell({
+      kind: 'end',
+      flow: this.facts,
+      bytesIn: this.#bytes.in,
+      bytesOut: this.#bytes.out,
+      phases: this.#phases,
+      attempts: this.#attempts.count,
+      error: this.#error,
+    })
     this.#onFinish(this)
     tell(this, this.#chain, () => this.#plan.snapshot.release())
   }

@@ -333,9 +333,16 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     this.#dropUpstream()
     this.#phases.end()
     const { bytesIn, bytesOut, version } = this.#exchange
-    const { count: attempts } = this.#attempts
-    const passed = { bytesIn, bytesOut, version, attempts }
-    this.#tap.tell({ kind: 'end', flow: this.facts, ...passed, phases: this.#phases, error: this.#error })
+    this.#tap.tell({
+      kind: 'end',
+      flow: this.facts,
+      bytesIn,
+      bytesOut,
+      version,
+      attempts: this.#attempts.count,
+      phases: this.#phases,
+      error: this.#error,
+    })
     tell(this, this.facts.chain, () => this.#plan.snapshot.release())
   }
 
