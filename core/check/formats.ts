@@ -195,13 +195,12 @@ function pathMatchProblem(text: string): string | undefined {
   return 'never matches, because requests with this path are rejected: servers read it as different paths; write it decoded, with single slashes, and without ";", "?", "#" and dot segments'
 }
 
-const placeholders = ['scheme', 'host', 'path', 'query']
+const variables = ['scheme', 'host', 'path', 'query']
 
 function redirectProblem(text: string): string | undefined {
   if (!/^[\x21-\x7e]+$/.test(text)) return 'must be ASCII without spaces; percent-encode all other characters'
   for (const [, name] of text.matchAll(/\{([^{}]*)\}?/g)) {
-    if (!placeholders.includes(name!))
-      return `${quote(text)} has an unknown placeholder${didYouMean(name!, placeholders)}`
+    if (!variables.includes(name!)) return `${quote(text)} has an unknown variable${didYouMean(name!, variables)}`
   }
   const sample = text
     .replaceAll('{scheme}', 'https')

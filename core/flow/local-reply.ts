@@ -58,7 +58,7 @@ function madeResponse(result: Reply | PosternError, requestId: string): FinalRes
 }
 
 /**
- * The response of a route with `reply`: a redirect with its placeholders filled in, or a fixed text. A redirect that needs a
+ * The response of a route with `reply`: a redirect with its variables filled in, or a fixed text. A redirect that needs a
  * host is refused to a request that names none.
  */
 export function replyOfRoute(
