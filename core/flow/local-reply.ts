@@ -73,12 +73,12 @@ export function replyOfRoute(
     const headers: [string, string][] = body === '' ? [] : [['content-type', 'text/plain; charset=utf-8']]
     return { reply: true, status, body, reason: '', headers }
   }
-  const { authority, host, full } = target
-  if (host === '' && /\{(?:host|authority)\}/.test(redirect)) {
+  const { host, full } = target
+  if (host === '' && redirect.includes('{host}')) {
     return new PosternError('DPE', 'the request names no host, which the redirect of its route needs')
   }
   const [path, query] = splitEncoded(full)
-  const parts = new Map(Object.entries({ scheme, authority, host, path, query }))
+  const parts = new Map(Object.entries({ scheme, host, path, query }))
   const location = redirect.replace(/\{(\w+)\}/g, (whole, name: string) => parts.get(name) ?? whole)
   // A client would take a path that begins with `//` for the name of another host.
   const safe = redirect.startsWith('//') ? location : location.replace(/^\/{2,}/, '/')
