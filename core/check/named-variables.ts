@@ -28,10 +28,10 @@ function policyFiles(folder: string): string[] {
   }
 }
 
-/** What is wrong with a file is for the check to say. */
+/** What is wrong with a file is for the check to say, which also passes over the byte order mark that editors write. */
 function read(path: string): unknown {
   try {
-    return statSync(path).isFile() ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+    return statSync(path).isFile() ? JSON.parse(readFileSync(path, 'utf8').replace(/^\ufeff/, '')) : undefined
   } catch {
     return undefined
   }

@@ -18,6 +18,8 @@ export class Problems {
   readonly #touched = new Set<string>()
   /** Paths whose value is not known, with the references that stand in for it. */
   readonly #standIns = new Map<string, string>()
+  /** Such paths in the options of policies, and those above them in the same options. */
+  readonly #unknownOptions = new Set<string>()
   readonly #secrets: Secrets
   #step = 0
 
@@ -31,8 +33,9 @@ export class Problems {
   }
 
   add(source: Source, path: Path, problem: string): void {
-    const reference = this.#standIns.get(keyOf(source.file, path))
-    if (reference !== undefined && path.includes('options')) return
+    const key = keyOf(source.file, path)
+    if (this.#unknownOptions.has(key)) return
+    const reference = this.#standIns.get(key)
     const message = reference === undefined ? problem : `cannot be checked without the value of "${reference}"`
     const position = source.locate(path)
     this.#put({ file: source.file, path, message, ...position, step: this.#step })
@@ -41,11 +44,15 @@ export class Problems {
   /**
    * The value at this path is not known: a reference stands in for it. In the options of a policy no problem is found
    * there; elsewhere every problem becomes the one that the value is needed.
+   *
+   * @param options path of the options that the value is in
    */
-  standIn(source: Source, path: Path, reference: string): void {
-    const options = path.lastIndexOf('options')
-    for (let length = options === -1 ? path.length : options + 1; length <= path.length; length++) {
-      this.#standIns.set(keyOf(source.file, path.slice(0, length)), reference)
+  standIn(source: Source, path: Path, reference: string, options: Path | undefined): void {
+    if (options === undefined) this.#standIns.set(keyOf(source.file, path), reference)
+    else {
+      for (let { length } = options; length <= path.length; length++) {
+        this.#unknownOptions.add(keyOf(source.file, path.slice(0, length)))
+      }
     }
   }
 

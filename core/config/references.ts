@@ -37,19 +37,19 @@ export function resolveReferences(
   context: ReferenceContext,
   isOptions: (path: Path) => boolean,
 ): unknown {
-  const visit = (value: unknown, path: Path, inOptions: boolean): unknown => {
-    if (typeof value === 'string') return expand(value, path)
+  const visit = (value: unknown, path: Path, options: Path | undefined): unknown => {
+    if (typeof value === 'string') return expand(value, path, options)
     if (Array.isArray(value)) {
-      const list = value.map((item, index) => visit(item, [...path, index], inOptions))
+      const list = value.map((item, index) => visit(item, [...path, index], options))
       for (const [index, item] of value.entries()) note(list, index, item)
       return list
     }
     if (typeof value !== 'object' || value === null) return value
-    const inside = inOptions || isOptions(path)
+    const inside = options ?? (isOptions(path) ? path : undefined)
     const copy: Record<string, unknown> = {}
     for (const [key, item] of Object.entries(value)) {
       const at = [...path, key]
-      const name = inside ? expand(key, at) : key
+      const name = inside === undefined ? key : expand(key, at, inside)
       if (Object.hasOwn(copy, name))
         context.problems.add(source, at, 'is the same key as another one here after references are resolved')
       setOwn(copy, name, visit(item, at, inside))
@@ -65,7 +65,7 @@ export function resolveReferences(
     else keys.add(key)
   }
 
-  const expand = (text: string, path: Path): string => {
+  const expand = (text: string, path: Path, options: Path | undefined): string => {
     if (!text.includes('${')) return text
     return text.replace(reference, (whole: string, kind: string | undefined, name: string, end: string) => {
       if (whole === '$${') return '${'
@@ -74,13 +74,13 @@ export function resolveReferences(
         context.secrets.add(found.value, whole)
         return found.value
       }
-      if (found.isMissing === true && !context.mustExist) context.problems.standIn(source, path, whole)
+      if (found.isMissing === true && !context.mustExist) context.problems.standIn(source, path, whole, options)
       else context.problems.add(source, path, found.problem)
       return whole
     })
   }
 
-  return visit(source.value, [], false)
+  return visit(source.value, [], undefined)
 }
 
 function unclosed(whole: string, kind: string | undefined): Found {

@@ -223,6 +223,11 @@ test('a check without secrets needs none in options, and says where it needs a v
   expect(out).toMatch(
     /:1:\d+ listeners\.web\.port: cannot be checked without the value of ".{2}env:POSTERN_TEST_UNSET}"/,
   )
+
+  const routes = { options: { listener: 'web', upstream: reference('env:POSTERN_TEST_UNSET') } }
+  writeFileSync(file, JSON.stringify({ ...sound, routes }))
+  const named = await output(() => check({ config: file, secrets: false }))
+  expect(named).toMatchObject({ exit: 3, out: expect.stringContaining('routes.options.upstream: cannot be checked') })
 })
 
 test('check says what each plugin reads, writes and uses, over all of its policies', async () => {

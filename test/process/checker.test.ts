@@ -78,7 +78,8 @@ test('a check knows no variables but those that the configuration names', async 
 
   const named = { plugin: 'key-auth', options: { keys: { ['$'.concat('{env:POSTERN_TEST_NAMED}')]: 'ann' } } }
   const folder = gatewayFolder(httpConfig([1], { listeners: { web: { policies: ['k'] } } }), {
-    'policies/k.json': JSON.stringify(named),
+    // With a byte order mark, as some editors write it.
+    'policies/k.json': `\ufeff${JSON.stringify(named)}`,
   })
   const { result } = await checkApart(join(folder, 'gateway.json'))
   expect(result).toMatchObject({ rest: { secrets: [{ value: 'value-of-POSTERN_TEST_NAMED' }] } })
