@@ -116,7 +116,7 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['http://a', 'a b'],
   ],
   'backend-address': [
-    ['10.0.0.11:8080', '[fd00::1]:8080', 'app:80'],
+    ['10.0.0.11:8080', '[fd00::1]:8080', '[fe80::1%eth0]:80', 'app:80'],
     ['http://x', 'app', '10.0.0.11:8080/x'],
   ],
   origin: [
@@ -124,7 +124,7 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['id.example.com', 'https://a/b', 'ftp://a'],
   ],
   'plugin-source': [
-    ['./plugins/jwt/index.ts', '@scope/name', 'name', 'a.js', '/x/y.js'],
+    ['./plugins/jwt/index.ts', '@scope/name', 'name', 'a.js', '/x/y.js', 'ä/x.ts', '.x/y.ts'],
     ['', ' x', '!x'],
   ],
   name: [
