@@ -135,9 +135,6 @@ function checkUpstreams({ source, data, problems }: Draft): void {
       const message = `a TCP connect has no ${what}; add "path" to probe with an HTTP request`
       problems.add(source, ['upstreams', name, 'health', field], message)
     }
-    if (health.method === 'CONNECT') {
-      problems.add(source, ['upstreams', name, 'health', 'method'], 'a probe cannot open a tunnel; use another method')
-    }
     checkHeaderNames(asObject(health.headers), (header, message) =>
       problems.add(source, ['upstreams', name, 'health', 'headers', header], message),
     )

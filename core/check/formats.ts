@@ -50,7 +50,7 @@ export const formats: Readonly<Record<string, Format>> = {
     problem(text) {
       if (!token.test(text)) return `${quote(text)} is not a method`
       const capital = text.toUpperCase()
-      if (capital === 'CONNECT') return 'CONNECT never matches, because it is not served'
+      if (capital === 'CONNECT') return 'CONNECT is not possible: the gateway neither serves nor sends it'
       // Another token in lower case is a method of its own.
       if (text === capital || !registeredMethods.has(capital)) return undefined
       return `methods are case-sensitive; write ${quote(capital)}`
