@@ -70,7 +70,7 @@ export const formats: Readonly<Record<string, Format>> = {
     problem(text) {
       if (/^[\t ]|[\t ]$/.test(text))
         return 'never matches: the value of a header does not begin or end with whitespace'
-      if (!text.isWellFormed() || /[\x00-\x08\x0a-\x1f\x7f]/.test(text))
+      if (!text.isWellFormed() || !isFieldText(text))
         return 'never matches: the value of a header has no control characters'
       return undefined
     },

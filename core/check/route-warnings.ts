@@ -61,7 +61,7 @@ function whyRemoved(name: string, { trustedProxies, underscores }: ListenerConfi
 /** `/admin/*` with policies that `/admin` does not have: most backends serve both alike. */
 function warnOfBase({ name, match, policies }: Named, table: RouteTable<Named>, warn: Warn): void {
   const { host = '', path = '', methods = ['GET'], headers, query, cookies } = match
-  if ((!path.endsWith('/*') || path === '/*' || headers) ?? query ?? cookies) return
+  if (!path.endsWith('/*') || path === '/*' || (headers ?? query ?? cookies) !== undefined) return
   const base = path.slice(0, -2)
   const request = {
     host: host.replace('*', 'any'),
