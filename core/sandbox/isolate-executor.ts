@@ -56,12 +56,18 @@ class NotStarted extends StartError {}
 function open(options: IsolateExecutorOptions, patience: number): Executor {
   const { plugins, memory, answer, guard, without } = options
   const isolate = createIsolate(memory)
+  /** What each module has left in memory, MB. */
+  const left = plugins.map(() => 0)
   try {
+    let heap = heapOf(isolate)
     const enters = plugins.map((plugin, index) => {
       if (without?.has(index) === true) return undefined
       const limit = Math.min(bounds.start, startLimit(plugin) * patience)
       const enter = underGuard(guard, plugin, limit, () => startPlugin(isolate, options, index, limit))
-      refuseBallast(isolate, plugin, index, memory)
+      const before = heap
+      heap = heapOf(isolate)
+      left[index] = heap - before
+      refuseBallast(plugins, left, heap, memory)
       return enter
     })
     const port = answer === undefined ? undefined : new ExecutorPort(answer)
@@ -81,11 +87,15 @@ function startLimit({ code }: PluginLayout): number {
   return code.startTime === undefined ? start : Math.max(startAtLeast, Math.ceil(code.startTime * startFactor))
 }
 
-/** A module that fills most of the memory leaves none for calls, which then fail without a fault of their own. */
-function refuseBallast(isolate: Isolate, { code }: PluginLayout, index: number, memory: number): void {
-  const heap = heapOf(isolate)
+/**
+ * Modules that fill most of the memory leave none for calls, which then fail without a fault of their own. The one that
+ * has left most in it is at fault, which need not be the last one.
+ */
+function refuseBallast(plugins: readonly PluginLayout[], left: readonly number[], heap: number, memory: number): void {
   if (heap <= Math.max(memory * 0.75, memory - 16)) return
-  const message = `plugin "${code.name}": when its module has started, ${Math.round(heap)} of ${memory} MB are in use: raise limits.memory`
+  const own = Math.max(...left)
+  const index = left.indexOf(own)
+  const message = `plugin "${plugins[index]!.code.name}": its module has left ${Math.round(own)} MB in memory; before any call ${Math.round(heap)} of ${memory} MB are in use: raise limits.memory`
   throw new StartError(index, 'memory', { place: undefined, message })
 }
 

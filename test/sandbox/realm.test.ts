@@ -92,6 +92,19 @@ describe('the start of a module', () => {
     const start = (): unknown => openIsolateExecutor({ plugins, memory: 64, emit: () => {} })
     expect(start).toThrow(/of 64 MB are in use: raise limits\.memory/)
   })
+
+  test.for([
+    [45, 6],
+    [6, 45],
+  ])('modules of %i and %i MB: the larger one is at fault, whichever starts last', async (sizes) => {
+    const { plugin } = await instanceOf('p', { plugin: 'realm' })
+    const plugins = sizes.map((size) => {
+      const script = `__postern.start(() => { globalThis.kept = new Uint8Array(${size} << 20); return {} })`
+      return { code: { ...plugin, script }, setup: '{"needs":[],"policies":[],"entries":[]}' }
+    })
+    const start = (): unknown => openIsolateExecutor({ plugins, memory: 64, emit: () => {} })
+    expect(start).toThrow(expect.objectContaining({ kind: 'memory', plugin: sizes.indexOf(45) }))
+  })
 })
 
 describe('what other runtimes have', () => {
