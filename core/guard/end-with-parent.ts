@@ -8,8 +8,11 @@ const watch = `
   const { parent, folder } = require('node:worker_threads').workerData
   setInterval(() => {
     if (process.ppid === parent) return
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
-    process.kill(process.pid, 'SIGKILL')
+    try {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+    } finally {
+      process.kill(process.pid, 'SIGKILL')
+    }
   }, ${interval})`
 
 /**
