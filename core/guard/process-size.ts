@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { openSync, readSync } from 'node:fs'
 import type { ProcessSize } from '../sandbox/crossing-guard.ts'
 
 const megabyte = 2 ** 20
@@ -22,10 +22,6 @@ export class SizeReader {
     const pages = this.#read()
     if (pages === undefined) return { resident: process.memoryUsage.rss() / megabyte, virtual: 0 }
     return { resident: pages.resident * this.#page, virtual: pages.virtual * this.#page }
-  }
-
-  close(): void {
-    if (this.#file !== undefined) closeSync(this.#file)
   }
 
   /** Both sizes in pages: the first two numbers of the file. */

@@ -143,10 +143,9 @@ export class Group {
   // ── collect ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #push(task: Task): void {
-    const isRestricted = (run: HookRun): boolean =>
-      this.#breaker.isSupervised(run.hash) || this.#memory?.isAlone === true
-    const isAlone = task.pending.alone || (task.kind === 'resume' && isRestricted(task.run))
-    if (isAlone) this.#alone.push(task)
+    const isRestricted =
+      task.kind === 'resume' && (this.#memory?.isAlone === true || this.#breaker.isSupervised(task.run.hash))
+    if (task.pending.alone || isRestricted) this.#alone.push(task)
     else this.#ready.push(task)
     this.#schedule()
   }

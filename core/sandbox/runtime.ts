@@ -35,7 +35,6 @@ function bundle(name: string, result: string): string {
   const [output] = buildSync({
     entryPoints: [file],
     bundle: true,
-    write: false,
     format: 'iife',
     globalName: '__guest',
     target: 'esnext',

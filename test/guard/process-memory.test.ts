@@ -111,7 +111,6 @@ test('the size of this process is what Node says it is', () => {
   const reader = new SizeReader()
   const { resident, virtual } = reader.read()
   const expected = process.memoryUsage.rss() / 2 ** 20
-  reader.close()
   expect(resident).toBeGreaterThan(expected * 0.8)
   expect(resident).toBeLessThan(expected * 1.2)
   if (process.platform === 'linux') expect(virtual).toBeGreaterThan(resident)

@@ -70,9 +70,9 @@ function billFormats(scope: Scope, allocate: (bytes: number) => ArrayBuffer): vo
       return format
     })
   }
-  const temporal = Object.entries(Object.getOwnPropertyDescriptors((scope.Temporal as Scope | undefined) ?? {}))
+  const temporal = Object.values(Object.getOwnPropertyDescriptors((scope.Temporal as Scope | undefined) ?? {}))
   const types: [unknown, string, number, number][] = makers.map(([type, ...rest]) => [scope[type], ...rest])
-  for (const [, { value }] of temporal) types.push([value, 'toLocaleString', size.date, 0])
+  for (const { value } of temporal) types.push([value, 'toLocaleString', size.date, 0])
   for (const [type, method, bytes, before] of types) {
     const prototype = (type as { prototype?: Scope } | undefined)?.prototype
     const native = prototype?.[method]
