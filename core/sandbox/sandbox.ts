@@ -26,7 +26,6 @@ export interface SandboxOptions {
  * @throws {PluginBuildError} when a plugin does not start.
  */
 export function createSandbox({ instances, grants, guard, onEvent, isDevelopment }: SandboxOptions): Sandbox {
-  const console = onEvent && new ConsoleLines(onEvent, isDevelopment ?? (() => false))
   const supervision = new Supervision()
   const layouts = [...Map.groupBy(instances, ({ group }) => group)].map(([name, own]) => {
     return { name, own, layout: layOut(own) }
@@ -39,6 +38,7 @@ export function createSandbox({ instances, grants, guard, onEvent, isDevelopment
   const open = (name: string, own: readonly Instance[], { plugins }: Layout): Group => {
     const memory = Math.max(...own.map(({ limits }) => limits.memory))
     const time = Math.max(...own.map(({ limits }) => limits.time))
+    const console = onEvent && new ConsoleLines(onEvent, isDevelopment ?? (() => false))
     return new Group({
       name,
       bindings,

@@ -164,6 +164,22 @@ describe('console', () => {
     expect([...new Set(depths)]).toEqual([1_000])
   })
 
+  test('of one group leaves that of another its lines', async () => {
+    const groups = ['local', 'other']
+    const instances = await Promise.all(
+      groups.map((group) => instanceOf(group, { plugin: 'realm', group, limits: { time: 2_000 } })),
+    )
+    const lines: string[] = []
+    const onEvent = ({ type, message }: SandboxEvent): void => void (type === 'console' && lines.push(message))
+    const sandbox = createSandbox({ instances, grants: createGrantHost(), onEvent, isDevelopment: () => true })
+    open = { sandbox }
+    for (const [i, path] of ['/deep', '/console'].entries()) {
+      await new Promise<Verdict>((settle) => sandbox.call(callOf(i, [path], settle)))
+    }
+    expect(lines.filter((line) => line === 'deep').length).toBeGreaterThanOrEqual(bounds.consoleLines)
+    expect(lines).toContain('there')
+  })
+
   test('is dropped otherwise, which is said once', async () => {
     expect(await linesOf(false)).toEqual([expect.stringContaining("add 'log' to needs")])
   })
