@@ -57,10 +57,15 @@ export class PluginFaults {
     this.since = now
   }
 
+  /** Only new code or an operator ends the quarantine. */
+  get isFinal(): boolean {
+    return this.state === 'open' && this.until === undefined
+  }
+
   add(kind: FaultKind, now: number): void {
     this.faults[kind]++
     // Calls that were already running when the quarantine began may still fail; only the death of a process is news.
-    if (this.state === 'open' && (!isDeath(kind) || this.until === undefined)) return
+    if (this.isFinal || (this.state === 'open' && !isDeath(kind))) return
     // The death of a process counts until the quarantine that follows it is over.
     this.#recent = this.#recent.filter((fault) => {
       return now - fault.at < windowOf(fault.kind) || (isDeath(fault.kind) && this.state !== 'closed')

@@ -86,18 +86,23 @@ export class Quarantine {
    *
    * @param report why the process ended itself, if it did.
    * @param last the crossing in its crash slot. The report of a watchdog is more exact about who was running.
+   * @returns whether the death has brought a plugin nearer to a final quarantine: there can be only a few of these.
    */
-  death(report: EndReport | undefined, last: Death): void {
-    if (report?.type === 'resources') return
+  death(report: EndReport | undefined, last: Death): boolean {
+    if (report?.type === 'resources') return false
     const calls = report !== undefined && report.calls.length > 0 ? report.calls : last.calls
     const plugins = new Map(calls.map(({ hash, plugin }) => [hash, plugin]))
     const alone = last.alone && plugins.size === 1
+    const isNews = [...plugins.keys()].some((hash) =>
+      alone ? this.#pluginFaults.get(hash)?.isFinal !== true : !this.#suspects.has(hash),
+    )
     for (const [hash, plugin] of plugins) {
       if (alone) this.fault({ hash, plugin, kind: report === undefined ? 'crash' : 'kill', alone })
       else this.#faultsOf(hash, plugin, this.#now())
     }
     if (!alone) this.#suspects.add(plugins.keys(), this.#now())
     this.#arm()
+    return isNews
   }
 
   /** A test call of a half-open quarantine has ended. If several workers ran one, the first result decides. */

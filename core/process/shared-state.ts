@@ -81,9 +81,13 @@ export class SharedState {
     }
   }
 
-  /** A worker has died. The report of its watchdog, or else its crash slot, names the calls that ran. */
-  blame(report: string, last: LastCrossing): void {
-    this.#quarantine.death(readReport(report), last)
+  /**
+   * A worker has died. The report of its watchdog, or else its crash slot, names the calls that ran.
+   *
+   * @returns see `Quarantine.death`.
+   */
+  blame(report: string, last: LastCrossing): boolean {
+    return this.#quarantine.death(readReport(report), last)
   }
 
   close(): void {

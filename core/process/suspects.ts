@@ -4,7 +4,7 @@
  */
 export const suspicion = 600_000
 
-/** Most deaths remembered. This is enough, because workers that die often are restarted with a delay. */
+/** Most deaths remembered. This is enough, because one that names no new suspect counts towards a delay of the restart. */
 const most = 100
 
 interface Death {

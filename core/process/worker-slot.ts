@@ -33,7 +33,10 @@ export interface SlotHost {
   onDrained(cutOff: number): void
 }
 
-/** Deaths within a minute after which a worker is still replaced immediately; after more, with a delay. */
+/**
+ * Deaths within a minute after which a worker is still replaced immediately; after more, with a delay. Those that lead to a
+ * quarantine do not count.
+ */
 const tolerated = 5
 const minute = 60_000
 
@@ -160,14 +163,14 @@ export class WorkerSlot {
     this.#leading = false
     for (const resolve of this.#onEnd.splice(0)) resolve()
     if (host.stopping) return
-    const delay = this.#delay()
+    // The quarantine bounds the deaths that lead to it. With a delay for them, a few plugins could close all slots at once.
+    const delay = host.shared.blame(report, last) ? 0 : this.#delay()
     const facts = { slot: this.#index, pid: worker.pid, code, signal, restartIn: delay }
     host.log.error('worker died', {
       ...facts,
       report: report.trim() || undefined,
       suspects: last.calls.map(({ policy }) => policy),
     })
-    host.shared.blame(report, last)
     host.onServing()
     if (delay === 0) return void this.#startAgain()
     // Connections in this slot's sockets would have to wait for all of the delay.
@@ -183,8 +186,8 @@ export class WorkerSlot {
   }
 
   /**
-   * Delay of the next start, ms: 0 for the first 5 deaths within a minute, then 1 s, twice as long each time, at most
-   * 60 s.
+   * Delay of the next start, ms: 0 for the first 5 deaths that count within a minute, then 1 s, twice as long each time,
+   * at most 60 s.
    */
   #delay(): number {
     const now = performance.now()

@@ -37,7 +37,7 @@ const attacks: Attacks = [
   ['bigint-bomb', '/', 4],
 ]
 
-/** More that end processes, below the number of deaths after which a worker is replaced with a delay. */
+/** More that end processes. */
 const deadly: Attacks = [
   ['rejection-getter', '/', 2],
   ['repeat-split', '/', 2],

@@ -277,6 +277,15 @@ describe('a death in a crossing of several', () => {
     expect(quarantine.state('a')).toBe('open')
   })
 
+  test('it says which deaths bring a plugin nearer to its end: a few at most', () => {
+    const { die, fail, quarantine } = start()
+    expect(['a', 'a', 'a', 'a', 'a'].map((hash) => die(hash))).toEqual([true, true, true, false, false])
+    expect([die('b', 'c'), die('b', 'c'), die('b', 'd'), die()]).toEqual([true, false, true, false])
+    fail('timeout', 10, 'e')
+    expect(die('e')).toBe(true)
+    expect(quarantine.death({ type: 'resources', resident: 1, virtual: 1 }, { calls: [], alone: false })).toBe(false)
+  })
+
   test('a process that had grown too much, or ended itself for its size, blames no plugin', () => {
     const { quarantine, entry } = start()
     const calls = [{ hash: 'a', plugin: 'plugin-a' }]
