@@ -129,6 +129,12 @@ export class Signals {
  * ever.
  */
 function isUsr1Pending(): boolean {
-  const [, pending = '0'] = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+  let status = ''
+  try {
+    status = readFileSync('/proc/self/status', 'utf8')
+  } catch {
+    // No /proc, or no descriptor left: nothing is said of the signal.
+  }
+  const [, pending = '0'] = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(status) ?? []
   return (BigInt(`0x${pending}`) & (1n << BigInt(constants.signals.SIGUSR1 - 1))) !== 0n
 }

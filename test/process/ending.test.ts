@@ -219,4 +219,22 @@ describe('signals of other servers', () => {
     expect(await gateway.process.exited).toEqual({ code: 0, signal: null })
     expect(gateway.log.at(-1)).toMatchObject({ msg: 'drained' })
   })
+
+  it('where there is no /proc, nobody is harmed by the look for USR1', async () => {
+    const withoutProc = `
+      import fs from 'node:fs'
+      import { syncBuiltinESMExports } from 'node:module'
+      const { readFileSync } = fs
+      fs.readFileSync = (file, ...options) => {
+        if (file !== '/proc/self/status') return readFileSync(file, ...options)
+        console.error('no /proc')
+        return readFileSync('/nowhere/status', ...options)
+      }
+      syncBuiltinESMExports()`
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(withoutProc)}` }
+    const gateway = await startGateway(config(), {}, { env })
+    await until('a look', () => gateway.process.stderr().split('no /proc').length > 2, 30_000)
+    expect(gateway.process.ended()).toBe(false)
+    expect((await send(gateway.port('web'), '/')).body).toBe('here')
+  })
 })
