@@ -66,10 +66,17 @@ export function checkApart(file: string, settings: CheckSettings = {}): Promise<
       else if ('failure' in message) reject(new Error(message.failure))
       else resolve(message)
     })
-    child.once('error', reject)
-    child.once('exit', (code, by) => {
+    const release = (): void => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
+    }
+    child.once('error', (error) => {
+      // A process that could not be started has no exit.
+      if (child.pid === undefined) release()
+      reject(error)
+    })
+    child.once('exit', (code, by) => {
+      release()
       reject(new Error(`the check of ${file} exited without a result (${by ?? `exit code ${code}`})`))
     })
     if (signal?.aborted) abort()

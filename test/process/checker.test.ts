@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { getEventListeners } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -53,6 +54,20 @@ test('a check ends with whoever asked for it', async () => {
   abort.abort()
   await expect(checked).rejects.toThrow('was ended')
   await until('its process to end', () => checksOf(file).length === 0)
+})
+
+test('a check whose process cannot be started fails at once, and leaves no timer', async () => {
+  const { execPath } = process
+  process.execPath = '/nowhere/node'
+  onTestFinished(() => {
+    process.execPath = execPath
+  })
+  const timers = (): number => process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length
+  const abort = new AbortController()
+  const before = timers()
+  await expect(checkApart('gateway.json', { signal: abort.signal })).rejects.toThrow('ENOENT')
+  expect(timers()).toBe(before)
+  expect(getEventListeners(abort.signal, 'abort')).toEqual([])
 })
 
 test('a check knows no variables but those that the configuration names', async () => {
