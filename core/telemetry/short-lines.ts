@@ -1,3 +1,4 @@
+import { printable } from '../config/problem.ts'
 import type { LineStream } from './log.ts'
 
 /** The log for a person at a terminal: of each record the part that one looks at first, in one short line. */
@@ -60,11 +61,4 @@ function brief(value: unknown): string {
 
 function text(value: unknown): string {
   return value === undefined ? '' : String(value)
-}
-
-/** Control characters as escapes: what a client sends must not give orders to a terminal. */
-function printable(line: string): string {
-  return line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
 }

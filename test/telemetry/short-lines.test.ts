@@ -54,8 +54,8 @@ test.each([
 })
 
 test('what a client sends gives no orders to the terminal', () => {
-  expect(shorten(JSON.stringify({ msg: 'request', status: 400, cause: 'a\u001b[2Jb\u009bc\nd' }))).toBe(
-    '400 a\\u001b[2Jb\\u009bc\\u000ad',
+  expect(shorten(JSON.stringify({ msg: 'request', status: 400, cause: 'a\u001b[2Jb\u009bc\nd\u202ee' }))).toBe(
+    '400 a\\u001b[2Jb\\u009bc d\\u202ee',
   )
   expect(shorten('not a \u001brecord')).toBe('not a \\u001brecord')
 })
