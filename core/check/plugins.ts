@@ -8,7 +8,7 @@ import { groupOf } from '../sandbox/group-name.ts'
 import { defaultLimits } from '../sandbox/limits.ts'
 import type { Limits, PluginCode, Scopes } from '../sandbox/plugin.ts'
 import type { KeptOut } from '../sandbox/plugin-files.ts'
-import { type Access, excessOf } from './allow.ts'
+import { type Access, accessOf, excessOf } from './allow.ts'
 import type { Draft } from './draft.ts'
 import { type Format, pluginFormats } from './formats.ts'
 import { normalizeIsolation, normalizeLimits, normalizeOrigins } from './normalize.ts'
@@ -17,7 +17,7 @@ import { codeProblems } from './plugin-problems.ts'
 import { compilePluginSchema } from './plugin-schema.ts'
 import type { PolicyDraft } from './policies.ts'
 import { type PluginPlace, resolvePlugin, resolveSource } from './resolve-plugin.ts'
-import { normalizeScopes } from './scopes.ts'
+import { bodies, normalizeScopes } from './scopes.ts'
 import type { Validate } from './validator.ts'
 import type { Violation } from './violations.ts'
 
@@ -167,9 +167,9 @@ export class Plugins {
     name: string,
     allow: unknown,
     { manifest }: PluginCode,
-    { reads, writes }: Scopes,
+    scopes: Scopes,
   ): void {
-    const excess = excessOf({ reads, writes, needs: manifest.needs }, normalizeAllow(allow).access)
+    const excess = excessOf(accessOf(manifest, scopes), normalizeAllow(allow).access)
     if (excess.length === 0) return
     const message = `plugin "${name}" is not allowed to ${excess.join(', ')}; if it may, add that to plugins.${name}.allow`
     this.#draft.problems.add(source, [...path, 'plugin'], message)
@@ -215,6 +215,7 @@ interface Loaded {
 /** The `allow` of a plugin's entry, with its scopes in the host's spelling. */
 function normalizeAllow(allow: unknown): { access: Access; wrong: readonly string[] } {
   const { reads = [], writes = [], needs = [] } = asObject(allow) as Partial<Access>
-  const { scopes, wrong } = normalizeScopes({ reads, writes })
-  return { access: { ...scopes, needs }, wrong }
+  const whole = reads.filter((scope) => bodies.has(scope))
+  const { scopes, wrong } = normalizeScopes({ reads: reads.filter((scope) => !bodies.has(scope)), writes })
+  return { access: { reads: [...scopes.reads, ...whole], writes: scopes.writes, needs }, wrong }
 }

@@ -17,8 +17,8 @@ export function normalizeScopes(declared: Scopes): { scopes: Scopes; wrong: stri
   return { scopes: { reads, writes, ...(when === undefined ? {} : { when }) }, wrong }
 }
 
-/** Written as a whole; a read names its size, see `bodyNeed`. */
-const bodies = new Set(['body', 'response.body'])
+/** Written, and allowed to be read, as a whole; a read names its size, see `bodyNeed`. */
+export const bodies: ReadonlySet<string> = new Set(['body', 'response.body'])
 
 function normalize(scopes: readonly string[], isWrite: boolean, report: (problem: string) => void): string[] {
   const normal = new Set<string>()

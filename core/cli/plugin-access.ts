@@ -1,3 +1,4 @@
+import { accessOf } from '../check/allow.ts'
 import type { CheckedConfig } from '../config/checked.ts'
 import { displayName } from '../config/source.ts'
 
@@ -24,7 +25,7 @@ export function pluginAccess({ policies }: CheckedConfig): readonly PluginAccess
       plugin,
       file: displayName(all[0]!.plugin.file),
       policies: all.map(({ name }) => name),
-      reads: union(all.map(({ scopes }) => scopes.reads)),
+      reads: union(all.map(({ plugin: { manifest }, scopes }) => accessOf(manifest, scopes).reads)),
       writes: union(all.map(({ scopes }) => scopes.writes)),
       needs: union(all.map(({ plugin: { manifest } }) => manifest.needs)),
       fetch: union(all.map(({ fetch }) => fetch.map(({ origin }) => origin))),

@@ -239,6 +239,7 @@ test('check says what each plugin reads, writes and uses, over all of its polici
       writes: ['header:x-country'],
       needs: ['fetch', 'kv'],
       onRequest() {},
+      onResponseBody() {},
     })`
   mkdirSync(join(folder, 'plugins/geo'), { recursive: true })
   writeFileSync(join(folder, 'plugins/geo/index.ts'), code)
@@ -252,7 +253,7 @@ test('check says what each plugin reads, writes and uses, over all of its polici
   writeFileSync(file, JSON.stringify({ ...sound, routes, policies, plugins }))
   const { out } = await output(() => check({ config: file }))
   expect(out.split('\n').filter((line) => line.startsWith('plugin '))).toEqual([
-    'plugin geo: reads client.ip, header:x-a, header:x-b; writes header:x-country; uses fetch (https://geo.example.com), kv',
+    'plugin geo: reads client.ip, header:x-a, header:x-b, response.body; writes header:x-country; uses fetch (https://geo.example.com), kv',
     'plugin key-auth: reads header:x-api-key; writes consumer, header:x-api-key, header:x-consumer; uses nothing',
   ])
   const json = await output(() => check({ config: file, output: 'json' }))
@@ -261,7 +262,7 @@ test('check says what each plugin reads, writes and uses, over all of its polici
     plugin: 'geo',
     file: join(folder, 'plugins/geo/index.ts'),
     policies: ['one', 'two'],
-    reads: ['client.ip', 'header:x-a', 'header:x-b'],
+    reads: ['client.ip', 'header:x-a', 'header:x-b', 'response.body'],
     writes: ['header:x-country'],
     needs: ['fetch', 'kv'],
     fetch: ['https://geo.example.com'],
