@@ -85,7 +85,9 @@ function isTexts(value: unknown): value is readonly string[] {
 }
 
 function refused(name: string, value: unknown): string {
-  const found = Array.isArray(value) ? 'a list' : value === null ? 'null' : `a ${typeof value}`
+  const kind = typeof value
+  const other = kind === 'object' ? 'an object' : `a ${kind}`
+  const found = Array.isArray(value) ? 'a list' : value === null || value === undefined ? String(value) : other
   return name.toLowerCase() === 'set-cookie'
     ? `the header "${name}" must be a string or a list of strings, not ${found}${Array.isArray(value) ? ' of something else' : ''}`
     : `the header "${name}" must be a string, not ${found}`

@@ -18,6 +18,7 @@ export default definePlugin({
     if (city === 'reply') return reply(200, '', { 'x-a': 'Łódź', 'set-cookie': ['a=1', 'b=Łódź'] })
     if (city === 'list') return reply(200, '', { 'x-a': ['a', 'b'] as unknown as string })
     if (city === 'number') return reply(200, '', { 'x-a': 5 as unknown as string })
+    if (city === 'nothing') return reply(302, '', { location: undefined as unknown as string })
     if (city === 'control') return reply(200, '', { 'x-a': 'Łódź\\r\\nx-b: 1' })
     request.setHeader('x-seen', [city, request.cookie('city'), request.headers().find(([name]) => name === 'x-city')?.[1]].map((text) => text?.length).join())
     request.setHeader('x-new', 'Łódź')
@@ -95,6 +96,7 @@ describe('the headers of a reply', () => {
   it.each([
     ['list', 'reply: the header "x-a" must be a string, not a list'],
     ['number', 'reply: the header "x-a" must be a string, not a number'],
+    ['nothing', 'reply: the header "location" must be a string, not undefined'],
     ['control', 'the value of "x-a" has characters that are not allowed in a header'],
   ])('are refused: %s', async (what, why) => {
     const { ask, gateway } = await start()
