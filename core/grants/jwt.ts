@@ -6,7 +6,7 @@ import type { Fetcher, FetchOrder } from './fetcher.ts'
 import { GrantError } from './grant-error.ts'
 import { readCheck, type SoundCheck } from './jwt-check.ts'
 import { createKeySet, type KeyFinder } from './key-set.ts'
-import { Lru } from './lru.ts'
+import { Lru, mostPolicies } from './lru.ts'
 import type { GrantCall, Operation } from './operation.ts'
 import { RemoteKeys, type RemoteKeysOptions } from './remote-keys.ts'
 
@@ -14,8 +14,6 @@ import { RemoteKeys, type RemoteKeysOptions } from './remote-keys.ts'
 const longestToken = 16_384
 /** Key sets kept of one policy for each of the two sources, URLs and `keys`. */
 const mostSets = 20
-/** Policies with key sets; a configuration has fewer. */
-const mostPolicies = 1_000
 /** Keys that are tried for a token that does not name its key. */
 const mostTried = 16
 /**

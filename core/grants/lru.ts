@@ -1,3 +1,6 @@
+/** Policies for which something is kept. More than a configuration has: below it none costs another one what it has. */
+export const mostPolicies = 10_000
+
 /** Values by name, created on first use. When there are more than `most`, the least recently used is removed. */
 export class Lru<T> {
   readonly #items = new Map<string, T>()

@@ -3,7 +3,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { Agent, errors, request as send } from 'undici'
 import { GrantError } from './grant-error.ts'
-import { Lru } from './lru.ts'
+import { Lru, mostPolicies } from './lru.ts'
 
 /** One request with one response. A redirect is a response here. */
 export interface OutboundRequest {
@@ -37,8 +37,6 @@ export type Outbound = (request: OutboundRequest) => Promise<OutboundResponse>
 
 /** Connections of one user to one origin. */
 const connections = 32
-/** Users with connections; a configuration has fewer. */
-const mostUsers = 1_000
 /** Size limit of a response's head, bytes. */
 const headSize = 16 * 1024
 
@@ -50,18 +48,17 @@ const headSize = 16 * 1024
  */
 export function createOutbound(lookup: LookupFunction = systemLookup as LookupFunction): Outbound {
   const options = { connections, maxHeaderSize: headSize, allowH2: false, pipelining: 1 }
-  const anywhere = new Lru<Agent>(mostUsers, close)
-  const publicNetwork = new Lru<Agent>(mostUsers, close)
+  const agents = (find: LookupFunction): ((user: string) => Agent) => {
+    const byUser = new Lru<Agent>(mostPolicies, close)
+    const create = (): Agent => new Agent({ ...options, connect: { lookup: find, timeout: 5_000 } })
+    return (user) => byUser.get(user, create)
+  }
+  const anywhere = agents(lookup)
+  const publicNetwork = agents(publicOnly(lookup))
   return async ({ url, user, private: isPrivate, method, headers, body, limit, onBytes, signal }) => {
-    const agent = isPrivate
-      ? anywhere.get(user, () => new Agent({ ...options, connect: { lookup, timeout: 5_000 } }))
-      : publicNetwork.get(
-          user,
-          () => new Agent({ ...options, connect: { lookup: publicOnly(lookup), timeout: 5_000 } }),
-        )
     try {
       const response = await send(url, {
-        dispatcher: agent,
+        dispatcher: (isPrivate ? anywhere : publicNetwork)(user),
         method: method as 'GET',
         headers: headers.flat(),
         body: body ?? null,

@@ -338,6 +338,20 @@ describe('keys of another server', () => {
     expect(asked).toHaveLength(252)
   })
 
+  test('are kept for as many policies as a large configuration has', async () => {
+    let asked = 0
+    const { verify: run } = createJwt(async () => {
+      asked++
+      return { status: 200, headers: [], body: Buffer.from('{"keys":[]}') }
+    })
+    const ask = (policy: string): unknown =>
+      run([old, JSON.stringify({ jwksUrl: url })], grantCall('', [], { origins, policy }))
+    for (let i = 0; i < 2_000; i++) await ask(`policy ${i}`)
+    expect(asked).toBe(2_000)
+    await ask('policy 0')
+    expect(asked).toBe(2_000)
+  })
+
   test('belong to the plugin that may load them', async () => {
     let asked = 0
     const { verify: run } = createJwt(async (_, allowed) => {
