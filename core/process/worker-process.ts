@@ -44,9 +44,10 @@ export class WorkerProcess {
     this.slotFile = slotFile
     this.#child = spawnModule('worker', ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'], [slotFile], cache)
     let report = ''
-    const reports = this.#child.stdio[4] as Readable
-    reports.on('error', () => {})
-    reports.on('data', (chunk: Buffer) => {
+    // Without a descriptor for its pipes the process is not started, and has none: `close` follows.
+    const reports = (this.#child.stdio as ChildProcess['stdio'] | undefined)?.[4] as Readable | undefined
+    reports?.on('error', () => {})
+    reports?.on('data', (chunk: Buffer) => {
       report += chunk.toString()
     })
     this.#child.on('message', (message: ToSupervisor) => {
