@@ -179,7 +179,7 @@ export class HookRun implements GuardedCall {
     return undefined
   }
 
-  /** The run is over: nothing of it is kept any more. */
+  /** Nothing of the run is kept any more. */
   release(): void {
     this.binding.held -= this.#held
     this.#held = 0
@@ -228,6 +228,9 @@ export class HookRun implements GuardedCall {
     this.operations = noOperations
     // Operations that were to be performed after the lost crossing are asked for again.
     for (const { number } of this.asked) this.#uses?.delete(number)
+    this.release()
+    for (const { args, result = '' } of this.#uses?.values() ?? [])
+      this.hold((args.join('').length + result.length) * 2)
     this.asked = none
     this.known = none
     this.problem = undefined

@@ -91,6 +91,22 @@ test('calls of one policy hold a limited number of bytes, until they are over', 
   expect(runs[0]!.binding.held).toBe(record.length * 2)
 })
 
+test('a run that begins again in another isolate holds no more than its grants', () => {
+  const run = openRuns()()
+  const use = [op.grant, '1', 'kv.get', 'key'].join(UNIT)
+  const body = 'A'.repeat(1_000_000)
+  for (let i = 0; i < 20; i++) {
+    expect(run.addRecord([`${op.body}${body}`, use, op.wait].join(OPERATION))).toBeUndefined()
+    if (i === 0) run.finish(run.asked[0]!, ['v'.repeat(10_000)], '')
+    run.asked = []
+    run.restart()
+  }
+  expect(run.binding.held).toBeGreaterThan(20_000)
+  expect(run.binding.held).toBeLessThan(21_000)
+  run.release()
+  expect(run.binding.held).toBe(0)
+})
+
 test('what a grant keeps counts until it is freed, also when its hook did not wait for it', () => {
   const run = openRuns()()
   const request = new GrantRequest(run, 'fetch.send', [])
