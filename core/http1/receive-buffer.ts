@@ -72,8 +72,10 @@ export class ReceiveBuffer {
   piece(from: number, to: number): Buffer {
     this.#out++
     const { bytes } = this
-    const piece = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to)
-    return this.#borrowed ? Buffer.from(piece) : piece
+    if (!this.#borrowed) return from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to)
+    const piece = Buffer.allocUnsafe(to - from)
+    bytes.copy(piece, 0, from, to)
+    return piece
   }
 
   /** The receiver of the piece that was taken last no longer uses it. */
