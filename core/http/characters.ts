@@ -5,8 +5,8 @@ export const TARGET = 4
 
 /**
  * What each byte may be part of: a token (RFC 9110 §5.6.2), a field value (§5.5: tab, space, visible ASCII, bytes above
- * 0x7F), a request target (visible ASCII except `#`: clients do not send fragments; bytes above 0x7F). CR, LF, NUL and every other control
- * byte are part of none.
+ * 0x7F), a request target (visible ASCII except `#`: clients do not send fragments; bytes above 0x7F). CR, LF, NUL and
+ * every other control byte are part of none.
  */
 export const kinds: Uint8Array = kindsOfBytes()
 

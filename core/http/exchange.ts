@@ -12,8 +12,8 @@ import type { Malformed } from './malformed.ts'
  * What every codec does:
  * - It presents the request as `Exchange` describes and refuses what is malformed (`onMalformed`), everything included that
  *   two parsers could read differently.
- * - It frames the messages. A field with the treatment `CODEC` (`header-names.ts`) is never copied from a `Fields` to the wire; the
- *   codec alone writes how a message ends and whether its connection stays open.
+ * - It frames the messages. A field with the treatment `CODEC` (`header-names.ts`) is never copied from a `Fields` to the
+ *   wire; the codec alone writes how a message ends and whether its connection stays open.
  * - It never calls an owner from inside the owner's own call of `pause`, `inform`, `makeLast`, `respond` or `write`.
  *   `receive` and `resume` may call `onBody` and `onBodyEnd` before they return, `end` may call `onSent`, and `abort` may
  *   call `onGone`. An owner may call any method of its exchange from inside any of its own calls, `end` and `abort` included.
@@ -88,9 +88,9 @@ export interface Exchange {
   /**
    * Answers that the connection now carries `protocol` (101) and releases it. The stream is paused, has no listeners, and its
    * first data are the bytes that the client sent ahead; the caller has to close it, and to call `end` afterwards.
-   * `undefined` when the client did not ask, when its request has not arrived with its whole body, or when a final response has
-   * begun. When the gateway breaks the connection (`abort`)
-   * `onGone` is called; when the client closes it, only the stream says so.
+   * `undefined` when the client did not ask, when its request has not arrived with its whole body, or when a final response
+   * has begun. When the gateway breaks the connection (`abort`) `onGone` is called; when the client closes it, only the
+   * stream says so.
    */
   switchProtocols(protocol: string, fields: Fields): ByteStream | undefined
 }

@@ -75,8 +75,9 @@ export interface UpstreamOwner {
   /** The response is complete; `UpstreamExchange.trailers` is set. */
   onEnd(): void
   /**
-   * The backend agreed to the upgrade, and the request has been sent with its whole body. The stream belongs to the owner: it is paused, has no listeners, and its first data are
-   * the bytes that the backend sent ahead. Default: a 101 is malformed (`UPE`).
+   * The backend agreed to the upgrade, and the request has been sent with its whole body. The stream belongs to the owner:
+   * it is paused, has no listeners, and its first data are the bytes that the backend sent ahead. Default: a 101 is
+   * malformed (`UPE`).
    */
   onUpgrade?(fields: Fields, stream: ByteStream, version: HttpVersion): void
   /** The exchange has failed; the code says how, see above. @param isStale see above; default: false */

@@ -5,11 +5,11 @@ import type { ReceiveBuffer } from './receive-buffer.ts'
 import { parseTrailers } from './trailers.ts'
 
 /** Longest extension of one chunk, the whitespace around it included, bytes. */
-export const maxExtension: number = 256
+const maxExtension = 256
 /** Longest trailer section, bytes. */
-export const maxTrailers: number = 8 * 1024
+const maxTrailers = 8 * 1024
 /** How much longer than 16 bytes for each chunk and twice the data the lines of a body may be, bytes. */
-export const maxExcess: number = 16 * 1024
+const maxExcess = 16 * 1024
 
 const SIZE = 0
 const LINE = 1

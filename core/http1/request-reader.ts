@@ -5,17 +5,18 @@ import { parseRequestHead, type RequestHead } from './parse-head.ts'
 import { ReceiveBuffer } from './receive-buffer.ts'
 
 /** Largest head of a request, bytes. */
-export const maxRequestHead: number = 32 * 1024
+const maxRequestHead = 32 * 1024
 
 /** Most empty lines before a request line that are skipped. */
 const maxEmpty = 8
 
 const largeHead = new Malformed('the request head is larger than 32 KB', 431)
 const bareLineFeed = new Malformed('a line of the request head ends with LF instead of CRLF')
+const noToken = new Malformed('the request does not begin with a method')
+
 /** Bytes of a refused request that are looked at for its method and target. */
 const maxBegun = 512
 const requestLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) ([\x21-\x7e\x80-\xff]+)/
-const noToken = new Malformed('the request does not begin with a method')
 
 /** Splits the bytes of a connection into requests: a head, then its body, then the next head. */
 export class RequestReader {

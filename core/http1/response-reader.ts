@@ -6,10 +6,10 @@ import { ReceiveBuffer } from './receive-buffer.ts'
 import { tidyLines } from './tidy-lines.ts'
 
 /** Largest head of a response, bytes. */
-export const maxResponseHead: number = 64 * 1024
+const maxResponseHead = 64 * 1024
 
 /** Most interim responses before a final one. Each is forwarded, so without a limit a backend could flood its clients. */
-export const maxInterim: number = 32
+const maxInterim = 32
 
 const CR = 0x0d
 const LF = 0x0a

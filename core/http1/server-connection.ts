@@ -18,7 +18,7 @@ import { ServerExchange } from './server-exchange.ts'
 const maxAhead = 64 * 1024
 
 /** Most bytes of a refused body that are read and dropped to keep the connection open. */
-export const maxDiscard: number = 256 * 1024
+const maxDiscard = 256 * 1024
 
 /** How long the client has to read the last response and close its side before the socket is destroyed, ms. */
 const linger = 2000
