@@ -49,6 +49,8 @@ export interface Drained {
 
 /** Time that workers have after `drain` to close and exit, ms. */
 const drainGrace = 5_000
+/** A longer timer would fire immediately, ms. */
+const longestTimer = 2 ** 31 - 1
 /** Workers for each core from which on they only cost memory, and beyond which they are refused. */
 const perCore = { sensible: 2, most: 8 }
 
@@ -192,7 +194,7 @@ export class Supervisor implements SlotHost {
     this.spare.close()
     let killed = 0
     const { delay, timeout } = isServing ? this.config.drain : { delay: 0, timeout: 0 }
-    const limit = delay + timeout + drainGrace
+    const limit = Math.min(delay + timeout + drainGrace, longestTimer)
     const deadline = setTimeout(() => {
       const pids = this.#slots.flatMap(({ pid }) => pid ?? [])
       killed = pids.length
