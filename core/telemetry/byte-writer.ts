@@ -28,7 +28,7 @@ export class ByteWriter {
   #readerGone = false
   #onFlushed: (() => void)[] = []
 
-  /** @param onTrouble called for each failed write with the reason, and when the reader has stopped reading. */
+  /** @param onTrouble called for each failed write with the reason, and every 5 s while the reader does not read. */
   constructor(descriptor: number, onTrouble: (problem: string) => void) {
     this.#descriptor = nonBlocking(descriptor) ?? descriptor
     this.#onTrouble = onTrouble
@@ -84,7 +84,11 @@ export class ByteWriter {
       this.#pause = 1
     } else {
       this.#pause = Math.min(longestPause, this.#pause * 2)
-      if (performance.now() - this.#fullSince > stopped) this.#onTrouble('its reader has stopped reading')
+      const now = performance.now()
+      if (now - this.#fullSince > stopped) {
+        this.#fullSince = now
+        this.#onTrouble('its reader has stopped reading')
+      }
     }
     setTimeout(this.#attempt, this.#pause).unref()
   }

@@ -28,9 +28,13 @@ test('descriptors that are used up are named, are no fault of the backend, and a
   await gateway.record(isUsedUp)
   expect(gateway.log.find(isUsedUp)).toMatchObject({ level: 'warn' })
 
-  // What the process had open for a moment then is taken by more clients.
-  while (clients.length < 340) clients.push(await open(gateway.port('web')))
-  await until('it to be said again', () => gateway.log.filter(isUsedUp).length > 1)
+  // What the process had open for a moment then, and closes at any time, is taken by more clients.
+  const end = performance.now() + 60_000
+  while (gateway.log.filter(isUsedUp).length < 3 && performance.now() < end) {
+    clients.push(await open(gateway.port('web')))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  expect(gateway.log.filter(isUsedUp).length).toBeGreaterThan(2)
   first.write('GET / HTTP/1.1\r\nhost: h\r\n\r\n')
   await until('the answer', () => got.text.includes('}'))
   expect(got.text).toMatch(/^HTTP\/1\.1 503 .*proxy-status: postern; error=connection_limit_reached/s)
@@ -43,7 +47,7 @@ test('descriptors that are used up are named, are no fault of the backend, and a
 
   for (const client of clients) client.destroy()
   let status = 0
-  for (const end = performance.now() + 30_000; status !== 200 && performance.now() < end; ) {
+  for (const deadline = performance.now() + 30_000; status !== 200 && performance.now() < deadline; ) {
     status = await send(gateway.port('web'), '/').then(
       (answer) => answer.status,
       () => 0,
@@ -63,4 +67,4 @@ test('descriptors that are used up are named, are no fault of the backend, and a
   }
   const connection = await gateway.record(isOfDb)
   expect(connection).toMatchObject({ level: 'warn', listener: 'db', cause: expect.stringContaining('EMFILE') })
-})
+}, 180_000)

@@ -4,7 +4,8 @@ import { stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { ByteWriter } from '../../core/telemetry/byte-writer.ts'
 import { LineBatch } from '../../core/telemetry/line-batch.ts'
 import { until } from '../helpers/until.ts'
 
@@ -79,6 +80,27 @@ test('a pipe whose reader has stopped holds nothing up, and has every line once 
   expect(troubles).toEqual([])
   reader.destroy()
   closeSync(both)
+})
+
+test('a reader that has stopped is told of every five seconds, not at each attempt', async () => {
+  const pipe = join(mkdtempSync(join(tmpdir(), 'postern-log-')), 'pipe')
+  spawnSync('mkfifo', [pipe])
+  const both = openSync(pipe, 'r+')
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
+  onTestFinished(() => {
+    vi.useRealTimers()
+    closeSync(both)
+  })
+  let troubles = 0
+  const writer = new ByteWriter(both, () => troubles++)
+  for (let i = 0; i < 80; i++) writer.write(Buffer.alloc(4096, 'x'))
+  // Until the pipe is full, and the first attempt has failed.
+  await vi.waitUntil(() => vi.getTimerCount() === 1)
+  for (const end = performance.now() + 16_000; performance.now() < end; ) {
+    vi.advanceTimersByTime(64)
+    while (vi.getTimerCount() === 0) await stat(pipe)
+  }
+  expect(troubles).toBe(3)
 })
 
 test('a full disk is said, and ends the wait for what cannot be written', async () => {
