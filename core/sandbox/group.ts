@@ -15,6 +15,7 @@ import { MemoryWatch } from './memory-watch.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { HookCall } from './plugin.ts'
 import { codes, Runs, types } from './runs.ts'
+import { SharedDeadline } from './shared-deadline.ts'
 import { entry } from './wire.ts'
 
 export interface GroupOptions {
@@ -59,6 +60,7 @@ export class Group {
   readonly #runs: Runs
   readonly #executors: ExecutorPair
   readonly #breaker: Breaker
+  readonly #deadline = new SharedDeadline()
   /**
    * Most steps in the next crossing. The dispatcher's slice limits what hooks do before they first wait, not what they
    * do afterwards: that runs when all steps are done. So a slow crossing makes the next ones smaller.
@@ -229,8 +231,8 @@ export class Group {
     }
     if (batch.size === 0) return
     const began = performance.now()
-    const patience = this.#crossings === 0 ? firstPatience : 1
-    const crossing = this.#cross(batch, (bounds.slice + Math.ceil(this.#options.time)) * patience, began, false)
+    const least = (bounds.slice + Math.ceil(this.#options.time)) * (this.#crossings === 0 ? firstPatience : 1)
+    const crossing = this.#cross(batch, this.#deadline.limit(least, began), began, false)
     const spent = performance.now() - began
     this.#width = spent > bounds.slice * 2 ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
@@ -341,6 +343,7 @@ export class Group {
 
   #lose(batch: Batch, { kind, message }: Lost, consequence = ''): void {
     const { memory } = this.#options
+    this.#deadline.lost(performance.now())
     const why = { time: 'a crossing timed out', memory: `out of memory (limit ${memory} MB)`, thrown: message }[kind]
     this.#replace(`${why}, with ${batch.policies}${consequence}`, batch.runs)
   }

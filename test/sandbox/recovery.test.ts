@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { Pause } from '../../core/sandbox/breaker.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
-import type { Crossing, Executor, OpenExecutor } from '../../core/sandbox/executor.ts'
+import type { Crossing, Executor, OpenExecutor, Step } from '../../core/sandbox/executor.ts'
 import { Group } from '../../core/sandbox/group.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
@@ -85,7 +85,9 @@ class FakeExecutor implements Executor {
   disposed = false
   size = 0
   fate: Crossing = { kind: 'done', output: '' }
-  cross(): Crossing {
+  readonly timeouts: number[] = []
+  cross(_steps: readonly Step[], timeout: number): Crossing {
+    this.timeouts.push(timeout)
     return this.fate
   }
   heap(): number {
@@ -119,6 +121,25 @@ describe('the pair of executors', () => {
     expect(await run(group)).toMatchObject({ kind: 'done' })
     group.close()
     expect(executors.map(({ disposed }) => disposed)).toEqual([true, true, true])
+  })
+
+  test('shared crossings get up to 100 ms more than their limit, lone ones and those after a loss none', async () => {
+    const executors: FakeExecutor[] = []
+    const { group } = await handMade(() => {
+      const executor = new FakeExecutor()
+      executors.push(executor)
+      return executor
+    })
+    await until(() => executors.length === 2)
+    for (let i = 0; i < 10; i++) await run(group)
+    const [, ...shared] = executors[0]!.timeouts
+    expect(shared.every((timeout) => timeout > 25 && timeout <= 125)).toBe(true)
+    executors[0]!.fate = { kind: 'memory', message: '' }
+    await run(group)
+    await run(group)
+    // The `time` of the policy, and that of its group with the slice.
+    expect(executors[1]!.timeouts).toEqual([100, 25])
+    group.close()
   })
 
   test('a plugin that does not start again costs only its own calls', async () => {

@@ -79,8 +79,11 @@ describe('the guard', () => {
     }
     harness = await openHarness([{ plugin: 'hostile' }], { guard })
     for (let i = 0; i < 3; i++) await harness.run(0, '/a')
-    const [first, ...later] = timeouts
-    expect(later).toEqual([first! / 4, first! / 4])
+    // The slice and the time of the plugin; deadlines of shared crossings fall together, at most 100 ms later.
+    const least = 105
+    const extra = timeouts.map((timeout, i) => timeout - least * (i === 0 ? 4 : 1))
+    expect(Math.min(...extra)).toBeGreaterThan(0)
+    expect(Math.max(...extra)).toBeLessThanOrEqual(100)
   })
 
   test('shows which call ran when a crossing did not return', async () => {
