@@ -60,6 +60,12 @@ export class Batch {
     return `${names.length === 1 ? 'policy' : 'policies'} ${named.join(', ')}`
   }
 
+  /** What comes after its loss, for a message. */
+  get again(): string {
+    const { length } = this.parts
+    return length === 1 ? '; its call runs again' : `; its ${length} calls run again, each on its own`
+  }
+
   /** The run with this id when it begins in this crossing; otherwise `undefined`. */
   beginner(id: number): HookRun | undefined {
     // Runs that begin here have consecutive ids. Resumes among them only shift them to higher indexes.

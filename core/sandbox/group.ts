@@ -237,7 +237,7 @@ export class Group {
     this.#width = spent > bounds.slice * 2 ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     for (const { pending } of batch.runs) pending.alone = true
-    this.#lose(batch, crossing, '; its calls run again, each on its own')
+    this.#lose(batch, crossing, batch.again)
   }
 
   #crossAlone(task: Task): void {
@@ -252,23 +252,22 @@ export class Group {
     const batch = new Batch(this.#lastRun)
     if (task.kind === 'resume') batch.resume(task)
     else batch.start(run)
-    const { time, memory } = run.binding.instance.limits
-    const before = process.threadCpuUsage()
+    const { trial } = run
     const began = performance.now()
-    const crossing = this.#cross(batch, Math.ceil(time) * 2 ** run.attempts, began, true)
+    const crossing = this.#cross(batch, trial.begin(), began, true)
     const spent = performance.now() - began
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
-    const { user, system } = process.threadCpuUsage(before)
     run.binding.counts.time += spent
     run.pending.alone = true
-    // The limit is wall time: on a busy machine it can expire although the plugin hardly ran.
-    if (crossing.kind === 'time' && (user + system) / 1_000 < time * 0.8 && run.attempts < 2) {
-      run.attempts++
-      return this.#lose(batch, crossing)
-    }
+    const ruling = crossing.kind === 'time' ? trial.ended() : 'exceeded'
+    if (ruling === 'again') return this.#lose(batch, crossing, `, alone; ${trial.account}; its call runs again`)
     const pause = this.#breaker.lost(run.binding.plugin, codes[crossing.kind], this.#lastCall)
-    const messages = { time: `the hook took more than ${time} ms`, memory: `the hook used more than ${memory} MB` }
-    this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : messages[crossing.kind])
+    const messages = {
+      time: `the hook ${trial.failure}`,
+      memory: `the hook used more than ${run.binding.instance.limits.memory} MB`,
+    }
+    if (ruling === 'starved') this.#runs.starve(run, messages.time)
+    else this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : messages[crossing.kind])
     this.#lose(batch, crossing, pause === 0 ? '' : `; plugin "${run.plugin}" is paused for ${pause / 1_000} s`)
   }
 

@@ -2,6 +2,7 @@ import { type HookName, points } from '../../sdk/points.ts'
 import { measureCpu } from '../grants/cpu-time.ts'
 import type { WheelTimer } from '../net/timer-wheel.ts'
 import { bounds } from './bounds.ts'
+import { CpuTrial } from './cpu-trial.ts'
 import type { GuardedCall } from './crossing-guard.ts'
 import { GrantUse } from './grant-use.ts'
 import type { Binding } from './layout.ts'
@@ -39,8 +40,6 @@ export class HookRun implements GuardedCall {
   over = false
   /** The host refused its operations. */
   refused = false
-  /** How often it crossed alone and timed out without having used its CPU time. */
-  attempts = 0
   /** Armed while it waits for grants. */
   deadline: WheelTimer | undefined = undefined
   /** Operations for the flow, in order. */
@@ -59,6 +58,7 @@ export class HookRun implements GuardedCall {
   notes: readonly Note[] = noNotes
   /** CPU time that the host has used for what the hook wrote and asked for, ms, where it is worth measuring. */
   hostTime = 0
+  #trial: CpuTrial | undefined = undefined
   #uses: Map<number, GrantUse> | undefined = undefined
   #abort: AbortController | undefined = undefined
   #noted = 0
@@ -92,6 +92,12 @@ export class HookRun implements GuardedCall {
   }
   get flow(): string {
     return this.pending.call.flow
+  }
+
+  /** Its crossings alone. */
+  get trial(): CpuTrial {
+    this.#trial ??= new CpuTrial(this.binding.instance.limits.time)
+    return this.#trial
   }
 
   /** Aborted when the run's result is no longer needed, so that the host stops its work for the run. */

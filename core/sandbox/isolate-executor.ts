@@ -1,5 +1,6 @@
 import { bounds } from './bounds.ts'
 import type { ConsoleLines } from './console-lines.ts'
+import { CpuTrial } from './cpu-trial.ts'
 import type { CrossingGuard } from './crossing-guard.ts'
 import type { Answer, Crossing, Emit, Executor, Step } from './executor.ts'
 import { frame, readPieces, unfinished } from './frame.ts'
@@ -40,20 +41,21 @@ export interface IsolateExecutorOptions {
  * @throws {StartError} when a plugin does not start.
  */
 export function openIsolateExecutor(options: IsolateExecutorOptions): Executor {
-  for (let patience = 1; ; patience *= 2) {
+  const trials = options.plugins.map((plugin) => new CpuTrial(startLimit(plugin)))
+  for (;;) {
     try {
-      return open(options, patience)
+      return open(options, trials)
     } catch (error) {
-      if (!(error instanceof NotStarted) || patience > 8) throw error
+      if (!(error instanceof NotStarted)) throw error
     }
   }
 }
 
-/** A module ran out of its time on the clock, but not of CPU time: the machine is busy. */
+/** The clock has ended the start of a module that has not used its CPU time: it may try again. */
 class NotStarted extends StartError {}
 
-/** @param patience by how much more time than usual modules may take to start. */
-function open(options: IsolateExecutorOptions, patience: number): Executor {
+/** @param trials of the start of each module. */
+function open(options: IsolateExecutorOptions, trials: readonly CpuTrial[]): Executor {
   const { plugins, memory, answer, guard, without } = options
   const isolate = createIsolate(memory)
   /** What each module has left in memory, MB. */
@@ -62,8 +64,9 @@ function open(options: IsolateExecutorOptions, patience: number): Executor {
     let heap = heapOf(isolate)
     const enters = plugins.map((plugin, index) => {
       if (without?.has(index) === true) return undefined
-      const limit = Math.min(bounds.start, startLimit(plugin) * patience)
-      const enter = underGuard(guard, plugin, limit, () => startPlugin(isolate, options, index, limit))
+      const trial = trials[index]!
+      const limit = trial.begin()
+      const enter = underGuard(guard, plugin, limit, () => startPlugin(isolate, options, index, limit, trial))
       const before = heap
       heap = heapOf(isolate)
       left[index] = heap - before
@@ -81,10 +84,12 @@ function open(options: IsolateExecutorOptions, patience: number): Executor {
   }
 }
 
-/** Time for starting a module, ms. Every client of the worker waits meanwhile, each time that an isolate is replaced. */
+/**
+ * CPU time for starting a module, ms. Every client of the worker waits meanwhile, each time that an isolate is replaced.
+ */
 function startLimit({ code }: PluginLayout): number {
   const { start, startAtLeast, startFactor } = bounds
-  return code.startTime === undefined ? start : Math.max(startAtLeast, Math.ceil(code.startTime * startFactor))
+  return Math.min(start, Math.max(startAtLeast, Math.ceil((code.startTime ?? start) * startFactor)))
 }
 
 /**
@@ -99,7 +104,11 @@ function refuseBallast(plugins: readonly PluginLayout[], left: readonly number[]
   throw new StartError(index, 'memory', { place: undefined, message })
 }
 
-/** Announces the start of a plugin to the guard, because it runs the plugin's code. */
+/**
+ * Announces the start of a plugin to the guard, because it runs the plugin's code.
+ *
+ * @param limit time on the clock, ms.
+ */
 function underGuard<T>(guard: CrossingGuard | undefined, { code }: PluginLayout, limit: number, run: () => T): T {
   if (guard === undefined) return run()
   guard.enter([{ hash: code.hash, plugin: code.name, policy: '', hook: 'start', flow: '' }], limit)
@@ -118,9 +127,9 @@ function startPlugin(
   { plugins, memory, emit, console }: IsolateExecutorOptions,
   index: number,
   limit: number,
+  trial: CpuTrial,
 ): Inside {
   const { code, setup } = plugins[index]!
-  const before = process.threadCpuUsage()
   let began = performance.now()
   try {
     const onRecord = (id: unknown, record: unknown): void => {
@@ -135,12 +144,12 @@ function startPlugin(
   } catch (error) {
     if (error instanceof StartError) throw error
     const { kind, message } = failureOf(isolate, error, began, limit)
-    const { user, system } = process.threadCpuUsage(before)
-    const time = `took more than ${limit} ms`
-    const what = { time, memory: `used more than ${memory} MB`, thrown: `failed: ${message}` }[kind]
-    const isBusy = kind === 'time' && limit < bounds.start && (user + system) / 1_000 < limit * 0.8
-    const Kind = isBusy ? NotStarted : StartError
-    throw new Kind(index, kind, { place: undefined, message: `plugin "${code.name}": starting the module ${what}` })
+    const ruling = kind === 'time' ? trial.ended() : 'exceeded'
+    const what = { time: trial.failure, memory: `used more than ${memory} MB`, thrown: `failed: ${message}` }[kind]
+    const problem = { place: undefined, message: `plugin "${code.name}": starting the module ${what}` }
+    const Kind = ruling === 'again' ? NotStarted : StartError
+    // Without the CPU time used it weighs no more than an error.
+    throw new Kind(index, ruling === 'starved' ? 'thrown' : kind, problem)
   }
 }
 

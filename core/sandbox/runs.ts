@@ -320,10 +320,13 @@ export class Runs {
   }
 
   #waitedTooLong(run: HookRun): void {
+    this.starve(run, `the hook waited more than ${run.binding.instance.limits.wait} ms`)
+  }
+
+  /** Its time on the clock is over. It has not used its CPU time, so for fault counts that weighs no more than an error. */
+  starve(run: HookRun, message: string): void {
     if (run.over) return
     run.binding.counts.timeouts++
-    // Waiting uses no CPU time, so for fault counts it weighs no more than an error.
-    const message = `the hook waited more than ${run.binding.instance.limits.wait} ms`
     this.event('threw', run, message)
     this.#settle(run, failure(run, 'PT', message), false)
   }
