@@ -7,7 +7,7 @@ import type { GrantName, Grants } from './grants.ts'
 import type { Health } from './health.ts'
 import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
-import type { Response } from './response.ts'
+import type { PreparedResponse, Response } from './response.ts'
 import type { ReadScope, WriteScope } from './scopes.ts'
 
 /**
@@ -44,7 +44,24 @@ export type RequestContext<
   N extends GrantName,
   R extends ReadScope = ReadScope,
   W extends WriteScope = WriteScope,
-> = HookContext<O, N, R, W> & { readonly request: Request<R, W> }
+> = HookContext<O, N, R, W> & {
+  readonly request: Request<R, W>
+  /**
+   * Prepares headers of the response, which is still to come: nothing of it can be read here. Write scope
+   * `response.header:<name>`. They are applied where `onResponse` of this policy would run, right before it if there is
+   * one: also to the reply of this or a later policy and to an error of the gateway, and only if the trigger (`when`)
+   * matches then. When the hook fails, nothing that it prepared is applied.
+   *
+   * A policy that needs nothing of the response can do without `onResponse`, which costs a call for every request:
+   *
+   * ```ts
+   * onRequest({ response, options }) {
+   *   response.setHeader('strict-transport-security', `max-age=${options.age}`)
+   * }
+   * ```
+   */
+  readonly response: PreparedResponse<W>
+}
 
 export type RequestBodyContext<
   O,
@@ -139,7 +156,8 @@ export interface Hooks<O, N extends GrantName, R extends ReadScope = ReadScope, 
    */
   onConnect?(context: ConnectContext<O, N, R, W>): MayWait<Reply | void>
   /**
-   * L7 · *first* · once per request, after routing. A reply is sent to the client, and the request is not forwarded.
+   * L7 · *first* · once per request, after routing. A reply is sent to the client, and the request is not forwarded. It may
+   * prepare headers of the response.
    */
   onRequest?(context: RequestContext<O, N, R, W>): MayWait<Reply | void>
   /**

@@ -38,3 +38,13 @@ export interface Response<R extends ReadScope = ReadScope, W extends WriteScope 
    */
   setBody(body: Writable<W, 'response.body', Uint8Array | string>): void
 }
+
+/**
+ * What `onRequest` can do with the response, which is still to come: prepare headers of it. See `RequestContext`.
+ *
+ * @typeParam W scopes that may be written. Default: all.
+ */
+export type PreparedResponse<W extends WriteScope = WriteScope> = Pick<
+  Response<never, W>,
+  'setHeader' | 'appendHeader' | 'removeHeader'
+>

@@ -73,7 +73,7 @@ export type BodyScope =
  * | scope | lets the plugin call |
  * |---|---|
  * | `header:<name>`, `header:*` | `request.setHeader`, `request.removeHeader` |
- * | `response.header:<name>`, `response.header:*` | `response.setHeader`, `appendHeader`, `removeHeader` |
+ * | `response.header:<name>`, `response.header:*` | `response.setHeader`, `appendHeader`, `removeHeader` (`onResponse`, `onRequest`) |
  * | `upstream` | `request.useUpstream`, `connection.useUpstream` |
  * | `consumer` | `request.consumer = name` |
  * | `body`, `response.body` | `request.setBody`, `response.setBody`; and return a chunk from `onRequestBody`, `onResponseBody` |

@@ -7,7 +7,7 @@
  * L7 `selectBackend` and `onClose`. All other hooks, and all hooks on L4, have no request and always run. The trigger
  * is evaluated again for each hook, on the request as earlier policies changed it. So after a skipped `onRequest`,
  * `onResponse` may run because a header was added in between, and vice versa. A hook can tell by `state` whether an
- * earlier one ran.
+ * earlier one ran. Headers that `onRequest` prepared for the response are applied if `onResponse` would run.
  *
  * The trigger needs no scope in `reads`.
  */
@@ -26,9 +26,9 @@ export interface When {
   readonly headers?: readonly string[] | undefined
   /**
    * Media types of responses: `application/json`, `text/*`, `application/*+json`; not case-sensitive, parameters are
-   * ignored. `onResponse` and `onResponseBody` run only for a response whose `content-type` is one of them, and nothing
-   * of another response is held: event streams and images pass as if the policy were not attached. All other hooks run
-   * regardless. Default: every response.
+   * ignored. `onResponse` and `onResponseBody` run only for a response whose `content-type` is one of them; nothing of
+   * another response is held, and it gets no prepared headers: event streams and images pass as if the policy were not
+   * attached. All other hooks run regardless. Default: every response.
    */
   readonly responseTypes?: readonly string[] | undefined
 }

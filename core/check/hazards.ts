@@ -52,7 +52,7 @@ function readTooEarly(pair: Pair): Hazard | undefined {
 /** Responses pass the chain in reverse: its first policy writes last. */
 function readTooEarlyInResponse(pair: Pair): Hazard | undefined {
   const { early, late } = pair
-  if (!bothHave(pair, 'onResponse')) return undefined
+  if (!hasHook(late, 'onResponse')) return undefined
   const read = readsOf(late).filter((scope) => responseWrites(early).some((write) => covers(write, scope)))
   if (read.length === 0) return undefined
   const message = `${who(late)} reads ${list(read)}, which ${who(early)} ${verb(early, read)} later, because responses pass the policies in reverse order; put ${quote(late)} before ${quote(early)}${where(early, late)}`
@@ -73,11 +73,9 @@ function writtenTwice(pair: Pair): Hazard[] {
   if (bothHave(pair, requestHook(pair))) {
     report(shared(requestWrites(early, pair), requestWrites(late, pair)), late, 'because it runs later')
   }
-  if (bothHave(pair, 'onResponse')) {
-    // Every policy may add its own cookie: set-cookie lines do not replace each other.
-    const fields = shared(responseWrites(early), responseWrites(late)).filter((field) => field !== setCookie)
-    report(fields, early, 'because responses pass the policies in reverse order')
-  }
+  // Every policy may add its own cookie: set-cookie lines do not replace each other.
+  const fields = shared(responseWrites(early), responseWrites(late)).filter((field) => field !== setCookie)
+  report(fields, early, 'because responses pass the policies in reverse order')
   return hazards
 }
 
@@ -104,8 +102,11 @@ function requestWrites({ facts }: AttachedPolicy, { layer }: Pair): string[] {
   return facts.scopes.writes.filter((scope) => (layer === 'L4' ? scope === 'upstream' : !scope.startsWith('response.')))
 }
 
-function responseWrites({ facts }: AttachedPolicy): string[] {
-  return facts.scopes.writes.filter((scope) => scope.startsWith('response.'))
+/** What a policy may write in `onResponse`, or in `onRequest` ahead. */
+function responseWrites(policy: AttachedPolicy): string[] {
+  if (!hasHook(policy, 'onResponse') && !hasHook(policy, 'onRequest')) return []
+  const family = hasHook(policy, 'onResponse') ? 'response.' : 'response.header:'
+  return policy.facts.scopes.writes.filter((scope) => scope.startsWith(family))
 }
 
 /** Fields that both write, by the narrower of the two names. */
@@ -123,7 +124,11 @@ function verb({ facts }: AttachedPolicy, fields: readonly string[]): 'writes' | 
 }
 
 function bothHave({ early, late }: Pair, hook: HookName): boolean {
-  return [early, late].every(({ facts }) => facts.plugin.manifest.hooks.includes(hook))
+  return hasHook(early, hook) && hasHook(late, hook)
+}
+
+function hasHook({ facts }: AttachedPolicy, hook: HookName): boolean {
+  return facts.plugin.manifest.hooks.includes(hook)
 }
 
 function who({ policy, facts }: AttachedPolicy): string {

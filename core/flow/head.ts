@@ -99,6 +99,8 @@ export function passableTrailers(
 
 function isWritten(name: string, message: 'request' | 'response', chain: Chain | undefined): boolean {
   if (chain === undefined) return false
-  if (message === 'request') return chain.steps.onRequest.some(({ policy }) => policy.writes.header(name))
-  return chain.steps.onResponse.some(({ policy }) => policy.writes.responseHeader(name))
+  const { onRequest, onResponse } = chain.steps
+  if (message === 'request') return onRequest.some(({ policy }) => policy.writes.header(name))
+  // onRequest may have prepared the header.
+  return [onRequest, onResponse].some((steps) => steps.some(({ policy }) => policy.writes.responseHeader(name)))
 }

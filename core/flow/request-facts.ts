@@ -2,6 +2,7 @@ import type { HookName } from '../../sdk/points.ts'
 import { layerOf } from '../config/protocols.ts'
 import type { Chain } from '../hooks/chain.ts'
 import type { WritableFacts } from '../hooks/operations.ts'
+import type { Prepared } from '../hooks/prepared.ts'
 import type { BackendFacts, FlowFacts, RequestView } from '../hooks/scopes.ts'
 import { type ClientFacts, clientOf } from '../http/client-address.ts'
 import type { Exchange } from '../http/exchange.ts'
@@ -46,6 +47,7 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   readonly states: (string | undefined)[] = []
   outcome = ''
   consumer: string | undefined
+  prepared: Prepared | undefined
   candidates: readonly BackendFacts[] = []
   backend: Backend | undefined
   route: Route | undefined

@@ -2,6 +2,7 @@ import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
 import { type AwaitedCall, ask, cancelAwaited, type HookResult, pass, tell } from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
+import { applyPrepared } from '../hooks/prepared.ts'
 import type { BodyNeed } from '../hooks/scopes.ts'
 import { CONSUMED, type Consumed, type Exchange, type ExchangeOwner, type HttpVersion } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
@@ -244,7 +245,10 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   /** Passes the response, in reverse order, through every policy that has had its turn. */
   #respond(): void {
     const { chain } = this.facts
-    if (chain === undefined || chain.steps.onResponse.length === 0) return this.#sendHead()
+    if (chain === undefined || chain.steps.onResponse.length === 0) {
+      applyPrepared(this.facts, 0)
+      return this.#sendHead()
+    }
     this.#phases.enter('policies')
     this.#sent?.pause()
     const walk = {}

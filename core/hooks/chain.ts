@@ -9,6 +9,7 @@ import type { HookCall, HookStep, Sandbox, Verdict } from '../sandbox/plugin.ts'
 import { encodeField, UNIT } from '../sandbox/wire.ts'
 import { applyOperations, type WritableFacts } from './operations.ts'
 import type { Policy } from './policy.ts'
+import { applyPrepared, isAwaitedBy } from './prepared.ts'
 import type { BackendFacts, BodyNeed, FieldReader, FlowFacts } from './scopes.ts'
 import { findSegments } from './segments.ts'
 
@@ -50,7 +51,10 @@ export interface HookResult {
   readonly ran: boolean
   /** Milliseconds, waiting for its turn in the sandbox and for grants included. */
   readonly duration: number
-  /** The operations it requested, applied unless there is an error: each a list of strings, the first a code of `wire.op`. */
+  /**
+   * The operations it requested, applied unless there is an error: each a list of strings, the first a code of `wire.op`.
+   * Those on response headers that `onRequest` requests are applied when there is a response.
+   */
   readonly operations: readonly (readonly string[])[]
   /** Why it failed, or why its operations were refused; `onFailure` of the policy decides what follows. */
   readonly error: PosternError | undefined
@@ -144,7 +148,10 @@ export function choose(
   }).next()
 }
 
-/** *reduce*, reversed: every policy that has had its turn may change the response, or replace it for the next ones. */
+/**
+ * *reduce*, reversed: every policy that has had its turn may change the response, or replace it for the next ones. What it
+ * prepared in `onRequest` comes first.
+ */
 export function pass(flow: HookFlow, chain: Chain, done: () => void): void {
   new Walk(flow, 'onResponse', chain, (index) => index < flow.reached, {
     onTurn: (turn, policy) => {
@@ -246,7 +253,9 @@ class Walk {
     const segment: number[] = []
     for (let position = this.#position; position < this.#steps.length; position++) {
       const { index, policy, joins } = this.#steps[position]!
-      if (segment.length > 0 && !joins) break
+      if (segment.length > 0 && (!joins || (this.hook === 'onResponse' && isAwaitedBy(policy, index, flow.facts))))
+        break
+      if (segment.length === 0 && this.hook === 'onResponse') applyPrepared(flow.facts, index)
       if (this.#takesPart(index) && isTriggered(flow, this.hook, policy)) segment.push(position)
     }
     this.#arrive(segment[0] ?? this.#steps.length)
@@ -306,6 +315,7 @@ class Walk {
       flow.onHook({ policy, hook: this.hook, ran: false, duration: 0, operations: none, error: undefined })
     }
     const step = this.#steps[position]
+    if (this.hook === 'onResponse') applyPrepared(flow.facts, step?.index ?? 0)
     if (step === undefined) return
     this.#position = position + 1
     if (this.hook === 'onRequest' || this.hook === 'onConnect') flow.reached = step.index + 1

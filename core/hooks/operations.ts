@@ -8,6 +8,7 @@ import type { Fields } from '../http/fields.ts'
 import { bounds } from '../sandbox/bounds.ts'
 import { op } from '../sandbox/wire.ts'
 import type { Policy } from './policy.ts'
+import { type Prepared, writeResponseHeader } from './prepared.ts'
 import type { BackendFacts } from './scopes.ts'
 
 /** Where the operations of a hook take effect. */
@@ -18,6 +19,8 @@ export interface WritableFacts {
   readonly requestFields: Fields | undefined
   /** What goes to the client, once there is a response. */
   readonly responseFields: Fields | undefined
+  /** What policies have prepared for the response, which is still to come. */
+  prepared?: Prepared | undefined
   consumer: string | undefined
   /** Replaces the body, or the chunk of one, that the hook was given. */
   replaceBody?(hook: HookName, bytes: Uint8Array): void
@@ -46,6 +49,7 @@ export function applyOperations(
     return new PosternError('PE', `policy "${policy.name}", ${hook}: ${problem}`, { plugin: policy.plugin })
   }
   let result: Reply | number | Health | undefined
+  let prepared: Operation[] | undefined
   for (const operation of operations) {
     // By index: destructuring would iterate over the list.
     const code = operation[0]
@@ -53,10 +57,11 @@ export function applyOperations(
     const second = operation[2] ?? ''
     if (code === op.setHeader) flow.requestFields?.set(first.toLowerCase(), second)
     else if (code === op.removeHeader) flow.requestFields?.delete(first.toLowerCase())
-    else if (code === op.setResponseHeader) flow.responseFields?.set(first.toLowerCase(), second)
-    else if (code === op.appendResponseHeader) flow.responseFields?.append(first.toLowerCase(), second)
-    else if (code === op.removeResponseHeader) flow.responseFields?.delete(first.toLowerCase())
-    else if (code === op.useUpstream) flow.useUpstream(first)
+    else if (isOfResponseHeader(code)) {
+      if (hook === 'onResponse') writeResponseHeader(flow.responseFields, operation)
+      else if (prepared === undefined) prepared = [operation]
+      else prepared.push(operation)
+    } else if (code === op.useUpstream) flow.useUpstream(first)
     else if (code === op.consumer) flow.consumer = present(first)
     else if (code === op.state) flow.states[index] = present(first)
     else if (code === op.body) flow.replaceBody?.(hook, Buffer.from(first, 'base64'))
@@ -64,7 +69,12 @@ export function applyOperations(
     else if (code === op.health) result = decodeHealth(operation)
     else if (code === op.reply) result = decodeReply(operation)
   }
+  if (prepared !== undefined) flow.prepared = { policy, index, operations: prepared, before: flow.prepared }
   return result
+}
+
+function isOfResponseHeader(code: string | undefined): boolean {
+  return code === op.setResponseHeader || code === op.appendResponseHeader || code === op.removeResponseHeader
 }
 
 function refuseAny(
@@ -100,7 +110,8 @@ function refuse(flow: WritableFacts, hook: HookName, policy: Policy, operation: 
     case op.setResponseHeader:
     case op.appendResponseHeader:
     case op.removeResponseHeader: {
-      if (hook !== 'onResponse') return `response headers can be written in onResponse only`
+      if (hook !== 'onRequest' && hook !== 'onResponse')
+        return `response headers can be written in onRequest and onResponse only`
       const name = first.toLowerCase()
       if (!policy.writes.responseHeader(name)) {
         return `it writes the response header "${name}": declare writes: ['response.header:${name}']`
@@ -166,7 +177,8 @@ function refuseReply(hook: HookName, operation: Operation): string | undefined {
 function headerBytes(operation: Operation): number {
   const code = operation[0]
   let from = operation.length
-  if (code === op.setHeader || code === op.setResponseHeader || code === op.appendResponseHeader) from = 1
+  // A flow keeps what is prepared for its response, so the names to remove from it count too.
+  if (code === op.setHeader || isOfResponseHeader(code)) from = 1
   else if (code === op.reply) from = 4
   let bytes = 0
   for (let i = from; i < operation.length; i++) bytes += bytesOf(operation[i]!)

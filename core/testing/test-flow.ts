@@ -61,8 +61,9 @@ export interface TestResult {
   /** Request headers that were set, by lower-case name. */
   requestHeaders: Record<string, string>
   removedRequestHeaders: string[]
-  /** Response headers that were set or added, in order. */
+  /** Response headers that were set or added, in order; for `onRequest` those that it has prepared. */
   responseHeaders: [name: string, value: string][]
+  /** Response headers that were removed, or, for `onRequest`, that will be. */
   removedResponseHeaders: string[]
   upstream?: string
   consumer?: string

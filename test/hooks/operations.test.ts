@@ -52,12 +52,13 @@ function refusal(hook: HookName, writes: readonly string[], ...operations: strin
     untouched,
     hook,
     scopes,
-    ...(hook === 'selectBackend' || hook === 'checkHealth' ? [] : [sound]),
+    ...(hook === 'onRequest' || hook === 'onResponse' ? [sound] : []),
     ...operations,
   )
   expect(result).toBeInstanceOf(PosternError)
   expect((result as PosternError).outcome).toBe('PE:tester')
   expect(untouched).toMatchObject({ consumer: undefined, upstream: undefined, states: [undefined] })
+  expect(untouched.prepared).toBeUndefined()
   expect(untouched.requestFields.list).toEqual(['x-kept', '1'])
   expect(untouched.responseFields.list).toEqual(['x-kept', '1'])
   return (result as PosternError).message.replace(/^policy "p", \w+: /, '')
@@ -83,6 +84,9 @@ describe('undeclared writes are refused, and say what to declare', () => {
     ['onResponse', [op.setResponseHeader, 'x-a', '1'], ['header:*'], `declare writes: ['response.header:x-a']`],
     ['onResponse', [op.appendResponseHeader, 'x-a', '1'], [], `declare writes: ['response.header:x-a']`],
     ['onResponse', [op.removeResponseHeader, 'x-a'], [], `declare writes: ['response.header:x-a']`],
+    ['onRequest', [op.setResponseHeader, 'x-a', '1'], ['header:*'], `declare writes: ['response.header:x-a']`],
+    ['onRequest', [op.appendResponseHeader, 'x-a', '1'], [], `declare writes: ['response.header:x-a']`],
+    ['onRequest', [op.removeResponseHeader, 'x-a'], [], `declare writes: ['response.header:x-a']`],
     ['onRequest', [op.useUpstream, 'blue'], ['header:*'], `declare writes: ['upstream']`],
     ['onConnect', [op.useUpstream, 'blue'], [], `declare writes: ['upstream']`],
     ['onRequest', [op.consumer, 'bob'], ['header:*'], `declare writes: ['consumer']`],
@@ -102,6 +106,8 @@ describe('fields that belong to the gateway are refused, declared or not', () =>
     expect(refusal('onResponse', all, [op.setResponseHeader, name, '1'])).toBe(expected)
     expect(refusal('onResponse', all, [op.appendResponseHeader, name, '1'])).toBe(expected)
     expect(refusal('onResponse', all, [op.removeResponseHeader, name])).toBe(expected)
+    expect(refusal('onRequest', all, [op.setResponseHeader, name, '1'])).toBe(expected)
+    expect(refusal('onRequest', all, [op.removeResponseHeader, name])).toBe(expected)
     expect(refusal('onRequest', all, [op.reply, '200', '', '', name, '1'])).toBe(expected)
   })
 
@@ -123,6 +129,7 @@ describe('values that would end the header are refused', () => {
     expect(refusal('onRequest', all, [op.setHeader, 'x-a', value])).toBe(expected)
     expect(refusal('onResponse', all, [op.setResponseHeader, 'x-a', value])).toBe(expected)
     expect(refusal('onResponse', all, [op.appendResponseHeader, 'x-a', value])).toBe(expected)
+    expect(refusal('onRequest', all, [op.appendResponseHeader, 'x-a', value])).toBe(expected)
     expect(refusal('onRequest', all, [op.reply, '200', '', '', 'x-a', value])).toBe(expected)
     expect(refusal('onRequest', all, [op.setHeader, 'x-a', `${value}${character}`])).toBe(expected)
   })
@@ -181,6 +188,9 @@ describe('more than a server would take is refused', () => {
     const one = [op.appendResponseHeader, 'x', largest]
     const expected = /^it writes \d+ bytes of headers; one hook may write at most 65536$/
     expect(refusal('onResponse', all, ...lines, one)).toMatch(expected)
+    expect(refusal('onRequest', all, ...lines, one)).toMatch(expected)
+    // The flow keeps them until there is a response, so removed names count too.
+    expect(refusal('onRequest', all, ...lines, [op.removeResponseHeader, largest])).toMatch(expected)
     const headers = Array.from({ length: 9 }, (_, n) => [`x-${n}`, largest]).flat()
     expect(refusal('onRequest', all, [op.reply, '200', '', '', ...headers])).toMatch(expected)
   })
@@ -189,7 +199,11 @@ describe('more than a server would take is refused', () => {
 describe('what a hook cannot do is refused', () => {
   test.each([
     ['onResponse', [op.setHeader, 'x-a', '1'], 'request headers can be written in onRequest only'],
-    ['onRequest', [op.setResponseHeader, 'x-a', '1'], 'response headers can be written in onResponse only'],
+    [
+      'onConnect',
+      [op.setResponseHeader, 'x-a', '1'],
+      'response headers can be written in onRequest and onResponse only',
+    ],
     ['onResponse', [op.useUpstream, 'blue'], 'the upstream can be chosen in onRequest and onConnect only'],
     ['onRequest', [op.useUpstream, 'red'], 'there is no upstream "red"'],
     ['onResponse', [op.consumer, 'bob'], 'the consumer can be set in onRequest only'],
@@ -235,6 +249,27 @@ test('declared operations are applied, in order', () => {
   expect(result).toBeUndefined()
   expect(to.requestFields.list).toEqual(['x-a', '2'])
   expect(to).toMatchObject({ consumer: 'bob', upstream: 'blue', states: ['s'] })
+})
+
+test('response headers of onRequest are kept for the response, those of the last policy on top', () => {
+  const to = flow()
+  const set = [op.setResponseHeader, 'X-A', '1']
+  const remove = [op.removeResponseHeader, 'x-kept']
+  const first = policy(...all)
+  const second = policy(...all)
+  expect(applyOperations(to, 'onRequest', first, 0, [set, [op.setHeader, 'x-b', '2'], remove])).toBeUndefined()
+  applyOperations(to, 'onRequest', policy(), 1, [[op.state, 's']])
+  expect(applyOperations(to, 'onRequest', second, 2, [remove, [op.reply, '403', '', '']])).toMatchObject({
+    status: 403,
+  })
+  expect(to.prepared).toEqual({
+    policy: second,
+    index: 2,
+    operations: [remove],
+    before: { policy: first, index: 0, operations: [set, remove], before: undefined },
+  })
+  expect(to.responseFields.list).toEqual(['x-kept', '1'])
+  expect(to.requestFields.list).toEqual(['x-kept', '1', 'x-b', '2'])
 })
 
 test('the host checks the bounds of the guest again', () => {

@@ -19,6 +19,8 @@ const mistakes: readonly [statement: string, message: string][] = [
   [`request.parameter('b')`, `Undeclared<"add 'query:<name>' to reads">`],
   [`request.setHeader('x-b', '')`, `Undeclared<"add 'header:<name>' to writes">`],
   [`request.consumer = 'bob'`, `Undeclared<"add 'consumer' to writes">`],
+  [`response.setHeader('x-b', '')`, `Undeclared<"add 'response.header:<name>' to writes">`],
+  [`response.status`, `Property 'status' does not exist on type 'PreparedResponse<`],
   [`request.useUpstream('b')`, `Undeclared<"add 'upstream' to writes">`],
   [`helper(request)`, `Type 'Undeclared<"add 'method' to reads">' is not assignable to type 'string'`],
 ]
@@ -29,7 +31,7 @@ test('what the type checker says tells what to add', { timeout: 120_000 }, () =>
     `function helper(request: Request): string { return request.path }`,
     `definePlugin({`,
     `  name: 'mistaken', reads: ['header:x-a'], writes: ['header:x-a'],`,
-    `  onRequest({ request, client, connection }) {`,
+    `  onRequest({ request, response, client, connection }) {`,
     ...mistakes.map(([statement]) => `    ${statement}`),
     `  },`,
     `})`,

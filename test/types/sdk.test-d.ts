@@ -6,6 +6,7 @@ import {
   type CounterResult,
   definePlugin,
   type FetchResponse,
+  type PreparedResponse,
   type Reply,
   type Request,
   reply,
@@ -142,8 +143,8 @@ definePlugin({
     request.path = '/'
     // @ts-expect-error read only
     client.ip = '192.0.2.1'
-    // @ts-expect-error no response yet
-    context.response
+    // @ts-expect-error no chunk
+    context.chunk
   },
 })
 
@@ -234,6 +235,35 @@ definePlugin({
     response.appendHeader('vary', 'accept')
   },
 })
+
+definePlugin({
+  name: 'a-response-is-prepared-not-read',
+  reads: ['response.status', 'response.header:*'],
+  writes: ['response.header:X-A', 'response.body'],
+  onRequest({ response }) {
+    response.setHeader('x-a', '1')
+    response.appendHeader('X-A', '2')
+    response.removeHeader('x-a')
+    // @ts-expect-error not in `writes`
+    response.setHeader('x-b', '1')
+    // @ts-expect-error there is no response yet
+    response.status
+    // @ts-expect-error there is no response yet
+    response.header('x-a')
+    // @ts-expect-error there is no response yet
+    response.headers()
+    // @ts-expect-error there is no response yet
+    response.setBody('')
+    prepare(response)
+  },
+  onResponse({ response }) {
+    prepare(response)
+  },
+})
+
+function prepare(response: PreparedResponse): void {
+  response.setHeader('x-a', '1')
+}
 
 definePlugin({
   name: 'consumer-and-upstream',

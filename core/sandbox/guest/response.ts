@@ -5,6 +5,7 @@ import type { GuestCall } from './call.ts'
 import { Headers } from './headers.ts'
 import { text } from './text.ts'
 
+/** The response. In `onRequest` it is still to come: its headers can be prepared, and nothing of it can be read. */
 export class ResponseView implements Response {
   readonly #call: GuestCall
   readonly #headers: Headers
@@ -15,23 +16,28 @@ export class ResponseView implements Response {
   }
 
   get status(): number {
+    this.#expect('status')
     const status = this.#call.field('response.status')
     return (status === undefined ? undefined : Number(status)) as number
   }
 
   get body(): BodyView | undefined {
+    this.#expect('body')
     return readBody(this.#call, 'response.body')
   }
 
   setBody(body: Uint8Array | string): void {
+    this.#expect('setBody')
     writeBody(this.#call, 'response.setBody: the body', body)
   }
 
   header(name: string): string | undefined {
+    this.#expect('header')
     return this.#headers.get(name)
   }
 
   headers(): [name: string, value: string][] {
+    this.#expect('headers')
     return this.#headers.entries()
   }
 
@@ -47,5 +53,12 @@ export class ResponseView implements Response {
 
   removeHeader(name: string): void {
     this.#call.write(op.removeResponseHeader, text('response.removeHeader: the name', name))
+  }
+
+  #expect(member: string): void {
+    if (this.#call.entry.hook !== 'onRequest') return
+    throw new TypeError(
+      `response.${member}: there is no response yet in onRequest, which can only set, append and remove headers; use onResponse`,
+    )
   }
 }
