@@ -42,26 +42,17 @@ export default definePlugin({
   },
   writes: ['response.header:ratelimit', 'response.header:ratelimit-policy'],
   needs: ['counter', 'digest'],
-  async onRequest({ request, client, options, counter, digest }) {
+  async onRequest({ request, response, client, options, counter, digest }) {
     const { points, cost } = options
     const key = keyOf(options.key, request, client)
     // The counter takes keys of up to 512 characters; a header may be longer.
     const bounded = key.length > 256 ? await digest.sha256(key) : key
     const budget = await counter.take(bounded, { points, duration: seconds(options.duration), cost })
-    const left = `"default";r=${budget.remaining};t=${budget.reset}`
-    if (!budget.allowed) {
-      return reply(
-        429,
-        { title: 'rate limited', detail: `try again in ${budget.reset} s` },
-        { ratelimit: left, 'ratelimit-policy': policy(options), 'retry-after': `${budget.reset}` },
-      )
-    }
-    request.state = left
-  },
-  onResponse({ response, options, state }) {
-    if (state === undefined) return
-    response.setHeader('ratelimit', state)
+    response.setHeader('ratelimit', `"default";r=${budget.remaining};t=${budget.reset}`)
     response.setHeader('ratelimit-policy', policy(options))
+    if (budget.allowed) return
+    const detail = `try again in ${budget.reset} s`
+    return reply(429, { title: 'rate limited', detail }, { 'retry-after': `${budget.reset}` })
   },
 })
 
