@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import type { Reply } from '../../sdk/reply.ts'
 import { layerOf } from '../config/protocols.ts'
 import { PosternError } from '../errors.ts'
@@ -12,10 +11,9 @@ import {
   tell,
 } from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
 import { connectTo } from '../net/connect.ts'
 import type { Peer } from '../net/peer.ts'
-import { byteStream, resetSocket } from '../net/reset.ts'
-import { SocketReader } from '../net/socket-reader.ts'
 import type { Sandbox } from '../sandbox/plugin.ts'
 import type { Route, TcpPlan } from '../snapshot/snapshot.ts'
 import { Phases } from '../telemetry/phases.ts'
@@ -30,7 +28,7 @@ import { outcomeOfReply } from './local-reply.ts'
 
 /**
  * The life of one L4 connection, top to bottom: accept → route → onConnect → choose a backend → connect → bytes → finish.
- * The client's socket arrives paused and stays paused until the backend's is established: no byte of it is lost.
+ * Nothing is read from the client until the connection to the backend is established: no byte of it is lost.
  */
 export class ConnectionFlow implements HookFlow {
   readonly facts: ConnectionFacts
@@ -39,7 +37,7 @@ export class ConnectionFlow implements HookFlow {
   ended = false
   awaited: AwaitedCall | undefined
 
-  readonly #socket: Socket
+  readonly #client: ByteStream
   readonly #plan: TcpPlan
   readonly #route: Route
   readonly #tap: Tap
@@ -53,9 +51,9 @@ export class ConnectionFlow implements HookFlow {
   #bytes = { in: 0, out: 0 }
   #error: PosternError | undefined
 
-  /** @param socket paused, half-open allowed. */
+  /** @param client not started. */
   constructor(
-    socket: Socket,
+    client: ByteStream,
     peer: Peer,
     plan: TcpPlan,
     route: Route,
@@ -65,7 +63,7 @@ export class ConnectionFlow implements HookFlow {
     this.facts = new ConnectionFacts('L4', flowId(), peer, plan.name, (name) => this.#upstreamProblem(name))
     this.facts.routeName = route.name
     this.facts.upstreamName = route.upstream?.name
-    this.#socket = socket
+    this.#client = client
     this.#plan = plan
     this.#route = route
     this.#tap = tap
@@ -78,9 +76,6 @@ export class ConnectionFlow implements HookFlow {
   // ── onConnect ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   start(): void {
-    // A reset before the pipe is set up must not end the process; the pipe adds a listener of its own.
-    this.#socket.on('error', this.#onClientError)
-    this.#socket.on('close', this.#onClientGone)
     this.#phases.enter('policies', false)
     ask(this, 'onConnect', this.#chain, 0, (result, policy) => this.#askedByRoute(result, policy))
   }
@@ -101,7 +96,7 @@ export class ConnectionFlow implements HookFlow {
   #refuse(result: Reply | PosternError, policy: Policy | undefined): void {
     if (result instanceof PosternError) return this.#fail(result)
     this.facts.outcome = policy === undefined ? '' : outcomeOfReply(result, policy)
-    resetSocket(this.#socket)
+    this.#client.reset()
     this.#finish()
   }
 
@@ -116,25 +111,23 @@ export class ConnectionFlow implements HookFlow {
 
   #connect(backend: Backend): void {
     this.#phases.enter('connect')
-    const done = (error: PosternError | undefined, socket: Socket | undefined): void => {
+    const done = (error: PosternError | undefined, stream: ByteStream | undefined): void => {
       this.#connecting = undefined
-      if (socket !== undefined) return this.#connected(socket)
+      if (stream !== undefined) return this.#connected(stream)
       this.#attempts.end(error)
-      if (error?.code !== 'UF') return this.#fail(error ?? new PosternError('GE', 'no socket'))
+      if (error?.code !== 'UF') return this.#fail(error ?? new PosternError('GE', 'no connection'))
       this.#phases.enter('queue')
       this.#attempt()
     }
-    this.#connecting = connectTo(backend, this.#upstream!.config.timeouts.connect, done, new SocketReader())
+    this.#connecting = connectTo(backend, this.#upstream!.config.timeouts.connect, done)
   }
 
   // ── bytes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #connected(backend: Socket): void {
+  #connected(backend: ByteStream): void {
     this.#phases.enter('body')
     this.#attempts.connected()
-    this.#socket.off('error', this.#onClientError)
-    this.#socket.off('close', this.#onClientGone)
-    this.#pipe = pipe(byteStream(this.#socket), byteStream(backend), {
+    this.#pipe = pipe(this.#client, backend, {
       idle: this.#upstream!.config.timeouts.idle,
       onEnd: (result) => this.#piped(result),
     })
@@ -164,22 +157,17 @@ export class ConnectionFlow implements HookFlow {
     return this.facts.backend === undefined || upstream.backends.includes(this.facts.backend)
   }
 
-  readonly #onClientError = (): void => {}
-  readonly #onClientGone = (): void =>
-    this.#fail(new PosternError('DC', 'the client disconnected before a backend was connected'))
-
   #fail(error: PosternError): void {
     if (this.ended) return
     this.#error = error
     this.facts.outcome = error.outcome
-    resetSocket(this.#socket)
+    this.#client.reset()
     this.#finish()
   }
 
   #finish(): void {
     if (this.ended) return
     this.ended = true
-    this.#socket.off('close', this.#onClientGone)
     cancelAwaited(this)
     this.#connecting?.cancel()
     this.#attempts.end(this.#error)

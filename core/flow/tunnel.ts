@@ -1,7 +1,7 @@
 import type { PosternError } from '../errors.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
-import type { ByteStream } from '../net/reset.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
 import { type Pipe, pipe } from '../upstream/pipe.ts'
 import type { Bodies } from './bodies.ts'
 
@@ -16,8 +16,6 @@ export class Tunnel {
   /** @param backend as `UpstreamOwner.onUpgrade` is given it. */
   constructor(backend: ByteStream) {
     this.#backend = backend
-    // An error without a listener would end the process; the pipe finds the broken stream.
-    backend.stream.on('error', ignore)
   }
 
   get isOpen(): boolean {
@@ -41,17 +39,14 @@ export class Tunnel {
         onEnd(error)
       },
     })
-    this.#backend.stream.off('error', ignore)
   }
 
   /** Ends it: both sides when it is open (`SD`), else the backend's connection. */
   close(): void {
-    if (this.#pipe === undefined) this.#backend.stream.destroy()
+    if (this.#pipe === undefined) this.#backend.destroy()
     else this.#pipe.close()
   }
 }
-
-function ignore(): void {}
 
 /** Protocols whose tunnels would carry requests that no route and no policy sees. */
 const unseen = new Set(['h2c', 'h2', 'http', 'tls'])

@@ -1,6 +1,6 @@
+import type { ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
 import type { Peer } from '../net/peer.ts'
-import type { ByteStream } from '../net/reset.ts'
 import type { Fields, SharedFields } from './fields.ts'
 import type { Malformed } from './malformed.ts'
 

@@ -1,6 +1,6 @@
 import type { PosternError } from '../errors.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
-import type { ByteStream } from '../net/reset.ts'
 import type { Consumed, HttpVersion } from './exchange.ts'
 import type { Fields } from './fields.ts'
 

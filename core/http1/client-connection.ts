@@ -1,17 +1,13 @@
-import type { Socket } from 'node:net'
 // The global of the same name is a getter.
 import { performance } from 'node:perf_hooks'
-import { TLSSocket } from 'node:tls'
 import { type OutcomeCode, PosternError } from '../errors.ts'
 import { CONSUMED } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
-import { type Delivery, deliveryOf } from '../net/delivery.ts'
-import { type ByteStream, byteStream } from '../net/reset.ts'
-import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
+import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
+import type { Delivery } from '../net/delivery.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
-import { destroyOnWriteError } from '../net/write-errors.ts'
 import type { ClientExchange } from './client-exchange.ts'
 import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
 import type { ConnectionPool } from './connection-pool.ts'
@@ -34,8 +30,8 @@ const expectLimit = 1000
  * A connection to a backend: one exchange at a time. It returns to the pool only when request and response were both
  * complete, no bytes followed the response, and both sides keep the connection open; in every other case it is closed.
  */
-export class ClientConnection implements ByteTaker, Deferred {
-  readonly #socket: Socket
+export class ClientConnection implements ByteReceiver, Deferred {
+  readonly #stream: ByteStream
   readonly #pool: ConnectionPool
   readonly #writer: MessageWriter
   readonly #reader = new ResponseReader()
@@ -60,25 +56,20 @@ export class ClientConnection implements ByteTaker, Deferred {
   #ended = false
   /** A write has failed; what the backend sent before it closed the connection is still being read. */
   #writeFailed = false
-  /** The error of the socket. */
+  /** Why the connection failed. */
   #cause: NodeJS.ErrnoException | undefined
 
-  /** @param socket as `connectTo` passes it to `done`. */
-  constructor(socket: Socket, pool: ConnectionPool) {
-    this.#socket = socket
+  /** @param stream as `connectTo` passes it to `done`. */
+  constructor(stream: ByteStream, pool: ConnectionPool) {
+    this.#stream = stream
     this.#pool = pool
-    this.#writer = new MessageWriter(socket)
-    socket.on('drain', this.#onDrain)
-    socket.on('end', this.#onEnd)
-    socket.on('error', this.#onError)
-    socket.on('close', this.#onEnd)
-    if (!(socket instanceof TLSSocket)) destroyOnWriteError(socket, false)
-    takeBytes(socket, this)
+    this.#writer = new MessageWriter(stream)
+    stream.start(this)
   }
 
   /** Whether an idle connection can carry a request, as far as this side knows. */
   get usable(): boolean {
-    return !this.#ended && !this.#writeFailed && !this.#socket.destroyed && this.#socket.readableLength === 0
+    return !this.#ended && !this.#writeFailed && this.#stream.isOpen && !this.#stream.hasHeld
   }
 
   // ── the request ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,7 +110,7 @@ export class ClientConnection implements ByteTaker, Deferred {
   }
 
   delivery(done: (delivery: Delivery) => void): void {
-    deliveryOf(this.#socket, done)
+    this.#stream.delivery(done)
   }
 
   end(trailers: Fields | undefined): void {
@@ -133,7 +124,7 @@ export class ClientConnection implements ByteTaker, Deferred {
     process.nextTick(() => this.#fail(error))
   }
 
-  readonly #onDrain = (): void => {
+  onDrain(): void {
     const { exchange } = this
     if (exchange === undefined || exchange.sent) return
     try {
@@ -147,7 +138,7 @@ export class ClientConnection implements ByteTaker, Deferred {
     if (!this.#awaitsContinue) return
     this.#awaitsContinue = false
     this.#timer.disarm()
-    this.#onDrain()
+    this.onDrain()
   }
 
   // ── the response ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -183,13 +174,13 @@ export class ClientConnection implements ByteTaker, Deferred {
     this.pump()
   }
 
-  /** Pauses or resumes the socket as the owner has asked. What follows a 101 waits for the end of the request's body. */
+  /** Pauses or resumes the connection as the owner has asked. What follows a 101 waits for the end of the request's body. */
   adjustFlow(): void {
     const halt = this.exchange !== undefined && (this.exchange.paused || this.#agreed !== undefined)
     if (halt === this.#halted || this.#released) return
     this.#halted = halt
-    if (halt) this.#socket.pause()
-    else this.#socket.resume()
+    if (halt) this.#stream.pause()
+    else this.#stream.resume()
   }
 
   #step(exchange: ClientExchange): boolean {
@@ -292,39 +283,38 @@ export class ClientConnection implements ByteTaker, Deferred {
   }
 
   #release(): ByteStream {
-    const socket = this.#socket
+    const stream = this.#stream
     const { input } = this.#reader
     this.#timer.disarm()
-    socket.off('drain', this.#onDrain)
-    socket.off('end', this.#onEnd)
-    socket.off('error', this.#onError)
-    socket.off('close', this.#onEnd)
-    destroyOnWriteError(socket, true)
-    leaveBytes(socket)
+    stream.leave()
     this.#released = true
-    if (input.length > 0) socket.unshift(input.take(input.length))
+    if (input.length > 0) stream.giveBack(input.take(input.length))
     input.release()
-    return byteStream(socket)
+    return stream
   }
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  readonly #onError = (cause: NodeJS.ErrnoException): void => {
+  onError(cause: NodeJS.ErrnoException): void {
     const failed = (): void => {
       if (this.#released) return
       this.#cause = cause
-      this.#onEnd()
+      this.onEnd()
     }
-    if (cause.syscall !== 'write' || this.#socket.destroyed) return failed()
+    if (cause.syscall !== 'write' || !this.#stream.isOpen) return failed()
     this.#writeFailed = true
     // All that the backend sent is with the kernel: it is read in the next turn of the loop.
     setImmediate(() => setImmediate(failed))
   }
 
-  readonly #onEnd = (): void => {
+  onEnd(): void {
     this.#ended = true
     if (this.exchange === undefined) this.destroy()
     else this.pump()
+  }
+
+  onClose(): void {
+    this.onEnd()
   }
 
   /**
@@ -338,7 +328,7 @@ export class ClientConnection implements ByteTaker, Deferred {
   /** The connection has ended, and all that arrived has been read. Returns whether the response is complete. */
   #takeEnd(): boolean {
     if (this.#headSeen && this.#cause === undefined && this.#reader.body.close()) {
-      if (!(this.#socket instanceof TLSSocket)) return true
+      if (!this.#stream.isTls) return true
       // RFC 9112 §9.8: only close_notify completes it, and node ends the socket in the same way with and without one.
       return this.#failAs('UC', 'the response has no length; over TLS it cannot be known whether it is complete')
     }
@@ -379,6 +369,6 @@ export class ClientConnection implements ByteTaker, Deferred {
     this.#timer.disarm()
     this.#reader.input.release()
     this.#pool.remove(this)
-    this.#socket.destroy()
+    this.#stream.destroy()
   }
 }

@@ -1,10 +1,9 @@
-import type { Socket } from 'node:net'
 import { PosternError } from '../errors.ts'
 import type { Fields } from '../http/fields.ts'
 import type { UpstreamExchange, UpstreamOwner, UpstreamRequest } from '../http/upstream-exchange.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
-import { SocketReader } from '../net/socket-reader.ts'
 import { ClientConnection } from './client-connection.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 
@@ -46,14 +45,14 @@ export class ClientExchange implements UpstreamExchange, Deferred {
 
   /** Sends the request on a new connection. */
   connect(): void {
-    const connected = (error: PosternError | undefined, socket: Socket | undefined): void => {
+    const connected = (error: PosternError | undefined, stream: ByteStream | undefined): void => {
       this.#connecting = undefined
-      if (socket === undefined) return this.fail(error ?? new PosternError('GE', 'no socket'), false)
-      this.connection = new ClientConnection(socket, this.#pool)
+      if (stream === undefined) return this.fail(error ?? new PosternError('GE', 'no connection'), false)
+      this.connection = new ClientConnection(stream, this.#pool)
       this.connection.begin(this)
     }
     this.connection = undefined
-    this.#connecting = this.#pool.connectTo(this.#pool.backend, this.#connectTimeout, connected, new SocketReader())
+    this.#connecting = this.#pool.connectTo(this.#pool.backend, this.#connectTimeout, connected)
   }
 
   /** @param isStale see `UpstreamPool` */

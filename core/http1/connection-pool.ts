@@ -1,7 +1,7 @@
 // The global of the same name is a getter.
 import { performance } from 'node:perf_hooks'
 import type { Reuse, UpstreamOwner, UpstreamPool, UpstreamRequest } from '../http/upstream-exchange.ts'
-import { connectTo } from '../net/connect.ts'
+import { type Address, connectTo } from '../net/connect.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { ClientExchange } from './client-exchange.ts'
 
@@ -14,25 +14,18 @@ const maxIdle = 1024
  */
 const maxProvenIdle = 1000
 
-/** The address that the connections of a pool connect to. */
-export interface PoolBackend {
-  readonly host: string
-  readonly port: number
-  readonly address: string
-}
-
 /**
  * The idle connections to one backend. The most recently used one is used first: the backend is least likely to have closed
  * it, and the surplus ones reach their idle timeout.
  */
 export class ConnectionPool implements UpstreamPool {
-  readonly backend: PoolBackend
+  readonly backend: Address
   readonly connectTo: typeof connectTo
   readonly #idle: ClientConnection[] = []
   #closed = false
 
   /** @param connect opens a connection. Default: plain TCP; one for TLS calls back when the handshake is complete. */
-  constructor(backend: PoolBackend, connect: typeof connectTo = connectTo) {
+  constructor(backend: Address, connect: typeof connectTo = connectTo) {
     this.backend = backend
     this.connectTo = connect
   }

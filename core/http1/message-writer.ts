@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
-import type { Socket } from 'node:net'
 import { Fields } from '../http/fields.ts'
 import { isAliasTreated, NO_TRAILER } from '../http/header-names.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
+import { type ByteStream, maxUnsent } from '../net/byte-stream.ts'
 import { encodeFields } from './encode-fields.ts'
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from './framing.ts'
 
@@ -15,8 +15,8 @@ const maxCopied = 8 * 1024
  * tenth of a whole exchange. Small chunks from one read are joined in the same way.
  */
 export class MessageWriter implements Deferred {
-  readonly #socket: Socket
-  /** Text not yet written to the socket, one character per byte (latin1). */
+  readonly #stream: ByteStream
+  /** Text not yet written to the connection, one character per byte (latin1). */
   #unwritten = ''
   #scheduled = false
   #framing: Framing = NO_BODY
@@ -25,8 +25,8 @@ export class MessageWriter implements Deferred {
   /** Whether the recipient can tell that the message was cut off, also after a close without a reset. */
   marksEnd = true
 
-  constructor(socket: Socket) {
-    this.#socket = socket
+  constructor(stream: ByteStream) {
+    this.#stream = stream
   }
 
   /** Begins a message; `head` ends with the empty line. */
@@ -46,7 +46,7 @@ export class MessageWriter implements Deferred {
     this.flush()
   }
 
-  /** False when the other side is slow: the socket's `drain` says when to go on. */
+  /** False when the other side is slow: `onDrain` of the connection says when to go on. */
   write(chunk: Uint8Array): boolean {
     const { length } = chunk
     const framing = this.#framing
@@ -59,18 +59,19 @@ export class MessageWriter implements Deferred {
       if (this.#wrong) return true
     }
     if (length > maxCopied) this.#writeApart(chunk)
-    else if (this.#unwritten === '') this.#socket.write(chunk)
+    else if (this.#unwritten === '') this.#stream.write(chunk)
     else this.#unwritten += latin1(chunk)
     if (framing === CHUNKED) this.#unwritten += '\r\n'
     if (this.#unwritten.length > maxCopied) this.flush()
     else if (this.#unwritten !== '') this.#schedule()
-    // Not `writableNeedDrain`: it is also true after a large write that the kernel took completely.
-    return this.#socket.writableLength < this.#socket.writableHighWaterMark
+    if (this.#stream.unsent < maxUnsent) return true
+    this.#stream.askDrain()
+    return false
   }
 
   /** Whether the memory of every written chunk may be used again: it was copied, or is with the kernel. */
   get isFlushed(): boolean {
-    return this.#socket.writableLength === 0
+    return this.#stream.unsent === 0
   }
 
   /** Ends the message. False when its body does not have the announced length: then the connection has to be broken. */
@@ -82,23 +83,19 @@ export class MessageWriter implements Deferred {
     return right
   }
 
-  /** Writes the unwritten text to the socket. */
+  /** Writes the unwritten text to the connection. */
   flush(): void {
     if (this.#unwritten === '') return
     const text = this.#unwritten
     this.#unwritten = ''
-    this.#socket.write(text, 'latin1')
+    this.#stream.writeText(text)
   }
 
   #writeApart(chunk: Uint8Array): void {
-    if (this.#unwritten === '') {
-      this.#socket.write(chunk)
-      return
-    }
-    this.#socket.cork()
-    this.flush()
-    this.#socket.write(chunk)
-    this.#socket.uncork()
+    const text = this.#unwritten
+    this.#unwritten = ''
+    if (text === '') this.#stream.write(chunk)
+    else this.#stream.writeBoth(text, chunk)
   }
 
   #schedule(): void {

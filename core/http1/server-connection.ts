@@ -1,9 +1,7 @@
-import type { Socket } from 'node:net'
 import { type Begun, CONSUMED, type HttpConnection, type HttpSession, type ServerHandler } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
-import { type ByteStream, byteStream, resetSocket } from '../net/reset.ts'
-import { type ByteTaker, leaveBytes, takeBytes } from '../net/socket-reader.ts'
+import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import { type DroppedUpload, dropMore, endDropping } from './dropped-uploads.ts'
 import { encodeResponseHead, encodeSwitchHead } from './encode-head.ts'
@@ -40,8 +38,8 @@ const RELEASED = 3
  * ends it, or releases it to a tunnel. A FIN from the client during an exchange counts as a disconnect, since that is how
  * browsers and proxies disconnect, unless the client has announced that it sends no other request.
  */
-export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
-  readonly socket: Socket
+export class ServerConnection implements ByteReceiver, HttpSession, DroppedUpload {
+  readonly stream: ByteStream
   readonly connection: HttpConnection
   readonly writer: MessageWriter
   /** The exchange under way. */
@@ -59,20 +57,14 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
   #refused: Begun | undefined
   /** Whether a request has arrived. */
   #hasServed = false
-  /** The client has ended its side. */
-  #ended = false
 
-  /** @param socket connected, plain or TLS, half-open allowed, without listeners of others. */
-  constructor(socket: Socket, connection: HttpConnection, handler: ServerHandler) {
-    this.socket = socket
+  /** @param stream not started. */
+  constructor(stream: ByteStream, connection: HttpConnection, handler: ServerHandler) {
+    this.stream = stream
     this.connection = connection
-    this.writer = new MessageWriter(socket)
+    this.writer = new MessageWriter(stream)
     this.#handler = handler
-    socket.on('drain', this.#onDrain)
-    socket.on('end', this.#onEnd)
-    socket.on('close', this.#onClose)
-    socket.on('error', ignoreError)
-    takeBytes(socket, this)
+    stream.start(this)
     this.#timer.arm(handler.timeouts.head)
   }
 
@@ -110,9 +102,9 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
    */
   abort(gently: boolean = false): void {
     const { exchange } = this
-    if (gently && this.writer.marksEnd) this.socket.destroy()
-    else resetSocket(this.socket)
-    // A socket that is not released tells the owner in its `close` event. That of a tunnel is handled by its holder.
+    if (gently && this.writer.marksEnd) this.stream.destroy()
+    else this.stream.reset()
+    // A connection that is not released tells the owner in `onClose`. That of a tunnel is handled by its holder.
     if (this.#state === RELEASED && exchange !== undefined) process.nextTick(() => this.#gone(exchange))
   }
 
@@ -142,24 +134,21 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
   }
 
   ended(exchange: ServerExchange): void {
-    if (this.socket.writableLength === 0 || this.#state === RELEASED) this.#over(exchange)
-    // The client is slow. This is rare, so the closure is affordable.
-    else this.socket.write('', (error) => void (error ?? this.#over(exchange)))
+    if (this.stream.unsent === 0 || this.#state === RELEASED) this.#over(exchange)
+    // The client is slow.
+    else this.stream.askDrain()
   }
 
   release(protocol: string, fields: Fields): ByteStream {
-    const { socket } = this
+    const { stream } = this
     const { input } = this.#reader
     this.writer.interim(encodeSwitchHead(protocol, fields))
     this.#state = RELEASED
     this.#timer.disarm()
-    socket.off('drain', this.#onDrain)
-    socket.off('end', this.#onEnd)
-    socket.off('error', ignoreError)
-    leaveBytes(socket)
-    if (input.length > 0) socket.unshift(input.take(input.length))
+    stream.leave()
+    if (input.length > 0) stream.giveBack(input.take(input.length))
     input.release()
-    return byteStream(socket)
+    return stream
   }
 
   #over(exchange: ServerExchange): void {
@@ -171,6 +160,7 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
       this.#handler.onCrash(exchange, error)
     }
     this.#handler.onOver(exchange)
+    if (this.#state === RELEASED) this.#handler.onClose(this)
     if (this.#state !== OPEN) return
     if (this.last) return this.#close()
     if (this.#reader.body.done) this.#timer.arm(this.#handler.timeouts.keepAlive)
@@ -206,12 +196,12 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
     } finally {
       this.#pumping = false
     }
-    if (this.#ended) this.#settleEnd()
+    if (this.stream.hasEnded) this.#settleEnd()
     if (this.#reader.input.length === 0) this.#reader.input.release()
     this.adjustFlow()
   }
 
-  /** Pauses or resumes the socket, as the exchange and the bytes read ahead require. */
+  /** Pauses or resumes the connection, as the exchange and the bytes read ahead require. */
   adjustFlow(): void {
     if (this.#state === RELEASED) return
     const { exchange } = this
@@ -221,8 +211,8 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
       ((exchange.paused && !this.#reader.body.done) || this.#reader.input.length > maxAhead)
     if (halt === this.#halted) return
     this.#halted = halt
-    if (halt) this.socket.pause()
-    else this.socket.resume()
+    if (halt) this.stream.pause()
+    else this.stream.resume()
   }
 
   #step(): boolean {
@@ -308,9 +298,10 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  readonly #onDrain = (): void => {
+  onDrain(): void {
     const { exchange } = this
-    if (exchange === undefined || !exchange.responded || exchange.ended) return
+    if (exchange === undefined || !exchange.responded) return
+    if (exchange.ended) return this.#over(exchange)
     try {
       exchange.owner.onWritable()
     } catch (error) {
@@ -318,14 +309,13 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
     }
   }
 
-  readonly #onEnd = (): void => {
+  onEnd(): void {
     const { exchange } = this
-    this.#ended = true
     if (exchange === undefined || this.#awaitsAnswers(exchange)) this.pump()
     // The rest of the response may still reach the client.
     else if (exchange.ended) this.last = true
     // Not a FIN: a response that ends with the connection would look complete.
-    else resetSocket(this.socket)
+    else this.stream.reset()
   }
 
   /** Whether a client that has ended its side still wants to be answered. */
@@ -339,17 +329,19 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
   #settleEnd(): void {
     const { exchange } = this
     if (exchange === undefined) this.#close()
-    else if (exchange.received && !exchange.paused && !this.bodyDone) resetSocket(this.socket)
+    else if (exchange.received && !exchange.paused && !this.bodyDone) this.stream.reset()
   }
 
-  readonly #onClose = (): void => {
+  onError({ syscall }: NodeJS.ErrnoException): void {
+    if (syscall === 'write') this.stream.destroy()
+  }
+
+  onClose(): void {
     const { exchange } = this
     this.#timer.disarm()
     endDropping(this)
-    if (this.#state !== RELEASED) {
-      this.#state = CLOSING
-      if (exchange !== undefined) this.#gone(exchange)
-    }
+    this.#state = CLOSING
+    if (exchange !== undefined) this.#gone(exchange)
     this.#handler.onClose(this)
   }
 
@@ -360,7 +352,7 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
   }
 
   cut(): void {
-    this.socket.destroy()
+    this.stream.destroy()
   }
 
   #gone(exchange: ServerExchange): void {
@@ -373,6 +365,7 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
       this.#handler.onCrash(exchange, error)
     }
     this.#handler.onOver(exchange)
+    if (this.#state === RELEASED) this.#handler.onClose(this)
   }
 
   /**
@@ -384,11 +377,8 @@ export class ServerConnection implements ByteTaker, HttpSession, DroppedUpload {
     this.#state = CLOSING
     this.#reader.input.release()
     this.writer.flush()
-    this.socket.end()
-    this.#timer.arm(this.#reader.body.done || this.#ended ? linger : dropMore(this))
+    this.stream.end()
+    this.#timer.arm(this.#reader.body.done || this.stream.hasEnded ? linger : dropMore(this))
     this.adjustFlow()
   }
 }
-
-/** The `close` event that follows an error is handled. */
-function ignoreError(): void {}

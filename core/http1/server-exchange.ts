@@ -1,7 +1,7 @@
 import type { Exchange, ExchangeOwner, HttpConnection } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
-import { type Delivery, deliveryOf } from '../net/delivery.ts'
-import type { ByteStream } from '../net/reset.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
+import type { Delivery } from '../net/delivery.ts'
 import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
 import { encodeInterimHead, encodeResponseHead } from './encode-head.ts'
 import { CHUNKED, hasNoBody, NO_BODY, parseLength, UNTIL_CLOSE } from './framing.ts'
@@ -134,7 +134,7 @@ export class ServerExchange implements Exchange {
   }
 
   delivery(done: (delivery: Delivery) => void): void {
-    deliveryOf(this.#carrier.socket, done)
+    this.#carrier.stream.delivery(done)
   }
 
   abort(gently: boolean = false): void {

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import type { ClientTimeouts } from '../config/types.ts'
 import { PosternError } from '../errors.ts'
 import { Admission } from '../flow/admission.ts'
@@ -10,7 +10,8 @@ import { Fields } from '../http/fields.ts'
 import type { Malformed } from '../http/malformed.ts'
 import { refusedPath } from '../http/refused-path.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
-import { acceptWithReaders } from '../net/accept.ts'
+import { acceptStreams } from '../net/accept.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
 import { peerOf } from '../net/peer.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
@@ -30,7 +31,7 @@ export class HttpListener implements Listener, ServerHandler {
   constructor(plan: HttpPlan, tap: Tap) {
     this.plan = plan
     this.#tap = tap
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true })
   }
 
   get timeouts(): ClientTimeouts {
@@ -41,9 +42,9 @@ export class HttpListener implements Listener, ServerHandler {
     return this.plan.config.halfClose
   }
 
-  #accept(socket: Socket): void {
-    const connection: Connection = { peer: peerOf(socket), admission: undefined }
-    const session = new ServerConnection(socket, connection, this)
+  #accept(stream: ByteStream): void {
+    const connection: Connection = { peer: peerOf(stream), admission: undefined }
+    const session = new ServerConnection(stream, connection, this)
     if (this.plan.snapshot.leaving) session.makeLast()
     this.#sessions.add(session)
     const { steps } = this.plan.admission
@@ -107,7 +108,7 @@ export class HttpListener implements Listener, ServerHandler {
 
   async open(socket?: BoundHandle): Promise<void> {
     await bind(this.#server, this.plan, socket)
-    acceptWithReaders(this.#server, (accepted) => this.#accept(accepted))
+    acceptStreams(this.#server, (stream) => this.#accept(stream))
   }
 
   get port(): number {

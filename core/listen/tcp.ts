@@ -1,6 +1,7 @@
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { ConnectionFlow } from '../flow/connection.ts'
-import { acceptWithReaders } from '../net/accept.ts'
+import { acceptStreams } from '../net/accept.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
 import { peerOf } from '../net/peer.ts'
 import type { TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
@@ -18,19 +19,16 @@ export class TcpListener implements Listener {
   constructor(plan: TcpPlan, tap: Tap) {
     this.plan = plan
     this.#tap = tap
-    const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true }
-    this.#server = createServer(options, (socket) => this.#accept(socket))
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
   }
 
-  #accept(socket: Socket): void {
+  #accept(stream: ByteStream): void {
     const { plan } = this
     const route = plan.routes.find({ serverName: undefined })
+    const peer = peerOf(stream)
     // A socket without a remote address has already been reset.
-    if (route === undefined || socket.remoteAddress === undefined) {
-      socket.destroy()
-      return
-    }
-    const flow = new ConnectionFlow(socket, peerOf(socket), plan, route, this.#tap, (ended) => {
+    if (route === undefined || peer.address === '') return stream.destroy()
+    const flow = new ConnectionFlow(stream, peer, plan, route, this.#tap, (ended) => {
       this.#flows.delete(ended)
       if (this.#flows.size === 0) this.#onEmpty?.()
     })
@@ -49,7 +47,7 @@ export class TcpListener implements Listener {
 
   async open(socket?: BoundHandle): Promise<void> {
     await bind(this.#server, this.plan, socket)
-    acceptWithReaders(this.#server, (accepted) => this.#accept(accepted), true)
+    acceptStreams(this.#server, (stream) => this.#accept(stream))
   }
 
   get port(): number {

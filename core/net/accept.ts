@@ -1,29 +1,28 @@
-import { type OnReadOpts, type Server, Socket, type SocketConstructorOpts } from 'node:net'
+import { type Server, Socket, type SocketConstructorOpts } from 'node:net'
 import { getSystemErrorName } from 'node:util'
+import type { ByteStream } from './byte-stream.ts'
 import { descriptors } from './descriptors.ts'
-import { SocketReader } from './socket-reader.ts'
+import { DuplexStream, SocketReader } from './duplex-stream.ts'
 
 /**
- * Makes a listening server create the socket of each connection with a `SocketReader`; half-open is allowed and Nagle's
- * algorithm is off. `net.Server` has no option for a reader, so this replaces the one callback of its handle. If node has no
- * such callback, sockets arrive as usual, through the server's `connection` listener.
- *
- * @param paused true: nothing is read from a socket until it is resumed. Default: false.
+ * Makes a listening server pass on each connection as a `ByteStream` that has not been started; half-open is allowed and
+ * Nagle's algorithm is off. `net.Server` has no option for a reader, so this replaces the one callback of its handle. If node
+ * has no such callback, sockets arrive as usual.
  */
-export function acceptWithReaders(server: Server, accept: (socket: Socket) => void, paused: boolean = false): void {
+export function acceptStreams(server: Server, accept: (stream: ByteStream) => void): void {
   const { _handle: listening } = server as Server & { _handle?: Listening | null }
-  if (typeof listening?.onconnection !== 'function') return
+  if (typeof listening?.onconnection !== 'function') {
+    server.on('connection', (socket) => accept(new DuplexStream(socket)))
+    return
+  }
   listening.onconnection = (status, handle) => {
     // One connection is lost. Node's server would emit an error, which ends the process.
     if (handle === undefined) return void descriptors.isCauseOf({ code: getSystemErrorName(status) })
-    const reader = new SocketReader()
     handle.setNoDelay?.(true)
     descriptors.accepted(handle.fd ?? -1)
-    const onread: OnReadOpts = reader.onread
-    const options: unknown = { handle, allowHalfOpen: true, pauseOnCreate: paused, onread }
-    const socket = new Socket(options as SocketConstructorOpts)
-    reader.bind(socket)
-    accept(socket)
+    const reader = new SocketReader()
+    const options: unknown = { handle, allowHalfOpen: true, pauseOnCreate: true, onread: reader.onread }
+    accept(new DuplexStream(new Socket(options as SocketConstructorOpts), reader))
   }
 }
 

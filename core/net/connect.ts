@@ -1,32 +1,49 @@
 import { connect, type OnReadOpts, type Socket } from 'node:net'
 import { PosternError } from '../errors.ts'
+import type { ByteStream } from './byte-stream.ts'
 import { descriptors } from './descriptors.ts'
+import { DuplexStream, SocketReader } from './duplex-stream.ts'
 
-/** The memory that a socket reads into. */
-export interface SocketMemory {
-  readonly onread: OnReadOpts
-  bind?(socket: Socket): void
+/** The address of a backend. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+  /** As messages name it. */
+  readonly address: string
 }
 
 /**
  * Opens a TCP connection to a backend, name resolution included.
  *
  * @param timeout Until the connection is established, ms.
- * @param done Called exactly once, never before this function has returned and never after `cancel`. The socket has no
- *   listeners, allows half-open, and Nagle's algorithm is off. The error is `UF`: status 504 on a timeout, else
- *   502; or `OM`: no descriptor is left for it, which is no fault of the backend.
- * @param reader Reads the bytes of the socket. Default: the socket emits `data` events like any other.
+ * @param done Called exactly once, never before this function has returned and never after `cancel`. The stream has not been
+ *   started, and Nagle's algorithm is off. The error is `UF`: status 504 on a timeout, else 502; or `OM`: no descriptor is
+ *   left for it, which is no fault of the backend.
  */
 export function connectTo(
-  backend: { readonly host: string; readonly port: number; readonly address: string },
+  backend: Address,
+  timeout: number,
+  done: (error: PosternError | undefined, stream: ByteStream | undefined) => void,
+): { cancel(): void } {
+  const reader = new SocketReader()
+  const connected = (error: PosternError | undefined, socket: Socket | undefined): void =>
+    done(error, socket && new DuplexStream(socket, reader))
+  return connectSocket(backend, timeout, connected, reader.onread)
+}
+
+/**
+ * `connectTo` for what needs a socket of node, like TLS. The socket has no listeners and allows half-open.
+ *
+ * @param onread of the socket. Default: it emits `data` like any other stream.
+ */
+export function connectSocket(
+  { host, port, address }: Address,
   timeout: number,
   done: (error: PosternError | undefined, socket: Socket | undefined) => void,
-  reader?: SocketMemory,
+  onread?: OnReadOpts,
 ): { cancel(): void } {
-  const { host, port, address } = backend
   const options = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true }
-  const socket = connect(reader === undefined ? options : { ...options, onread: reader.onread })
-  reader?.bind?.(socket)
+  const socket = connect(onread === undefined ? options : { ...options, onread })
   const timer = setTimeout(() => {
     fail(new PosternError('UF', `${address}: no connection within ${timeout} ms`, { status: 504 }))
   }, timeout)

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs'
-import type { Socket } from 'node:net'
 import { endianness } from 'node:os'
+import type { ByteStream } from './byte-stream.ts'
 
-/** How far what was written to a socket has come. */
+/** How far what was written to a connection has come. */
 export interface Delivery {
   /** Bytes that the other side has received since the connection began. Only differences have a meaning. */
   readonly taken: number
@@ -14,19 +14,11 @@ export interface Delivery {
  * Looks how far what was written to a socket has come; `done` is called later. A kernel holds up to 4 MB for a slow receiver,
  * and reports room only when a third of that is free: a receiver may be moving for a minute without any sign in the socket.
  * So on Linux the send queue of the kernel counts too. On other systems what the kernel has taken counts as received.
+ *
+ * @param given bytes that the kernel has taken since the connection began
  */
-export function deliveryOf(socket: Socket, done: (delivery: Delivery) => void): void {
-  queueOf(socket, (queued) => {
-    const { _bytesDispatched: dispatched = 0, _handle: handle } = socket as unknown as Internals
-    const pending = handle?.writeQueueSize ?? 0
-    done({ taken: dispatched - pending - queued, left: socket.writableLength + queued })
-  })
-}
-
-/** What node offers no other way to see: bytes given to the handle, and those of them that the kernel has not taken. */
-interface Internals {
-  readonly _bytesDispatched?: number
-  readonly _handle?: { readonly writeQueueSize?: number } | null
+export function deliveryOf(socket: ByteStream, given: number, done: (delivery: Delivery) => void): void {
+  queueOf(socket, (queued) => done({ taken: given - queued, left: socket.unsent + queued }))
 }
 
 /** Least time between two readings of the kernel's tables, ms: they list every connection of the host. */
@@ -45,14 +37,14 @@ let asked: Asked[] = []
 let isReading = false
 
 /** Bytes in the kernel's send queue of a connection, 0 where the kernel does not say. One reading serves all who ask. */
-function queueOf(socket: Socket, done: (bytes: number) => void): void {
-  const { localAddress, localPort, remoteAddress, remotePort } = socket
-  if (process.platform !== 'linux' || localAddress === undefined || remoteAddress === undefined) {
+function queueOf(socket: ByteStream, done: (bytes: number) => void): void {
+  const [local, remote] = process.platform === 'linux' ? [socket.local(), socket.remote()] : []
+  if (local === undefined || remote === undefined) {
     setImmediate(done, 0)
     return
   }
-  const table = localAddress.includes(':') ? '/proc/self/net/tcp6' : '/proc/self/net/tcp'
-  const key = `${spell(localAddress)}:${hex(localPort!, 4)} ${spell(remoteAddress)}:${hex(remotePort!, 4)}`
+  const table = local.address.includes(':') ? '/proc/self/net/tcp6' : '/proc/self/net/tcp'
+  const key = `${spell(local.address)}:${hex(local.port, 4)} ${spell(remote.address)}:${hex(remote.port, 4)}`
   asked.push({ table, key, done })
   if (isReading) return
   isReading = true

@@ -1,4 +1,5 @@
-import { isIP, isIPv4, type Socket } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
+import type { ByteStream } from './byte-stream.ts'
 
 /** The other end of a client's connection, read once when the connection is accepted. */
 export interface Peer {
@@ -13,12 +14,13 @@ export interface Peer {
   readonly via: 'socket' | 'proxy-protocol'
 }
 
-export function peerOf(socket: Socket, tls: boolean = false): Peer {
+export function peerOf(stream: ByteStream): Peer {
+  const remote = stream.remote()
   return {
-    address: normalizeIp(socket.remoteAddress ?? ''),
-    port: socket.remotePort ?? 0,
-    localPort: socket.localPort ?? 0,
-    tls,
+    address: normalizeIp(remote?.address ?? ''),
+    port: remote?.port ?? 0,
+    localPort: stream.local()?.port ?? 0,
+    tls: stream.isTls,
     via: 'socket',
   }
 }

@@ -113,8 +113,8 @@ export class HealthCheck {
 }
 
 function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done): { cancel(): void } {
-  return connectTo(backend, timeout, (error, socket) => {
-    socket?.on('error', () => {}).destroy()
+  return connectTo(backend, timeout, (error, stream) => {
+    stream?.destroy()
     if (error?.code === 'OM') done(undefined)
     else if (error === undefined) done({ healthy: true, why: 'connected' })
     // The log line names the address already.

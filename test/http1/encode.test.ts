@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Fields, SharedFields } from '../../core/http/fields.ts'
@@ -13,6 +12,7 @@ import {
 import { CHUNKED, NO_BODY } from '../../core/http1/framing.ts'
 import { MessageWriter } from '../../core/http1/message-writer.ts'
 import { parseRequestHead, parseResponseHead } from '../../core/http1/parse-head.ts'
+import type { ByteStream } from '../../core/net/byte-stream.ts'
 
 const anything = fc.string({ unit: fc.integer({ min: 0, max: 0x2ff }).map((code) => String.fromCharCode(code)) })
 const fields = fc
@@ -162,11 +162,10 @@ test('trailers that would change the message are not sent on', () => {
     [undefined, '0\r\n\r\n'],
   ] as const) {
     let written = ''
-    const write = (text: string): void => {
+    const writeText = (text: string): void => {
       written += text
     }
-    const socket = { write } as unknown as Socket
-    const writer = new MessageWriter(socket)
+    const writer = new MessageWriter({ writeText } as unknown as ByteStream)
     writer.begin('', CHUNKED)
     writer.end(trailers)
     expect(written).toBe(end)

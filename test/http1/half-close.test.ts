@@ -35,7 +35,7 @@ interface Scene {
 
 /** A client sends these bytes and ends its side. The answers are held back until the gateway has seen that. */
 async function speak(bytes: string, halfClose: Relay['halfClose'] = 'cancel'): Promise<Scene> {
-  const ended = (): boolean => [...relay.connections].every(({ socket }) => socket.readableEnded)
+  const ended = (): boolean => [...relay.connections].every(({ stream }) => stream.hasEnded)
   const backend = await late(ended)
   const relay = await startRelay(backend.port)
   relay.halfClose = halfClose

@@ -1,4 +1,4 @@
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { PosternError } from '../../core/errors.ts'
 import type { Exchange, ExchangeOwner, HalfClose, ServerHandler } from '../../core/http/exchange.ts'
@@ -8,8 +8,8 @@ import type { Malformed } from '../../core/http/malformed.ts'
 import type { UpstreamExchange, UpstreamOwner } from '../../core/http/upstream-exchange.ts'
 import { ConnectionPool } from '../../core/http1/connection-pool.ts'
 import { ServerConnection } from '../../core/http1/server-connection.ts'
+import type { ByteStream } from '../../core/net/byte-stream.ts'
 import { peerOf } from '../../core/net/peer.ts'
-import type { ByteStream } from '../../core/net/reset.ts'
 import { pipe } from '../../core/upstream/pipe.ts'
 import { carrier } from './transport.ts'
 
@@ -64,12 +64,10 @@ export async function startRelay(backendPort: number): Promise<Relay> {
     },
     onClose: (session) => void connections.delete(session as ServerConnection),
   }
-  const accept = (socket: Socket): void => {
-    connections.add(new ServerConnection(socket, { peer: peerOf(socket) }, handler))
+  const accept = (stream: ByteStream): void => {
+    connections.add(new ServerConnection(stream, { peer: peerOf(stream) }, handler))
   }
-  const server = carrier().createServer({ allowHalfOpen: true, noDelay: true }, accept)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  carrier().listening?.(server, accept)
+  const server = await carrier().listen(accept)
   state.port = (server.address() as AddressInfo).port
   onTestFinished(() => {
     server.close()

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
 import { PosternError } from '../../core/errors.ts'
-import { connectTo } from '../../core/net/connect.ts'
+import { connectSocket } from '../../core/net/connect.ts'
+import { DuplexStream } from '../../core/net/duplex-stream.ts'
 import type { Transport } from './transport.ts'
 import { Wire } from './wire.ts'
 
@@ -20,6 +21,13 @@ const cut = new WeakSet<Socket>()
 
 /** TLS with the certificate of test/fixtures/tls, which both sides of the codec verify. */
 export const tls: Transport = {
+  async listen(accept) {
+    const options = { allowHalfOpen: true, noDelay: true }
+    const server = tls.createServer(options, (socket) => accept(new DuplexStream(socket)))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return server
+  },
+
   createServer(options, onSocket) {
     const fresh = new Map<number, Socket>()
     const server = createServer({ ...options, key, cert }, (socket) => {
@@ -34,12 +42,15 @@ export const tls: Transport = {
 
   connectTo(backend, timeout, done) {
     let secure: TLSSocket | undefined
-    const connecting = connectTo(backend, timeout, (error, socket) => {
+    const connecting = connectSocket(backend, timeout, (error, socket) => {
       if (socket === undefined) return done(error, undefined)
-      secure = connect({ ...verified, socket })
+      const tls = connect({ ...verified, socket })
+      secure = tls
       below.set(secure, socket)
       secured(secure, (failure) =>
-        failure === undefined ? done(undefined, secure) : done(new PosternError('UF', failure.message), undefined),
+        failure === undefined
+          ? done(undefined, new DuplexStream(tls))
+          : done(new PosternError('UF', failure.message), undefined),
       )
     })
     const cancel = (): void => {

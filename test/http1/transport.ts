@@ -1,13 +1,15 @@
 import { createServer, type Server, type ServerOpts, type Socket } from 'node:net'
-import { acceptWithReaders } from '../../core/net/accept.ts'
+import { acceptStreams } from '../../core/net/accept.ts'
+import type { ByteStream } from '../../core/net/byte-stream.ts'
 import { connectTo } from '../../core/net/connect.ts'
 import { open as openTcp } from '../helpers/client.ts'
 
 /** What carries the bytes between the client, the codec and the backend. */
 export interface Transport {
+  /** A server of the backend's side. */
   createServer(options: ServerOpts, onSocket: (socket: Socket) => void): Server
-  /** What a listener does once its server listens. */
-  listening?(server: Server, onSocket: (socket: Socket) => void): void
+  /** Listens as a listener does, on a free loopback port. */
+  listen(accept: (stream: ByteStream) => void): Promise<Server>
   /** As the pool reaches a backend. */
   readonly connectTo: typeof connectTo
   /** As a client reaches the codec. */
@@ -20,7 +22,12 @@ export interface Transport {
 
 const tcp: Transport = {
   createServer,
-  listening: acceptWithReaders,
+  async listen(accept) {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    acceptStreams(server, accept)
+    return server
+  },
   connectTo,
   open: openTcp,
   reset: (socket) => void socket.resetAndDestroy(),

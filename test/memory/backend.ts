@@ -9,6 +9,7 @@ import type {
   UpstreamRequest,
 } from '../../core/http/upstream-exchange.ts'
 import type { Delivery } from '../../core/net/delivery.ts'
+import { DuplexStream } from '../../core/net/duplex-stream.ts'
 
 /** What a made-up backend answers; a code instead is how it fails. */
 export interface MemoryAnswer {
@@ -133,12 +134,11 @@ class MemoryUpstream implements UpstreamExchange {
       this.#over = true
       const [ours, theirs] = duplexPair()
       this.#seen.tunnel = theirs
-      const stream = {
-        stream: ours,
-        reset: () => void ours.destroy(Object.assign(new Error(), { code: 'ECONNRESET' })),
-        delivery: (done: (delivery: Delivery) => void) => void setImmediate(done, { taken: 0, left: 0 }),
-      }
-      return this.#owner.onUpgrade?.(new Fields(['upgrade', upgrade, 'connection', 'upgrade']), stream, '2')
+      return this.#owner.onUpgrade?.(
+        new Fields(['upgrade', upgrade, 'connection', 'upgrade']),
+        new DuplexStream(ours),
+        '2',
+      )
     }
     this.headed = true
     this.#owner.onHead(status, '', new Fields([...fields]), '2')

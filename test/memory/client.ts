@@ -1,8 +1,9 @@
 import { type Duplex, duplexPair } from 'node:stream'
 import { CONSUMED, type Exchange, type ExchangeOwner, type HttpConnection } from '../../core/http/exchange.ts'
 import { Fields } from '../../core/http/fields.ts'
+import type { ByteStream } from '../../core/net/byte-stream.ts'
 import type { Delivery } from '../../core/net/delivery.ts'
-import type { ByteStream } from '../../core/net/reset.ts'
+import { DuplexStream } from '../../core/net/duplex-stream.ts'
 
 export interface MemoryRequest {
   readonly method?: string
@@ -193,10 +194,6 @@ export class MemoryExchange implements Exchange {
     this.response = fields
     const [ours, theirs] = duplexPair()
     this.tunnel = theirs
-    return {
-      stream: ours,
-      reset: () => void ours.destroy(Object.assign(new Error('reset'), { code: 'ECONNRESET' })),
-      delivery: (done) => void setImmediate(done, { taken: 0, left: 0 }),
-    }
+    return new DuplexStream(ours)
   }
 }

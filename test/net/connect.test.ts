@@ -1,29 +1,30 @@
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import type { PosternError } from '../../core/errors.ts'
+import type { ByteStream } from '../../core/net/byte-stream.ts'
 import { connectTo } from '../../core/net/connect.ts'
 import { listen, until } from '../upstream/sockets.ts'
 
 function attempt(port: number, timeout: number, host = '127.0.0.1') {
-  const calls: { error: PosternError | undefined; socket: Socket | undefined }[] = []
-  const { cancel } = connectTo({ host, port, address: `${host}:${port}` }, timeout, (error, socket) => {
-    calls.push({ error, socket })
+  const calls: { error: PosternError | undefined; stream: ByteStream | undefined }[] = []
+  const { cancel } = connectTo({ host, port, address: `${host}:${port}` }, timeout, (error, stream) => {
+    calls.push({ error, stream })
   })
   return { calls, cancel }
 }
 
-test('gives a connected socket without listeners, and leaves it alone when cancelled late', async () => {
+test('gives a connected stream, and leaves it alone when cancelled late', async () => {
   const server = createServer((socket) => socket.on('error', () => {}))
   const port = await listen(server)
   const { calls, cancel } = attempt(port, 5_000)
   await until(() => calls.length > 0)
-  const socket = calls[0]!.socket!
-  expect([socket.listenerCount('error'), socket.listenerCount('connect'), socket.allowHalfOpen]).toEqual([0, 0, true])
+  const stream = calls[0]!.stream!
+  expect(stream.remote()).toMatchObject({ address: '127.0.0.1', port })
   cancel()
-  expect(socket.destroyed).toBe(false)
-  socket.destroy()
+  expect(stream.isOpen).toBe(true)
+  stream.destroy()
   server.close()
   await once(server, 'close')
   expect(calls).toHaveLength(1)

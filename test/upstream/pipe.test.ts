@@ -2,68 +2,51 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { byteStream } from '../../core/net/reset.ts'
-import { SocketReader } from '../../core/net/socket-reader.ts'
+import type { ByteStream } from '../../core/net/byte-stream.ts'
 import { type Pipe, type PipeResult, pipe } from '../../core/upstream/pipe.ts'
-import { errorOf, pair, readAll, until } from './sockets.ts'
+import { errorOf, kinds, pair, readAll, until } from './sockets.ts'
 
 interface Relay {
   /** The program at the client's end, and the one at the backend's. */
   client: Socket
   backend: Socket
-  /** The gateway's sockets. */
-  inner: [Socket, Socket]
+  /** The gateway's ends. */
+  inner: [ByteStream, ByteStream]
   pipe: Pipe
   results: PipeResult[]
 }
 
-/** How the gateway's sockets are read. */
-type Reading = 'events' | 'readers'
-
 interface Settings {
-  reading?: Reading
+  kind?: (typeof kinds)[number]
   idle?: number
-  before?: (client: Socket, inner: Socket) => unknown
+  before?: (client: Socket, inner: ByteStream) => unknown
 }
 
 /** A client and a backend with a pipe between them. */
 async function relay(settings: Settings = {}): Promise<Relay> {
-  const reader = (): SocketReader | undefined => (settings.reading === 'readers' ? new SocketReader() : undefined)
-  const [clientSide, client] = await pair(reader())
-  const [backendSide, backend] = await pair(reader())
+  const [clientSide, client] = await pair(settings.kind)
+  const [backendSide, backend] = await pair(settings.kind)
   await settings.before?.(client, clientSide)
   const results: PipeResult[] = []
-  const made = pipe(byteStream(clientSide), byteStream(backendSide), {
+  const made = pipe(clientSide, backendSide, {
     idle: settings.idle ?? 10_000,
     onEnd: (result) => results.push(result),
   })
   return { client, backend, inner: [clientSide, backendSide], pipe: made, results }
 }
 
-const own = ['data', 'end', 'error', 'close', 'drain']
-
-/** The one result, once all is over, after a look at what must be left behind: nothing. */
+/** The one result, once all is over. */
 async function resultOf({ results, inner }: Relay): Promise<PipeResult> {
   await until(() => results.length > 0)
   await new Promise((resolve) => setImmediate(resolve))
   expect(results).toHaveLength(1)
-  for (const socket of inner) {
-    expect(socket.destroyed).toBe(true)
-    const fresh = await freshCounts
-    expect(own.map((name) => socket.listenerCount(name))).toEqual(fresh)
-  }
+  for (const stream of inner) expect(stream.isOpen).toBe(false)
   return results[0]!
 }
 
-/** What node itself has on a socket. */
-const freshCounts = pair().then((sockets) => {
-  for (const socket of sockets) socket.destroy()
-  return own.map((name) => sockets[0].listenerCount(name))
-})
-
-describe.each(['events', 'readers'] as const)('with sockets read by %s', (reading) => {
+describe.each(kinds)('with streams of the kind %s', (kind) => {
   test('forwards the end of one direction and keeps the other: an echo that answers after the FIN', async () => {
-    const flow = await relay({ reading })
+    const flow = await relay({ kind })
     const { client, backend } = flow
     client.end('ping')
     const question = await readAll(backend)
@@ -75,7 +58,7 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
   })
 
   test('the backend may end first', async () => {
-    const flow = await relay({ reading })
+    const flow = await relay({ kind })
     flow.backend.end('hello')
     expect(await readAll(flow.client)).toBe('hello')
     flow.client.end('thanks')
@@ -84,15 +67,15 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
   })
 
   test('20 MB both ways, with readers that stop for a while: all arrives, and the gateway holds little', async () => {
-    const flow = await relay({ reading })
+    const flow = await relay({ kind })
     const size = 20 * 1024 * 1024
     const block = Buffer.alloc(size, 'x')
     flow.client.end(block)
     flow.backend.end(block)
     const [near, far] = flow.inner
-    const held = () => near.writableLength + near.readableLength + far.writableLength + far.readableLength
+    const held = () => near.unsent + far.unsent
     // Nobody reads yet: the pipe stops when the buffers of the system are full.
-    await until(() => near.writableNeedDrain && far.writableNeedDrain)
+    await until(() => near.unsent > 0 && far.unsent > 0)
     let most = 0
     const received = [0, 0]
     ;[flow.client, flow.backend].forEach((socket, i) => {
@@ -110,7 +93,7 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
   })
 
   test('silence in both directions ends it, bytes in one keep it', async () => {
-    const flow = await relay({ reading, idle: 500 })
+    const flow = await relay({ kind, idle: 500 })
     const seen = errorOf(flow.client)
     errorOf(flow.backend)
     // Longer than the idle time, in one direction only.
@@ -129,7 +112,7 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
     { side: 'client', outcome: 'DC' },
     { side: 'backend', outcome: 'UR' },
   ] as const)('a reset of the $side resets the other side', async ({ side, outcome }) => {
-    const flow = await relay({ reading })
+    const flow = await relay({ kind })
     const other = side === 'client' ? flow.backend : flow.client
     const seen = errorOf(other)
     flow[side].write('half an answ')
@@ -140,7 +123,7 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
   })
 
   test('close resets both, once', async () => {
-    const flow = await relay({ reading })
+    const flow = await relay({ kind })
     const seen = [errorOf(flow.client), errorOf(flow.backend)]
     flow.pipe.close()
     flow.pipe.close()
@@ -150,7 +133,7 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
   })
 
   test('a cut-off answer is reset and not ended, though its end had been forwarded', async () => {
-    const flow = await relay({ reading, idle: 100 })
+    const flow = await relay({ kind, idle: 100 })
     errorOf(flow.backend)
     flow.backend.end(Buffer.alloc(20 * 1024 * 1024))
     const result = await resultOf(flow)
@@ -160,9 +143,14 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
   })
 
   test('closes while an end is on its way', async () => {
-    const flow = await relay({ reading })
+    const flow = await relay({ kind })
     const received = readAll(flow.backend)
-    flow.inner[0].once('end', () => process.nextTick(() => flow.pipe.close()))
+    const backendSide = flow.inner[1]
+    const end = backendSide.end.bind(backendSide)
+    backendSide.end = () => {
+      end()
+      process.nextTick(() => flow.pipe.close())
+    }
     flow.client.end()
     expect(await resultOf(flow)).toMatchObject({ outcome: 'SD' })
     expect(await received).toBe('')
@@ -171,7 +159,7 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
   })
 
   test('what arrives is what was sent, though all send simultaneously and read only when nothing more can be sent', async () => {
-    const flows = await Promise.all(Array.from({ length: 4 }, () => relay({ reading })))
+    const flows = await Promise.all(Array.from({ length: 4 }, () => relay({ kind })))
     const ways = flows.flatMap(({ client, backend, inner: [near, far] }) => [
       { from: client, to: backend, sink: far },
       { from: backend, to: client, sink: near },
@@ -185,7 +173,7 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
         to.pause()
       })
       const reader = setInterval(() => {
-        if (sink.writableLength > 0) stalls++
+        if (sink.unsent > 0) stalls++
         else if (!from.writableEnded) return
         to.resume()
       }, 0)
@@ -209,29 +197,25 @@ describe.each(['events', 'readers'] as const)('with sockets read by %s', (readin
   })
 })
 
-test.each(['events', 'readers'] as const)(
-  'loses nothing that came before the pipe, not even the end: %s',
-  async (reading) => {
-    const flow = await relay({
-      reading,
-      async before(client, inner) {
-        client.end('world')
-        inner.unshift('hello ')
-      },
-    })
-    expect(await readAll(flow.backend)).toBe('hello world')
-    flow.backend.end()
-    expect(await resultOf(flow)).toMatchObject({ bytesIn: 11, outcome: undefined })
-  },
-)
+test.each(kinds)('loses nothing that came before the pipe, not even the end: %s', async (kind) => {
+  const flow = await relay({
+    kind,
+    async before(client, inner) {
+      client.end('world')
+      inner.giveBack(Buffer.from('hello '))
+    },
+  })
+  expect(await readAll(flow.backend)).toBe('hello world')
+  flow.backend.end()
+  expect(await resultOf(flow)).toMatchObject({ bytesIn: 11, outcome: undefined })
+})
 
 test('a side that was reset before the pipe resets the other', async () => {
   const flow = await relay({
     async before(client, inner) {
-      const closed = errorOf(inner)
+      inner.start({ onBytes: () => true, onEnd() {}, onDrain() {}, onError() {}, onClose() {} })
       client.resetAndDestroy()
-      await closed
-      inner.removeAllListeners()
+      await until(() => !inner.isOpen)
     },
   })
   const seen = errorOf(flow.backend)

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import type { SocketReader } from '../../core/net/socket-reader.ts'
+import type { ByteStream } from '../../core/net/byte-stream.ts'
+import { DuplexStream, SocketReader } from '../../core/net/duplex-stream.ts'
 
 /** Listens on a free loopback port. */
 export async function listen(server: Server): Promise<number> {
@@ -9,15 +10,18 @@ export async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** Two ends of one TCP connection, both paused and allowing half-open; the near one reads with the reader given. */
-export async function pair(reader?: SocketReader): Promise<[near: Socket, far: Socket]> {
+/** Kinds of streams: a socket that emits `data`, and one with a reader. */
+export const kinds = ['events', 'reader'] as const
+
+/** Two ends of one TCP connection that allow half-open: the near one as a stream, the far one paused. */
+export async function pair(kind: (typeof kinds)[number] = 'reader'): Promise<[near: ByteStream, far: Socket]> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
   const port = await listen(server)
   const options = { port, host: '127.0.0.1', allowHalfOpen: true }
-  const near = connect(reader === undefined ? options : { ...options, onread: reader.onread })
-  reader?.bind(near)
-  near.pause()
-  const [[far]] = (await Promise.all([once(server, 'connection'), once(near, 'connect')])) as [[Socket], unknown]
+  const reader = kind === 'reader' ? new SocketReader() : undefined
+  const socket = connect(reader === undefined ? options : { ...options, onread: reader.onread })
+  const near = new DuplexStream(socket, reader)
+  const [[far]] = (await Promise.all([once(server, 'connection'), once(socket, 'connect')])) as [[Socket], unknown]
   server.close()
   return [near, far]
 }

@@ -1,29 +1,21 @@
-import { Socket } from 'node:net'
 import fc from 'fast-check'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ReceiveBuffer } from '../../core/http1/receive-buffer.ts'
-import { type ByteTaker, leaveBytes, SocketReader, takeBytes } from '../../core/net/socket-reader.ts'
-import { giveMemory } from '../../core/net/spare-memory.ts'
-import { pair, until } from '../upstream/sockets.ts'
+import type { ByteTaker } from '../../core/net/byte-stream.ts'
+import { passOn } from '../../core/net/read-memory.ts'
+import { common, giveMemory } from '../../core/net/spare-memory.ts'
 
 const size = 64 * 1024
 
-/** A reader as a socket uses it. */
-function reading(taker?: ByteTaker) {
-  const socket = new Socket()
-  const reader = new SocketReader()
-  reader.bind(socket)
-  if (taker !== undefined) takeBytes(socket, taker)
-  const { onread } = reader
-  const next = (): Uint8Array => (onread.buffer as () => Uint8Array)()
-  let memory = next()
-  /** As node does it: fills what it was given last, tells of it, and asks what to fill next, unless that threw. */
+/** The reads of one socket. */
+function reading(taker: ByteTaker) {
+  let memory = common
   const read = (length: number, byte: number): void => {
-    memory.fill(byte, 0, length)
-    onread.callback(length, memory)
-    memory = next()
+    const full = memory.fill(byte, 0, length)
+    memory = common
+    memory = passOn(taker, length, full)
   }
-  return { socket, read, memory: () => memory }
+  return { read, memory: () => memory }
 }
 
 /** Reports all bytes as consumed, or none. */
@@ -35,8 +27,6 @@ function takerThat(isFree: boolean) {
   }
   return { taken, onBytes }
 }
-
-const common = reading().memory()
 
 test('small messages are borrowed from memory that all share', () => {
   const taker = takerThat(true)
@@ -87,26 +77,6 @@ test('a taker that throws has kept what it was given', () => {
   expect(() => one.read(size, 1)).toThrow('boom')
   for (let i = 0; i < 100; i++) reading(takerThat(true)).read(size, 2)
   expect(bytes.every((byte) => byte === 1)).toBe(true)
-})
-
-test('a socket that is a stream again has what it gives away to itself', () => {
-  const taker = takerThat(true)
-  const one = reading(taker)
-  for (const byte of [1, 2]) one.read(size, byte)
-  leaveBytes(one.socket)
-  for (const [length, byte] of [
-    [size, 3],
-    [size, 4],
-    [30_000, 5],
-    [10, 6],
-  ] as const)
-    one.read(length, byte)
-  for (let i = 0; i < 100; i++) reading(takerThat(true)).read(size, 0xff)
-  const all: Buffer[] = []
-  for (let bytes = one.socket.read(); bytes !== null; bytes = one.socket.read()) all.push(bytes as Buffer)
-  const expected = [Buffer.alloc(size, 3), Buffer.alloc(size, 4), Buffer.alloc(30_000, 5), Buffer.alloc(10, 6)]
-  expect(Buffer.concat(all).equals(Buffer.concat(expected))).toBe(true)
-  expect(taker.taken).toHaveLength(2)
 })
 
 /** What is done with a part of what has arrived: `keep` it, or look at it and let go of it. */
@@ -187,34 +157,4 @@ test('memory that a taker hands back later is read into again, a part of it is n
   const other = reading(takerThat(true))
   other.read(size, 2)
   expect(other.memory()).toBe(whole)
-})
-
-test('bytes that one taker gives back come first to the next one, and the end after them', async () => {
-  const [near, far] = await pair(new SocketReader())
-  onTestFinished(() => {
-    near.destroy()
-    far.destroy()
-  })
-  const peeked: string[] = []
-  const first: ByteTaker = {
-    onBytes(bytes) {
-      peeked.push(bytes.toString())
-      leaveBytes(near)
-      near.unshift(Buffer.from(bytes))
-      return true
-    },
-  }
-  takeBytes(near, first)
-  far.end('hello world')
-  await until(() => peeked.length > 0)
-  const taken: string[] = []
-  near.on('end', () => taken.push('end'))
-  takeBytes(near, {
-    onBytes(bytes) {
-      taken.push(bytes.toString())
-      return true
-    },
-  })
-  await until(() => taken.includes('end'))
-  expect([peeked.join(''), taken]).toEqual(['hello world', ['hello world', 'end']])
 })
