@@ -53,6 +53,22 @@ describe.each(modes)('testPlugin in %s', (mode) => {
     await expect(plugin.run('onRequest', { request: { path: '/x' } })).rejects.toThrow('no such path: /x')
   })
 
+  test('headers prepared for the response are in the result, and checked like all others', async () => {
+    await open('preparing/ahead', { label: 'a', changes: ['set X-A 1', 'append set-cookie c=1', 'remove x-b'] })
+    const { responseHeaders, removedResponseHeaders } = await plugin.run('onRequest')
+    expect(responseHeaders).toEqual([
+      ['x-a', '1'],
+      ['set-cookie', 'c=1'],
+    ])
+    expect(removedResponseHeaders).toEqual(['x-b'])
+    plugin.close()
+    await expect(open('preparing/ahead', { label: 'a', changes: ['set host 1'] })).rejects.toThrow(
+      'belongs to the gateway',
+    )
+    await open('preparing/ahead', { label: 'a', act: 'read' })
+    await expect(plugin.run('onRequest')).rejects.toThrow('response.status: there is no response yet in onRequest')
+  })
+
   test('selectBackend returns one of the backends, synchronously', async () => {
     await open('wrong', {}, 'L4')
     const backends = [{ id: 'a' }, { id: 'b' }]
