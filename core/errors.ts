@@ -101,3 +101,9 @@ export class PosternError extends Error {
     return outcomes[this.code].source
   }
 }
+
+/** Whatever was thrown, as an error of the gateway: `GE` if it is no other. */
+export function asPosternError(error: unknown): PosternError {
+  if (error instanceof PosternError) return error
+  return new PosternError('GE', error instanceof Error ? error.message : String(error), { cause: error })
+}

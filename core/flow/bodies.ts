@@ -79,10 +79,13 @@ export class Bodies {
   }
 
   /** Writes the head of the response, and lets its body follow. */
-  toClient({ status, reason, fields, body }: FinalResponse, chain: Chain | undefined): void {
+  toClient(response: FinalResponse, chain: Chain | undefined): void {
+    const { status, reason, fields, text } = response
     const exchange = this.#exchange
-    const changes = exchange.method === 'HEAD' ? undefined : this.#changesOf('onResponseBody', chain)
     const mayChange = chain !== undefined && willChange(this.#flow, 'onResponseBody', chain)
+    if (text !== undefined && !mayChange) return exchange.respondWhole(status, reason, fields, text)
+    const { body } = response
+    const changes = exchange.method === 'HEAD' ? undefined : this.#changesOf('onResponseBody', chain)
     if (status !== 204 && status !== 304) setBodyLength(fields, body, mayChange)
     exchange.respond(status, reason, fields)
     const nowhere = { write: () => true, isFlushed: true, end: () => exchange.end() }

@@ -55,10 +55,14 @@ export class BodyPath {
   #keptSize = 0
   #waiting: { wanted: number; whole: boolean; done: (held: Held) => void } | undefined
 
-  /** @param source `undefined`: the body is empty, or is set by `replace`. */
-  constructor(source: BodySource | undefined) {
+  /**
+   * @param source `undefined`: the body has arrived, or is set by `replace`.
+   * @param arrived the whole body that has arrived. Default: an empty one.
+   */
+  constructor(source: BodySource | undefined, arrived?: Uint8Array) {
     this.#source = source ?? noSource
     this.#ended = source === undefined
+    if (arrived !== undefined && arrived.length > 0) this.#held.add(arrived)
   }
 
   /** A chunk has arrived. The path, or its sink, keeps it unless this returns `CONSUMED`. */

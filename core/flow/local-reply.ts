@@ -6,7 +6,7 @@ import type { Exchange } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
 import type { Target } from '../route/target.ts'
 import { BodyPath } from './body-path.ts'
-import type { FinalResponse, RequestFacts } from './request-facts.ts'
+import { FinalResponse, type RequestFacts } from './request-facts.ts'
 
 /** The outcome of a policy's reply: `RL` for 429, `PD:<plugin>` for another status of 400 or more, else empty. */
 export function outcomeOfReply(reply: Reply, policy: Policy): string {
@@ -25,11 +25,6 @@ export function problemOf(error: PosternError, requestId: string): Reply {
   const type = `urn:postern:outcome:${error.code}`
   const body = JSON.stringify({ type, title, status: error.status, detail: error.detail, request: requestId })
   return { reply: true, status: error.status, headers, body, reason: title }
-}
-
-export function asPosternError(error: unknown): PosternError {
-  if (error instanceof PosternError) return error
-  return new PosternError('GE', error instanceof Error ? error.message : String(error), { cause: error })
 }
 
 /** Sets the final response of a request to a reply or an error of the gateway, and its outcome; `DPE` and `CI` end the connection. */
@@ -54,7 +49,7 @@ function madeResponse(result: Reply | PosternError, requestId: string): FinalRes
   body.replace(bytes)
   const fields = new Fields(headers.flat())
   if (status !== 204 && status !== 304) fields.set('content-length', `${bytes.length}`)
-  return { status, reason: '', fields, body }
+  return new FinalResponse(status, '', fields, body)
 }
 
 /**

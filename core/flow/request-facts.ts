@@ -15,7 +15,7 @@ import type { HttpPlan, Route } from '../snapshot/snapshot.ts'
 import type { Backend } from '../upstream/backend.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Bodies } from './bodies.ts'
-import type { BodyPath } from './body-path.ts'
+import { BodyPath } from './body-path.ts'
 import type { TimeLimits } from './deadline.ts'
 import { flowId } from './flow-id.ts'
 
@@ -31,11 +31,28 @@ function refusedTarget({ rawTarget, fields }: Exchange): Target {
 const requestId = /^[\w.:;,@/+=~-]{1,128}$/
 
 /** The final response: of a backend, or of the gateway itself with its whole body. */
-export interface FinalResponse {
+export class FinalResponse {
   readonly status: number
   readonly reason: string
   readonly fields: Fields
-  readonly body: BodyPath
+  /** The whole body, one character for each byte, as long as nothing has asked for its path. */
+  text: string | undefined
+  #body: BodyPath | undefined
+
+  constructor(status: number, reason: string, fields: Fields, body: BodyPath | string) {
+    this.status = status
+    this.reason = reason
+    this.fields = fields
+    if (typeof body === 'string') this.text = body
+    else this.#body = body
+  }
+
+  /** The path of the body, made when it is asked for: a short body that is neither held nor changed needs none. */
+  get body(): BodyPath {
+    this.#body ??= new BodyPath(undefined, Buffer.from(this.text!, 'latin1'))
+    this.text = undefined
+    return this.#body
+  }
 }
 
 /** The facts of a request: its flow sets them, its policies read and write them. */

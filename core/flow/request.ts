@@ -24,7 +24,7 @@ import { BodyPath } from './body-path.ts'
 import { Deadline, type TimedFlow } from './deadline.ts'
 import { cleanHead, completeHead, passableTrailers } from './head.ts'
 import { replyOfRoute, respondHere } from './local-reply.ts'
-import { RequestFacts } from './request-facts.ts'
+import { FinalResponse, RequestFacts } from './request-facts.ts'
 import { Tunnel, upgradeOffer } from './tunnel.ts'
 
 /**
@@ -220,11 +220,21 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   }
 
   onHead(status: number, reason: string, fields: Fields, version: HttpVersion): void {
+    this.#onResponse(status, reason, fields, version, new BodyPath(this.#sent))
+  }
+
+  onWhole(status: number, reason: string, fields: Fields, version: HttpVersion, body: string): void {
+    this.#attempts.end()
+    this.#sent = undefined
+    this.#onResponse(status, reason, fields, version, body)
+  }
+
+  #onResponse(status: number, reason: string, fields: Fields, version: HttpVersion, body: BodyPath | string): void {
     this.#deadline.pause()
     // RFC 9110 §15.5.22: a 426 says to what the client should upgrade.
     removeHopByHop(fields, status === 426 ? fields.get('upgrade') : undefined)
     fields.list.push('via', this.#plan.snapshot.via.entry[version])
-    this.facts.response = { status, reason, fields, body: new BodyPath(this.#sent) }
+    this.facts.response = new FinalResponse(status, reason, fields, body)
     this.#respond()
   }
 

@@ -15,8 +15,8 @@ import type { Malformed } from './malformed.ts'
  * - It frames the messages. A field with the treatment `CODEC` (`header-names.ts`) is never copied from a `Fields` to the
  *   wire; the codec alone writes how a message ends and whether its connection stays open.
  * - It never calls an owner from inside the owner's own call of `pause`, `inform`, `makeLast`, `respond` or `write`.
- *   `receive` and `resume` may call `onBody` and `onBodyEnd` before they return, `end` may call `onSent`, and `abort` may
- *   call `onGone`. An owner may call any method of its exchange from inside any of its own calls, `end` and `abort` included.
+ *   `receive` and `resume` may call `onBody` and `onBodyEnd` before they return, `end` and `respondWhole` may call `onSent`,
+ *   and `abort` may call `onGone`. An owner may call any method of its exchange from inside any of its own calls, `end` and `abort` included.
  * - Exactly one of `onSent` and `onGone` is the owner's last call, and `onOver` of the handler follows it immediately. After
  *   that every method of the exchange does nothing: `write` returns true, `switchProtocols` returns `undefined`.
  * - Memory: a chunk passed to `write` belongs to the codec until `isFlushed` is true; the owner must not change it before
@@ -67,6 +67,12 @@ export interface Exchange {
    * @param reason empty: the standard one of the status. HTTP/2 has none.
    */
   respond(status: number, reason: string, fields: Fields): void
+  /**
+   * `respond`, `write` and `end` in one call, which may call `onSent` before it returns.
+   *
+   * @param body the whole body, one character for each byte
+   */
+  respondWhole(status: number, reason: string, fields: Fields, body: string): void
   /** Writes a piece of the response's body, after `respond`. False when the client is slow: write no more until `onWritable`. */
   write(chunk: Uint8Array): boolean
   /** Whether the codec no longer uses any chunk that was written, so that their memory may be used again. */

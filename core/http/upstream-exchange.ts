@@ -18,7 +18,8 @@ import type { Fields } from './fields.ts'
  * - It limits what a backend can make it hold: heads, interim responses, trailers.
  * - It never calls the owner from inside `write`, `end`, `pause` or `cancel`. `resume` may call any method of the owner
  *   before it returns. An owner may call any method of its exchange from inside any of its own calls.
- * - What a method of the owner throws fails the exchange: `onFail` with `GE`, unless that call was the last one.
+ * - What a method of the owner throws fails the exchange: `onFail` with `GE`, unless that call was `onEnd`, `onUpgrade` or
+ *   `onFail`.
  * - Memory: a chunk passed to `write` belongs to the pool until `isFlushed` is true. A chunk passed to `onData` belongs to the
  *   owner, unless the owner returns `CONSUMED`. The request's `fields` are read when the request is sent, which may be after
  *   `send` has returned: the owner leaves them unchanged until `onConnected`. Fields of a response belong to the owner.
@@ -58,8 +59,8 @@ export interface UpstreamRequest {
 }
 
 /**
- * The sender of a request. Exactly one of `onEnd`, `onUpgrade` and `onFail` is the last call; after `cancel` there are no
- * more calls.
+ * The sender of a request. Exactly one of `onEnd`, `onWhole`, `onUpgrade` and `onFail` is the last call; after `cancel` there
+ * are no more calls.
  */
 export interface UpstreamOwner {
   /** A connection is established, and the request's head is being sent on it. */
@@ -74,6 +75,13 @@ export interface UpstreamOwner {
   onData(chunk: Uint8Array): Consumed | void
   /** The response is complete; `UpstreamExchange.trailers` is set. */
   onEnd(): void
+  /**
+   * The whole response, instead of `onHead`, `onData` and `onEnd`: its short body has come with its head. Default: those three
+   * are called. When this call throws, `onFail` follows.
+   *
+   * @param body one character for each byte; empty for a response without one
+   */
+  onWhole?(status: number, reason: string, fields: Fields, version: HttpVersion, body: string): void
   /**
    * The backend agreed to the upgrade, and the request has been sent with its whole body. The stream belongs to the owner:
    * it is paused, has no listeners, and its first data are the bytes that the backend sent ahead. Default: a 101 is

@@ -4,6 +4,9 @@ import { ChunkedReader } from './chunked-reader.ts'
 import { CHUNKED, type Framing, UNTIL_CLOSE } from './framing.ts'
 import type { ReceiveBuffer } from './receive-buffer.ts'
 
+/** Longest body that is read as one text, bytes: a writer copies no longer pieces. */
+const maxText = 8 * 1024
+
 /** Reads the bodies of one connection, one after the other, each by its framing. One reader serves all messages. */
 export class BodyReader {
   /** Whether the body is complete; true without one. */
@@ -66,6 +69,21 @@ export class BodyReader {
     this.#left -= size
     this.done = this.#left === 0
     return input.take(size)
+  }
+
+  /** Whether the body is short and all of it has arrived: then `readText` may be called. */
+  hasCome(input: ReceiveBuffer): boolean {
+    if (this.done) return true
+    return this.#framing > 0 && this.#left <= maxText && this.#left <= input.length
+  }
+
+  /** All of the body: one character for each byte. */
+  readText(input: ReceiveBuffer): string {
+    const from = input.at
+    input.at += this.done ? 0 : this.#left
+    this.#left = 0
+    this.done = true
+    return from === input.at ? '' : input.bytes.toString('latin1', from, input.at)
   }
 
   /** The other side has ended the connection. Returns whether the body is complete. */

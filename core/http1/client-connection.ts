@@ -1,6 +1,6 @@
 // The global of the same name is a getter.
 import { performance } from 'node:perf_hooks'
-import { type OutcomeCode, PosternError } from '../errors.ts'
+import { asPosternError, type OutcomeCode, PosternError } from '../errors.ts'
 import { CONSUMED } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
@@ -9,7 +9,7 @@ import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import type { ClientExchange } from './client-exchange.ts'
-import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
+import { connectionOptions, isPersistent, promisedIdle, UPGRADE } from './connection-options.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 import { encodeRequestHead } from './encode-head.ts'
 import { CHUNKED, parseLength, UNTIL_CLOSE } from './framing.ts'
@@ -97,7 +97,7 @@ export class ClientConnection implements ByteReceiver, Deferred {
       if (this.#awaitsContinue) this.#timer.arm(expectLimit)
       else exchange.owner.onBodyWanted()
     } catch (error) {
-      this.#crashed(error)
+      this.#fail(asPosternError(error))
     }
   }
 
@@ -130,7 +130,7 @@ export class ClientConnection implements ByteReceiver, Deferred {
     try {
       exchange.owner.onBodyWanted()
     } catch (error) {
-      this.#crashed(error)
+      this.#fail(asPosternError(error))
     }
   }
 
@@ -162,7 +162,7 @@ export class ClientConnection implements ByteReceiver, Deferred {
     try {
       while (this.exchange !== undefined && !this.exchange.paused && this.#step(this.exchange));
     } catch (error) {
-      this.#crashed(error)
+      this.#fail(asPosternError(error))
     } finally {
       this.#pumping = false
     }
@@ -216,8 +216,23 @@ export class ClientConnection implements ByteReceiver, Deferred {
     this.#timer.disarm()
     this.#awaitsContinue = false
     this.#persistent = this.#staysOpen(head, exchange)
+    const isWhole = exchange.owner.onWhole !== undefined && this.#reader.body.hasCome(this.#reader.input)
+    if (isWhole) return this.#takeWhole(exchange, head)
     exchange.owner.onHead(status, reason, fields, head.version)
     return true
+  }
+
+  /** The body has come with its head: no pieces, no copies and no other turn of `pump`, 1.1 µs of a small response. */
+  #takeWhole(exchange: ClientExchange, { status, reason, fields, version }: ResponseHead): boolean {
+    const { owner } = exchange
+    const text = this.#reader.body.readText(this.#reader.input)
+    this.#leave(exchange)
+    try {
+      owner.onWhole!(status, reason, fields, version, text)
+    } catch (error) {
+      owner.onFail(asPosternError(error))
+    }
+    return false
   }
 
   /**
@@ -233,24 +248,28 @@ export class ClientConnection implements ByteReceiver, Deferred {
   /** Whether the connection may carry another request after this response. */
   #staysOpen({ version, status, fields, framing }: ResponseHead, exchange: ClientExchange): boolean {
     if (framing === UNTIL_CLOSE || !isPersistent(version, connectionOptions(fields))) return false
-    const promise = fields.get('keep-alive')
-    const timeout = promise === undefined ? null : /(?:^|[ ,])timeout=(\d{1,6})/i.exec(promise)
-    this.#idleLimit = timeout === null ? idleLimit : Math.max(0, Number(timeout[1]) * 1000 - idleMargin)
+    const promised = promisedIdle(fields)
+    this.#idleLimit = promised === undefined ? idleLimit : Math.max(0, promised - idleMargin)
     // A backend that announces a body with a 204 may send it; it would be read as the next response.
     const empty = status === 204 && exchange.request.method !== 'HEAD'
     return !empty || (!fields.has('transfer-encoding') && (fields.get('content-length') ?? '0') === '0')
   }
 
   #complete(exchange: ClientExchange): boolean {
+    exchange.trailers = this.#reader.body.trailers
+    this.#leave(exchange)
+    exchange.owner.onEnd()
+    return false
+  }
+
+  /** The response has been read: the connection returns to the pool, or is closed. */
+  #leave(exchange: ClientExchange): void {
     const isWhole = exchange.sent && !this.#ended && this.#reader.input.length === 0
     const isReusable = isWhole && this.#persistent && !this.#reader.lenient
-    exchange.trailers = this.#reader.body.trailers
     exchange.over = true
     this.exchange = undefined
     if (isReusable) this.#keep()
     else this.destroy()
-    exchange.owner.onEnd()
-    return false
   }
 
   #keep(): void {
@@ -339,11 +358,6 @@ export class ClientConnection implements ByteReceiver, Deferred {
 
   #malformed({ problem }: Malformed): boolean {
     return this.#failAs('UPE', `the backend's response is malformed: ${problem}`)
-  }
-
-  #crashed(cause: unknown): void {
-    const message = cause instanceof Error ? cause.message : String(cause)
-    this.#fail(cause instanceof PosternError ? cause : new PosternError('GE', message, { cause }))
   }
 
   #failAs(code: OutcomeCode, message: string, cause?: Error): boolean {

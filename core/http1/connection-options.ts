@@ -24,6 +24,13 @@ export function isPersistent(version: '1.0' | '1.1', options: number): boolean {
   return version === '1.1' || (options & KEEP_ALIVE) !== 0
 }
 
+/** How long the other side says that it keeps the connection while it is idle (`Keep-Alive: timeout=5`), ms. */
+export function promisedIdle(fields: Fields): number | undefined {
+  const promise = fields.get('keep-alive')
+  const timeout = promise === undefined ? null : /(?:^|[ ,])timeout=(\d{1,6})/i.exec(promise)
+  return timeout === null ? undefined : Number(timeout[1]) * 1000
+}
+
 function bitOf(option: string): number {
   if (option === 'close') return CLOSE
   if (option === 'keep-alive') return KEEP_ALIVE

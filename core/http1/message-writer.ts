@@ -40,6 +40,13 @@ export class MessageWriter implements Deferred {
     if (framing !== 0 && framing !== NO_BODY) this.#schedule()
   }
 
+  /** Writes a whole message with a body of known length in one write. */
+  whole(head: string, body: string): void {
+    this.marksEnd = true
+    this.#unwritten += head + body
+    this.flush()
+  }
+
   /** Writes an interim response or a 101, outside of any message. */
   interim(head: string): void {
     this.#unwritten += head

@@ -4,7 +4,7 @@ import type { ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
 import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
 import { encodeInterimHead, encodeResponseHead } from './encode-head.ts'
-import { CHUNKED, hasNoBody, NO_BODY, parseLength, UNTIL_CLOSE } from './framing.ts'
+import { CHUNKED, type Framing, hasNoBody, NO_BODY, parseLength, UNTIL_CLOSE } from './framing.ts'
 import type { RequestHead } from './parse-head.ts'
 import type { ServerConnection } from './server-connection.ts'
 
@@ -96,13 +96,36 @@ export class ServerExchange implements Exchange {
 
   respond(status: number, reason: string, fields: Fields): void {
     if (!this.#current || this.responded) return
+    const length = lengthOf(status, fields)
+    const framing = this.#framing(status, length)
+    this.#carrier.writer.begin(this.#head(status, reason, fields, framing, length), framing)
+  }
+
+  respondWhole(status: number, reason: string, fields: Fields, body: string): void {
+    if (!this.#current || this.responded) return
+    const length = lengthOf(status, fields)
+    const framing = this.#framing(status, length)
+    const head = this.#head(status, reason, fields, framing, length)
+    if (framing === body.length) {
+      this.ended = true
+      this.bytesOut = framing
+      this.#carrier.writer.whole(head, body)
+      return this.#carrier.ended(this)
+    }
+    this.#carrier.writer.begin(head, framing)
+    if (framing !== NO_BODY) this.write(Buffer.from(body, 'latin1'))
+    this.end()
+  }
+
+  #framing(status: number, length: number | undefined): Framing {
+    if (hasNoBody(status, this.method)) return NO_BODY
+    return length ?? (this.version === '1.1' ? CHUNKED : UNTIL_CLOSE)
+  }
+
+  /** The head of the final response, encoded: it begins now. */
+  #head(status: number, reason: string, fields: Fields, framing: Framing, length: number | undefined): string {
     this.responded = true
     const carrier = this.#carrier
-    const declared = fields.get('content-length')
-    const length = declared === undefined || status === 204 ? undefined : parseLength(declared)
-    const framing = hasNoBody(status, this.method)
-      ? NO_BODY
-      : (length ?? (this.version === '1.1' ? CHUNKED : UNTIL_CLOSE))
     const close =
       carrier.last ||
       !this.#persistent ||
@@ -112,7 +135,7 @@ export class ServerExchange implements Exchange {
       carrier.hasMuchUnread(status)
     carrier.last = close
     const connection = close ? 'close' : this.version === '1.0' ? 'keep-alive' : undefined
-    carrier.writer.begin(encodeResponseHead(status, reason, fields, framing, length, connection), framing)
+    return encodeResponseHead(status, reason, fields, framing, length, connection)
   }
 
   write(chunk: Uint8Array): boolean {
@@ -147,4 +170,10 @@ export class ServerExchange implements Exchange {
     this.released = true
     return this.#carrier.release(protocol, fields)
   }
+}
+
+/** The length that the response announces. */
+function lengthOf(status: number, fields: Fields): number | undefined {
+  const declared = fields.get('content-length')
+  return declared === undefined || status === 204 ? undefined : parseLength(declared)
 }

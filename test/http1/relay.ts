@@ -19,6 +19,8 @@ export interface Relay {
   readonly timeouts: { head: number; keepAlive: number }
   halfClose: HalfClose
   readonly connections: Set<ServerConnection>
+  /** Whether short bodies are relayed together with their heads. Default: false. */
+  whole: boolean
   /** How each exchange ended: `sent`, `gone`, or the code of an error. */
   readonly ends: string[]
   /** What was refused as malformed. */
@@ -40,6 +42,7 @@ export async function startRelay(backendPort: number): Promise<Relay> {
     port: 0,
     timeouts: { head: 10_000, keepAlive: 10_000 },
     halfClose: 'cancel' as HalfClose,
+    whole: false,
     ends: [] as string[],
     refused: [] as Malformed[],
     answer: undefined as Relay['answer'],
@@ -50,7 +53,8 @@ export async function startRelay(backendPort: number): Promise<Relay> {
       return state.halfClose
     },
     onRequest(exchange) {
-      if (state.answer === undefined) new RelayFlow(exchange, pool, state.ends).start()
+      const Flow = state.whole ? WholeFlow : RelayFlow
+      if (state.answer === undefined) new Flow(exchange, pool, state.ends).start()
       else exchange.owner = state.answer(exchange)
     },
     onOver() {},
@@ -79,7 +83,7 @@ export async function startRelay(backendPort: number): Promise<Relay> {
 
 /** What a flow does, without policies: one request there, one response back. */
 class RelayFlow implements ExchangeOwner, UpstreamOwner {
-  readonly #exchange: Exchange
+  protected readonly exchange: Exchange
   readonly #pool: ConnectionPool
   readonly #ends: string[]
   #forwarding!: UpstreamExchange
@@ -87,57 +91,57 @@ class RelayFlow implements ExchangeOwner, UpstreamOwner {
   #responded = false
 
   constructor(exchange: Exchange, pool: ConnectionPool, ends: string[]) {
-    this.#exchange = exchange
+    this.exchange = exchange
     this.#pool = pool
     this.#ends = ends
     exchange.owner = this
   }
 
   start(): void {
-    const { method, rawTarget, fields, hasBody, upgrade } = this.#exchange
+    const { method, rawTarget, fields, hasBody, upgrade } = this.exchange
     removeHopByHop(fields)
     this.#forwarding = this.#pool.send({ method, target: rawTarget, fields, hasBody, upgrade }, 5000, this)
   }
 
   onConnected(): void {}
   onBodyWanted(): void {
-    if (this.#received) this.#exchange.resume()
-    else this.#exchange.receive()
+    if (this.#received) this.exchange.resume()
+    else this.exchange.receive()
     this.#received = true
   }
   onBody(chunk: Uint8Array): void {
-    if (!this.#forwarding.write(chunk)) this.#exchange.pause()
+    if (!this.#forwarding.write(chunk)) this.exchange.pause()
   }
   onBodyEnd(): void {
-    this.#forwarding.end(this.#exchange.trailers)
+    this.#forwarding.end(this.exchange.trailers)
   }
   onInterim(status: number, fields: Fields): void {
-    if (status !== 100) this.#exchange.inform(status, fields)
+    if (status !== 100) this.exchange.inform(status, fields)
   }
   onUpgrade(fields: Fields, backend: ByteStream): void {
     removeHopByHop(fields)
-    const client = this.#exchange.switchProtocols(this.#exchange.upgrade!, fields)!
-    pipe(client, backend, { idle: 10_000, onEnd: () => this.#exchange.end() })
+    const client = this.exchange.switchProtocols(this.exchange.upgrade!, fields)!
+    pipe(client, backend, { idle: 10_000, onEnd: () => this.exchange.end() })
   }
   onHead(status: number, reason: string, fields: Fields): void {
     removeHopByHop(fields)
     this.#responded = true
-    this.#exchange.respond(status, reason, fields)
+    this.exchange.respond(status, reason, fields)
   }
   onData(chunk: Uint8Array): void {
-    if (!this.#exchange.write(chunk)) this.#forwarding.pause()
+    if (!this.exchange.write(chunk)) this.#forwarding.pause()
   }
   onWritable(): void {
     this.#forwarding.resume()
   }
   onEnd(): void {
-    this.#exchange.end(this.#forwarding.trailers)
+    this.exchange.end(this.#forwarding.trailers)
   }
   onFail(error: PosternError): void {
     this.#ends.push(error.code)
-    if (this.#responded) return this.#exchange.abort()
-    this.#exchange.respond(error.status, '', new Fields(['content-length', '0', 'x-outcome', error.code]))
-    this.#exchange.end()
+    if (this.#responded) return this.exchange.abort()
+    this.exchange.respond(error.status, '', new Fields(['content-length', '0', 'x-outcome', error.code]))
+    this.exchange.end()
   }
   onSent(): void {
     this.#ends.push('sent')
@@ -145,5 +149,13 @@ class RelayFlow implements ExchangeOwner, UpstreamOwner {
   onGone(): void {
     this.#ends.push('gone')
     this.#forwarding.cancel()
+  }
+}
+
+/** The same, for owners that take a short body together with its head. */
+class WholeFlow extends RelayFlow {
+  onWhole(status: number, reason: string, fields: Fields, _version: string, body: string): void {
+    removeHopByHop(fields)
+    this.exchange.respondWhole(status, reason, fields, body)
   }
 }

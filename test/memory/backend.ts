@@ -140,6 +140,11 @@ class MemoryUpstream implements UpstreamExchange {
         '2',
       )
     }
+    const body = this.#pieces.length < 2 && stalls === undefined && fails === undefined ? this.#pieces[0] : undefined
+    if (body !== undefined && this.#answer.trailers === undefined && this.#owner.onWhole !== undefined) {
+      this.#over = true
+      return this.#owner.onWhole(status, '', new Fields([...fields]), '2', body.toString('latin1'))
+    }
     this.headed = true
     this.#owner.onHead(status, '', new Fields([...fields]), '2')
     this.#feed()

@@ -136,6 +136,12 @@ export class MemoryExchange implements Exchange {
     this.response = new Fields([...fields.list, ...(fields.shared?.list ?? [])])
   }
 
+  respondWhole(status: number, reason: string, fields: Fields, body: string): void {
+    this.respond(status, reason, fields)
+    if (this.method !== 'HEAD') this.write(Buffer.from(body, 'latin1'))
+    this.end()
+  }
+
   write(chunk: Uint8Array): boolean {
     if (this.isOver || this.#ended) return true
     if (this.status === 0) throw new Error('a body before its head')
