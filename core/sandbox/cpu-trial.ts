@@ -28,12 +28,12 @@ const most = 8
 /** Time on the clock for the first attempt, as a multiple of the limit: a thread nearly always waits a little. */
 const slack = 1.25
 /** Each attempt has this many times as long as the one before. */
-const growth = 4
+export const growth = 4
 
 /** How long the next attempt may take on the clock, ms. */
-function patience({ limit, surplus, count, spent }: Attempts): number {
+function patience({ limit, surplus, count, spent }: Attempts, level: number): number {
   const longest = limit + surplus - spent
-  return Math.ceil(Math.max(limit * slack, Math.min(limit * slack * growth ** count, longest)))
+  return Math.ceil(Math.max(limit * slack, Math.min(limit * slack * growth ** (count + level), longest)))
 }
 
 /** Judges code that the clock has ended, by the CPU time that it has used. */
@@ -66,10 +66,19 @@ export class CpuTrial implements Attempts {
     this.#read = read
   }
 
-  /** An attempt begins. Returns how long it may take on the clock, ms. */
-  begin(): number {
+  /**
+   * An attempt begins. Returns how long it may take on the clock, ms.
+   *
+   * @param level how busy the machine is: the first attempt has as long as one after so many. Default: 0.
+   */
+  begin(level = 0): number {
     this.#before = this.#read()
-    return patience(this)
+    return patience(this, level)
+  }
+
+  /** Counts CPU time that it may have cost before, ms; never more than half of `surplus`. */
+  charge(ms: number): void {
+    this.spent += Math.min(ms, this.surplus / 2)
   }
 
   /** The clock has ended the attempt. */

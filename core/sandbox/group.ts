@@ -236,7 +236,8 @@ export class Group {
     const spent = performance.now() - began
     this.#width = spent > bounds.slice * 2 ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
-    for (const { pending } of batch.runs) pending.alone = true
+    const cost = crossing.kind === 'time' ? this.#deadline.ended() : 0
+    for (const run of batch.runs) run.crossAlone(cost)
     this.#lose(batch, crossing, batch.again)
   }
 
@@ -254,12 +255,13 @@ export class Group {
     else batch.start(run)
     const { trial } = run
     const began = performance.now()
-    const crossing = this.#cross(batch, trial.begin(), began, true)
+    const crossing = this.#cross(batch, trial.begin(this.#deadline.level), began, true)
     const spent = performance.now() - began
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     run.binding.counts.time += spent
-    run.pending.alone = true
+    run.crossAlone(0)
     const ruling = crossing.kind === 'time' ? trial.ended() : 'exceeded'
+    this.#deadline.learn(ruling === 'exceeded')
     if (ruling === 'again') return this.#lose(batch, crossing, `, alone; ${trial.account}; its call runs again`)
     const pause = this.#breaker.lost(run.binding.plugin, codes[crossing.kind], this.#lastCall)
     const messages = {

@@ -100,6 +100,16 @@ export class HookRun implements GuardedCall {
     return this.#trial
   }
 
+  /**
+   * It was part of a crossing that did not return.
+   *
+   * @param cost CPU time of a crossing that it shared, ms.
+   */
+  crossAlone(cost: number): void {
+    this.pending.alone = true
+    this.trial.charge(cost)
+  }
+
   /** Aborted when the run's result is no longer needed, so that the host stops its work for the run. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()

@@ -38,6 +38,19 @@ describe('code that the clock has ended is judged by its CPU time', () => {
     expect(trial).toMatchObject({ rulings, waits })
   })
 
+  test('on a busy machine the first attempt has as long as a later one', () => {
+    const trial = new CpuTrial(20, 1_000, () => ({ thread: 0, process: 0 }))
+    expect([0, 1, 2, 3].map((level) => trial.begin(level))).toEqual([25, 100, 400, 1_020])
+  })
+
+  test('what a crossing before has cost leaves less for the attempts, and always half of the second', () => {
+    const trial = new CpuTrial(20, 1_000, () => ({ thread: 0, process: 0 }))
+    trial.charge(300)
+    expect(trial.begin(3)).toBe(720)
+    trial.charge(5_000)
+    expect(trial.begin(3)).toBe(220)
+  })
+
   test('what is said of it', () => {
     expect(tried(20, [22]).trial.failure).toBe('took more than 20 ms')
     expect(tried(20, [3.14]).trial.account).toBe('it had used 3.1 of 20 ms of CPU time')

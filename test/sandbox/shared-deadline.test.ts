@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { SharedDeadline } from '../../core/sandbox/shared-deadline.ts'
 
 const clock = fc.double({ min: 0, max: 1e9, noNaN: true })
@@ -34,4 +34,43 @@ test('for a minute after a lost crossing limits are exact', () => {
   deadline.lost(1_000)
   expect([1_000, 30_000, 60_999].map((now) => deadline.limit(25, now))).toEqual([25, 25, 25])
   expect(deadline.limit(25, 61_000)).toBe(125)
+})
+
+describe('within that minute', () => {
+  /** A crossing that the clock ends when the thread has used so much CPU time, and other threads as much again. */
+  function lose(deadline: SharedDeadline, clock: { cpu: number }, used: number): { limit: number; cost: number } {
+    const limit = deadline.limit(25, 1_000)
+    clock.cpu += used
+    const cost = deadline.ended()
+    deadline.lost(1_000)
+    return { limit, cost }
+  }
+  function watched(): { deadline: SharedDeadline; clock: { cpu: number } } {
+    const clock = { cpu: 7 }
+    const deadline = new SharedDeadline(() => ({ thread: clock.cpu, process: clock.cpu * 2 }))
+    deadline.lost(1_000)
+    return { deadline, clock }
+  }
+
+  test('limits grow while the clock ends crossings without their CPU time, and shrink when it was used', () => {
+    const { deadline, clock } = watched()
+    const used = [1, 24.9, 3, 0, 25, 400, 400, 400]
+    const limits = used.map((ms) => lose(deadline, clock, ms).limit)
+    expect(limits).toEqual([25, 100, 400, 500, 500, 400, 100, 25])
+    expect(deadline.limit(25, 61_000)).toBe(125)
+    expect(deadline.level).toBe(0)
+  })
+
+  test('what a crossing has cost is known, and without a reading it is what the limit was made longer by', () => {
+    const { deadline, clock } = watched()
+    expect(lose(deadline, clock, 3).cost).toBe(6)
+    expect(deadline.limit(25, 61_000)).toBe(125)
+    expect(deadline.ended()).toBe(100)
+  })
+
+  test('a limit that is longer anyway stays', () => {
+    const { deadline } = watched()
+    deadline.learn(false)
+    expect(deadline.limit(1_005, 1_000)).toBe(1_005)
+  })
 })
