@@ -3,6 +3,7 @@ import { asValue } from '../http/field-text.ts'
 import { GrantError } from './grant-error.ts'
 import { allowedBy, type Origin } from './origin.ts'
 import type { Outbound, OutboundResponse } from './outbound.ts'
+import { afterTicks } from './tick-timer.ts'
 
 /** One request of a plugin, including its redirects. */
 export interface FetchOrder {
@@ -37,7 +38,7 @@ const ofBody = ['content-type', 'content-encoding', 'content-language', 'content
 export function createFetcher(outbound: Outbound): Fetcher {
   return async (order, origins, signal) => {
     const { timeout, limit, user, onBytes } = order
-    const deadline = AbortSignal.timeout(timeout)
+    const { signal: deadline, cancel } = deadlineOf(timeout)
     const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
     let { method, body } = order
     let headers = checkedHeaders(order)
@@ -74,8 +75,16 @@ export function createFetcher(outbound: Outbound): Fetcher {
       if (signal?.aborted) throw new GrantError('canceled: the hook no longer waits for the response')
       if (deadline.aborted) throw new GrantError(`no response within ${timeout} ms`)
       throw error
+    } finally {
+      cancel()
     }
   }
+}
+
+function deadlineOf(timeout: number): { readonly signal: AbortSignal; cancel(): void } {
+  const controller = new AbortController()
+  const cancel = afterTicks(timeout, () => controller.abort())
+  return { signal: controller.signal, cancel }
 }
 
 /** RFC 9110 §15.4: after 301 and 302 a POST becomes a GET, after 303 any method but HEAD does; 307 and 308 keep it. */

@@ -1,3 +1,4 @@
+import { afterTicks } from '../tick-timer.ts'
 import type { LeaseAnswer, LeaseAsk, LeaseNews, LeaseOrders, LeaseReturn } from './lease-messages.ts'
 import { type CounterBounds, LimitTable } from './limit-table.ts'
 import { PointCount, type Taken } from './point-count.ts'
@@ -10,7 +11,7 @@ export interface CounterAuthorityOptions extends CounterBounds {
   readonly timeout?: number
   /** Milliseconds on a clock that is never set back. Default: `performance.now`. */
   readonly now?: () => number
-  /** Runs `run` after `delay` ms and returns a function that cancels it. Default: `setTimeout`. */
+  /** Runs `run` after `delay` ms and returns a function that cancels it. Default: `afterTicks`. */
   readonly schedule?: (delay: number, run: () => void) => () => void
 }
 
@@ -49,7 +50,7 @@ export class CounterAuthority {
   #lastWindow = 0
 
   constructor(options: CounterAuthorityOptions = {}) {
-    const { sole = false, timeout = 250, now = () => performance.now(), schedule = wait, ...bounds } = options
+    const { sole = false, timeout = 250, now = () => performance.now(), schedule = afterTicks, ...bounds } = options
     this.#sole = sole
     this.#timeout = timeout
     this.#now = now
@@ -248,11 +249,6 @@ export class CounterAuthority {
       if (!worker.isGone) worker.send({ answers, recalls })
     })
   }
-}
-
-function wait(delay: number, run: () => void): () => void {
-  const timer = setTimeout(run, delay).unref()
-  return () => clearTimeout(timer)
 }
 
 function textOf(error: unknown): string {

@@ -3,6 +3,7 @@ import type { CounterResult } from '../../../sdk/grants.ts'
 import { GrantError } from '../grant-error.ts'
 import { seconds, wholeNumber } from '../numbers.ts'
 import type { Operation } from '../operation.ts'
+import { afterTicks } from '../tick-timer.ts'
 import type { CounterStore } from './store.ts'
 
 /** Characters. */
@@ -43,7 +44,7 @@ function written({ allowed, remaining, reset }: CounterResult): readonly string[
 
 function within(timeout: number, result: Promise<CounterResult>): Promise<CounterResult> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new GrantError(`no response within ${timeout} ms`)), timeout).unref()
-    result.then(resolve, reject).finally(() => clearTimeout(timer))
+    const cancel = afterTicks(timeout, () => reject(new GrantError(`no response within ${timeout} ms`)))
+    result.then(resolve, reject).finally(cancel)
   })
 }
