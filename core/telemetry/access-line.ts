@@ -1,44 +1,74 @@
 import type { FlowFacts } from '../hooks/scopes.ts'
+import type { LineStream } from './log.ts'
 import type { Phases } from './phases.ts'
 import type { FlowEnd } from './tap.ts'
 
 // Concatenated by hand: these lines have a fixed form, there is one for each request, and a logger took a sixth of the CPU
 // time of the request for it. Names in the configuration, addresses, methods and hosts have been checked before and need no
-// escaping; an outcome may contain a plugin's name, which its author chose.
+// escaping; an outcome may contain a plugin's name, which its author chose. Each `+` costs an object and, when the line is
+// written, a step of its own: so constants are whole, and parts that consecutive records share are kept.
+
+/** The record that is made now holds nothing but ASCII so far. Only text that passes `quote` can hold more. */
+let isAscii = true
 
 /**
- * The access record of a request or of an L4 connection.
+ * Writes the access record of a request or of an L4 connection.
  *
  * @param start beginning of the object: level and time
  * @param cause of its outcome, secrets removed
  */
-export function accessLine(start: string, end: FlowEnd, cause: string | undefined): string {
-  return end.flow.layer === 'L7' ? requestLine(start, end, cause) : connectionLine(start, end, cause)
+export function writeAccessLine(to: LineStream, start: string, end: FlowEnd, cause: string | undefined): void {
+  isAscii = true
+  const line = end.flow.layer === 'L7' ? requestLine(start, end, cause) : connectionLine(start, end, cause)
+  to.write(line, isAscii)
 }
 
 function requestLine(start: string, end: FlowEnd, cause: string | undefined): string {
   const { request, response, outcome } = end.flow
   const status = outcome === 'DC' ? 0 : (response?.status ?? 0)
   let text = originOf(start, end.flow)
-  if (request?.consumer !== undefined) text += ',"consumer":' + quote(request.consumer)
+  if (request?.consumer !== undefined) text += '","consumer":' + quote(request.consumer) + ',"method":"'
+  else text += '","method":"'
   // The path without the query: queries contain tokens and personal data.
-  text += ',"method":"' + request?.method + '","host":"' + request?.host + '","path":' + quote(request?.path ?? '')
-  text += ',"protocol":"HTTP/' + end.version + '"'
-  const agent = request?.fields.get('user-agent')
-  if (agent !== undefined)
-    text += ',"userAgent":' + quote(agent.length > longestAgent ? agent.slice(0, longestAgent) : agent)
-  return text + ',"status":' + status + resultOf(end, cause) + ',"msg":"request"}\n'
+  text += request?.method + '","host":"' + request?.host + '","path":' + quote(request?.path ?? '')
+  text += protocolOf(end.version, request?.fields.get('user-agent'))
+  return text + status + resultOf(end, cause) + ',"msg":"request"}\n'
 }
+
+interface Protocol {
+  readonly version: string | undefined
+  readonly agent: string | undefined
+  readonly text: string
+  readonly isAscii: boolean
+}
+
+/** The one of the last record: a client sends the same with each request. */
+let lastProtocol: Protocol = { version: undefined, agent: '', text: '', isAscii: true }
 
 /** Clients choose it; no browser has a longer one. */
 const longestAgent = 256
 
+function protocolOf(version: string | undefined, agent: string | undefined): string {
+  if (agent !== lastProtocol.agent || version !== lastProtocol.version) {
+    const before = isAscii
+    isAscii = true
+    let text = ',"protocol":"HTTP/' + version + '"'
+    if (agent !== undefined)
+      text += ',"userAgent":' + quote(agent.length > longestAgent ? agent.slice(0, longestAgent) : agent)
+    lastProtocol = { version, agent, text: inOnePiece(text + ',"status":'), isAscii }
+    isAscii = before
+  }
+  isAscii &&= lastProtocol.isAscii
+  return lastProtocol.text
+}
+
 function connectionLine(start: string, end: FlowEnd, cause: string | undefined): string {
-  return originOf(start, end.flow) + ',"port":' + end.flow.clientPort + resultOf(end, cause) + ',"msg":"connection"}\n'
+  const port = '","port":' + end.flow.clientPort
+  return originOf(start, end.flow) + port + resultOf(end, cause) + ',"msg":"connection"}\n'
 }
 
 function originOf(start: string, flow: FlowFacts): string {
-  return start + ',"id":"' + flow.id + '"' + wayOf(flow) + ',"client":"' + flow.clientIp + '"'
+  return start + ',"id":"' + flow.id + wayOf(flow) + flow.clientIp
 }
 
 interface Way extends Pick<FlowFacts, 'listenerName' | 'routeName' | 'upstreamName'> {
@@ -47,61 +77,92 @@ interface Way extends Pick<FlowFacts, 'listenerName' | 'routeName' | 'upstreamNa
 }
 
 /** The way of the last record: consecutive flows mostly take the same one. */
-let last: Way = { listenerName: '', routeName: undefined, upstreamName: undefined, address: undefined, text: '' }
+let lastWay: Way = { listenerName: '', routeName: undefined, upstreamName: undefined, address: undefined, text: '' }
 
 function wayOf({ listenerName, routeName, upstreamName, backend }: FlowFacts): string {
   const address = backend?.address
-  const isSame = address === last.address && routeName === last.routeName && upstreamName === last.upstreamName
-  if (isSame && listenerName === last.listenerName) return last.text
-  let text = ',"listener":"' + listenerName + '"'
-  if (routeName !== undefined) text += ',"route":"' + routeName + '"'
-  if (upstreamName !== undefined) text += ',"upstream":"' + upstreamName + '"'
-  if (address !== undefined) text += ',"backend":"' + address + '"'
-  last = { listenerName, routeName, upstreamName, address, text }
+  const isSame = address === lastWay.address && routeName === lastWay.routeName && upstreamName === lastWay.upstreamName
+  if (isSame && listenerName === lastWay.listenerName) return lastWay.text
+  let text = '","listener":"' + listenerName
+  if (routeName !== undefined) text += '","route":"' + routeName
+  if (upstreamName !== undefined) text += '","upstream":"' + upstreamName
+  if (address !== undefined) text += '","backend":"' + address
+  lastWay = { listenerName, routeName, upstreamName, address, text: inOnePiece(text + '","client":"') }
+  return lastWay.text
+}
+
+/** A text that is kept: V8 puts the pieces of a sum together when it has to look into it, and keeps it so. */
+function inOnePiece(text: string): string {
+  text.charCodeAt(0)
   return text
 }
 
 function resultOf({ flow, bytesIn, bytesOut, phases, attempts }: FlowEnd, cause: string | undefined): string {
-  let text = ',"outcome":' + quote(flow.outcome)
+  let text = flow.outcome === '' ? ',"outcome":""' : ',"outcome":' + quote(flow.outcome)
   if (attempts > 1) text += ',"attempts":' + attempts
   if (cause !== undefined) text += ',"cause":' + quote(cause)
   text += ',"bytesIn":' + bytesIn + ',"bytesOut":' + bytesOut + ',"ms":' + thousandths(phases.total)
-  return text + ',"phases":{' + phasesOf(phases) + '}' + hooksOf(phases)
+  return text + phasesOf(phases) + (phases.hooks === undefined ? '}' : hooksOf(phases.hooks))
 }
 
+/** Without the end of the object. */
 function phasesOf(phases: Phases): string {
   const { route, policies, queue, connect, head, body } = phases
-  let text = ''
-  if (route >= 0) text += ',"route":' + thousandths(route)
-  if (policies >= 0) text += ',"policies":' + thousandths(policies)
-  if (queue >= 0) text += ',"queue":' + thousandths(queue)
-  if (connect >= 0) text += ',"connect":' + thousandths(connect)
-  if (head >= 0) text += ',"head":' + thousandths(head)
-  if (body >= 0) text += ',"body":' + thousandths(body)
-  return text.slice(1)
+  let text = ',"phases":{'
+  let isFirst = true
+  if (route >= 0) {
+    text += '"route":' + thousandths(route)
+    isFirst = false
+  }
+  if (policies >= 0) {
+    text += (isFirst ? '"policies":' : ',"policies":') + thousandths(policies)
+    isFirst = false
+  }
+  if (queue >= 0) {
+    text += (isFirst ? '"queue":' : ',"queue":') + thousandths(queue)
+    isFirst = false
+  }
+  if (connect >= 0) {
+    text += (isFirst ? '"connect":' : ',"connect":') + thousandths(connect)
+    isFirst = false
+  }
+  if (head >= 0) {
+    text += (isFirst ? '"head":' : ',"head":') + thousandths(head)
+    isFirst = false
+  }
+  if (body >= 0) text += (isFirst ? '"body":' : ',"body":') + thousandths(body)
+  return text
 }
 
-function hooksOf({ hooks }: Phases): string {
-  if (hooks === undefined) return ''
-  let text = ''
-  for (const name in hooks) text += ',' + quote(name) + ':' + thousandths(hooks[name]!)
-  return ',"hooks":{' + text.slice(1) + '}'
+function hooksOf(hooks: Readonly<Record<string, number>>): string {
+  let text = '},"hooks":'
+  let separator = '{'
+  for (const name in hooks) {
+    text += separator + quote(name) + ':' + thousandths(hooks[name]!)
+    separator = ','
+  }
+  return text + '}'
 }
 
-const special = /[\u0000-\u001f"\\\ud800-\udfff]/
+/** Anything that is not printable ASCII, and what JSON escapes. */
+const special = /[^ !#-[\]-~]/
+const beyondAscii = /[^\0-\x7f]/
 
 /** A string as JSON. */
 export function quote(text: string): string {
-  return special.test(text) ? JSON.stringify(text) : '"' + text + '"'
+  if (!special.test(text)) return '"' + text + '"'
+  const json = JSON.stringify(text)
+  isAscii &&= !beyondAscii.test(json)
+  return json
 }
 
-/** Decimal fractions of a thousandth each: `.001` for 1, empty for 0. */
-const fractions: readonly string[] = Array.from({ length: 1000 }, (_, i) =>
-  i === 0 ? '' : `.${String(i).padStart(3, '0').replace(/0+$/, '')}`,
-)
+/** Those below 4 as text, by their thousandths: `0.001` for 1, `0` for 0. */
+const small: readonly string[] = Array.from({ length: 4_000 }, (_, i) => `${i / 1000}`)
+/** Decimal fractions: `.001` for 1, empty for 0. */
+const fractions: readonly string[] = Array.from({ length: 1000 }, (_, i) => `${i / 1000}`.slice(1))
 
 /** A non-negative number, rounded to a thousandth. V8 takes 2.6 times as long, 190 ns, to print a number with a fraction. */
 export function thousandths(value: number): string {
   const whole = Math.round(value * 1000)
-  return Math.floor(whole / 1000) + fractions[whole % 1000]!
+  return small[whole] ?? Math.floor(whole / 1000) + fractions[whole % 1000]!
 }

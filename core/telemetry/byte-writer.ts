@@ -1,4 +1,4 @@
-import { write } from 'node:fs'
+import { fstatSync, write, writeSync } from 'node:fs'
 import { nonBlocking } from './non-blocking.ts'
 
 /** Most bytes that are kept while nothing can be written; more are dropped. */
@@ -7,6 +7,8 @@ const maxUnwritten = 16 * 1024 * 1024
 const failurePause = 1_000
 /** Longest pause while the reader is slow, ms. The first is 1 ms, and each one is twice as long. */
 const longestPause = 64
+/** Writes in one turn of the event loop. */
+const mostAtOnce = 64
 /** A reader that has read nothing for this long has stopped, ms. */
 const stopped = 5_000
 
@@ -16,6 +18,11 @@ const stopped = 5_000
  */
 export class ByteWriter {
   readonly #descriptor: number
+  /**
+   * A write never waits, and so happens on this thread: a pipe takes the lines of only ten requests at a time, and to wake
+   * a thread of libuv's pool for them took 7 % of this thread's time. A write to a file may wait for the disk.
+   */
+  readonly #immediate: boolean
   readonly #onTrouble: (problem: string) => void
   #queue: Buffer[] = []
   /** Being written, or to be written again. */
@@ -30,18 +37,30 @@ export class ByteWriter {
 
   /** @param onTrouble called for each failed write with the reason, and every 5 s while the reader does not read. */
   constructor(descriptor: number, onTrouble: (problem: string) => void) {
-    this.#descriptor = nonBlocking(descriptor) ?? descriptor
+    const reopened = nonBlocking(descriptor)
+    this.#descriptor = reopened ?? descriptor
+    this.#immediate = reopened !== undefined && !fstatSync(descriptor).isFile()
     this.#onTrouble = onTrouble
   }
 
-  /** Returns false when the bytes were dropped, because too much is unwritten. */
+  /**
+   * Returns false when the bytes were dropped, because too much is unwritten.
+   *
+   * @param bytes may change when this has returned.
+   */
   write(bytes: Buffer): boolean {
     // Closing the pipe is the reader's way to say that it wants no more.
     if (this.#readerGone) return true
     if (this.#unwritten + bytes.length > maxUnwritten) return false
     this.#unwritten += bytes.length
-    this.#queue.push(bytes)
-    if (this.#current === undefined) this.#next()
+    if (this.#current !== undefined) {
+      this.#queue.push(Buffer.from(bytes))
+      return true
+    }
+    this.#current = this.#immediate ? bytes : Buffer.from(bytes)
+    this.#attempt()
+    // What could not be written is all that is left of it.
+    if (this.#immediate && this.#current !== undefined) this.#current = Buffer.from(this.#current)
     return true
   }
 
@@ -51,24 +70,34 @@ export class ByteWriter {
     else this.#onFlushed.push(done)
   }
 
-  #next(): void {
-    this.#current = this.#queue.shift()
-    if (this.#current === undefined) this.#flushed()
-    else this.#attempt()
-  }
-
   readonly #attempt = (): void => {
-    write(this.#descriptor, this.#current!, this.#done)
+    if (!this.#immediate) return write(this.#descriptor, this.#current!, this.#done)
+    try {
+      for (let i = 0; this.#current !== undefined; i++) {
+        if (i === mostAtOnce) return void setTimeout(this.#attempt, 0).unref()
+        this.#wrote(writeSync(this.#descriptor, this.#current))
+      }
+    } catch (error) {
+      this.#failed(error as NodeJS.ErrnoException)
+    }
   }
 
   readonly #done = (error: NodeJS.ErrnoException | null, written: number): void => {
     if (error !== null) return this.#failed(error)
+    this.#wrote(written)
+    if (this.#current !== undefined) this.#attempt()
+  }
+
+  /** Leaves in `#current` what is to be written next. */
+  #wrote(bytes: number): void {
     this.#failing = false
     this.#pause = 0
-    this.#unwritten -= written
-    if (written === this.#current!.length) return this.#next()
-    this.#current = this.#current!.subarray(written)
-    this.#attempt()
+    this.#unwritten -= bytes
+    if (bytes < this.#current!.length) this.#current = this.#current!.subarray(bytes)
+    else {
+      this.#current = this.#queue.shift()
+      if (this.#current === undefined) this.#flushed()
+    }
   }
 
   #failed({ code, message }: NodeJS.ErrnoException): void {

@@ -6,7 +6,7 @@ import type { PluginLine } from '../grants/plugin-log.ts'
 import { Repeats } from '../grants/repeats.ts'
 import type { HookResult } from '../hooks/chain.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
-import { accessLine } from './access-line.ts'
+import { writeAccessLine } from './access-line.ts'
 import { standardOutput } from './standard-output.ts'
 import type { FlowEnd, FlowEvent, FlowObserver, MalformedEvent } from './tap.ts'
 
@@ -82,7 +82,7 @@ export class Log implements FlowObserver {
     const { outcome } = end.flow
     const isAFault = outcome !== '' && isFault(outcome)
     if (this.#records === 'none' || (this.#records === 'faults' && !isAFault)) return
-    this.#destination.write(accessLine(recordStart(isAFault), end, this.#cause(end.error)))
+    writeAccessLine(this.#destination, recordStart(isAFault), end, this.#cause(end.error))
   }
 
   #malformed({ id, listener, client, method, path, error }: MalformedEvent): void {
@@ -122,8 +122,12 @@ const longestCause = 500
 
 /** Where lines go. */
 export interface LineStream {
-  /** One line with its end, or several. */
-  write(lines: string): void
+  /**
+   * One line with its end, or several.
+   *
+   * @param isAscii they hold nothing but ASCII. Default: that is not known.
+   */
+  write(lines: string, isAscii?: boolean): void
 }
 
 interface Flushable {

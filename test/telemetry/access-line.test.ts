@@ -1,9 +1,14 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { FlowFacts } from '../../core/hooks/scopes.ts'
 import { Fields } from '../../core/http/fields.ts'
-import { accessLine, quote, thousandths } from '../../core/telemetry/access-line.ts'
+import { quote, thousandths, writeAccessLine } from '../../core/telemetry/access-line.ts'
+import { LineBatch } from '../../core/telemetry/line-batch.ts'
 import { Phases } from '../../core/telemetry/phases.ts'
+import type { FlowEnd } from '../../core/telemetry/tap.ts'
 
 test('any text reads back as it was', () => {
   fc.assert(
@@ -41,7 +46,9 @@ test('unknown facts are left out; phases are those that took place', () => {
     attempts: 2,
     error: undefined,
   } as const
-  const line = accessLine('{"level":"info"', end, 'it "broke"')
+  let line = ''
+  const to = { write: (text: string) => (line += text) }
+  writeAccessLine(to, '{"level":"info"', end, 'it "broke"')
   expect(line.endsWith('}\n')).toBe(true)
   const { phases: times, ms: _ms, ...record } = JSON.parse(line) as Record<string, object>
   expect(record).toEqual({
@@ -52,3 +59,47 @@ test('unknown facts are left out; phases are those that took place', () => {
   })
   expect(Object.keys(times!)).toEqual(['route', 'head'])
 })
+
+test('records read back from a file as they were written, whatever the characters of those before', async () => {
+  // Half of a surrogate pair is escaped, because UTF-8 has no place for it.
+  const text = fc.oneof(
+    fc.constantFrom('', 'curl/8.0', 'Jürgen', 'a"b\\'),
+    fc.string({ unit: 'binary', maxLength: 20 }),
+  )
+  const flow = fc.record({
+    agent: fc.constantFrom(undefined, '', 'curl/8.0', 'J\xfcrgen'),
+    consumer: text,
+    path: text,
+    outcome: text,
+    cause: text,
+  })
+  const file = join(mkdtempSync(join(tmpdir(), 'postern-log-')), 'log')
+  await fc.assert(
+    fc.asyncProperty(fc.array(flow, { maxLength: 20 }), async (flows) => {
+      const descriptor = openSync(file, 'w')
+      const batch = new LineBatch(descriptor)
+      for (const { cause, ...about } of flows) writeAccessLine(batch, '{"level":"info"', endOf(about), cause)
+      await new Promise<void>((resolve) => batch.flush(resolve))
+      closeSync(descriptor)
+      const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
+      const seen = lines.map((line) => {
+        const { userAgent, consumer, path, outcome, cause } = JSON.parse(line) as Record<string, string>
+        return { agent: userAgent, consumer, path, outcome, cause }
+      })
+      // `Fields` holds each byte of a value as a character.
+      const sent = flows.map((flow) => ({ ...flow, agent: endOf(flow).flow.request!.fields.get('user-agent') }))
+      expect(seen).toEqual(sent)
+    }),
+  )
+  rmSync(file)
+})
+
+function endOf(about: { agent: string | undefined; consumer: string; path: string; outcome: string }): FlowEnd {
+  const { agent, consumer, path, outcome } = about
+  const phases = new Phases()
+  phases.end()
+  const fields = new Fields(agent === undefined ? [] : ['user-agent', agent])
+  const request = { consumer, method: 'GET', host: 'a.test', path, fields }
+  const flow = { layer: 'L7', id: 'i', listenerName: 'web', clientIp: '::1', outcome, request } as unknown as FlowFacts
+  return { kind: 'end', flow, bytesIn: 1, bytesOut: 2, phases, version: '1.1', attempts: 1, error: undefined }
+}
