@@ -16,15 +16,15 @@ export class Fields {
   readonly list: string[]
   /** Fields that go on the wire after those of `list`; `get`, `has` and `all` do not find them. */
   shared: SharedFields | undefined
-  readonly #spelling: readonly SpeltName[] | undefined
+  readonly #spelling: Spelling | undefined
 
   /**
    * @param list used without a copy: the caller must not use it afterwards
    * @param isChecked whether names and values are known to be valid, as those from a parser are. Default: false, so the
    *   values are text, and what is invalid is dropped or cleaned.
-   * @param spelling names in the order of `list`, as they arrived. Default: none, so names are sent in lower case.
+   * @param spelling of the names in `list`. Default: none, so they are sent in lower case.
    */
-  constructor(list: string[] = [], isChecked = false, spelling?: readonly SpeltName[]) {
+  constructor(list: string[] = [], isChecked = false, spelling?: Spelling) {
     this.list = list
     this.#spelling = spelling
     if (!isChecked && list.length > 0) cleanAll(list)
@@ -34,7 +34,7 @@ export class Fields {
    * The names that arrived with the message, in order, those included that `list` no longer has. Devices exist that know a
    * name in one spelling only, so the codec sends on what has stayed as it was spelt.
    */
-  get spelling(): readonly SpeltName[] | undefined {
+  get spelling(): Spelling | undefined {
     return this.#spelling
   }
 
@@ -130,6 +130,20 @@ export interface SpeltName {
   readonly lower: string
   /** The beginning of its line: the name as it was spelt, a colon and a space. */
   readonly line: string
+}
+
+/** The names of a message as they arrived, in order. */
+export class Spelling {
+  readonly names: readonly SpeltName[]
+  /** Whether several messages have these names with the same values. */
+  readonly isShared: boolean
+  /** Where a codec keeps what it made of the fields, if it is shared. */
+  encoded: unknown
+
+  constructor(names: readonly SpeltName[], isShared: boolean = false) {
+    this.names = names
+    this.isShared = isShared
+  }
 }
 
 /** Fields that many messages carry one after the other; as sound as others, and never altered. */

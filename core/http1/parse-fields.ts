@@ -1,5 +1,5 @@
 import { kinds, TOKEN, VALUE } from '../http/characters.ts'
-import { Fields, type SpeltName } from '../http/fields.ts'
+import { Fields, Spelling, type SpeltName } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import { hashByte, nameAt } from './names.ts'
 
@@ -55,7 +55,7 @@ export function parseFields(
     names.push(name)
     list.push(name.lower, text.slice(value - base, i - base))
   }
-  return new Fields(list, true, names)
+  return new Fields(list, true, new Spelling(names))
 }
 
 function isSpace(byte: number): boolean {

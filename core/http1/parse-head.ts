@@ -3,7 +3,8 @@ import { isToken } from '../http/field-problem.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import { registeredMethods } from '../http/methods.ts'
-import { type Framing, requestFraming, responseFraming } from './framing.ts'
+import { type Framing, hasNoBody, requestFraming, responseFraming } from './framing.ts'
+import { KnownHeads, maxKnown } from './known-heads.ts'
 import { parseFields } from './parse-fields.ts'
 
 /** Most fields of a request's head, and of a response's. */
@@ -35,6 +36,10 @@ const badForm = new Malformed('the request target is neither a path nor an absol
 const badVersion = new Malformed('the version is not HTTP/1.0 or HTTP/1.1', 505)
 const badStatusLine = new Malformed('the status line is not version, status and reason')
 
+/** Of requests the lines behind the request line, of responses the whole head. */
+const knownRequests = new KnownHeads()
+const knownResponses = new KnownHeads()
+
 /**
  * Reads the head of a request (RFC 9112 §3, §5, §6) in one pass.
  *
@@ -59,10 +64,15 @@ export function parseRequestHead(bytes: Buffer, from: number, to: number): Reque
   }
   const target = text.slice(space + 1, end)
   if (target.charCodeAt(0) !== 0x2f && !isOtherForm(method, target)) return badForm
+  // The same fields may mean something else in HTTP/1.0. A slice keeps the whole text in memory.
+  const section = version === '1.1' && method !== 'CONNECT' && text.length <= maxKnown ? text.slice(lineEnd + 2) : ''
+  const known = knownRequests.find(section)
+  if (known !== undefined) return { method, target, version, fields: known.fields, framing: known.framing }
   const fields = parseFields(bytes, text, from, from + lineEnd + 2, to, maxRequestFields)
   if (fields instanceof Malformed) return fields
   const framing = requestFraming(version, fields)
   if (framing instanceof Malformed) return framing
+  if (section !== '') knownRequests.keep(section, fields, framing)
   // RFC 9110 §9.3.6: a CONNECT has no content; what follows its head belongs to the tunnel.
   return { method, target, version, fields, framing: method === 'CONNECT' ? 0 : framing }
 }
@@ -87,11 +97,19 @@ export function parseResponseHead(
   if (version === undefined || status < 100) return badStatusLine
   // The space before an empty reason is often left out.
   if (lineEnd !== 12 && text.charCodeAt(12) !== 0x20) return badStatusLine
+  const mayBeKnown = !isLenient && text.length <= maxKnown
+  const known = mayBeKnown ? knownResponses.find(text) : undefined
+  if (known !== undefined) {
+    const framing = hasNoBody(status, method) ? 0 : known.framing
+    return { version, status, reason: text.slice(13, lineEnd), fields: known.fields, framing }
+  }
   for (let i = 13; i < lineEnd; i++) if ((kinds[bytes[from + i]!]! & VALUE) === 0) return badStatusLine
   const fields = parseFields(bytes, text, from, from + lineEnd + 2, to, maxResponseFields)
   if (fields instanceof Malformed) return fields
   const framing = responseFraming(version, fields, status, method, isLenient)
   if (framing instanceof Malformed) return framing
+  // Of a response without a body the framing is not known.
+  if (mayBeKnown && !hasNoBody(status, method)) knownResponses.keep(text, fields, framing)
   return { version, status, reason: text.slice(13, lineEnd), fields, framing }
 }
 
