@@ -1,3 +1,5 @@
+import type { CounterAuthority } from './counter/authority.ts'
+import { LeasedCounters } from './counter/leased-counters.ts'
 import type { CounterStore } from './counter/store.ts'
 import type { Fetcher } from './fetcher.ts'
 import type { Operation } from './operation.ts'
@@ -30,20 +32,28 @@ export function lazyJwt(
   return { verify: async (args, call) => (await loaded()).verify(args, call) }
 }
 
-/** Counters in the memory of this process. Workers never load them, because they lease points from the supervisor. */
-export function lazyMemoryCounters(): CounterStore {
-  const loaded = once(async () => (await import('./counter/memory-counters.ts')).createMemoryCounters())
-  let store: CounterStore | undefined
-  return {
-    take: (...take) => {
-      if (store !== undefined) return store.take(...take)
-      return loaded().then((counters) => {
-        store = counters
-        return counters.take(...take)
-      })
+/**
+ * Counters in the memory of this process. What counts is loaded with the first key. Workers never load it, because they
+ * lease points from the supervisor.
+ */
+export function lazyMemoryCounters(
+  load: Load<CounterAuthority> = async () => new (await import('./counter/authority.ts')).CounterAuthority(sole),
+): CounterStore {
+  const joined = once(async () => (await load()).join((news) => counters.hear(news)))
+  const counters = new LeasedCounters({
+    ...sole,
+    send: (orders) => {
+      const fail = (): void => {
+        const answers = orders.asks.map(([ref]) => [ref, 'internal error in the gateway'] as const)
+        counters.hear({ answers, recalls: [] })
+      }
+      joined().then((worker) => worker.hear(orders), fail)
     },
-  }
+  })
+  return counters
 }
+
+const sole = { sole: true }
 
 /** Calls `load` once and keeps its result. After a failure the next call tries again. */
 function once<T>(load: Load<T>): Load<T> {

@@ -1,4 +1,5 @@
 import { createCounter } from './counter/counter.ts'
+import type { SharedLeases } from './counter/shared-leases.ts'
 import type { CounterStore } from './counter/store.ts'
 import { createDigest } from './digest.ts'
 import { createFetch } from './fetch.ts'
@@ -24,6 +25,8 @@ export interface GrantHost {
    * code occupies the thread. Default: none.
    */
   readonly immediate?: ReadonlySet<string>
+  /** Leases of `counter.take` from which isolates may decide themselves. Default: none. */
+  readonly leases?: SharedLeases | undefined
 }
 
 /** The grants, and the metrics that plugins have recorded with them. */
@@ -90,6 +93,7 @@ export function createGrantHost(options: GrantHostOptions = {}): GrantService {
       }
     },
     immediate,
+    leases: counters.leases,
     metrics: () => registry.families(),
   }
 }

@@ -18,6 +18,8 @@ import { entry, RECORD, UNIT } from './wire.ts'
  *
  *     asked    id RECORD record RECORD id RECORD record RECORD …
  *     answers  for each of them `holdsAll` or `holdsSome` · results, separated by OPERATION · RECORD
+ *
+ * A result may end with an ITEM and the place of a counter's lease, from which the dispatcher decides later takes.
  */
 export const kinds = { start: '!', chained: '+', resume: '>', drop: '-' } as const
 

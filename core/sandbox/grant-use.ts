@@ -1,3 +1,5 @@
+import type { CounterLease } from '../grants/counter/lease.ts'
+import type { DecidedTake } from '../grants/counter/lease-journal.ts'
 import { GrantError } from '../grants/grant-error.ts'
 import type { GrantCall } from '../grants/operation.ts'
 import { type Origin, parseOrigin } from '../grants/origin.ts'
@@ -15,6 +17,8 @@ export class GrantUse {
   readonly args: readonly string[]
   /** Input of the guest's `resume`; `undefined` until the operation is done. */
   result: string | undefined
+  /** The operation is done and has not failed. */
+  succeeded = false
   /** Which of the hook's operations was done first, second, …: a second run gets the results in the same order. */
   order = 0
 
@@ -30,14 +34,27 @@ export class GrantUse {
     )
   }
 
+  static decided(
+    { number, cost, allowed, remaining, reset }: DecidedTake,
+    lease: CounterLease,
+    order: number,
+  ): GrantUse {
+    const { points, duration } = lease.limit
+    const use = new GrantUse(number, 'counter.take', [lease.key, `${points}`, `${duration}`, `${cost}`])
+    use.succeed([allowed ? '1' : '', `${remaining}`, `${reset}`], order)
+    return use
+  }
+
   succeed(values: readonly string[], order: number): void {
     this.order = order
+    this.succeeded = true
     this.result = `${this.number}${UNIT}1`
     for (const value of values) this.result += UNIT + escapeText(value)
   }
 
   fail(message: string, order: number): void {
     this.order = order
+    this.succeeded = false
     this.result = `${this.number}${UNIT}${UNIT}${escapeText(message)}`
   }
 }

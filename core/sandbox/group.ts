@@ -1,38 +1,20 @@
 import { performance } from 'node:perf_hooks'
 import { points } from '../../sdk/points.ts'
-import type { GrantHost } from '../grants/grant-host.ts'
 import { Batch, type Task } from './batch.ts'
 import { bounds } from './bounds.ts'
 import { Breaker, Supervision } from './breaker.ts'
-import type { CrossingGuard } from './crossing-guard.ts'
-import type { SandboxEvent } from './event.ts'
-import type { Answer, Crossing, Emit, OpenExecutor } from './executor.ts'
+import type { Answer, Crossing, Emit } from './executor.ts'
 import { ExecutorPair } from './executor-pair.ts'
 import { holdsSome, readOutput } from './frame.ts'
+import type { GroupOptions } from './group-options.ts'
 import { HookRun } from './hook-run.ts'
-import { type Binding, codeOf } from './layout.ts'
+import { codeOf } from './layout.ts'
 import { MemoryWatch } from './memory-watch.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { HookCall } from './plugin.ts'
 import { codes, Runs, types } from './runs.ts'
 import { SharedDeadline } from './shared-deadline.ts'
 import { entry } from './wire.ts'
-
-export interface GroupOptions {
-  readonly name: string
-  /** Indexed by `HookStep.instance`; bindings of other groups may be among them. */
-  readonly bindings: readonly Binding[]
-  readonly open: OpenExecutor
-  /** The largest `time` of its policies, ms. */
-  readonly time: number
-  /** Heap limit of its isolate, MB. */
-  readonly memory: number
-  readonly grants: GrantHost
-  /** Which plugins are restricted. Default: none. */
-  readonly supervision?: Supervision
-  readonly guard?: CrossingGuard | undefined
-  readonly onEvent?: ((event: SandboxEvent) => void) | undefined
-}
 
 type Done = Extract<Crossing, { kind: 'done' }>
 type Lost = Exclude<Crossing, Done>
@@ -94,6 +76,7 @@ export class Group {
     this.#runs = new Runs({
       group: options.name,
       grants: options.grants,
+      leases: options.leases,
       breaker: this.#breaker,
       onEvent: options.onEvent,
       begin: (pending) => this.#push(pending),
@@ -109,6 +92,7 @@ export class Group {
       else this.#emitted.push(record)
     }
     const answer: Answer = (id, record) => {
+      options.leases?.adopt(true)
       const run = this.#batch?.beginner(id) ?? this.#runs.waiting(id)
       return run === undefined || this.#batch === undefined ? holdsSome : this.#runs.answer(run, record)
     }
@@ -274,7 +258,7 @@ export class Group {
   }
 
   #cross(batch: Batch, timeout: number, now: number, alone: boolean): Crossing {
-    const { guard } = this.#options
+    const { guard, leases } = this.#options
     const memory = this.#memory
     this.#emitted = []
     this.#crossings++
@@ -286,9 +270,12 @@ export class Group {
       const executor = this.#executors.active
       memory?.before(now)
       guard?.enter(batch.runs, timeout, alone)
+      leases?.begin(batch)
       this.#batch = batch
       try {
-        return executor.cross(batch.steps, timeout)
+        const crossing = executor.cross(batch.steps, timeout)
+        leases?.end(crossing.kind !== 'done')
+        return crossing
       } finally {
         this.#batch = undefined
         guard?.leave()
@@ -392,6 +379,7 @@ export class Group {
     if (!this.#closing || this.#runs.size > 0) return
     this.#memory?.close()
     this.#executors.close()
+    this.#options.leases?.close()
     this.#ready = []
     this.#alone = []
   }

@@ -1,4 +1,6 @@
 import { type HookName, points } from '../../sdk/points.ts'
+import type { CounterLease } from '../grants/counter/lease.ts'
+import type { DecidedTake } from '../grants/counter/lease-journal.ts'
 import { measureCpu } from '../grants/cpu-time.ts'
 import type { WheelTimer } from '../net/timer-wheel.ts'
 import { bounds } from './bounds.ts'
@@ -22,6 +24,7 @@ interface Note {
 export const none: readonly GrantUse[] = []
 export const noNotes: readonly Note[] = []
 export const noNames: readonly string[] = []
+const noTakes: readonly (readonly [DecidedTake, CounterLease])[] = []
 const noOperations: readonly (readonly string[])[] = []
 
 /** The run of one step of a call: one policy's hook, from its first crossing until it is settled. */
@@ -58,8 +61,12 @@ export class HookRun implements GuardedCall {
   notes: readonly Note[] = noNotes
   /** CPU time that the host has used for what the hook wrote and asked for, ms, where it is worth measuring. */
   hostTime = 0
+  /** It begins again, with the results that grants have brought it already. */
+  replays = false
   #trial: CpuTrial | undefined = undefined
   #uses: Map<number, GrantUse> | undefined = undefined
+  /** Takes that the dispatcher has decided; among `#uses` as soon as somebody looks there. */
+  #taken = noTakes
   #abort: AbortController | undefined = undefined
   #noted = 0
   #notesSeen = 0
@@ -238,15 +245,32 @@ export class HookRun implements GuardedCall {
     return !this.over
   }
 
+  /** The dispatcher has decided a take: an operation, and the wait for it. */
+  took(take: DecidedTake, lease: CounterLease): void {
+    this.#taken = [...this.#taken, [take, lease]]
+    this.binding.counts.operations += 2
+  }
+
+  /** All grant operations so far. */
+  #allUses(): Map<number, GrantUse> {
+    this.#uses ??= new Map()
+    for (const [take, lease] of this.#taken) {
+      this.#uses.set(take.number, GrantUse.decided(take, lease, ++this.#done))
+    }
+    this.#taken = noTakes
+    return this.#uses
+  }
+
   /** The isolate is lost: the hook's operations are dropped, results of its grant operations are kept. */
   restart(): void {
     this.started = false
     this.operations = noOperations
+    const uses = this.#allUses()
     // Operations that were to be performed after the lost crossing are asked for again.
-    for (const { number } of this.asked) this.#uses?.delete(number)
+    for (const { number } of this.asked) uses.delete(number)
+    this.replays = uses.size > 0
     this.release()
-    for (const { args, result = '' } of this.#uses?.values() ?? [])
-      this.hold((args.join('').length + result.length) * 2)
+    for (const { args, result = '' } of uses.values()) this.hold((args.join('').length + result.length) * 2)
     this.asked = none
     this.known = none
     this.problem = undefined
@@ -290,8 +314,8 @@ export class HookRun implements GuardedCall {
 
   #use(number: number, operation: string, args: readonly string[]): string | undefined {
     if (!this.#granted(operation)) return `the hook used ${operation} without the grant`
-    this.#uses ??= new Map()
-    const former = this.#uses.get(number)
+    const uses = this.#allUses()
+    const former = uses.get(number)
     if (former !== undefined) {
       if (!former.same(operation, args)) {
         return `the hook ran again in a new isolate and asked for ${operation} instead of ${former.operation}`
@@ -300,9 +324,9 @@ export class HookRun implements GuardedCall {
       return undefined
     }
     const { operations } = this.binding.instance.limits
-    if (this.#uses.size >= operations) return `the hook used more than ${operations} grant operations`
+    if (uses.size >= operations) return `the hook used more than ${operations} grant operations`
     const grant = new GrantUse(number, operation, args)
-    this.#uses.set(number, grant)
+    uses.set(number, grant)
     this.asked = [...this.asked, grant]
     return undefined
   }

@@ -2,6 +2,7 @@ import { bounds } from './bounds.ts'
 import type { ConsoleLines } from './console-lines.ts'
 import { CpuTrial } from './cpu-trial.ts'
 import type { CrossingGuard } from './crossing-guard.ts'
+import type { LeaseMemory } from './crossing-leases.ts'
 import type { Answer, Crossing, Emit, Executor, Step } from './executor.ts'
 import { frame, readPieces, unfinished } from './frame.ts'
 import {
@@ -28,6 +29,8 @@ export interface IsolateExecutorOptions {
   readonly emit: Emit
   /** Default: hooks get no answer before the crossing is over. */
   readonly answer?: Answer
+  /** Counter leases from which the dispatcher decides. Default: the host decides all takes. */
+  readonly leases?: LeaseMemory | undefined
   readonly guard?: CrossingGuard | undefined
   /** Takes what plugins write to `console`. Default: it is dropped. */
   readonly console?: ConsoleLines | undefined
@@ -56,7 +59,7 @@ class NotStarted extends StartError {}
 
 /** @param trials of the start of each module. */
 function open(options: IsolateExecutorOptions, trials: readonly CpuTrial[]): Executor {
-  const { plugins, memory, answer, guard, without } = options
+  const { plugins, memory, answer, leases, guard, without } = options
   const isolate = createIsolate(memory)
   /** What each module has left in memory, MB. */
   const left = plugins.map(() => 0)
@@ -74,7 +77,7 @@ function open(options: IsolateExecutorOptions, trials: readonly CpuTrial[]): Exe
       return enter
     })
     const port = answer === undefined ? undefined : new ExecutorPort(answer)
-    const dispatcher = openDispatcher(isolate, enters, guard?.progress, port)
+    const dispatcher = openDispatcher(isolate, enters, guard?.progress, port, leases)
     return new IsolateExecutor(isolate, memory, port, dispatcher('dispatch'), dispatcher('last'), options.console)
   } catch (error) {
     if (!isolate.isDisposed) isolate.dispose()

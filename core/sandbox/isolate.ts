@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import ivm from 'isolated-vm'
 import { bounds } from './bounds.ts'
+import type { LeaseMemory } from './crossing-leases.ts'
 import type { Realm } from './guest/main.ts'
 import { runtime } from './runtime.ts'
 import { bundleName } from './trace.ts'
@@ -88,25 +89,34 @@ export function openRealm(
  * Opens the dispatcher for the `enter` functions of the plugins' realms, in a context of its own.
  *
  * @param enters `undefined` stands for a plugin that was left out.
- * @param progress shared with a watchdog. Only the dispatcher's context gets it and the port, never a plugin's context.
+ * @param progress shared with a watchdog. Only the dispatcher's context gets it, the port and the leases, never a
+ *   plugin's context.
  * @param port `undefined`: hooks get no answer in the middle of a crossing.
+ * @param leases `undefined`: the host decides all takes of counters.
  */
 export function openDispatcher(
   isolate: Isolate,
   enters: readonly (Inside | undefined)[],
   progress: SharedArrayBuffer | undefined,
   port: HostPort | undefined,
+  leases: LeaseMemory | undefined,
 ): (name: 'dispatch' | 'last') => Inside {
   const functions = enters.map((enter) => enter?.reference.derefInto())
-  const shared = progress === undefined ? undefined : new ivm.ExternalCopy(progress).copyInto({ release: true })
+  const shared = progress && share(progress)
+  const memories = leases === undefined ? [] : [leases.journal, ...leases.memories].map(share)
   const callbacks =
     port === undefined ? [undefined, undefined] : [new ivm.Callback(port.answer), new ivm.Callback(port.finish)]
   const context = isolate.createContextSync()
-  const dispatcher = context.evalClosureSync(runtime().dispatcher, [shared, ...callbacks, ...functions], {
+  const given = [shared, ...callbacks, leases?.entries, memories.length, ...memories, ...functions]
+  const dispatcher = context.evalClosureSync(runtime().dispatcher, given, {
     filename: 'postern://dispatcher.js',
     result: { reference: true },
   })
   return (name) => inside(dispatcher, name)
+}
+
+function share(memory: SharedArrayBuffer): ivm.Copy<SharedArrayBuffer> {
+  return new ivm.ExternalCopy(memory).copyInto({ release: true })
 }
 
 /** Heap in use, including memory that is allocated outside of it, MB. */

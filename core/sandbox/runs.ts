@@ -2,6 +2,7 @@ import { points } from '../../sdk/points.ts'
 import type { GrantHost } from '../grants/grant-host.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import type { Breaker } from './breaker.ts'
+import type { CrossingLeases } from './crossing-leases.ts'
 import type { SandboxEvent } from './event.ts'
 import type { Emit } from './executor.ts'
 import { ended as atItsEnd, holdsAll, holdsSome, leftOut } from './frame.ts'
@@ -12,12 +13,13 @@ import { PendingCall } from './pending-call.ts'
 import type { FailureCode, HookCall, PluginCode, Verdict } from './plugin.ts'
 import { describeThrown, type Thrown } from './trace.ts'
 import { UndeclaredReads } from './undeclared.ts'
-import { endsSegment, entry, OPERATION, waits } from './wire.ts'
+import { endsSegment, entry, ITEM, OPERATION, waits } from './wire.ts'
 
 export interface RunsOptions {
   /** Name of the group, for events that no single plugin has caused. */
   readonly group: string
   readonly grants: GrantHost
+  readonly leases: CrossingLeases | undefined
   readonly breaker: Breaker
   readonly onEvent: ((event: SandboxEvent) => void) | undefined
   /** Queues the step whose turn it is. */
@@ -162,9 +164,15 @@ export class Runs {
       // An earlier step of its segment may have no verdict yet, so that this run has no turn for now.
       if (run !== run.pending.run) run.pending.keep(run)
       if (this.#options.grants.immediate?.has(use.operation) !== true) run.asked = [...run.asked, use]
-      else if (this.#perform(run, use)) results.push(use.result!)
+      else if (this.#perform(run, use)) results.push(use.result! + this.#placeOf(run, use))
     }
     return (results.length === asked.length + known.length ? holdsAll : holdsSome) + results.join(OPERATION)
+  }
+
+  /** What the dispatcher learns with a result: see `frame.ts`. */
+  #placeOf(run: HookRun, use: GrantUse): string {
+    const place = this.#options.leases?.place(run, use)
+    return place === undefined ? '' : ITEM + place
   }
 
   /**

@@ -7,8 +7,8 @@ export interface Runtime {
   /** Function body: prepares a realm for a plugin. `$0` is the callback for records, `$1` the one for lines of `console`. Returns a `Realm`. */
   readonly realm: string
   /**
-   * Function body: makes the dispatcher. Its arguments are the guard's progress (may be `undefined`), the host's two
-   * callbacks and the `enter` functions of the plugins. Returns a `Dispatcher`.
+   * Function body: makes the dispatcher. Its arguments are those of `openDispatcher` in `guest/dispatcher.ts`. Returns a
+   * `Dispatcher`.
    */
   readonly dispatcher: string
 }

@@ -2,6 +2,7 @@ import type { GrantHost } from '../grants/grant-host.ts'
 import { Supervision } from './breaker.ts'
 import { ConsoleLines } from './console-lines.ts'
 import type { CrossingGuard } from './crossing-guard.ts'
+import { CrossingLeases } from './crossing-leases.ts'
 import type { SandboxEvent } from './event.ts'
 import { Group } from './group.ts'
 import { openIsolateExecutor } from './isolate-executor.ts'
@@ -35,21 +36,30 @@ export function createSandbox({ instances, grants, guard, onEvent, isDevelopment
   )
   const bindings: readonly Binding[] = instances.map((instance) => bindingOf.get(instance)!)
   const groups = new Map<string, Group>()
-  const open = (name: string, own: readonly Instance[], { plugins }: Layout): Group => {
+  const open = (name: string, own: readonly Instance[], layout: Layout): Group => {
+    const { plugins } = layout
     const memory = Math.max(...own.map(({ limits }) => limits.memory))
     const time = Math.max(...own.map(({ limits }) => limits.time))
     const console = onEvent && new ConsoleLines(onEvent, isDevelopment ?? (() => false))
-    return new Group({
-      name,
-      bindings,
-      open: (emit, without, answer) => openIsolateExecutor({ plugins, memory, emit, answer, guard, without, console }),
-      time,
-      memory,
-      grants,
-      supervision,
-      guard,
-      onEvent,
-    })
+    const leases = grants.leases && new CrossingLeases(grants.leases, layout.bindings)
+    const inside = { plugins, memory, leases: leases?.memory, guard, console }
+    try {
+      return new Group({
+        name,
+        bindings,
+        open: (emit, without, answer) => openIsolateExecutor({ ...inside, emit, answer, without }),
+        time,
+        memory,
+        grants,
+        leases,
+        supervision,
+        guard,
+        onEvent,
+      })
+    } catch (error) {
+      leases?.close()
+      throw error
+    }
   }
   try {
     for (const { name, own, layout } of layouts) groups.set(name, open(name, own, layout))

@@ -4,6 +4,7 @@ import { LeasedCounters } from '../../core/grants/counter/leased-counters.ts'
 import type { CounterBounds } from '../../core/grants/counter/limit-table.ts'
 import type { CounterResult } from '../../sdk/grants.ts'
 import { FakeTime } from '../process/fake-time.ts'
+import { DispatcherModel } from './dispatcher-model.ts'
 
 /** A take, and what became of it. */
 export interface ModelTake {
@@ -15,6 +16,7 @@ export interface ModelTake {
 
 interface ModelWorker {
   readonly counters: LeasedCounters
+  readonly dispatchers: DispatcherModel
   readonly port: CounterWorker
   readonly up: LeaseOrders[]
   readonly down: LeaseNews[]
@@ -28,6 +30,8 @@ export interface ModelOptions extends CounterBounds {
   readonly duration: number
   /** How long the authority waits for points to come back, ms. */
   readonly timeout?: number
+  /** The dispatchers of isolates decide what they can. Default: the worker decides. */
+  readonly inside?: boolean
 }
 
 /** Workers and their authority, with a clock and with channels that move only when told to. */
@@ -53,16 +57,20 @@ export class LeaseModel {
 
   /** Several takes in one turn of a worker. */
   take(worker: number, costs: readonly number[], key = 'k'): Promise<void> {
-    const { points, duration } = this.#options
-    const { counters } = this.#at(worker)
-    for (const cost of costs) {
+    const { points, duration, inside = false } = this.#options
+    const { counters, dispatchers } = this.#at(worker)
+    const limits = costs.map((cost) => ({ points, duration, cost }))
+    const results = inside
+      ? dispatchers.cross(limits.map((limit) => [key, limit] as const))
+      : limits.map((limit) => counters.take('p', key, limit))
+    for (const [i, result] of results.entries()) {
+      const cost = costs[i]!
       const take: ModelTake = { cost, asked: this.time.now() }
       const done = (result: CounterResult): void => {
         take.result = result
         take.answered = this.time.now()
       }
       this.takes.push(take)
-      const result = counters.take('p', key, { points, duration, cost })
       if (result instanceof Promise) void result.then(done)
       else done(result)
     }
@@ -122,6 +130,11 @@ export class LeaseModel {
     }
   }
 
+  /** Takes that dispatchers have decided. */
+  get decided(): number {
+    return this.#workers.reduce((sum, { dispatchers }) => sum + dispatchers.decided, 0)
+  }
+
   /** Points that were allowed, in all windows. */
   get allowed(): number {
     return this.takes.reduce((sum, { cost, result }) => sum + (result?.allowed ? cost : 0), 0)
@@ -142,7 +155,7 @@ export class LeaseModel {
       }
       down.push(news)
     })
-    return { counters, port, up, down }
+    return { counters, dispatchers: new DispatcherModel(counters, 2), port, up, down }
   }
 
   /** Both sides send at the end of a turn of the event loop. */

@@ -9,6 +9,10 @@ type Step =
   | { readonly do: 'wait'; readonly ms: number }
 
 const workers = 2
+const sides: readonly (readonly [string, boolean])[] = [
+  ['by workers', false],
+  ['in the crossings of their isolates', true],
+]
 const worker = fc.nat({ max: workers - 1 })
 
 const takes = (cost: fc.Arbitrary<number>): fc.Arbitrary<Step> =>
@@ -63,7 +67,7 @@ function fits(model: LeaseModel, points: number, ms: number): boolean {
     })
 }
 
-describe('what all workers allow together', () => {
+describe.each(sides)('what all workers allow together, decided %s', (_side, inside) => {
   test('never passes the limit, whatever dies, is late or is lost', async () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: takes(fc.nat({ max: 5 })) },
@@ -76,7 +80,7 @@ describe('what all workers allow together', () => {
         fc.integer({ min: 1, max: 200 }),
         fc.array(step, { maxLength: 120, size: 'max' }),
         async (points, steps) => {
-          const model = await play({ workers, points, duration: 3_600 }, steps)
+          const model = await play({ inside, workers, points, duration: 3_600 }, steps)
           await exhaust(model, points, [0, 1])
           expect(model.allowed).toBeLessThanOrEqual(points)
         },
@@ -97,7 +101,7 @@ describe('what all workers allow together', () => {
         fc.integer({ min: 1, max: 300 }),
         fc.array(step, { maxLength: 120, size: 'max' }),
         async (points, steps) => {
-          const model = await play({ workers, points, duration: 1 }, steps)
+          const model = await play({ inside, workers, points, duration: 1 }, steps)
           await exhaust(model, points, [0, 1])
           expect(fits(model, points, 1_000)).toBe(true)
         },
@@ -120,7 +124,7 @@ describe('what all workers allow together', () => {
         fc.integer({ min: 1, max: 500 }),
         fc.array(step, { maxLength: 120, size: 'max' }),
         async (points, steps) => {
-          const model = await play({ workers, points, duration: 3_600, timeout }, steps)
+          const model = await play({ inside, workers, points, duration: 3_600, timeout }, steps)
           await model.quiet()
           const unused = points - model.allowed
           for (const { cost, result } of model.takes) {
@@ -146,19 +150,20 @@ async function takeOneByOne(model: LeaseModel, worker: (i: number) => number, co
   return model.takes.slice(from)
 }
 
-describe('a lease', () => {
+describe.each(sides)('a lease, used %s', (_side, inside) => {
   test('spares most messages of a hot key, and says exactly what is left to the only one who asks', async () => {
-    const model = new LeaseModel({ workers: 2, points: 1_000, duration: 60 })
+    const model = new LeaseModel({ inside, workers: 2, points: 1_000, duration: 60 })
     const taken = await takeOneByOne(model, () => 0, 1_002)
     expect(taken.map(({ result }) => result!.remaining)).toEqual(
       Array.from({ length: 1_002 }, (_, i) => Math.max(0, 999 - i)),
     )
     expect(taken.filter(({ result }) => result!.allowed)).toHaveLength(1_000)
     expect(model.messages).toBeLessThan(150)
+    if (inside) expect(model.decided).toBeGreaterThan(800)
   })
 
   test('is not for keys that are seldom asked for', async () => {
-    const model = new LeaseModel({ workers: 2, points: 1_000, duration: 3_600 })
+    const model = new LeaseModel({ inside, workers: 2, points: 1_000, duration: 3_600 })
     for (let i = 0; i < 10; i++) {
       await takeOneByOne(model, () => 0, 1)
       await model.advance(5_000)
@@ -172,7 +177,7 @@ describe('a lease', () => {
   })
 
   test('says what is left less what others may hold, an eighth each at most', async () => {
-    const model = new LeaseModel({ workers: 2, points: 1_000, duration: 60 })
+    const model = new LeaseModel({ inside, workers: 2, points: 1_000, duration: 60 })
     const taken = await takeOneByOne(model, (i) => i % 2, 900)
     for (const [i, { result }] of taken.entries()) {
       const real = 999 - i
@@ -182,7 +187,7 @@ describe('a lease', () => {
   })
 
   test('that nobody uses comes back before it matters', async () => {
-    const model = new LeaseModel({ workers: 2, points: 1_000, duration: 60 })
+    const model = new LeaseModel({ inside, workers: 2, points: 1_000, duration: 60 })
     await takeOneByOne(model, () => 0, 300)
     const taken = await takeOneByOne(model, () => 1, 700)
     for (const [i, { result }] of taken.entries()) {
@@ -194,7 +199,7 @@ describe('a lease', () => {
   })
 
   test('of a worker that died counts as used until the window ends', async () => {
-    const model = new LeaseModel({ workers: 2, points: 100, duration: 60 })
+    const model = new LeaseModel({ inside, workers: 2, points: 100, duration: 60 })
     await takeOneByOne(model, () => 0, 20)
     model.kill(0)
     await model.notice()
@@ -208,14 +213,14 @@ describe('a lease', () => {
   })
 
   test('is called back from one that no longer asks', async () => {
-    const model = new LeaseModel({ workers: 2, points: 100, duration: 60 })
+    const model = new LeaseModel({ inside, workers: 2, points: 100, duration: 60 })
     await takeOneByOne(model, () => 0, 20)
     const rest = await takeOneByOne(model, () => 1, 81)
     expect(rest.map(({ result }) => result!.allowed)).toEqual([...Array.from({ length: 80 }, () => true), false])
   })
 
   test('that was to be renewed in vain is called back all the same', async () => {
-    const model = new LeaseModel({ workers: 2, points: 60, duration: 60 })
+    const model = new LeaseModel({ inside, workers: 2, points: 60, duration: 60 })
     await takeOneByOne(model, () => 0, 12)
     const [first] = await takeOneByOne(model, () => 1, 1)
     const { remaining } = first!.result!
@@ -231,7 +236,7 @@ describe('a lease', () => {
   })
 
   test('that does not come back is not waited for longer than timeout allows', async () => {
-    const model = new LeaseModel({ workers: 2, points: 100, duration: 60, timeout: 200 })
+    const model = new LeaseModel({ inside, workers: 2, points: 100, duration: 60, timeout: 200 })
     await takeOneByOne(model, () => 0, 20)
     await model.take(1, times(81))
     await model.deliverUp(1)
@@ -247,7 +252,7 @@ describe('a lease', () => {
   })
 
   test('that was renewed while it was called back is called back once more', async () => {
-    const model = new LeaseModel({ workers: 2, points: 493, duration: 3_600, timeout: 3_600_000 })
+    const model = new LeaseModel({ inside, workers: 2, points: 493, duration: 3_600, timeout: 3_600_000 })
     await model.take(1, [2, 1, 91, 88, 4, 1])
     await model.deliverAll()
     await model.take(0, [52, 68, 42])
@@ -263,7 +268,7 @@ describe('a lease', () => {
   })
 
   test('once all is used up costs no message until the window ends', async () => {
-    const model = new LeaseModel({ workers: 2, points: 3, duration: 60 })
+    const model = new LeaseModel({ inside, workers: 2, points: 3, duration: 60 })
     await takeOneByOne(model, () => 0, 4)
     const before = model.messages
     const refused = await takeOneByOne(model, () => 0, 1_000)
@@ -272,8 +277,8 @@ describe('a lease', () => {
   })
 })
 
-test('a worker gives back what it forgets', async () => {
-  const model = new LeaseModel({ workers: 2, points: 100, duration: 60, keys: 3 })
+test.each(sides)('a worker gives back what it forgets: decided %s', async (_side, inside) => {
+  const model = new LeaseModel({ inside, workers: 2, points: 100, duration: 60, keys: 3 })
   await takeOneByOne(model, () => 0, 20)
   // The fourth key is one too many for it, not for the authority.
   for (const key of ['a', 'b', 'c']) {

@@ -1,5 +1,6 @@
 import type { CounterResult } from '../../../sdk/grants.ts'
 import type { LeaseAsk, LeaseTerms } from './lease-messages.ts'
+import { copyNumbers, decide, type LeaseNumbers, resultOf, type SlotNumbers } from './lease-numbers.ts'
 import type { Limit } from './limit-table.ts'
 
 /** A take that waits for the authority. */
@@ -15,17 +16,21 @@ const hot = 1_000
 const cold = 8 * hot
 
 /** Points of one key that a worker may use without asking, and what it knows about all other points. */
-export class CounterLease {
+export class CounterLease implements LeaseNumbers {
   /** Identifies the lease in messages. */
   readonly ref: number
   readonly limit: Limit<CounterLease>
   readonly key: string
   /** The window that the points belong to; 0 before the first. */
   window = 0
-  /** When that window ends, ms: never later than for the authority. */
+  /** Where the numbers are: here, as in most leases, or in memory that an isolate shares. */
+  numbers: LeaseNumbers = this
   end: number = Number.NEGATIVE_INFINITY
-  /** Leased points that are not used yet. */
   left = 0
+  free = 0
+  elsewhere = 0
+  /** Its place in shared memory; 0 for none. */
+  place = 0
   /** Takes that have no result yet, in their order. */
   waiting: WaitingTake[] = []
   /** An ask was sent and has no answer yet. */
@@ -34,10 +39,6 @@ export class CounterLease {
   isListed = false
   /** How many of the waiting takes are part of the ask that was sent. */
   #sent = 0
-  /** Points that no worker held when the authority last answered. */
-  #free = 0
-  /** Most points that other workers may have held then. */
-  #elsewhere = 0
   /** More points are asked for when no more than this many are left. */
   #renewAt = -1
   /** Size of the lease to ask for, points. */
@@ -51,25 +52,33 @@ export class CounterLease {
     this.key = key
   }
 
-  /**
-   * Allows a take for which enough points are left here, and refuses one for which no worker can have enough.
-   * `undefined`: the authority must decide.
-   */
+  /** From now on its numbers are there. */
+  share(numbers: SlotNumbers, place: number): void {
+    copyNumbers(this.numbers, numbers)
+    this.numbers = numbers
+    this.place = place
+  }
+
+  /** From now on its numbers are here. */
+  unshare(): void {
+    copyNumbers(this.numbers, this)
+    this.numbers = this
+    this.place = 0
+  }
+
+  /** Decides a take; `undefined`: the authority must. */
   decide(cost: number, now: number): CounterResult | undefined {
-    if (now >= this.end) return undefined
-    if (cost <= this.left) {
-      this.left -= cost
-      return this.#result(true, this.left + this.#free, now)
-    }
-    // Their sum never grows within a window: points that a worker gives back were part of `#elsewhere`.
-    if (cost > this.left + this.#free + this.#elsewhere) return this.#result(false, this.left + this.#free, now)
-    return undefined
+    const result = decide(this.numbers, cost, now)
+    if (result?.allowed === true) this.numbers.left -= cost
+    return result
   }
 
   /** Whether to ask now, before it is necessary, for more points or for the current numbers. */
   wantsNews(now: number): boolean {
-    if (this.isAsking || this.#free + this.#elsewhere === 0) return false
-    return (this.left <= this.#renewAt && this.#free > 0) || now - this.#asked > hot
+    if (this.isAsking) return false
+    const { left, free, elsewhere } = this.numbers
+    if (free + elsewhere === 0) return false
+    return (left <= this.#renewAt && free > 0) || now - this.#asked > hot
   }
 
   /**
@@ -91,39 +100,42 @@ export class CounterLease {
     this.isAsking = true
     this.#asked = now
     // Waiting takes need more than is left here: give all of it back, so that the authority can decide with all points.
-    const back = costs.length > 0 || now >= this.end ? this.giveBack() : 0
-    const wish = Math.max(0, this.#block - this.left)
-    return [this.ref, this.window, this.left, back, wish, costs, policy, this.key, points, duration]
+    const back = costs.length > 0 || now >= this.numbers.end ? this.giveBack() : 0
+    const { left } = this.numbers
+    const wish = Math.max(0, this.#block - left)
+    return [this.ref, this.window, left, back, wish, costs, policy, this.key, points, duration]
   }
 
   /** Removes all points from the lease and returns how many they were. */
   giveBack(): number {
-    const back = this.left
-    this.left = 0
-    this.#free += back
+    const { numbers } = this
+    const back = numbers.left
+    numbers.left = 0
+    numbers.free += back
     this.#renewAt = -1
     return back
   }
 
   /** Applies the answer to the ask and settles the takes that were part of it. */
   answer([, window, ms, leased, free, elsewhere, refused]: LeaseTerms, now: number): void {
+    const { numbers } = this
     this.isAsking = false
     // `left` has no points of an earlier window: an ask with takes gives all of them back.
-    this.left += leased
+    numbers.left += leased
     this.window = window
     // Counted from the ask, because it is unknown how long the answer took: so it never ends too late.
-    this.end = this.#asked + ms
-    this.#free = free
-    this.#elsewhere = elsewhere
-    this.#renewAt = leased > 0 ? Math.floor(this.left / 4) : -1
+    numbers.end = this.#asked + ms
+    numbers.free = free
+    numbers.elsewhere = elsewhere
+    this.#renewAt = leased > 0 ? Math.floor(numbers.left / 4) : -1
     const takes = this.waiting.splice(0, this.#sent)
-    let remaining = this.left + free
+    let remaining = numbers.left + free
     let last = refused.length - 1
     for (let i = takes.length - 1; i >= 0; i--) {
       const { cost, resolve } = takes[i]!
       const isRefused = refused[last] === i
       if (isRefused) last--
-      resolve(this.#result(!isRefused, remaining, now))
+      resolve(resultOf(!isRefused, remaining, numbers.end, now))
       if (!isRefused) remaining += cost
     }
     this.#sent = 0
@@ -132,9 +144,5 @@ export class CounterLease {
   fail(error: Error): void {
     this.isAsking = false
     for (const { reject } of this.waiting.splice(0)) reject(error)
-  }
-
-  #result(allowed: boolean, remaining: number, now: number): CounterResult {
-    return { allowed, remaining, reset: Math.max(1, Math.ceil((this.end - now) / 1_000)) }
   }
 }

@@ -4,6 +4,7 @@ import { GrantError } from '../grant-error.ts'
 import { CounterLease } from './lease.ts'
 import type { LeaseNews, LeaseOrders, LeaseReturn } from './lease-messages.ts'
 import { type CounterBounds, type Limit, LimitTable } from './limit-table.ts'
+import { SharedLeases } from './shared-leases.ts'
 import type { CounterStore } from './store.ts'
 
 export interface LeasedCountersOptions extends CounterBounds {
@@ -21,6 +22,7 @@ export interface LeasedCountersOptions extends CounterBounds {
  * loop.
  */
 export class LeasedCounters implements CounterStore {
+  readonly leases: SharedLeases
   readonly #send: (orders: LeaseOrders) => void
   readonly #sole: boolean
   readonly #now: () => number
@@ -40,6 +42,11 @@ export class LeasedCounters implements CounterStore {
       (policy, points, duration) => ({ policy, points, duration, windows: new Map(), used: 0 }),
       (_limit, _key, lease, isFull) => this.#forget(lease, isFull),
     )
+    this.leases = new SharedLeases({
+      now,
+      find: (policy, key, points, duration) => this.#limits.find(policy, points, duration)?.windows.get(key),
+      onTake: (lease) => this.#look(lease, this.#now()),
+    })
   }
 
   take(
@@ -53,7 +60,7 @@ export class LeasedCounters implements CounterStore {
     if (known !== undefined) {
       const result = known.decide(cost, now)
       if (result !== undefined) {
-        if (known.wantsNews(now)) this.#list(known)
+        this.#look(known, now)
         return result
       }
     }
@@ -65,6 +72,11 @@ export class LeasedCounters implements CounterStore {
       this.#leases.set(lease.ref, lease)
       this.#limits.begun(limit, lease.key, lease)
     })
+  }
+
+  /** A take was decided; perhaps it is time to ask for more points. */
+  #look(lease: CounterLease, now: number): void {
+    if (lease.wantsNews(now)) this.#list(lease)
   }
 
   /** Handles a message from the authority. */
@@ -99,8 +111,9 @@ export class LeasedCounters implements CounterStore {
   }
 
   #forget(lease: CounterLease, isFull: boolean): boolean {
-    if (lease.isAsking || lease.isListed || (!isFull && lease.end > this.#now())) return false
+    if (lease.isAsking || lease.isListed || (!isFull && lease.numbers.end > this.#now())) return false
     this.#leases.delete(lease.ref)
+    this.leases.forget(lease)
     if (lease.left > 0) this.#return([lease.ref, lease.window, lease.giveBack()])
     return true
   }

@@ -22,6 +22,7 @@ export interface CounterBounds {
 
 /** From this age on a limit gives way to another one of its policy, as after a change of the configuration, ms. */
 const unused = 60_000
+const none: readonly never[] = []
 
 /**
  * The limits in use. What one policy keeps makes no other one lose anything: a policy loses windows and limits only when
@@ -59,13 +60,12 @@ export class LimitTable<Window, L extends Limit<Window>> {
    * @throws {GrantError} when the policy uses too many limits.
    */
   get(policy: string, points: number, duration: number, now: number): L {
-    const own = this.#byPolicy.get(policy) ?? this.#addPolicy(policy)
-    // Most policies have one limit, so the list is short.
-    for (const limit of own) {
-      if (limit.points !== points || limit.duration !== duration) continue
-      limit.used = now
-      return limit
+    const known = this.find(policy, points, duration)
+    if (known !== undefined) {
+      known.used = now
+      return known
     }
+    const own = this.#byPolicy.get(policy) ?? this.#addPolicy(policy)
     if (own.length >= this.#limits) this.#makeRoom(own, now)
     if (own.length >= this.#limits) {
       throw new GrantError(
@@ -76,6 +76,15 @@ export class LimitTable<Window, L extends Limit<Window>> {
     limit.used = now
     own.push(limit)
     return limit
+  }
+
+  /** The limit, if it is in use. */
+  find(policy: string, points: number, duration: number): L | undefined {
+    // Most policies have one limit, so the list is short.
+    for (const limit of this.#byPolicy.get(policy) ?? none) {
+      if (limit.points === points && limit.duration === duration) return limit
+    }
+    return undefined
   }
 
   /** Adds a window that has not begun yet, unless it is there already. */

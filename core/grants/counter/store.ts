@@ -1,4 +1,5 @@
 import type { CounterLimit, CounterResult } from '../../../sdk/grants.ts'
+import type { SharedLeases } from './shared-leases.ts'
 
 /** Where the counters of policies are kept. */
 export interface CounterStore {
@@ -9,4 +10,6 @@ export interface CounterStore {
    * @throws {GrantError} when the store fails; or rejects with one.
    */
   take(policy: string, key: string, limit: CounterLimit): CounterResult | Promise<CounterResult>
+  /** Lets isolates decide takes themselves. Default: the store decides all of them. */
+  readonly leases?: SharedLeases
 }

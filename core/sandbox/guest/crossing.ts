@@ -2,6 +2,7 @@ import { bounds } from '../bounds.ts'
 import { ended, holdsAll, kinds, leftOut, threeDigits, twoDigits } from '../frame.ts'
 import { endsSegment, entry, OPERATION, RECORD, UNIT, waits } from '../wire.ts'
 import { broken } from './guest.ts'
+import { type Leases, type Taker, withoutPlace } from './leases.ts'
 
 export type Enter = (id: number, entry: number, text: string) => unknown
 
@@ -20,6 +21,7 @@ export interface CrossingSetting {
   /** Receives the index of each step before it runs, and -1 after it. */
   readonly mark: (index: number) => void
   readonly port: Port | undefined
+  readonly leases: Leases | undefined
   /** Receives the output of a crossing that continued in microtasks. */
   readonly onEnd: (output: string) => void
 }
@@ -32,6 +34,8 @@ interface Waiting {
   readonly id: number
   /** What it has asked for and the host has not received yet. */
   record: string
+  /** Decides what it takes from counters, until it asks for anything that only the host can do. */
+  readonly taker: Taker | undefined
 }
 
 const start = kinds.start.charCodeAt(0)
@@ -133,8 +137,12 @@ export class GuestCrossing {
   #begin(id: number, index: number): string {
     const text = this.#steps[index + 1]!
     const plugin = twoDigits(text, 1)
-    const record = this.#enter(plugin, id, threeDigits(text, 3), text.slice(6), index)
-    if (this.#setting.port !== undefined && waits(record)) this.#attend({ index, plugin, id, record })
+    const number = threeDigits(text, 3)
+    const record = this.#enter(plugin, id, number, text.slice(6), index)
+    const { port, leases } = this.#setting
+    if (port !== undefined && waits(record)) {
+      this.#attend({ index, plugin, id, record, taker: leases?.taker(plugin, number, id) })
+    }
     return record
   }
 
@@ -146,7 +154,7 @@ export class GuestCrossing {
     const isAttended = kind === resume && this.#setting.port !== undefined
     const number = kind === resume ? (isAttended ? entry.answer : entry.resume) : entry.drop
     this.#enter(plugin, id, number, text.slice(end + 1), index)
-    if (isAttended) this.#attend({ index, plugin, id, record: '' })
+    if (isAttended) this.#attend({ index, plugin, id, record: '', taker: undefined })
     return ''
   }
 
@@ -155,20 +163,31 @@ export class GuestCrossing {
     this.#waiting.push(waiting)
   }
 
+  /** Gives the hook the result of the take that it waits for, if it waits for one that can be decided here. */
+  #decide(waiting: Waiting): boolean {
+    const { plugin, id, index, taker, record } = waiting
+    const result = taker?.decide(record)
+    if (result === undefined) return false
+    waiting.record = ''
+    this.#records[index] = ''
+    this.#enter(plugin, id, entry.answer, result, index)
+    return true
+  }
+
   /** Passes on to the host what hooks have asked for, and gives them the results it has. */
   #answer(): void {
-    const asking = this.#waiting.filter(({ record }) => record !== '')
+    const asking = this.#waiting.filter((waiting) => waiting.record !== '' && !this.#decide(waiting))
     if (asking.length === 0) return
     let asked = ''
     for (const { id, record } of asking) asked += id + RECORD + record + RECORD
     const answers = this.#setting.port!.answer(asked).split(RECORD)
     for (let i = 0; i < asking.length; i++) {
       const waiting = asking[i]!
-      const { plugin, id, index } = waiting
+      const { plugin, id, index, taker } = waiting
       const answer = answers[i] ?? ''
       waiting.record = ''
       const results = answer.length > 1 ? answer.slice(1).split(OPERATION) : []
-      for (const result of results) this.#enter(plugin, id, entry.answer, result, index)
+      for (const result of results) this.#enter(plugin, id, entry.answer, withoutPlace(result, taker), index)
       this.#records[index] = ''
       if (answer.charAt(0) !== holdsAll) this.#release(waiting)
       // The hook waits for a promise of its own, not for a grant: its records are collected.

@@ -1,6 +1,7 @@
 import { unfinished } from '../frame.ts'
 import { refuseCodeFromText } from './code-from-text.ts'
 import { type CrossingSetting, type Enter, GuestCrossing, type Port } from './crossing.ts'
+import { Leases } from './leases.ts'
 import { boundMemory } from './memory.ts'
 import { sealRealm } from './seal.ts'
 
@@ -23,18 +24,20 @@ export interface Dispatcher {
  * @param plugins by the plugin's index; not a function when the plugin did not start.
  * @param mark takes the index of each step before it runs, and -1 after it, for a watchdog in another thread.
  * @param port Default: hooks that wait get no answer during the crossing.
+ * @param leases Default: the host decides all takes of counters.
  */
 export function createDispatcher(
   plugins: readonly Enter[],
   mark: (index: number) => void = () => {},
   port?: Port,
+  leases?: Leases,
 ): Dispatcher {
   let last = ''
   const onEnd = (output: string): void => {
     last = output
     port?.finish(output)
   }
-  const setting: CrossingSetting = { plugins, mark, port, onEnd }
+  const setting: CrossingSetting = { plugins, mark, port, leases, onEnd }
   return {
     dispatch: (text) => {
       last = unfinished
@@ -58,18 +61,24 @@ export function createMark(progress: SharedArrayBuffer | undefined): ((index: nu
 }
 
 /**
- * Takes the arguments of a closure: the guard's progress, the host's two callbacks, then the plugins. It keeps them in
- * closures and seals its realm, so that an object of the realm would be of no use to a plugin.
+ * Takes the arguments of a closure: the guard's progress, the host's two callbacks, the entries of the counter leases,
+ * how many shared memories they need and these (the journal first), then the plugins. It keeps them in closures and seals
+ * its realm, so that an object of the realm would be of no use to a plugin.
  */
 export function openDispatcher(
   progress: SharedArrayBuffer | undefined,
   answer: Port['answer'] | undefined,
   finish: Port['finish'],
-  ...plugins: readonly Enter[]
+  entries: string | undefined,
+  memories: number,
+  ...others: readonly unknown[]
 ): Dispatcher {
   const mark = createMark(progress)
+  const plugins = others.slice(memories) as Enter[]
+  const [journal, ...slots] = others.slice(0, memories) as SharedArrayBuffer[]
+  const leases = entries === undefined || journal === undefined ? undefined : new Leases(entries, journal, slots)
   const dispatcher = Object.freeze(
-    createDispatcher(plugins, mark, answer === undefined ? undefined : { answer, finish }),
+    createDispatcher(plugins, mark, answer === undefined ? undefined : { answer, finish }, leases),
   )
   const scope = globalThis as Record<string, unknown>
   refuseCodeFromText(scope)
