@@ -12,7 +12,10 @@ export interface GuardOptions {
   readonly slotFile: string | undefined
   /** Inherited file descriptor for the `EndReport`. */
   readonly report: number
-  /** How long a crossing may make no progress, beyond its own time limit, ms of polling. Default: 1,000. */
+  /**
+   * How long a crossing may make no progress, beyond its own time limit, ms of polling. Default: 850, so that code which no
+   * time limit ends costs a second, with the polls before and after and a limit that is longer for being shared.
+   */
   readonly hard?: number
 }
 
@@ -21,7 +24,7 @@ const unwatched = 'is no longer watched: a plugin that blocks it will not be end
 
 /** The guard of a worker process: records which calls run, and kills the process when a crossing makes no progress. */
 export function createGuard(options: GuardOptions): CrossingGuard & { close(): void } {
-  const { slotFile, report, hard = 1_000 } = options
+  const { slotFile, report, hard = 850 } = options
   const memory = createWatchdogMemory()
   const slot = slotFile === undefined ? undefined : new CrashSlot(slotFile, lost(unnoted))
   const board = new CrossingBoard(memory.board, slot)

@@ -30,7 +30,8 @@ export class StallDetector {
   /**
    * Takes one poll. Returns whether the crossing is stuck.
    *
-   * @param limit polls without progress from which the crossing counts as stuck.
+   * @param limit polls without progress from which the crossing counts as stuck; half of them when it has used as much
+   *   CPU time as they all take.
    */
   isStuck({ number, index, cpu }: Poll, limit: number): boolean {
     if (number === 0 || number !== this.#number || index !== this.#index) {
@@ -41,10 +42,14 @@ export class StallDetector {
       return false
     }
     this.polls++
+    const used = cpu - this.#cpu
+    const most = limit * this.#period
+    // On a busy machine this thread may poll late, while the other one goes on: stuck code must not cost more for that.
+    if (used >= most && this.polls >= limit / 2) return true
     if (this.polls < limit) return false
-    // On a busy machine this thread may poll while the other one gets no CPU time; stuck code uses CPU time. A crossing
-    // that uses none counts as stuck too, but only after four times as many polls.
-    return cpu - this.#cpu >= (limit * this.#period) / 2 || this.polls >= limit * 4
+    // Or it polls while the other one gets no CPU time; stuck code uses CPU time. A crossing that uses none counts as stuck
+    // too, but only after four times as many polls.
+    return used >= most / 2 || this.polls >= limit * 4
   }
 }
 

@@ -101,6 +101,21 @@ describe('a stall detector', () => {
     )
   })
 
+  test.each([
+    [25, 40],
+    [26, 39],
+    [40, 25],
+    [50, 20],
+    [200, 20],
+    [12.5, 40],
+    [12, 42],
+    [1, 160],
+  ])('that sees %f ms of CPU time in each poll sees a stall after %i', (each, polls) => {
+    const stall = new StallDetector(25)
+    const results = Array.from({ length: 162 }, (_, i) => stall.isStuck({ number: 7, index: 0, cpu: i * each }, 40))
+    expect(results.indexOf(true)).toBe(polls)
+  })
+
   test('takes four times as many polls when the process gets no CPU time', () => {
     const stall = new StallDetector(25)
     const here: Poll = { number: 7, index: 0, cpu: 100 }
