@@ -41,6 +41,8 @@ export interface ArenaOptions {
   readonly fetch?: { readonly [plugin: string]: Json[] }
   /** `isolation` of plugins. Default: all are in one group. */
   readonly isolation?: { readonly [plugin: string]: string }
+  /** `timeouts` of the upstream. Default: as they come. */
+  readonly timeouts?: Json
   /** A gateway for this test alone, with a spare worker: for tests that end processes. */
   readonly ofItsOwn?: boolean
 }
@@ -84,7 +86,7 @@ function configOf(
   plugins: readonly string[],
   port: number,
   options: PolicyOptions,
-  { limits = {}, fetch = {}, isolation = {} }: ArenaOptions,
+  { limits = {}, fetch = {}, isolation = {}, timeouts = {} }: ArenaOptions,
 ): Json {
   const names = ['neighbour', ...plugins.filter((name) => name !== 'neighbour')]
   const file = (name: string): string => join(import.meta.dirname, 'plugins', name, 'index.ts')
@@ -99,7 +101,7 @@ function configOf(
     // `__proto__` has underscores.
     listeners: { web: { address: '127.0.0.1', port: 0, underscores: 'pass' } },
     routes: Object.fromEntries(names.map((name) => [name, route(name)])),
-    upstreams: { app: { backends: [{ address: `127.0.0.1:${port}` }], health: false } },
+    upstreams: { app: { backends: [{ address: `127.0.0.1:${port}` }], health: false, timeouts } },
     policies: Object.fromEntries(names.map((name) => [name, { plugin: name, options: options[name] ?? {} }])),
     plugins: Object.fromEntries(
       names.map((name) => [

@@ -14,10 +14,16 @@ export interface Ask {
   readonly method?: string
   readonly headers?: OutgoingHttpHeaders
   readonly agent?: Agent
+  /** How long the client waits for an answer, ms. Default: 20,000. */
+  readonly patience?: number
 }
 
 /** One request; on a connection of its own unless there is an agent. Never rejects. */
-export function send(port: number, path: string, { method = 'GET', headers = {}, agent }: Ask = {}): Promise<Answer> {
+export function send(
+  port: number,
+  path: string,
+  { method = 'GET', headers = {}, agent, patience = 20_000 }: Ask = {},
+): Promise<Answer> {
   const began = performance.now()
   return new Promise((resolve) => {
     const end = (status: number, body: string, got: IncomingHttpHeaders, error?: string): void => {
@@ -33,7 +39,7 @@ export function send(port: number, path: string, { method = 'GET', headers = {},
       },
     )
     request.on('error', (error: NodeJS.ErrnoException) => end(0, '', {}, error.code ?? error.message))
-    request.setTimeout(20_000, () => request.destroy(new Error('no answer within 20 s')))
+    request.setTimeout(patience, () => request.destroy(new Error(`no answer within ${patience} ms`)))
     request.end()
   })
 }
