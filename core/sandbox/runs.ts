@@ -74,8 +74,9 @@ export class Runs {
     this.#waiting.clear()
     for (const run of begun) {
       if (!run.started) continue
-      // Notes that it made before it got an answer are not repeated by its next run.
-      if (run.notes.length > 0) this.#note(run)
+      // Notes that it made before it got an answer are not repeated by its next run. Before its turn it writes none: a run
+      // that is kept still has them then, any other one makes them again.
+      if (run.notes.length > 0 && run.pending.run === run) this.#note(run)
       run.restart()
       if (!run.over && run.pending.run === run) this.#options.begin(run.pending)
     }

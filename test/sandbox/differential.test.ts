@@ -1,0 +1,122 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Bundles, bundleAll, openCast } from './differential/cast.ts'
+import { createLosing } from './differential/losing.ts'
+import { countsOf, faultsOf, type Outcome, play, untilCancelled, untilRefused } from './differential/play.ts'
+import { drawCast, flowScript, plugins } from './differential/script.ts'
+
+/** Flows at the same time, at most; cases for each cast; casts, and the seed of the first one: for long runs. */
+const { FLOWS = '6', CASES = '240', CASTS = '2', SEED = '1' } = process.env
+const seeds = Array.from({ length: Number(CASTS) }, (_, i) => Number(SEED) + i)
+const timeout = 7_200_000
+
+let bundles: Bundles
+beforeAll(async () => {
+  bundles = await bundleAll()
+})
+afterAll(() => {
+  for (const { inspector } of Object.values(bundles)) inspector.close()
+})
+
+/** As `toEqual`, which would take longer than the flow itself. */
+function expectSame(found: Outcome, expected: Outcome): void {
+  if (JSON.stringify(found) !== JSON.stringify(expected)) expect(found).toEqual(expected)
+}
+
+test.for(seeds)(
+  'a flow is the same whether its policies cross together or each alone: cast %i',
+  { timeout },
+  async (seed) => {
+    const drawn = drawCast(seed)
+    const alone = openCast(bundles, drawn, 'alone')
+    const together = openCast(bundles, drawn, 'together')
+    const scripts = fc.array(flowScript(drawn.lines.length), { minLength: 1, maxLength: Number(FLOWS) })
+    let number = 0
+    try {
+      await fc.assert(
+        fc.asyncProperty(scripts, async (flows) => {
+          const name = `c${++number}`
+          const [expected, found] = await Promise.all([play(alone, name, flows), play(together, name, flows)])
+          for (let i = 0; i < flows.length; i++) {
+            expectSame(untilRefused(together, found[i]!), untilRefused(alone, expected[i]!))
+          }
+        }),
+        { numRuns: Number(CASES) },
+      )
+      expect(countsOf(together)).toEqual(countsOf(alone))
+      expect(faultsOf(together)).toEqual(faultsOf(alone))
+    } finally {
+      alone.sandbox.close()
+      together.sandbox.close()
+    }
+  },
+)
+
+/** What happens beside the flows of a case. */
+const incidents = fc.record({
+  /** Crossings whose results are lost, with the isolate. */
+  lost: fc.uniqueArray(fc.nat(12), { maxLength: 2 }),
+  /** Plugins that become suspects, or are so no longer, after so many turns of the event loop. */
+  suspects: fc.array(fc.record({ turns: fc.nat(12), plugin: fc.nat(plugins.length - 1), on: fc.boolean() }), {
+    maxLength: 3,
+  }),
+  quarantined: fc.option(fc.nat(plugins.length - 1), { freq: 4 }),
+  /** Turns of the event loop after which a flow is cancelled, which most are not. */
+  patience: fc.array(
+    fc.oneof({ weight: 3, arbitrary: fc.constant(Number.POSITIVE_INFINITY) }, fc.integer({ min: 1, max: 20 })),
+    {
+      maxLength: 6,
+    },
+  ),
+})
+
+test.for(seeds)('what happens beside a flow does not show in it: cast %i', { timeout }, async (seed) => {
+  const drawn = drawCast(seed)
+  const guard = createLosing()
+  const alone = openCast(bundles, drawn, 'alone')
+  const together = openCast(bundles, drawn, 'together', { guard })
+  const more = [
+    ['spin', 1],
+    ['spin', 3],
+  ] as const
+  const scripts = fc.array(flowScript(drawn.lines.length, more), { minLength: 1, maxLength: Number(FLOWS) })
+  let number = 0
+  try {
+    await fc.assert(
+      fc.asyncProperty(scripts, incidents, async (flows, { lost, suspects, quarantined, patience }) => {
+        const name = `c${++number}`
+        if (quarantined !== null)
+          for (const { sandbox, hashes } of [alone, together]) sandbox.quarantine(hashes[quarantined]!, 'open')
+        const expected = await play(alone, name, flows)
+        guard.lose(lost)
+        for (const { turns, plugin, on } of suspects) {
+          void after(turns).then(() => together.sandbox.suspect([together.hashes[plugin]!], on))
+        }
+        const found = await play(together, name, flows, patience)
+        if (quarantined !== null)
+          for (const { sandbox, hashes } of [alone, together]) sandbox.quarantine(hashes[quarantined]!, 'closed')
+        await after(13)
+        together.sandbox.suspect(together.hashes, false)
+        for (let i = 0; i < flows.length; i++) {
+          const whole = untilRefused(alone, expected[i]!)
+          const part = untilRefused(together, found[i]!)
+          if ((patience[i] ?? Number.POSITIVE_INFINITY) === Number.POSITIVE_INFINITY) expectSame(part, whole)
+          else {
+            const { found, expected } = untilCancelled(part, whole)
+            expectSame(found, expected)
+          }
+        }
+      }),
+      { numRuns: Math.ceil(Number(CASES) / 4) },
+    )
+    // Crossings were lost, and isolates with them.
+    expect(together.sandbox.stats()[0]!.restarts).toBeGreaterThan(0)
+  } finally {
+    alone.sandbox.close()
+    together.sandbox.close()
+  }
+})
+
+async function after(turns: number): Promise<void> {
+  for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
+}

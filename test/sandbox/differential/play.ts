@@ -1,0 +1,82 @@
+import type { Cast } from './cast.ts'
+import { cancelled, live, type Trace } from './life.ts'
+import type { FlowScript } from './script.ts'
+
+/** All that can be seen of a flow, and what its policies asked of the grants. */
+export interface Outcome {
+  readonly trace: Trace
+  readonly notes: readonly string[]
+  readonly asked: readonly string[]
+}
+
+/**
+ * Runs flows that begin together.
+ *
+ * @param name begins their identifiers.
+ * @param patience for each flow, turns of the event loop after which it is cancelled. Default: none is.
+ */
+export async function play(
+  cast: Cast,
+  name: string,
+  scripts: readonly FlowScript[],
+  patience: readonly number[] = [],
+): Promise<Outcome[]> {
+  const ids = scripts.map((_script, i) => `${name}-${i}`)
+  const traces = await Promise.all(scripts.map((script, i) => live(cast, ids[i]!, script, patience[i])))
+  return ids.map((id, i) => {
+    const outcome = { trace: traces[i]!, notes: cast.notes.get(id) ?? [], asked: cast.asked.get(id) ?? [] }
+    cast.notes.delete(id)
+    cast.asked.delete(id)
+    return outcome
+  })
+}
+
+/**
+ * An outcome up to the first policy that wrote what it must not write and that rejects then. What those behind it have
+ * asked of the grants by then is done already, if they crossed together; alone they would not have been asked.
+ */
+export function untilRefused(cast: Cast, { trace, notes, asked }: Outcome): Outcome {
+  const end = trace.findIndex((event) => {
+    const [, policy, , , error] = JSON.parse(event) as [string, string, unknown, unknown, [string, string] | null]
+    return Array.isArray(error) && error[1]?.startsWith(`policy "${policy}", `) === true && cast.rejects.has(policy)
+  })
+  return end === -1 ? { trace, notes, asked } : { trace: trace.slice(0, end + 1), notes: [], asked: [] }
+}
+
+/**
+ * What the statistics say in the end, without times and numbers of crossings. Whose promise was rejected is known only when
+ * nobody else was in the crossing.
+ */
+export function countsOf({ sandbox }: Cast): unknown {
+  return sandbox.stats().map(({ plugin, group, restarts, policies }) => {
+    const counts = policies.map((policy) => {
+      const { time: _time, batches: _batches, operations: _operations, rejections: _rejections, ...all } = policy
+      return all
+    })
+    return { plugin, group, restarts, counts }
+  })
+}
+
+/**
+ * A flow that was cancelled has come as far as it has come, and then nothing more is told than its end. Up to there it is
+ * the beginning of the flow that had all the time that it wanted.
+ */
+export function untilCancelled({ trace }: Outcome, whole: Outcome): { found: Outcome; expected: Outcome } {
+  const at = trace.indexOf(cancelled)
+  const rest = at === -1 ? [] : trace.slice(at + 1)
+  const isOver = rest.every((event) => /^\["(?:onClose|end)"/.test(event))
+  const found = trace.slice(0, at === -1 ? trace.length : at)
+  const length = Math.min(found.length, whole.trace.length)
+  return {
+    found: { trace: [...found.slice(0, length), ...(isOver ? [] : rest)], notes: [], asked: [] },
+    expected: { trace: whole.trace.slice(0, length), notes: [], asked: [] },
+  }
+}
+
+/**
+ * The events of the sandbox in the order of the alphabet, without those that depend on what happens at the same time: an
+ * undeclared read is lost with the result of a policy whose turn does not come, which may also write until it is dropped.
+ */
+export function faultsOf({ events }: Cast): string[] {
+  return events.filter((event) => !/^(?:undeclared|late|rejection) /.test(event)).toSorted()
+}
