@@ -1,6 +1,7 @@
 import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import type { Problem } from '../config/problem.ts'
+import { afterTicks } from '../grants/tick-timer.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { PackedConfig } from './packed-config.ts'
 import { spawnModule } from './spawn.ts'
@@ -58,7 +59,7 @@ export function checkApart(file: string, settings: CheckSettings = {}): Promise<
       // It may be inside a call that nothing else ends.
       child.kill('SIGKILL')
     }
-    const timer = setTimeout(() => giveUp(`took more than ${deadline / 1000} s and was ended`), deadline)
+    const cancel = afterTicks(deadline, () => giveUp(`took more than ${deadline / 1000} s and was ended`))
     const abort = (): void => giveUp('was ended')
     signal?.addEventListener('abort', abort, { once: true })
     child.on('message', (message: CheckMessage) => {
@@ -67,7 +68,7 @@ export function checkApart(file: string, settings: CheckSettings = {}): Promise<
       else resolve(message)
     })
     const release = (): void => {
-      clearTimeout(timer)
+      cancel()
       signal?.removeEventListener('abort', abort)
     }
     child.once('error', (error) => {
