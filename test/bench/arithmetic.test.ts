@@ -93,11 +93,25 @@ test('ratios are to the first nginx, and there are none without it', () => {
   expect(withRatios('cpu', rows.slice(0, 1)).map(({ ratio }) => ratio)).toEqual([undefined])
 })
 
-test('comparisons take the table with the most connections, and need both rows', () => {
+test('comparisons take the table with the most connections unless they name one, and need both rows', () => {
   const table = (connections: number, nginx: number, postern: number) => {
     const rows = Object.entries({ nginx, postern }).map(([subject, cpu]) => ({ subject, figures: { cpu }, errors: 0 }))
     return { scenario: 'small', title: '', connections, columns: [], rows: withRatios('cpu', rows) }
   }
   const compared = compare([table(64, 10, 14), table(1, 10, 40)])
-  expect(compared).toEqual([{ title: 'pass-through / nginx, CPU per request', target: 1.5, value: 1.4 }])
+  expect(compared).toEqual([{ title: 'pass-through / nginx, CPU per request', target: 1.5, stretch: 1.3, value: 1.4 }])
+  const one = (connections: number, three: number) => {
+    const rows = Object.entries({ postern: 100, 'postern +3 plugins': three }).map(([subject, cpu]) => {
+      return { subject, figures: { cpu }, errors: 0 }
+    })
+    return { scenario: 'small', title: '', connections, columns: [], rows: withRatios('cpu', rows) }
+  }
+  expect(compare([one(64, 120), one(1, 130)])).toEqual([
+    {
+      title: '3 plugins at one connection, above pass-through, CPU µs per request',
+      target: 50,
+      stretch: 25,
+      value: 30,
+    },
+  ])
 })

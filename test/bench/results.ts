@@ -55,6 +55,8 @@ export interface Comparison {
   readonly value: number
   /** `value` is to be no more than this; `undefined`: the project has set itself no target. */
   readonly target: number | undefined
+  /** What would be better still; `undefined`: nothing is said of that. */
+  readonly stretch: number | undefined
 }
 
 /** Rows with their ratios: to the first row named `nginx…`, by the figure `lead`. */

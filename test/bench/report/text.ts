@@ -6,14 +6,21 @@ export function toText(results: Results): string {
   const { tables, comparisons } = results
   const parts = tables.map((table) => `${table.title}\n${aligned(cellsOf(table))}`)
   if (comparisons.length > 0) {
-    const lines = comparisons.map(({ title, value, target }) => [
+    const lines = comparisons.map(({ title, value, target, stretch }) => [
       title,
       value.toFixed(2),
-      ...(target === undefined ? ['', ''] : [`≤ ${target}`, value <= target ? 'reached' : 'not yet']),
+      target === undefined ? '' : `≤ ${target}`,
+      stretch === undefined ? '' : `≤ ${stretch}`,
+      target === undefined ? '' : verdict(value, target, stretch),
     ])
-    parts.push(`targets\n${aligned([['', 'now', 'target', ''], ...lines])}`)
+    parts.push(`targets\n${aligned([['', 'now', 'target', 'stretch', ''], ...lines])}`)
   }
   return `${[...parts, about(results).join('\n')].join('\n\n')}\n`
+}
+
+function verdict(value: number, target: number, stretch = Number.NEGATIVE_INFINITY): string {
+  if (value <= stretch) return 'stretch reached'
+  return value <= target ? 'reached' : 'not yet'
 }
 
 /** Where the figures come from, a line each. */
