@@ -23,18 +23,21 @@ type BodyHook = 'onRequestBody' | 'onResponseBody'
  * The bodies of a request and of its response as they pass the policies: held until a policy has seen them, changed chunk by
  * chunk, or replaced. Both may move at the same time; their chunks take turns, since only one hook of a flow runs at a time.
  */
-export class Bodies {
-  /** The client as the source of the request's body. */
-  readonly client: ClientBody
-  /** Path of the request's body. */
-  readonly request: BodyPath
+export class Bodies implements BodySource {
+  /** Whether more of the request's body is wanted from the client and has not arrived. */
+  due = false
+  /** Whether the whole body of the request has arrived. */
+  hasArrived: boolean
   /** Whether a part of the request's body may have gone to a backend. */
   moved = false
   /** The chunk that the policies are asked about. */
   chunk: { readonly bytes: Uint8Array; readonly last: boolean } | undefined
   readonly #exchange: Exchange
   readonly #flow: BodiesFlow
-  readonly #queue: (() => void)[] = []
+  /** Path of the request's body, made when it is asked for: most requests have none. */
+  #request: BodyPath | undefined
+  #receiving = false
+  #queue: (() => void)[] | undefined
   #busy = false
   /** Increased by each `drop`: results of holds and hooks that began before are ignored. */
   #generation = 0
@@ -42,20 +45,33 @@ export class Bodies {
   constructor(exchange: Exchange, flow: BodiesFlow) {
     this.#exchange = exchange
     this.#flow = flow
-    this.client = new ClientBody(exchange, flow)
-    this.request = new BodyPath(this.client)
-    if (!exchange.hasBody) this.request.end()
+    this.hasArrived = !exchange.hasBody
+  }
+
+  /** Path of the request's body. */
+  get request(): BodyPath {
+    this.#request ??= new BodyPath(this.#exchange.hasBody ? this : undefined)
+    return this.#request
+  }
+
+  /** Length of the body that has replaced that of the request. */
+  get replacedLength(): number | undefined {
+    return this.#request?.replacedLength
   }
 
   /** Whether a body goes upstream. */
   get goesUpstream(): boolean {
-    const { replacedLength } = this.request
-    return replacedLength === undefined ? this.#exchange.hasBody : replacedLength > 0
+    return this.replacedLength === undefined ? this.#exchange.hasBody : this.replacedLength > 0
+  }
+
+  /** Whether all that goes upstream is here. */
+  get isComplete(): boolean {
+    return this.#request?.isComplete ?? !this.#exchange.hasBody
   }
 
   /** Whether what goes upstream can be sent a second time: nothing, or a short body. */
   get isRepeatable(): boolean {
-    if (this.request.isShort) return true
+    if (this.#request?.isShort ?? !this.#exchange.hasBody) return true
     const length = this.#exchange.fields.get('content-length')
     return length !== undefined && Number(length) <= maxKept
   }
@@ -78,15 +94,40 @@ export class Bodies {
     return true
   }
 
+  /** The whole body of the request has arrived. */
+  end(trailers: Fields | undefined): void {
+    this.due = false
+    this.hasArrived = true
+    this.request.end(trailers)
+  }
+
+  // ── the client as the source of the request's body ─────────────────────────────────────────────────────────────────
+
+  pause(): void {
+    this.due = false
+    this.#exchange.pause()
+  }
+
+  resume(): void {
+    const isFirst = !this.#receiving
+    this.#receiving = true
+    this.due = true
+    if (isFirst) this.#exchange.receive()
+    else this.#exchange.resume()
+    this.#flow.awaitNext()
+  }
+
+  // ── the response, and what policies do ─────────────────────────────────────────────────────────────────────────────
+
   /** Writes the head of the response, and lets its body follow. */
   toClient(response: FinalResponse, chain: Chain | undefined): void {
     const { status, reason, fields, text } = response
     const exchange = this.#exchange
-    const mayChange = chain !== undefined && willChange(this.#flow, 'onResponseBody', chain)
+    const mayChange = this.#mayChange('onResponseBody', chain)
     if (text !== undefined && !mayChange) return exchange.respondWhole(status, reason, fields, text)
     const { body } = response
     const changes = exchange.method === 'HEAD' ? undefined : this.#changesOf('onResponseBody', chain)
-    if (status !== 204 && status !== 304) setBodyLength(fields, body, mayChange)
+    if (status !== 204 && status !== 304) setBodyLength(fields, body.replacedLength, mayChange)
     exchange.respond(status, reason, fields)
     const nowhere = { write: () => true, isFlushed: true, end: () => exchange.end() }
     body.flow(exchange.method === 'HEAD' ? nowhere : exchange, changes)
@@ -128,12 +169,12 @@ export class Bodies {
   drop(): void {
     this.#generation++
     this.#busy = false
-    this.#queue.length = 0
+    this.#queue = undefined
   }
 
   /** Runs the policies of this chain on each chunk; `undefined` when none of them has the hook. */
   #changesOf(hook: BodyHook, chain: Chain | undefined): BodyChange | undefined {
-    if (chain === undefined || !willChange(this.#flow, hook, chain)) return undefined
+    if (chain === undefined || !this.#mayChange(hook, chain)) return undefined
     return (bytes, last, done) => {
       const run = (): void => {
         this.#busy = true
@@ -145,48 +186,17 @@ export class Bodies {
           this.#busy = false
           if (error !== undefined) this.#flow.fail(error)
           else done(changed)
-          if (!this.#busy) this.#queue.shift()?.()
+          if (!this.#busy) this.#queue?.shift()?.()
         })
       }
-      if (this.#busy) this.#queue.push(run)
-      else run()
+      if (!this.#busy) return run()
+      this.#queue ??= []
+      this.#queue.push(run)
     }
   }
-}
 
-/** The client as the source of its request's body. */
-export class ClientBody implements BodySource {
-  /** Whether more of the body is wanted from the client and has not arrived. */
-  due = false
-  /** Whether the whole body has arrived. */
-  isComplete: boolean
-  readonly #exchange: Exchange
-  readonly #flow: { awaitNext(): void }
-  #receiving = false
-
-  constructor(exchange: Exchange, flow: { awaitNext(): void }) {
-    this.#exchange = exchange
-    this.#flow = flow
-    this.isComplete = !exchange.hasBody
-  }
-
-  end(): void {
-    this.due = false
-    this.isComplete = true
-  }
-
-  pause(): void {
-    this.due = false
-    this.#exchange.pause()
-  }
-
-  resume(): void {
-    const isFirst = !this.#receiving
-    this.#receiving = true
-    this.due = true
-    if (isFirst) this.#exchange.receive()
-    else this.#exchange.resume()
-    this.#flow.awaitNext()
+  #mayChange(hook: BodyHook, chain: Chain | undefined): boolean {
+    return chain !== undefined && chain.steps[hook].length > 0 && willChange(this.#flow, hook, chain)
   }
 }
 
@@ -194,8 +204,8 @@ export class ClientBody implements BodySource {
  * The length of a body that replaced another one is known, and it has no trailers; the length of one that may change on its
  * way is not known.
  */
-export function setBodyLength(fields: Fields, body: BodyPath, mayChange: boolean): void {
-  if (body.replacedLength !== undefined) fields.delete('trailer')
+export function setBodyLength(fields: Fields, replacedLength: number | undefined, mayChange: boolean): void {
+  if (replacedLength !== undefined) fields.delete('trailer')
   if (mayChange) fields.delete('content-length')
-  else if (body.replacedLength !== undefined) fields.set('content-length', `${body.replacedLength}`)
+  else if (replacedLength !== undefined) fields.set('content-length', `${replacedLength}`)
 }

@@ -94,7 +94,7 @@ export class ConnectionFlow implements HookFlow {
 
   /** An L4 client cannot be sent a reply: the connection is closed. */
   #refuse(result: Reply | PosternError, policy: Policy | undefined): void {
-    if (result instanceof PosternError) return this.#fail(result)
+    if (result instanceof PosternError) return this.fail(result)
     this.facts.outcome = policy === undefined ? '' : outcomeOfReply(result, policy)
     this.#client.reset()
     this.#finish()
@@ -103,19 +103,16 @@ export class ConnectionFlow implements HookFlow {
   // ── choose a backend, connect ──────────────────────────────────────────────────────────────────────────────────────
 
   #attempt(): void {
-    this.#attempts.begin(this.#upstream!, this.#chain, (result) => {
-      if (result instanceof PosternError) this.#fail(result)
-      else this.#connect(result)
-    })
+    this.#attempts.begin(this.#upstream!, this.#chain)
   }
 
-  #connect(backend: Backend): void {
+  onBackend(backend: Backend): void {
     this.#phases.enter('connect')
     const done = (error: PosternError | undefined, stream: ByteStream | undefined): void => {
       this.#connecting = undefined
       if (stream !== undefined) return this.#connected(stream)
       this.#attempts.end(error)
-      if (error?.code !== 'UF') return this.#fail(error ?? new PosternError('GE', 'no connection'))
+      if (error?.code !== 'UF') return this.fail(error ?? new PosternError('GE', 'no connection'))
       this.#phases.enter('queue')
       this.#attempt()
     }
@@ -145,7 +142,7 @@ export class ConnectionFlow implements HookFlow {
   /** Ends the connection immediately (`SD`), for example at the end of a drain. */
   close(): void {
     if (this.#pipe !== undefined) this.#pipe.close()
-    else this.#fail(new PosternError('SD', 'closed by the gateway'))
+    else this.fail(new PosternError('SD', 'closed by the gateway'))
   }
 
   /** Whether the connection may stay open under a new plan: its route has the same upstream, and its backend still exists. */
@@ -157,7 +154,7 @@ export class ConnectionFlow implements HookFlow {
     return this.facts.backend === undefined || upstream.backends.includes(this.facts.backend)
   }
 
-  #fail(error: PosternError): void {
+  fail(error: PosternError): void {
     if (this.ended) return
     this.#error = error
     this.facts.outcome = error.outcome

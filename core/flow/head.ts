@@ -2,7 +2,7 @@ import { PosternError } from '../errors.ts'
 import type { Chain } from '../hooks/chain.ts'
 import type { Exchange, HttpConnection, OwnFields } from '../http/exchange.ts'
 import { Fields, SharedFields } from '../http/fields.ts'
-import { dropForwarding, forwardingFields, type Hop, takeForwarding } from '../http/forwarding.ts'
+import { dropForwarding, forwardingFields, takeForwarding } from '../http/forwarding.ts'
 import { screenUnderscores } from '../http/underscores.ts'
 import { isLoop, mostPasses } from '../http/via.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
@@ -39,8 +39,8 @@ export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bo
   const { fields, awaitsContinue } = exchange
   addOwnFields(exchange, facts, plan)
   // The expectation is forwarded only while the client still waits for a 100; the backend's 100 is then forwarded to it.
-  if (!awaitsContinue || bodies.request.replacedLength !== undefined) fields.delete('expect')
-  setBodyLength(fields, bodies.request, facts.chain!.steps.onRequestBody.length > 0)
+  if (!awaitsContinue || bodies.replacedLength !== undefined) fields.delete('expect')
+  setBodyLength(fields, bodies.replacedLength, facts.chain!.steps.onRequestBody.length > 0)
 }
 
 /**
@@ -48,26 +48,23 @@ export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bo
  * policies wrote are replaced.
  */
 function addOwnFields({ connection, version, fields }: Exchange, facts: RequestFacts, { snapshot }: HttpPlan): void {
-  const { hop, earlier, target, id } = facts
+  const { earlier, target, id } = facts
   const isAsked = facts.chain!.steps.onRequest.length > 0
   if (isAsked) fields.put('x-request-id', id)
   if (isAsked || earlier !== undefined) dropForwarding(fields)
   fields.put('host', target.authority)
   // A line of its own continues the list of Via (RFC 9110 §5.2).
   const via = snapshot.via.entry[version]
-  if (earlier !== undefined) fields.shared = new SharedFields([...forwardingFields(hop, earlier), 'via', via])
-  else fields.shared = usualFields(connection, hop, via).fields
+  if (earlier !== undefined) fields.shared = new SharedFields([...forwardingFields(facts.hop, earlier), 'via', via])
+  else fields.shared = usualFields(connection, facts, via).fields
 }
 
 /** The fields for a peer without earlier hops: the same for consecutive requests of a connection, so they are cached. */
-function usualFields(connection: HttpConnection, hop: Hop, via: string): OwnFields {
+function usualFields(connection: HttpConnection, facts: RequestFacts, via: string): OwnFields {
   const { own } = connection
-  if (own?.authority === hop.authority && own.via === via) return own
-  const made = {
-    authority: hop.authority,
-    via,
-    fields: new SharedFields([...forwardingFields(hop, undefined), 'via', via]),
-  }
+  const authority = facts.publicAuthority
+  if (own?.authority === authority && own.via === via) return own
+  const made = { authority, via, fields: new SharedFields([...forwardingFields(facts.hop, undefined), 'via', via]) }
   connection.own = made
   return made
 }

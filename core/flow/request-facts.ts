@@ -61,7 +61,6 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   /** That of a trusted proxy, if it sent one; see `identify`. */
   id: string = flowId()
   readonly client: ClientFacts
-  readonly states: (string | undefined)[] = []
   outcome = ''
   consumer: string | undefined
   prepared: Prepared | undefined
@@ -77,6 +76,7 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   readonly #plan: HttpPlan
   readonly #bodies: Bodies
   #target: Target | undefined
+  #states: (string | undefined)[] | undefined
 
   constructor(exchange: Exchange, plan: HttpPlan, bodies: Bodies) {
     this.#exchange = exchange
@@ -93,6 +93,10 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
     this.#target = target
   }
 
+  get states(): (string | undefined)[] {
+    this.#states ??= []
+    return this.#states
+  }
   get clientIp(): string {
     return this.client.ip
   }
@@ -155,11 +159,11 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   get hop(): Hop {
     const { address: peerIp, localPort } = this.#exchange.connection.peer
     const { ip, scheme } = this.client
-    return { peerIp, clientIp: ip, scheme, authority: this.#publicAuthority, localPort }
+    return { peerIp, clientIp: ip, scheme, authority: this.publicAuthority, localPort }
   }
 
   /** Host and port that the client used: from a trusted proxy if well-formed, else from the request. */
-  get #publicAuthority(): string {
+  get publicAuthority(): string {
     const named = this.client.host === undefined ? undefined : parseAuthority(this.client.host)
     return named === undefined || 'problem' in named ? this.target.authority : named.authority
   }

@@ -76,10 +76,11 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     const { target, route } = located
     facts.target = target
     if (route === undefined) return this.fail(noRoute(this.#plan.routes, facts))
-    this.#phases.enter('policies')
+    this.#phases.enter('policies', route.base.steps.onRequest.length > 0)
     facts.take(route)
     if (route.config.timeout !== undefined) this.#deadline.limitAll(route.config.timeout)
     facts.fields.list.push('x-request-id', facts.id)
+    if (route.base.steps.onRequest.length === 0) return this.#askedByRoute(undefined, undefined)
     ask(this, 'onRequest', route.base, 0, (result, policy) => this.#askedByRoute(result, policy))
   }
 
@@ -87,6 +88,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     if (result !== undefined) return this.answer(result, policy)
     const { facts } = this
     const { config, match, base } = facts.route!
+    this.reached = base.length
     if (facts.upstream === undefined) {
       const { leaving } = this.#plan.snapshot
       return this.answer(replyOfRoute(config.reply!, facts.client.scheme, facts.target, leaving))
@@ -94,11 +96,13 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     const last = countHop(facts.method, facts.fields, match.methods)
     if (last !== undefined) return this.answer(last)
     facts.chain = facts.route!.through(facts.upstream)
+    if (facts.chain.steps.onRequest.length === 0) return this.#asked(undefined, undefined)
     ask(this, 'onRequest', facts.chain, base.length, (reply, by) => this.#asked(reply, by))
   }
 
   #asked(result: Reply | PosternError | undefined, policy: Policy | undefined): void {
     if (result !== undefined) return this.answer(result, policy)
+    this.reached = this.facts.chain!.length
     this.#phases.enter('queue', this.facts.chain!.steps.onRequest.length > 0)
     completeHead(this.#exchange, this.facts, this.#bodies, this.#plan)
     this.#attempt()
@@ -107,13 +111,10 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   // ── choose a backend, send ─────────────────────────────────────────────────────────────────────────────────────────
 
   #attempt(): void {
-    this.#attempts.begin(this.facts.upstream!, this.facts.chain!, (result) => {
-      if (result instanceof PosternError) this.fail(result)
-      else this.#send(result)
-    })
+    this.#attempts.begin(this.facts.upstream!, this.facts.chain!)
   }
 
-  #send(backend: Backend): void {
+  onBackend(backend: Backend): void {
     const { chain, target, upstream, method, fields } = this.facts
     this.#phases.enter('connect', chain!.steps.selectBackend.length > 0)
     // The client named no host, but every request of HTTP/1.1 has one (RFC 9112 §3.2).
@@ -155,15 +156,14 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   }
 
   onBodyEnd(): void {
-    this.#bodies.client.end()
-    this.#bodies.request.end(passableTrailers(this.#exchange.trailers, 'request', this.facts.chain))
+    this.#bodies.end(passableTrailers(this.#exchange.trailers, 'request', this.facts.chain))
     this.awaitNext()
   }
 
   /** Until there is a response, limits the wait for the client while its body is due, otherwise the wait for the backend. */
   awaitNext(): void {
     if (this.facts.response !== undefined) return
-    if (this.#bodies.client.due) this.#deadline.awaitBody()
+    if (this.#bodies.due) this.#deadline.awaitBody()
     else if (this.#sent === undefined) this.#deadline.pause()
     else this.#deadline.awaitHead()
   }
@@ -181,7 +181,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   }
 
   get isUploading(): boolean {
-    return !this.#bodies.request.isComplete || this.#sent?.isFlushed === false
+    return !this.#bodies.isComplete || this.#sent?.isFlushed === false
   }
 
   onFail(error: PosternError, isStale: boolean = false): void {

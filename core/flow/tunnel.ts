@@ -57,8 +57,8 @@ const unseen = new Set(['h2c', 'h2', 'http', 'tls'])
  * Nor is the upgrade of a request whose own body a policy has replaced before it arrived: what is left of it would be taken for
  * the first bytes of the tunnel.
  */
-export function upgradeOffer({ upgrade }: Exchange, { client, request }: Bodies): string | undefined {
-  if (upgrade === undefined || (request.replacedLength !== undefined && !client.isComplete)) return undefined
+export function upgradeOffer({ upgrade }: Exchange, bodies: Bodies): string | undefined {
+  if (upgrade === undefined || (bodies.replacedLength !== undefined && !bodies.hasArrived)) return undefined
   const [, name] = /^([\w!#$%&'*+.^`|~-]+)(?:\/[\w!#$%&'*+.^`|~-]+)?$/.exec(upgrade) ?? []
   return name === undefined || unseen.has(name.toLowerCase()) ? undefined : upgrade
 }

@@ -1,5 +1,5 @@
 import type { ClientFacts } from './client-address.ts'
-import type { Fields } from './fields.ts'
+import { type Fields, shorten } from './fields.ts'
 import { FORWARDING, HEARSAY, isAliasTreated } from './header-names.ts'
 
 /** The last hop of a request, as this gateway knows it. */
@@ -59,7 +59,7 @@ export function takeForwarding(fields: Fields, { trusted, scheme, host }: Client
       else if (name === 'x-forwarded-port' && /^[1-9]\d{0,4}$/.test(value)) port = value
     }
   }
-  list.length = kept
+  shorten(list, kept)
   if (!trusted) return undefined
   if (forwardedFor.length > 0) list.push('x-forwarded-for', forwardedFor.join(', '))
   if (hasScheme) list.push('x-forwarded-proto', scheme)
@@ -78,7 +78,7 @@ export function dropForwarding({ list }: Fields): void {
     list[kept + 1] = list[i + 1]!
     kept += 2
   }
-  if (kept < list.length) list.length = kept
+  shorten(list, kept)
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Fields } from './fields.ts'
+import { type Fields, shorten } from './fields.ts'
 import { FORWARDING, HEARSAY, HOP_BY_HOP, isTreated } from './header-names.ts'
 
 /**
@@ -26,7 +26,7 @@ export function removeHopByHop(fields: Fields, upgrade?: string): void {
     list[kept + 1] = list[i + 1]!
     kept += 2
   }
-  if (kept < list.length) list.length = kept
+  shorten(list, kept)
   if (trailers) list.push('te', 'trailers')
   if (upgrade !== undefined) list.push('upgrade', upgrade)
 }

@@ -88,9 +88,11 @@ export class ClientConnection implements ByteReceiver, Deferred {
     this.#answered = false
     this.#headSeen = false
     this.#reader.start()
-    this.#writer.begin(encodeRequestHead(method, target, fields, framing, upgrade), framing)
+    const head = encodeRequestHead(method, target, fields, framing, upgrade)
+    if (hasBody) this.#writer.begin(head, framing)
+    else this.#writer.whole(head, '')
+    exchange.sent = !hasBody
     this.#awaitsContinue = hasBody && fields.get('expect')?.toLowerCase() === '100-continue'
-    if (!hasBody) exchange.end()
     try {
       exchange.owner.onConnected()
       if (exchange.over || exchange.sent) return

@@ -11,6 +11,9 @@ export interface AttemptFlow extends HookFlow {
     candidates: readonly BackendFacts[]
     backend: Backend | undefined
   }
+  /** A backend was chosen. */
+  onBackend(backend: Backend): void
+  fail(error: PosternError): void
 }
 
 const none: readonly Backend[] = []
@@ -35,26 +38,26 @@ export class Attempts {
   }
 
   /**
-   * Chooses a backend: by the policies (`selectBackend`), or else by the balance. Calls `done` before it returns, or when the
-   * policies have answered; never when the flow ends before that.
-   *
-   * @param done gets the error of the last attempt, or `UH`, when no backend is left.
+   * Chooses a backend: by the policies (`selectBackend`), or else by the balance. Calls `onBackend` of the flow before it
+   * returns, or when the policies have answered; never when the flow ends before that. When no backend is left, the flow fails
+   * with the error of the last attempt, or with `UH`.
    */
-  begin(upstream: Upstream, chain: Chain, done: (result: Backend | PosternError) => void): void {
-    const { facts } = this.#flow
+  begin(upstream: Upstream, chain: Chain): void {
+    const flow = this.#flow
+    const { facts } = flow
     const tried = this.#unreachable
     const isAsked = chain.steps.selectBackend.length > 0
     const candidates = isAsked ? upstream.choosable(tried) : upstream.candidates(tried)
-    if (candidates.length === 0) return done(this.#noneLeft(upstream))
-    if (!isAsked) return this.#take(upstream.pick(candidates, facts)!, done)
+    if (candidates.length === 0) return flow.fail(this.#noneLeft(upstream))
+    if (!isAsked) return this.#take(upstream.pick(candidates, facts)!)
     facts.candidates = candidates
-    choose(this.#flow, chain, (result) => {
-      if (result instanceof PosternError) return done(result)
+    choose(flow, chain, (result) => {
+      if (result instanceof PosternError) return flow.fail(result)
       // Health may have changed while the policies ran: an ejected backend is never used.
       const chosen = candidates.find((backend) => backend === result && (backend.available || backend.draining))
       const backend = chosen ?? upstream.pick(upstream.candidates(tried), facts)
-      if (backend === undefined) done(this.#noneLeft(upstream))
-      else this.#take(backend, done)
+      if (backend === undefined) flow.fail(this.#noneLeft(upstream))
+      else this.#take(backend)
     })
   }
 
@@ -82,11 +85,11 @@ export class Attempts {
     return this.#error ?? new PosternError('UH', `upstream "${name}" has no healthy backend`)
   }
 
-  #take(backend: Backend, done: (result: Backend) => void): void {
+  #take(backend: Backend): void {
     this.count++
     this.#busy = backend
     this.#flow.facts.backend = backend
     backend.acquire()
-    done(backend)
+    this.#flow.onBackend(backend)
   }
 }
