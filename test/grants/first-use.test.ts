@@ -1,7 +1,8 @@
 import { expect, test, vi } from 'vitest'
+import { CounterAuthority } from '../../core/grants/counter/authority.ts'
 import { createFetch } from '../../core/grants/fetch.ts'
 import { createFetcher } from '../../core/grants/fetcher.ts'
-import { lazyJwt, lazyOutbound } from '../../core/grants/first-use.ts'
+import { lazyJwt, lazyMemoryCounters, lazyOutbound } from '../../core/grants/first-use.ts'
 import { ABSENT } from '../../core/grants/operation.ts'
 import type { Outbound } from '../../core/grants/outbound.ts'
 import { grantCall, listed } from './call.ts'
@@ -76,5 +77,17 @@ test('jwt is loaded with the first token, once for all, and again after a failur
   const call = grantCall('jwt.verify')
   await expect(verify(['', ''], call)).rejects.toThrow('EMFILE')
   expect(await Promise.all([verify(['', ''], call), verify(['', ''], call)])).toEqual([['1'], ['1']])
+  expect(load).toHaveBeenCalledTimes(2)
+})
+
+test('counters are loaded with the first key, in order, and again after a failure', async () => {
+  const load = vi.fn(async () => new CounterAuthority({ sole: true })).mockRejectedValueOnce(new Error('EMFILE'))
+  const counters = lazyMemoryCounters(load)
+  const take = (cost: number): unknown => counters.take('p', 'k', { points: 3, duration: 60, cost })
+  expect(load).not.toHaveBeenCalled()
+  await expect(take(1)).rejects.toThrow('internal error in the gateway')
+  const [first, second] = await Promise.all([take(1), take(2)])
+  expect([first, second]).toMatchObject([{ remaining: 2 }, { remaining: 0 }])
+  expect(take(1)).toMatchObject({ allowed: false })
   expect(load).toHaveBeenCalledTimes(2)
 })
