@@ -1,7 +1,7 @@
-import { LeaseJournal } from '../grants/counter/lease-journal.ts'
+import type { CounterLease } from '../grants/counter/lease.ts'
+import { type DecidedTake, LeaseJournal } from '../grants/counter/lease-journal.ts'
 import type { LeaseSlots } from '../grants/counter/lease-slots.ts'
 import type { SharedLeases } from '../grants/counter/shared-leases.ts'
-import type { Batch } from './batch.ts'
 import type { GrantUse } from './grant-use.ts'
 import type { LeaseEntry } from './guest/leases.ts'
 import type { HookRun } from './hook-run.ts'
@@ -19,14 +19,29 @@ export interface LeaseMemory {
 /** Leases of one policy, and of all policies of a group, in shared memory. */
 const most = { policy: 512, group: 16_384 }
 
+const none: readonly Taken[] = []
+
+/** A take that the dispatcher has decided, and the lease. */
+export interface Taken extends DecidedTake {
+  readonly lease: CounterLease
+}
+
+interface PolicyLeases {
+  readonly binding: Binding
+  readonly slots: LeaseSlots
+}
+
 /** The counter leases of a group from which its dispatcher decides: the host's side of `guest/leases.ts`. */
 export class CrossingLeases {
   readonly memory: LeaseMemory
   readonly #shared: SharedLeases
   readonly #journal: LeaseJournal
-  readonly #slots = new Map<Binding, LeaseSlots>()
-  /** The crossing that is under way. */
-  #batch: Batch | undefined
+  /** By index of their memory. */
+  readonly #policies: readonly PolicyLeases[]
+  /** Takes in the crossing that is under way, or was the last one, in their order. */
+  #taken: Taken[] = []
+  /** The same by run, made when somebody asks. */
+  #byRun: Map<number, Taken[]> | undefined
   #isClosed = false
 
   /** @param bindings those of the group. */
@@ -35,62 +50,64 @@ export class CrossingLeases {
     this.#journal = new LeaseJournal(shared.journal)
     const users = bindings.filter(({ instance }) => instance.plugin.manifest.needs.includes('counter'))
     const size = Math.max(1, Math.min(most.policy, Math.floor(most.group / users.length)))
-    const entries = users.flatMap((binding, memory) => {
-      const { plugin, instance } = binding
-      this.#slots.set(binding, shared.open(instance.policy, size))
-      return Object.values(binding.entries).map(
-        (entry): LeaseEntry => ({ plugin, entry, memory, operations: instance.limits.operations }),
-      )
+    this.#policies = users.map((binding) => {
+      binding.leases = this
+      return { binding, slots: shared.open(binding.instance.policy, size) }
     })
-    const memories = users.map((binding) => this.#slots.get(binding)!.memory)
+    const entries = users.flatMap(({ plugin, entries, instance }, memory) =>
+      Object.values(entries).map(
+        (entry): LeaseEntry => ({ plugin, entry, memory, operations: instance.limits.operations }),
+      ),
+    )
+    const memories = this.#policies.map(({ slots }) => slots.memory)
     this.memory = { entries: JSON.stringify(entries), journal: shared.journal, memories }
   }
 
   /** A crossing begins. */
-  begin(batch: Batch): void {
-    this.#batch = batch
+  begin(runs: readonly HookRun[]): void {
+    this.#taken = []
+    this.#byRun = undefined
     this.#journal.clear()
     // What a run has taken before its isolate was lost must not be taken again; the host knows what that was.
-    const replays = batch.runs.some((run) => run.replays)
+    const replays = runs.some((run) => run.replays)
     this.#journal.now = replays ? Number.POSITIVE_INFINITY : this.#shared.now()
   }
 
-  /** The crossing is over. @param isLost it has not returned. */
-  end(isLost: boolean): void {
-    this.adopt(isLost)
-    this.#batch = undefined
-  }
-
-  /**
-   * Adopts the takes that the dispatcher has decided since the last time.
-   *
-   * @param keep the runs may begin again.
-   */
-  adopt(keep: boolean): void {
+  /** Adopts the takes that the dispatcher has decided since the last time: after the crossing, and before answers in it. */
+  adopt(): void {
     const journal = this.#journal
     const { length } = journal
     if (length === 0) return
+    this.#byRun = undefined
     for (let i = 0; i < length; i++) {
       const take = journal.at(i)
-      const run = this.#batch?.beginner(take.run)
-      const lease = run && this.#slots.get(run.binding)?.at(take.place)
+      const { binding, slots } = this.#policies[take.memory]!
+      const lease = slots.at(take.place)
       if (lease === undefined) continue
       this.#shared.took(lease, take.left)
-      run!.took(take, lease)
-      if (keep && run !== run!.pending.run) run!.pending.keep(run!)
+      // The operation, and the wait for it.
+      binding.counts.operations += 2
+      this.#taken.push({ ...take, lease })
     }
     journal.clear()
   }
 
+  /** The takes of a run in this crossing. A run that goes on after it has to remember them. */
+  takesOf(run: number): readonly Taken[] {
+    if (this.#taken.length === 0) return none
+    this.#byRun ??= Map.groupBy(this.#taken, (taken) => taken.run)
+    return this.#byRun.get(run) ?? none
+  }
+
   /** The place of the lease from which an operation was decided, for the dispatcher. */
   place({ binding }: HookRun, { operation, args, succeeded }: GrantUse): number | undefined {
-    if (operation !== 'counter.take' || !succeeded || !this.#slots.has(binding)) return undefined
+    if (operation !== 'counter.take' || !succeeded) return undefined
     return this.#shared.place(binding.instance.policy, args)
   }
 
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const { instance } of this.#slots.keys()) this.#shared.close(instance.policy)
+    for (const { binding } of this.#policies) this.#shared.close(binding.instance.policy)
   }
 }

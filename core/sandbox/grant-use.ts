@@ -1,8 +1,7 @@
-import type { CounterLease } from '../grants/counter/lease.ts'
-import type { DecidedTake } from '../grants/counter/lease-journal.ts'
 import { GrantError } from '../grants/grant-error.ts'
 import type { GrantCall } from '../grants/operation.ts'
 import { type Origin, parseOrigin } from '../grants/origin.ts'
+import type { Taken } from './crossing-leases.ts'
 import type { HookRun } from './hook-run.ts'
 import type { PluginCode } from './plugin.ts'
 import { escapeText, UNIT } from './wire.ts'
@@ -34,11 +33,8 @@ export class GrantUse {
     )
   }
 
-  static decided(
-    { number, cost, allowed, remaining, reset }: DecidedTake,
-    lease: CounterLease,
-    order: number,
-  ): GrantUse {
+  /** A take that the dispatcher has decided. */
+  static decided({ number, lease, cost, allowed, remaining, reset }: Taken, order: number): GrantUse {
     const { points, duration } = lease.limit
     const use = new GrantUse(number, 'counter.take', [lease.key, `${points}`, `${duration}`, `${cost}`])
     use.succeed([allowed ? '1' : '', `${remaining}`, `${reset}`], order)

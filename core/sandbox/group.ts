@@ -92,7 +92,7 @@ export class Group {
       else this.#emitted.push(record)
     }
     const answer: Answer = (id, record) => {
-      options.leases?.adopt(true)
+      options.leases?.adopt()
       const run = this.#batch?.beginner(id) ?? this.#runs.waiting(id)
       return run === undefined || this.#batch === undefined ? holdsSome : this.#runs.answer(run, record)
     }
@@ -270,11 +270,11 @@ export class Group {
       const executor = this.#executors.active
       memory?.before(now)
       guard?.enter(batch.runs, timeout, alone)
-      leases?.begin(batch)
+      leases?.begin(batch.runs)
       this.#batch = batch
       try {
         const crossing = executor.cross(batch.steps, timeout)
-        leases?.end(crossing.kind !== 'done')
+        leases?.adopt()
         return crossing
       } finally {
         this.#batch = undefined

@@ -1,11 +1,10 @@
 import { type HookName, points } from '../../sdk/points.ts'
-import type { CounterLease } from '../grants/counter/lease.ts'
-import type { DecidedTake } from '../grants/counter/lease-journal.ts'
 import { measureCpu } from '../grants/cpu-time.ts'
 import type { WheelTimer } from '../net/timer-wheel.ts'
 import { bounds } from './bounds.ts'
 import { CpuTrial } from './cpu-trial.ts'
 import type { GuardedCall } from './crossing-guard.ts'
+import type { Taken } from './crossing-leases.ts'
 import { GrantUse } from './grant-use.ts'
 import type { Binding } from './layout.ts'
 import type { PendingCall } from './pending-call.ts'
@@ -24,7 +23,7 @@ interface Note {
 export const none: readonly GrantUse[] = []
 export const noNotes: readonly Note[] = []
 export const noNames: readonly string[] = []
-const noTakes: readonly (readonly [DecidedTake, CounterLease])[] = []
+const noTakes: readonly Taken[] = []
 const noOperations: readonly (readonly string[])[] = []
 
 /** The run of one step of a call: one policy's hook, from its first crossing until it is settled. */
@@ -65,8 +64,6 @@ export class HookRun implements GuardedCall {
   replays = false
   #trial: CpuTrial | undefined = undefined
   #uses: Map<number, GrantUse> | undefined = undefined
-  /** Takes that the dispatcher has decided; among `#uses` as soon as somebody looks there. */
-  #taken = noTakes
   #abort: AbortController | undefined = undefined
   #noted = 0
   #notesSeen = 0
@@ -210,6 +207,7 @@ export class HookRun implements GuardedCall {
 
   #wait(): string | undefined {
     this.waits = true
+    if (this.binding.leases !== undefined) this.#allUses()
     return points[this.hook].mayAwait ? undefined : `${this.hook} must not wait`
   }
 
@@ -245,19 +243,13 @@ export class HookRun implements GuardedCall {
     return !this.over
   }
 
-  /** The dispatcher has decided a take: an operation, and the wait for it. */
-  took(take: DecidedTake, lease: CounterLease): void {
-    this.#taken = [...this.#taken, [take, lease]]
-    this.binding.counts.operations += 2
-  }
-
-  /** All grant operations so far. */
+  /** All grant operations so far, with those that the dispatcher has decided in the crossing. */
   #allUses(): Map<number, GrantUse> {
     this.#uses ??= new Map()
-    for (const [take, lease] of this.#taken) {
-      this.#uses.set(take.number, GrantUse.decided(take, lease, ++this.#done))
+    for (const taken of this.binding.leases?.takesOf(this.id) ?? noTakes) {
+      const { number } = taken
+      if (!this.#uses.has(number)) this.#uses.set(number, GrantUse.decided(taken, ++this.#done))
     }
-    this.#taken = noTakes
     return this.#uses
   }
 

@@ -1,4 +1,5 @@
 import type { HookName } from '../../sdk/points.ts'
+import type { CrossingLeases } from './crossing-leases.ts'
 import type { PluginSetup } from './guest/guest.ts'
 import type { Instance, PluginCode } from './plugin.ts'
 import { type Counts, noCounts } from './stats.ts'
@@ -21,6 +22,8 @@ export interface Binding {
   crossing: number
   /** Bytes that the host holds for its calls under way; `bounds.held` limits them. */
   held: number
+  /** Leases from which the dispatcher decides what its hooks take from counters. */
+  leases: CrossingLeases | undefined
   /** CPU time that the host has used for hooks that did not wait for it, ms: the next call pays. */
   owed: number
 }
@@ -53,7 +56,16 @@ export function layOut(instances: readonly Instance[]): Layout {
     for (const hook of code.manifest.hooks) {
       entries[hook] = plugin.entries.push({ policy, hook, fields: instance.fields[hook] ?? [] }) - 1
     }
-    return { instance, plugin: plugin.index, entries, counts: noCounts(), crossing: 0, held: 0, owed: 0 }
+    return {
+      instance,
+      plugin: plugin.index,
+      entries,
+      counts: noCounts(),
+      crossing: 0,
+      held: 0,
+      leases: undefined,
+      owed: 0,
+    }
   })
   const plugins = [...byHash.values()].map(({ code, policies, entries }) => {
     const setup: PluginSetup = { needs: code.manifest.needs, policies, entries }

@@ -78,6 +78,7 @@ export class Runs {
       // that is kept still has them then, any other one makes them again.
       if (run.notes.length > 0 && run.pending.run === run) this.#note(run)
       run.restart()
+      if (run.replays && run !== run.pending.run) run.pending.keep(run)
       if (!run.over && run.pending.run === run) this.#options.begin(run.pending)
     }
   }

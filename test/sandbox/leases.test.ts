@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createGrantHost, type GrantHost } from '../../core/grants/grant-host.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
-import { type Bound, type Harness, headerOf, openHarness } from './harness.ts'
+import { type Bound, type Harness, headerOf, inputOf, openHarness } from './harness.ts'
 
 const open: Harness[] = []
 afterEach(() => {
@@ -128,6 +128,74 @@ describe('what is taken in a crossing that is lost', () => {
     expect(results(await opened.run(0, path([take])))).toEqual([[true, 16]])
   })
 
+  test('is not taken again by a step behind another one', async () => {
+    const opened = await harness(counting(), [
+      { plugin: 'takes' },
+      { plugin: 'hostile' },
+      { plugin: 'late-loop', limits: { time: 50 } },
+    ])
+    const take = { key: 'k', points: 20 }
+    await known(opened, take)
+    const steps = [
+      { instance: 1, input: inputOf(['/a']) },
+      { instance: 0, input: inputOf([path([take, take])]) },
+    ]
+    const taken = new Promise<Verdict>((resolve) =>
+      opened.sandbox.call({
+        hook: 'onRequest',
+        flow: 'f',
+        steps,
+        settle: (step, verdict) => {
+          if (step === 1) resolve(verdict)
+          return step === 0
+        },
+      }),
+    )
+    const lost = opened.run(2, '/20')
+    expect(results(await taken)).toEqual([
+      [true, 19],
+      [true, 18],
+    ])
+    await lost
+    expect(results(await opened.run(0, path([take])))).toEqual([[true, 17]])
+  })
+
+  test.each([0, 1, 2, 3])('is not taken again by a hook that waits %i turns of the event loop later', async (turns) => {
+    const opened = await harness(counting(), [{ plugin: 'takes' }, { plugin: 'late-loop', limits: { time: 50 } }])
+    const take = { key: 'k', points: 20 }
+    await known(opened, take)
+    // The authority answers the third one.
+    const taken = opened.run(0, path([take, take, { key: 'new' }]))
+    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+    const lost = opened.run(1, '/0')
+    expect(results(await taken)).toEqual([
+      [true, 19],
+      [true, 18],
+      [true, 999],
+    ])
+    await lost
+    expect(results(await opened.run(0, path([take, { key: 'new' }])))).toEqual([
+      [true, 17],
+      [true, 998],
+    ])
+  })
+
+  test('is not taken again by a hook that waits for nothing that the host knows of', async () => {
+    const limits = { wait: 500 }
+    const opened = await harness(counting(), [
+      { plugin: 'takes', limits },
+      { plugin: 'late-loop', limits: { time: 50 } },
+    ])
+    const take = { key: 'k', points: 20 }
+    await known(opened, take)
+    const taken = opened.run(0, path([take, take], 'never'))
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+    await opened.run(1, '/0')
+    await known(opened, take)
+    expect(await taken).toMatchObject({ kind: 'failed', code: 'PT' })
+    expect(results(await opened.run(0, path([take])))).toEqual([[true, 17]])
+  })
+
   test('is not taken again by an isolate that has learnt of the key meanwhile', async () => {
     const opened = await harness(counting(), [{ plugin: 'takes' }, { plugin: 'late-loop', limits: { time: 50 } }])
     const take = { key: 'k', points: 20 }
@@ -139,13 +207,9 @@ describe('what is taken in a crossing that is lost', () => {
       opened.run(0, path([take, take])),
       opened.run(1, '/5'),
     ])
-    expect([first!, last!].map(results)).toEqual([
-      [
-        [true, 19],
-        [true, 18],
-      ],
-      [[true, 17]],
-    ])
+    // On a busy machine they may not share the crossing that is lost.
+    const seen = [first!, last!].flatMap((verdict) => results(verdict) as [boolean, number][])
+    expect(seen.map(([, remaining]) => remaining).sort()).toEqual([17, 18, 19])
     expect(results(await opened.run(0, path([take])))).toEqual([[true, 16]])
   })
 

@@ -4,6 +4,8 @@ export interface DecidedTake {
   readonly run: number
   /** Number of the operation in the call. */
   readonly number: number
+  /** Index of the memory of its policy. */
+  readonly memory: number
   readonly place: number
   readonly cost: number
   readonly allowed: boolean
@@ -13,7 +15,7 @@ export interface DecidedTake {
   readonly left: number
 }
 
-const width = 8
+const width = 9
 /** Words before the first take: the time and the number of takes. */
 const head = 2
 
@@ -50,7 +52,7 @@ export class LeaseJournal {
     return this.length >= LeaseJournal.most
   }
 
-  add({ run, number, place, cost, allowed, remaining, reset, left }: DecidedTake): void {
+  add({ run, number, memory, place, cost, allowed, remaining, reset, left }: DecidedTake): void {
     const words = this.#words
     const { length } = this
     const at = head + length * width
@@ -62,6 +64,7 @@ export class LeaseJournal {
     words[at + 5] = remaining
     words[at + 6] = reset
     words[at + 7] = left
+    words[at + 8] = memory
     words[1] = length + 1
   }
 
@@ -77,6 +80,7 @@ export class LeaseJournal {
       remaining: words[at + 5]!,
       reset: words[at + 6]!,
       left: words[at + 7]!,
+      memory: words[at + 8]!,
     }
   }
 

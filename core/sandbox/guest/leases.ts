@@ -25,6 +25,8 @@ const { isSafeInteger } = Number
 
 /** The leases of one policy that this isolate knows of. */
 class PolicyLeases {
+  /** Index of its memory. */
+  readonly memory: number
   readonly #numbers: SlotNumbers
   readonly #size: number
   /** Key and limit, as a hook has written them and the host has accepted them, → place. */
@@ -32,7 +34,8 @@ class PolicyLeases {
   /** By slot. Of full length from the beginning: with frozen prototypes a list that grows would be slow. */
   readonly #texts: string[]
 
-  constructor(memory: SharedArrayBuffer) {
+  constructor(memory: SharedArrayBuffer, index: number) {
+    this.memory = index
     const words = new Float64Array(memory)
     this.#numbers = new SlotNumbers(words)
     this.#size = words.length / SlotNumbers.width
@@ -72,7 +75,7 @@ export class Leases {
    */
   constructor(entries: string, journal: SharedArrayBuffer, memories: readonly SharedArrayBuffer[]) {
     this.#journal = new LeaseJournal(journal)
-    const policies = memories.map((memory) => new PolicyLeases(memory))
+    const policies = memories.map((memory, index) => new PolicyLeases(memory, index))
     for (const { plugin, entry, memory, operations } of JSON.parse(entries) as LeaseEntry[]) {
       this.#policies[plugin] ??= []
       this.#policies[plugin][entry] = { leases: policies[memory]!, operations }
@@ -135,9 +138,11 @@ export class Taker {
     const result = decide(numbers, cost, now)
     if (result === undefined) return undefined
     const { allowed, remaining, reset } = result
+    const { place } = numbers
+    const { memory } = this.#leases
     const left = allowed ? numbers.left - cost : numbers.left
     // In this order: see `LeaseJournal`.
-    this.#journal.add({ run: this.#run, number, place: numbers.place, cost, allowed, remaining, reset, left })
+    this.#journal.add({ run: this.#run, number, memory, place, cost, allowed, remaining, reset, left })
     numbers.left = left
     this.#taken = number
     return `${number}${UNIT}1${UNIT}${allowed ? '1' : ''}${UNIT}${remaining}${UNIT}${reset}`
