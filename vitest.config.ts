@@ -7,6 +7,7 @@ const apart = [
   'test/guard/**',
   'test/hostile/**',
   'test/package/**',
+  'test/net/raw-check.test.ts',
   'test/peers/**',
   'test/process/{counters,ending,supervisor}.test.ts',
   'test/flow/{health-hook,http,process,quarantine}.test.ts',

@@ -7,6 +7,7 @@ import { HttpListener } from './listen/http.ts'
 import { type BoundHandle, type Listener, listenerKey } from './listen/listener.ts'
 import { TcpListener } from './listen/tcp.ts'
 import { descriptors } from './net/descriptors.ts'
+import { checkRawSockets } from './net/raw-check.ts'
 import type { CrossingGuard } from './sandbox/crossing-guard.ts'
 import type { SandboxEvent } from './sandbox/event.ts'
 import type { Instance, QuarantineState, Sandbox } from './sandbox/plugin.ts'
@@ -103,6 +104,7 @@ export class Gateway {
       this.#releaseSandbox(sandbox)
     }
     try {
+      await this.#checkSockets()
       const compiled = await inSlices(this.#compile(checked, policies, sandbox, before))
       for (const plan of compiled.snapshot.listeners.values()) {
         const key = listenerKey(plan.name, plan.config)
@@ -125,6 +127,12 @@ export class Gateway {
       abort()
       throw error
     }
+  }
+
+  async #checkSockets(): Promise<void> {
+    const problem = await checkRawSockets()
+    if (problem === undefined || this.#snapshot !== undefined) return
+    this.#options.log.warn('raw sockets do not work with this node; connections use slower ones', { cause: problem })
   }
 
   /**

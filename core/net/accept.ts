@@ -3,6 +3,9 @@ import { getSystemErrorName } from 'node:util'
 import type { ByteStream } from './byte-stream.ts'
 import { descriptors } from './descriptors.ts'
 import { DuplexStream, SocketReader } from './duplex-stream.ts'
+import { areRawSocketsUsable } from './raw-check.ts'
+import { RawSocket } from './raw-socket.ts'
+import type { TcpHandle } from './tcp-binding.ts'
 
 /**
  * Makes a listening server pass on each connection as a `ByteStream` that has not been started; half-open is allowed and
@@ -20,6 +23,7 @@ export function acceptStreams(server: Server, accept: (stream: ByteStream) => vo
     if (handle === undefined) return void descriptors.isCauseOf({ code: getSystemErrorName(status) })
     handle.setNoDelay?.(true)
     descriptors.accepted(handle.fd ?? -1)
+    if (areRawSocketsUsable()) return accept(new RawSocket(handle as TcpHandle))
     const reader = new SocketReader()
     const options: unknown = { handle, allowHalfOpen: true, pauseOnCreate: true, onread: reader.onread }
     accept(new DuplexStream(new Socket(options as SocketConstructorOpts), reader))
@@ -27,10 +31,5 @@ export function acceptStreams(server: Server, accept: (stream: ByteStream) => vo
 }
 
 interface Listening {
-  onconnection(status: number, handle: Accepted | undefined): void
-}
-
-interface Accepted {
-  readonly fd?: number
-  setNoDelay?(on: boolean): void
+  onconnection(status: number, handle: (Partial<TcpHandle> & object) | undefined): void
 }

@@ -1,8 +1,12 @@
-import { connect, type OnReadOpts, type Socket } from 'node:net'
+import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
+import { getSystemErrorName } from 'node:util'
 import { PosternError } from '../errors.ts'
 import type { ByteStream } from './byte-stream.ts'
 import { descriptors } from './descriptors.ts'
 import { DuplexStream, SocketReader } from './duplex-stream.ts'
+import { areRawSocketsUsable } from './raw-check.ts'
+import { RawSocket } from './raw-socket.ts'
+import { type TcpHandle, tcp } from './tcp-binding.ts'
 
 /** The address of a backend. */
 export interface Address {
@@ -20,16 +24,19 @@ export interface Address {
  *   started, and Nagle's algorithm is off. The error is `UF`: status 504 on a timeout, else 502; or `OM`: no descriptor is
  *   left for it, which is no fault of the backend.
  */
-export function connectTo(
-  backend: Address,
-  timeout: number,
-  done: (error: PosternError | undefined, stream: ByteStream | undefined) => void,
-): { cancel(): void } {
+export function connectTo(backend: Address, timeout: number, done: ConnectDone): { cancel(): void } {
+  if (areRawSocketsUsable()) {
+    // The names of a host, and which of its addresses answers, are left to node.
+    if (isIP(backend.host) !== 0) return new RawConnecting(backend, timeout, done)
+    return connectSocket(backend, timeout, (error, socket) => done(error, socket && new RawSocket(takeHandle(socket))))
+  }
   const reader = new SocketReader()
   const connected = (error: PosternError | undefined, socket: Socket | undefined): void =>
     done(error, socket && new DuplexStream(socket, reader))
   return connectSocket(backend, timeout, connected, reader.onread)
 }
+
+export type ConnectDone = (error: PosternError | undefined, stream: ByteStream | undefined) => void
 
 /**
  * `connectTo` for what needs a socket of node, like TLS. The socket has no listeners and allows half-open.
@@ -44,9 +51,7 @@ export function connectSocket(
 ): { cancel(): void } {
   const options = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true }
   const socket = connect(onread === undefined ? options : { ...options, onread })
-  const timer = setTimeout(() => {
-    fail(new PosternError('UF', `${address}: no connection within ${timeout} ms`, { status: 504 }))
-  }, timeout)
+  const timer = setTimeout(() => fail(lateError(address, timeout)), timeout)
 
   let settled = false
 
@@ -71,14 +76,89 @@ export function connectSocket(
     done(undefined, socket)
   }
   function refused(cause: NodeJS.ErrnoException): void {
-    if (descriptors.isCauseOf(cause)) {
-      return fail(
-        new PosternError('OM', `${address}: no descriptor is left for a connection (${cause.code})`, { cause }),
-      )
-    }
-    fail(new PosternError('UF', `${address}: cannot connect: ${cause.code ?? cause.message}`, { cause }))
+    fail(refusedError(address, cause))
   }
   socket.once('connect', connected)
   socket.once('error', refused)
   return { cancel }
+}
+
+/** A handle that connects to a literal address. */
+class RawConnecting {
+  readonly #backend: Address
+  readonly #done: ConnectDone
+  readonly #handle: TcpHandle
+  readonly #timer: NodeJS.Timeout
+  #settled = false
+
+  constructor(backend: Address, timeout: number, done: ConnectDone) {
+    const { host, port, address } = backend
+    const { TCP, TCPConnectWrap, constants } = tcp!
+    this.#backend = backend
+    this.#done = done
+    this.#timer = setTimeout(() => this.#fail(lateError(address, timeout)), timeout)
+    const handle = new TCP(constants.SOCKET)
+    const request = new TCPConnectWrap()
+    this.#handle = handle
+    request.oncomplete = (status) => this.#connected(status)
+    const status = host.includes(':') ? handle.connect6(request, host, port) : handle.connect(request, host, port)
+    // Not before this function has returned.
+    if (status !== 0) setImmediate(() => this.#connected(status))
+  }
+
+  cancel(): void {
+    // Once `done` has been called, the connection belongs to the caller.
+    if (this.#settled) return
+    this.#settle()
+    this.#handle.close(ignoreClose)
+  }
+
+  #settle(): void {
+    this.#settled = true
+    clearTimeout(this.#timer)
+  }
+
+  #fail(error: PosternError): void {
+    this.cancel()
+    this.#done(error, undefined)
+  }
+
+  #connected(status: number): void {
+    if (this.#settled) return
+    if (status !== 0) {
+      const code = getSystemErrorName(status)
+      const { address, port } = this.#backend
+      const cause = Object.assign(new Error(`connect ${code} ${address}`), {
+        code,
+        errno: status,
+        syscall: 'connect',
+        port,
+      })
+      return this.#fail(refusedError(address, cause))
+    }
+    this.#settle()
+    this.#handle.setNoDelay(true)
+    this.#done(undefined, new RawSocket(this.#handle))
+  }
+}
+
+/** Takes the connection away from a socket that has just been connected, and is used no more. */
+function takeHandle(socket: Socket): TcpHandle {
+  const holder = socket as unknown as { _handle: TcpHandle | null }
+  const handle = holder._handle!
+  holder._handle = null
+  return handle
+}
+
+function ignoreClose(): void {}
+
+function lateError(address: string, timeout: number): PosternError {
+  return new PosternError('UF', `${address}: no connection within ${timeout} ms`, { status: 504 })
+}
+
+function refusedError(address: string, cause: NodeJS.ErrnoException): PosternError {
+  if (!descriptors.isCauseOf(cause)) {
+    return new PosternError('UF', `${address}: cannot connect: ${cause.code ?? cause.message}`, { cause })
+  }
+  return new PosternError('OM', `${address}: no descriptor is left for a connection (${cause.code})`, { cause })
 }

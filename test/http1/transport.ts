@@ -2,6 +2,7 @@ import { createServer, type Server, type ServerOpts, type Socket } from 'node:ne
 import { acceptStreams } from '../../core/net/accept.ts'
 import type { ByteStream } from '../../core/net/byte-stream.ts'
 import { connectTo } from '../../core/net/connect.ts'
+import { checkRawSockets } from '../../core/net/raw-check.ts'
 import { open as openTcp } from '../helpers/client.ts'
 
 /** What carries the bytes between the client, the codec and the backend. */
@@ -19,6 +20,8 @@ export interface Transport {
   /** Whether somebody on the way could have caused the end that `socket` saw. */
   isCut(socket: Socket): boolean
 }
+
+await checkRawSockets()
 
 const tcp: Transport = {
   createServer,

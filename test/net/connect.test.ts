@@ -9,10 +9,10 @@ import { listen, until } from '../upstream/sockets.ts'
 
 function attempt(port: number, timeout: number, host = '127.0.0.1') {
   const calls: { error: PosternError | undefined; stream: ByteStream | undefined }[] = []
-  const { cancel } = connectTo({ host, port, address: `${host}:${port}` }, timeout, (error, stream) => {
+  const connecting = connectTo({ host, port, address: `${host}:${port}` }, timeout, (error, stream) => {
     calls.push({ error, stream })
   })
-  return { calls, cancel }
+  return { calls, cancel: () => connecting.cancel() }
 }
 
 test('gives a connected stream, and leaves it alone when cancelled late', async () => {

@@ -1,7 +1,11 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { expect } from 'vitest'
 import type { ByteStream } from '../../core/net/byte-stream.ts'
+import { connectTo } from '../../core/net/connect.ts'
 import { DuplexStream, SocketReader } from '../../core/net/duplex-stream.ts'
+import { areRawSocketsUsable, checkRawSockets } from '../../core/net/raw-check.ts'
+import { RawSocket } from '../../core/net/raw-socket.ts'
 
 /** Listens on a free loopback port. */
 export async function listen(server: Server): Promise<number> {
@@ -10,13 +14,26 @@ export async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** Kinds of streams: a socket that emits `data`, and one with a reader. */
-export const kinds = ['events', 'reader'] as const
+/** Kinds of streams: a raw socket, one of node with a reader, and one of node that emits `data`. */
+type Kind = 'raw' | 'reader' | 'events'
+
+await checkRawSockets()
+
+/** Those of this run: `npm run test:matrix` is without raw sockets. */
+export const kinds: readonly Kind[] = areRawSocketsUsable() ? ['raw', 'reader', 'events'] : ['reader', 'events']
 
 /** Two ends of one TCP connection that allow half-open: the near one as a stream, the far one paused. */
-export async function pair(kind: (typeof kinds)[number] = 'reader'): Promise<[near: ByteStream, far: Socket]> {
+export async function pair(kind: Kind = 'reader'): Promise<[near: ByteStream, far: Socket]> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
   const port = await listen(server)
+  if (kind === 'raw') {
+    const { promise, resolve } = Promise.withResolvers<ByteStream>()
+    connectTo({ host: '127.0.0.1', port, address: 'far' }, 10_000, (_error, stream) => resolve(stream!))
+    const [[far], near] = (await Promise.all([once(server, 'connection'), promise])) as [[Socket], ByteStream]
+    expect(near).toBeInstanceOf(RawSocket)
+    server.close()
+    return [near, far]
+  }
   const options = { port, host: '127.0.0.1', allowHalfOpen: true }
   const reader = kind === 'reader' ? new SocketReader() : undefined
   const socket = connect(reader === undefined ? options : { ...options, onread: reader.onread })

@@ -1,0 +1,94 @@
+/** A TCP connection of node, below its sockets. Methods that can fail return 0, or a negative error number of the system. */
+export interface TcpHandle {
+  /** Set by `RawSocket`, and found on `this` in the callbacks. */
+  owner?: TcpOwner
+  onread: (this: TcpHandle) => Uint8Array | undefined
+  readonly fd: number
+  readonly writeQueueSize: number
+  readonly bytesWritten: number
+  connect(request: ConnectRequest, address: string, port: number): number
+  connect6(request: ConnectRequest, address: string, port: number): number
+  setNoDelay(on: boolean): number
+  getpeername(to: object): number
+  getsockname(to: object): number
+  /** Reads into this memory, or into that which `onread` returned last. May be called once. */
+  useUserBuffer(memory: Uint8Array): void
+  readStart(): number
+  readStop(): number
+  writeLatin1String(request: WriteRequest, text: string): number
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number
+  /** @param chunks chunk, encoding, chunk, encoding; `buffer` for bytes */
+  writev(request: WriteRequest, chunks: readonly (Uint8Array | string)[], allBuffers: boolean): number
+  shutdown(request: ShutdownRequest): number
+  reset(done: (this: TcpHandle) => void): number
+  close(done: (this: TcpHandle) => void): void
+}
+
+/** Whom a handle calls. */
+export interface TcpOwner {
+  onRead(): Uint8Array | undefined
+  onWritten(status: number): void
+  onShut(): void
+  onClosed(): void
+}
+
+export interface ServerHandle {
+  onconnection: (status: number, handle: TcpHandle | undefined) => void
+  bind(address: string, port: number, flags: number): number
+  listen(backlog: number): number
+  getsockname(to: object): number
+  close(): void
+}
+
+/** Its callback is called when the write was asynchronous. What is written has to stay reachable until then. */
+export interface WriteRequest {
+  oncomplete?: (this: WriteRequest, status: number, handle: TcpHandle) => void
+  kept?: unknown
+}
+
+export interface ShutdownRequest {
+  oncomplete?: (this: ShutdownRequest, status: number, handle: TcpHandle) => void
+}
+
+export interface ConnectRequest {
+  oncomplete?: (this: ConnectRequest, status: number, handle: TcpHandle) => void
+}
+
+interface TcpModule {
+  readonly TCP: { new (type: number): TcpHandle & ServerHandle }
+  readonly TCPConnectWrap: { new (): ConnectRequest }
+  readonly constants: { readonly SOCKET: number; readonly SERVER: number }
+}
+
+interface StreamModule {
+  readonly WriteWrap: { new (): WriteRequest }
+  readonly ShutdownWrap: { new (): ShutdownRequest }
+  /** What the last call or callback has to say, by these indexes. */
+  readonly streamBaseState: Int32Array
+  readonly kReadBytesOrError: number
+  readonly kLastWriteWasAsync: number
+}
+
+export type TcpBinding = TcpModule & StreamModule
+
+/**
+ * Node's own interface to TCP connections, which its sockets use too. It is not documented and may change with any version of
+ * node: `raw-check.ts` tries it out before it is used. `undefined` where this node has none, where it is not allowed
+ * (`--permission`), or where the environment says `POSTERN_RAW_SOCKETS=0`.
+ */
+export const tcp: TcpBinding | undefined = process.env.POSTERN_RAW_SOCKETS === '0' ? undefined : load()
+
+function load(): TcpBinding | undefined {
+  const { noDeprecation } = process
+  // DEP0111, which node prints only with `--pending-deprecation`: users could do nothing about it.
+  process.noDeprecation = true
+  try {
+    const { binding } = process as unknown as { binding(name: string): unknown }
+    return { ...(binding('tcp_wrap') as TcpModule), ...(binding('stream_wrap') as StreamModule) }
+  } catch {
+    return undefined
+  } finally {
+    if (noDeprecation === undefined) delete (process as { noDeprecation?: boolean }).noDeprecation
+    else process.noDeprecation = noDeprecation
+  }
+}
