@@ -83,9 +83,10 @@ export class Deadline implements Expiring {
 
   /** Limits the whole request, ms. */
   limitAll(ms: number): void {
-    const late = new PosternError('UT', `the request took longer than the ${ms} ms that its route allows`)
+    const expire = (): void =>
+      this.#flow.fail(new PosternError('UT', `the request took longer than the ${ms} ms that its route allows`))
     // Again after the same time: the error may wait for the policies that see it, too.
-    this.#total = setInterval(() => this.#flow.fail(late), ms)
+    this.#total = setInterval(expire, ms)
   }
 
   /** Removes the limit for the whole request. */
@@ -135,7 +136,7 @@ export class Deadline implements Expiring {
 
   end(): void {
     this.pause()
-    this.unlimitAll()
+    if (this.#total !== undefined) this.unlimitAll()
   }
 
   onTimeout(): void {

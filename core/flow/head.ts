@@ -1,12 +1,13 @@
 import { PosternError } from '../errors.ts'
 import type { Chain } from '../hooks/chain.ts'
-import type { Exchange, HttpConnection, OwnFields } from '../http/exchange.ts'
+import type { Exchange } from '../http/exchange.ts'
 import { Fields, SharedFields } from '../http/fields.ts'
 import { dropForwarding, forwardingFields, takeForwarding } from '../http/forwarding.ts'
 import { screenUnderscores } from '../http/underscores.ts'
 import { isLoop, mostPasses } from '../http/via.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import { type Bodies, setBodyLength } from './bodies.ts'
+import { ownFields } from './own-fields.ts'
 import type { RequestFacts } from './request-facts.ts'
 
 /**
@@ -47,26 +48,16 @@ export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bo
  * Adds the fields that only the gateway may set: the X-Forwarded family, Forwarded, Via, Host and X-Request-Id. Values that
  * policies wrote are replaced.
  */
-function addOwnFields({ connection, version, fields }: Exchange, facts: RequestFacts, { snapshot }: HttpPlan): void {
-  const { earlier, target, id } = facts
+function addOwnFields({ version, fields }: Exchange, facts: RequestFacts, { snapshot }: HttpPlan): void {
+  const { hop, earlier, target, id } = facts
   const isAsked = facts.chain!.steps.onRequest.length > 0
   if (isAsked) fields.put('x-request-id', id)
   if (isAsked || earlier !== undefined) dropForwarding(fields)
   fields.put('host', target.authority)
   // A line of its own continues the list of Via (RFC 9110 §5.2).
   const via = snapshot.via.entry[version]
-  if (earlier !== undefined) fields.shared = new SharedFields([...forwardingFields(facts.hop, earlier), 'via', via])
-  else fields.shared = usualFields(connection, facts, via).fields
-}
-
-/** The fields for a peer without earlier hops: the same for consecutive requests of a connection, so they are cached. */
-function usualFields(connection: HttpConnection, facts: RequestFacts, via: string): OwnFields {
-  const { own } = connection
-  const authority = facts.publicAuthority
-  if (own?.authority === authority && own.via === via) return own
-  const made = { authority, via, fields: new SharedFields([...forwardingFields(facts.hop, undefined), 'via', via]) }
-  connection.own = made
-  return made
+  if (earlier === undefined) fields.shared = ownFields(hop, via)
+  else fields.shared = new SharedFields([...forwardingFields(hop, earlier), 'via', via])
 }
 
 /**

@@ -159,11 +159,11 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   get hop(): Hop {
     const { address: peerIp, localPort } = this.#exchange.connection.peer
     const { ip, scheme } = this.client
-    return { peerIp, clientIp: ip, scheme, authority: this.publicAuthority, localPort }
+    return { peerIp, clientIp: ip, scheme, authority: this.#publicAuthority, localPort }
   }
 
   /** Host and port that the client used: from a trusted proxy if well-formed, else from the request. */
-  get publicAuthority(): string {
+  get #publicAuthority(): string {
     const named = this.client.host === undefined ? undefined : parseAuthority(this.client.host)
     return named === undefined || 'problem' in named ? this.target.authority : named.authority
   }

@@ -1,7 +1,7 @@
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
 import type { Peer } from '../net/peer.ts'
-import type { Fields, SharedFields } from './fields.ts'
+import type { Fields } from './fields.ts'
 import type { Malformed } from './malformed.ts'
 
 /**
@@ -129,16 +129,6 @@ export interface ExchangeOwner {
 /** A client's connection on an HTTP listener; all exchanges on it share this object. */
 export interface HttpConnection {
   readonly peer: Peer
-  /** Cache: the fields that the gateway added to the previous request of this connection; see `addOwnFields`. */
-  own?: OwnFields
-}
-
-/** The X-Forwarded, Forwarded and Via fields of a request, and the authority and entry of Via that they are valid for. */
-export interface OwnFields {
-  readonly authority: string
-  /** Differs by the version of the request, and after a reload that changes the pseudonym of the gateway. */
-  readonly via: string
-  readonly fields: SharedFields
 }
 
 /** A client's connection, as the codec that serves it offers it to the listener. */

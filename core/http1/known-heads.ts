@@ -1,4 +1,4 @@
-import { Fields, Spelling } from '../http/fields.ts'
+import { Fields, Spelling, shorten } from '../http/fields.ts'
 import type { Framing } from './framing.ts'
 
 /** Slots of a table, a power of two. */
@@ -7,8 +7,12 @@ const slots = 256
 /** Longest head that is kept, characters: with all that is made of them, two tables hold 3 MB at most. */
 export const maxKnown: number = 2048
 
+/** Removed from each copy of a list, whose memory then has room for what the gateway adds: 300 bytes less than growing it. */
+const room: readonly string[] = ['', '', '', '']
+
 /** What a head was parsed to. */
 interface Known {
+  /** With `room` behind it. */
   readonly list: readonly string[]
   readonly spelling: Spelling
   readonly framing: Framing
@@ -31,7 +35,9 @@ export class KnownHeads {
     const slot = slotOf(text)
     const known = this.#known[slot]
     if (known === undefined || this.#texts[slot] !== text) return undefined
-    return { fields: new Fields(known.list.slice(), true, known.spelling), framing: known.framing }
+    const list = known.list.slice()
+    shorten(list, list.length - room.length)
+    return { fields: new Fields(list, true, known.spelling), framing: known.framing }
   }
 
   /** A head of at most `maxKnown` characters was parsed. Its fields have not been changed. */
@@ -39,7 +45,7 @@ export class KnownHeads {
     if (spelling === undefined) return
     const slot = slotOf(text)
     if (this.#texts[slot] === text) {
-      this.#known[slot] = { list: list.slice(), spelling: new Spelling(spelling.names, true), framing }
+      this.#known[slot] = { list: list.concat(room), spelling: new Spelling(spelling.names, true), framing }
       return
     }
     this.#texts[slot] = text
