@@ -6,7 +6,7 @@ import { countsOf, faultsOf, type Outcome, play, untilCancelled, untilRefused } 
 import { drawCast, flowScript, plugins } from './differential/script.ts'
 
 /** Flows at the same time, at most; cases for each cast; casts, and the seed of the first one: for long runs. */
-const { FLOWS = '6', CASES = '240', CASTS = '2', SEED = '1' } = process.env
+const { FLOWS = '10', CASES = '120', CASTS = '2', SEED = '1' } = process.env
 const seeds = Array.from({ length: Number(CASTS) }, (_, i) => Number(SEED) + i)
 const timeout = 7_200_000
 
@@ -115,6 +115,41 @@ test.for(seeds)('what happens beside a flow does not show in it: cast %i', { tim
     alone.sandbox.close()
     together.sandbox.close()
   }
+})
+
+const fault = fc.record({
+  op: fc.constantFrom(['loop'] as const, ['loop'] as const, ['fill', 0] as const),
+  flow: fc.nat(5),
+  at: fc.nat(8),
+  hook: fc.constantFrom('onRequest', 'onRequest', 'onResponse', 'selectBackend', 'onClose'),
+})
+
+test('a plugin that loops or fills the memory fails alone, whoever crosses with it', { timeout }, async () => {
+  const drawn = drawCast(Number(SEED))
+  const scripts = fc.array(flowScript(drawn.lines.length), { minLength: 1, maxLength: Number(FLOWS) })
+  await fc.assert(
+    fc.asyncProperty(scripts, fault, async (innocent, { op, flow, at, hook }) => {
+      const flows = innocent.map((script, i) => {
+        return i === flow % innocent.length ? { ...script, acts: [...script.acts, { at, hook, op }] } : script
+      })
+      // Pauses outlast a case.
+      const limits = { time: op[0] === 'loop' ? 100 : 2_000 }
+      const alone = openCast(bundles, drawn, 'alone', { limits })
+      const together = openCast(bundles, drawn, 'together', { limits })
+      try {
+        const expected = await play(alone, 'c', flows)
+        const found = await play(together, 'c', flows)
+        for (let i = 0; i < flows.length; i++) {
+          expectSame(untilRefused(together, found[i]!), untilRefused(alone, expected[i]!))
+        }
+        expect(faultsOf(together)).toEqual(faultsOf(alone))
+      } finally {
+        alone.sandbox.close()
+        together.sandbox.close()
+      }
+    }),
+    { numRuns: Math.ceil(Number(CASES) / 60) },
+  )
 })
 
 async function after(turns: number): Promise<void> {

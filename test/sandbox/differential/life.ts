@@ -265,9 +265,11 @@ class Body {
   }
 }
 
-/** Stacks may differ, messages must not. */
+/** Stacks and measured times may differ, messages must not. */
 function wordsOf(result: Reply | PosternError | undefined): unknown {
-  return result instanceof Error ? [result.code, result.message.split('\n')[0]] : result
+  if (!(result instanceof Error)) return result
+  const [message = ''] = result.message.split('\n')
+  return [result.code, message.replace(/[\d.,]+ ms/g, '# ms')]
 }
 
 async function turns(many: number): Promise<void> {

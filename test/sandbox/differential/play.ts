@@ -7,6 +7,8 @@ export interface Outcome {
   readonly trace: Trace
   readonly notes: readonly string[]
   readonly asked: readonly string[]
+  /** What is left of the counters that its policies may have taken from. */
+  readonly left: readonly string[]
 }
 
 /**
@@ -23,37 +25,70 @@ export async function play(
 ): Promise<Outcome[]> {
   const ids = scripts.map((_script, i) => `${name}-${i}`)
   const traces = await Promise.all(scripts.map((script, i) => live(cast, ids[i]!, script, patience[i])))
+  const left = await Promise.all(scripts.map((script, i) => countersOf(cast, ids[i]!, script)))
   return ids.map((id, i) => {
-    const outcome = { trace: traces[i]!, notes: cast.notes.get(id) ?? [], asked: cast.asked.get(id) ?? [] }
+    const [notes = [], asked = []] = [cast.notes.get(id), cast.asked.get(id)]
     cast.notes.delete(id)
     cast.asked.delete(id)
-    return outcome
+    return { trace: traces[i]!, notes, asked, left: left[i]! }
   })
 }
+
+function countersOf({ grants, chains }: Cast, id: string, { line, acts }: FlowScript): Promise<string[]> {
+  const { labels } = chains[line]!
+  const takes = acts.filter(({ op: [code] }) => code.startsWith('take ') || code === 'take')
+  const looks = takes.map(async ({ at, op: [, key, points] }) => {
+    const policy = `p${labels[at % labels.length]}`
+    const args = [`${id} ${key}`, String(points), '86400', '0']
+    const look = {
+      operation: 'counter.take',
+      args,
+      policy,
+      request: id,
+      plugin,
+      origins: [],
+      signal,
+      hold,
+      spend: hold,
+    }
+    try {
+      const [, remaining] = await grants.perform(look)
+      return `${policy} ${key} ${points} ${remaining}`
+    } catch (error) {
+      return String(error)
+    }
+  })
+  return Promise.all(looks)
+}
+
+const plugin = { name: 'look', publisher: 'look', hash: '' }
+const { signal } = new AbortController()
+const hold = (): void => {}
 
 /**
  * An outcome up to the first policy that wrote what it must not write and that rejects then. What those behind it have
  * asked of the grants by then is done already, if they crossed together; alone they would not have been asked.
  */
-export function untilRefused(cast: Cast, { trace, notes, asked }: Outcome): Outcome {
+export function untilRefused(cast: Cast, outcome: Outcome): Outcome {
+  const { trace } = outcome
   const end = trace.findIndex((event) => {
     const [, policy, , , error] = JSON.parse(event) as [string, string, unknown, unknown, [string, string] | null]
     return Array.isArray(error) && error[1]?.startsWith(`policy "${policy}", `) === true && cast.rejects.has(policy)
   })
-  return end === -1 ? { trace, notes, asked } : { trace: trace.slice(0, end + 1), notes: [], asked: [] }
+  return end === -1 ? outcome : { trace: trace.slice(0, end + 1), notes: [], asked: [], left: [] }
 }
 
 /**
- * What the statistics say in the end, without times and numbers of crossings. Whose promise was rejected is known only when
+ * What the statistics say in the end, without times and numbers of crossings, which depend on the machine. Whose promise was rejected is known only when
  * nobody else was in the crossing.
  */
 export function countsOf({ sandbox }: Cast): unknown {
-  return sandbox.stats().map(({ plugin, group, restarts, policies }) => {
+  return sandbox.stats().map(({ plugin, group, policies }) => {
     const counts = policies.map((policy) => {
       const { time: _time, batches: _batches, operations: _operations, rejections: _rejections, ...all } = policy
       return all
     })
-    return { plugin, group, restarts, counts }
+    return { plugin, group, counts }
   })
 }
 
@@ -68,8 +103,8 @@ export function untilCancelled({ trace }: Outcome, whole: Outcome): { found: Out
   const found = trace.slice(0, at === -1 ? trace.length : at)
   const length = Math.min(found.length, whole.trace.length)
   return {
-    found: { trace: [...found.slice(0, length), ...(isOver ? [] : rest)], notes: [], asked: [] },
-    expected: { trace: whole.trace.slice(0, length), notes: [], asked: [] },
+    found: { trace: [...found.slice(0, length), ...(isOver ? [] : rest)], notes: [], asked: [], left: [] },
+    expected: { trace: whole.trace.slice(0, length), notes: [], asked: [], left: [] },
   }
 }
 
@@ -78,5 +113,5 @@ export function untilCancelled({ trace }: Outcome, whole: Outcome): { found: Out
  * undeclared read is lost with the result of a policy whose turn does not come, which may also write until it is dropped.
  */
 export function faultsOf({ events }: Cast): string[] {
-  return events.filter((event) => !/^(?:undeclared|late|rejection) /.test(event)).toSorted()
+  return events.filter((event) => !/^(?:undeclared|late|rejection|replaced) /.test(event)).toSorted()
 }

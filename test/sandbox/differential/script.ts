@@ -103,7 +103,11 @@ export function drawCast(seed: number): { roles: Role[]; lines: Line[] } {
   const upstream = fc
     .uniqueArray(fc.nat(roles.length / 4 - 1), { maxLength: 2 })
     .map((list) => list.map((index) => roles.length / 2 + index))
-  const line = fc.record({ route: some(7), green: upstream, blue: upstream })
+  const route = fc.oneof(
+    { weight: 14, arbitrary: some(7) },
+    { weight: 1, arbitrary: fc.shuffledSubarray([...roles.keys()].slice(0, roles.length / 2), { minLength: 16 }) },
+  )
+  const line = fc.record({ route, green: upstream, blue: upstream })
   return { roles, lines: fc.sample(line, { numRuns: 150, seed }) }
 }
 
@@ -138,6 +142,10 @@ const usual: readonly Op[] = [
     ['increment', key, 1],
   ]),
   ['take', 'k0', 0, 1],
+  ['take often', 'k0', 3, 5],
+  ['take often', 'k1', 40, 7],
+  ['sum often', 3],
+  ['all at once', 'k0'],
   ['take unseen', 'k0', 40, 1],
   ['soon', 2],
   ['slow', '1', 'a'],
@@ -157,7 +165,21 @@ const usual: readonly Op[] = [
 ]
 
 /** Some are invalid in a header, some have to be escaped on the wire, some are long enough to be kept apart. */
-const texts = ['', 'é ☃', 'a\x1eb\x1fc', '\x1a', 'W', 'E\x1dW', 'x * 1200', 'y * 20000', 'c=2; d=3']
+const texts = [
+  '',
+  ' a ',
+  'a\tb',
+  'Ã©',
+  '\ud800',
+  'é ☃',
+  'a\x1eb\x1fc',
+  '\x1a',
+  'W',
+  'E\x1dW',
+  'x * 1200',
+  'y * 20000',
+  'c=2; d=3',
+]
 
 const odd: readonly Op[] = [
   ...texts.flatMap((text): Op[] => [
@@ -172,6 +194,7 @@ const odd: readonly Op[] = [
     ['append', name, '3'],
     ['take out', name],
   ]),
+  ['sum often', 70],
   ['consumer'],
   ['upstream', 'blue'],
   ['body', 'other'],
@@ -223,10 +246,10 @@ const responseFields = [
 /** @param more operations besides the usual and the odd ones. */
 export function flowScript(lines: number, more: readonly Op[] = []): fc.Arbitrary<FlowScript> {
   const op = fc.oneof(
-    { weight: 20, arbitrary: fc.constantFrom(...usual) },
+    { weight: 12, arbitrary: fc.constantFrom(...usual) },
     { weight: 1, arbitrary: fc.constantFrom(...odd, ...more) },
   )
-  const act = fc.record({ at: fc.nat(8), hook: fc.constantFrom(...hooks), op })
+  const act = fc.record({ at: fc.nat(20), hook: fc.constantFrom(...hooks), op })
   return fc.record({
     line: fc.nat(lines - 1),
     kind: fc.constantFrom('request', 'request', 'request', 'request', 'request', 'connection'),
