@@ -15,10 +15,10 @@ const step: ProcessSize = { resident: 32, virtual: 65_536 }
  * The same growth since the process began, above which the process ends itself, MB. An isolate reserves 2 GB of addresses,
  * and there may be hundreds; Linux has 128 TB of them.
  */
-const bound: ProcessSize = { resident: Math.min(1_024, available() / 2), virtual: 2 ** 25 }
+const bound: ProcessSize = { resident: Math.min(1_024, availableMemory() / 2), virtual: 2 ** 25 }
 
 /** Memory that this process may use at most, MB. */
-function available(): number {
+export function availableMemory(): number {
   const constrained = process.constrainedMemory()
   return (constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()) / megabyte
 }

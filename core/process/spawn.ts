@@ -11,6 +11,7 @@ const children = new Set<ChildProcess>()
  * @param cache folder in which processes store compiled code for later ones. `NODE_COMPILE_CACHE` in the environment
  *   takes precedence.
  * @param env Default: the environment of this process.
+ * @param flags more options of Node. Default: none.
  */
 export function spawnModule(
   name: string,
@@ -18,11 +19,12 @@ export function spawnModule(
   args: readonly string[] = [],
   cache?: string,
   env: NodeJS.ProcessEnv = process.env,
+  flags: readonly string[] = [],
 ): ChildProcess {
   const file = fileURLToPath(new URL(`./${name}${extname(import.meta.url)}`, import.meta.url))
   const child = fork(file, args, {
     // SIGUSR1 would open a debugger, and with it this process to every local user.
-    execArgv: ['--no-node-snapshot', '--disable-sigusr1', ...conditions()],
+    execArgv: ['--no-node-snapshot', '--disable-sigusr1', ...flags, ...conditions()],
     // Keeps Maps and undefined values.
     serialization: 'advanced',
     stdio,

@@ -1,9 +1,10 @@
-import type { ChildProcess } from 'node:child_process'
+import type { ChildProcess, StdioOptions } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import type { BoundHandle } from '../listen/listener.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { Answer, Question, QuestionKind, ToSupervisor, ToWorker } from './channel.ts'
 import { changesBetween } from './config-changes.ts'
+import { garbageFlags } from './garbage-flags.ts'
 import { OpenQuestions } from './open-questions.ts'
 import type { PackedConfig } from './packed-config.ts'
 import { spawnModule } from './spawn.ts'
@@ -20,6 +21,7 @@ export interface WorkerDeath {
   readonly report: string
 }
 
+const stdio: StdioOptions = ['ignore', 'inherit', 'inherit', 'ipc', 'pipe']
 const notReady = 'the worker exited before it was ready'
 
 /** One worker process, as the supervisor controls it. */
@@ -42,7 +44,7 @@ export class WorkerProcess {
    */
   constructor(slotFile: string, cache: string) {
     this.slotFile = slotFile
-    this.#child = spawnModule('worker', ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'], [slotFile], cache)
+    this.#child = spawnModule('worker', stdio, [slotFile], cache, process.env, garbageFlags())
     let report = ''
     // Without a descriptor for its pipes the process is not started, and has none: `close` follows.
     const reports = (this.#child.stdio as ChildProcess['stdio'] | undefined)?.[4] as Readable | undefined
