@@ -60,11 +60,13 @@ describe('an innocent plugin is never quarantined for another one’s deed', () 
     ['in a group of its own, beside what ends processes', 'plugin', deadly],
   ] as const)('%s', { timeout: 400_000 }, async ([, isolation, sent]) => {
     const plugins = [...new Set(sent.map(([plugin]) => plugin))]
-    // Time on the clock: the neighbour's code is cold in each new isolate.
+    // Its code is cold in each new isolate.
     const limits = { neighbour: { time: '500ms' }, outside: { time: '200ms' }, 'heap-growth': { time: '500ms' } }
     const ring = await arena(plugins, {
       ofItsOwn: true,
       limits,
+      // For the backend, which runs in this process and may have to wait for it.
+      timeouts: { connect: '30s' },
       ...(isolation && { isolation: { neighbour: isolation } }),
     })
     await whole(ring)

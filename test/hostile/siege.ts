@@ -21,6 +21,8 @@ export interface Siege<T> {
 const lanes = 3
 /** What a client does between two requests, ms. */
 const pause = 25
+/** How long it waits, ms: on a machine with ten processes for each core an answer is slow, not lost. */
+const patience = 60_000
 const connectionLost = new Set(['ECONNRESET', 'EPIPE', 'socket hang up'])
 
 /**
@@ -52,7 +54,7 @@ export async function underAttack<T>(arena: Arena, attack: () => Promise<T>): Pr
     for (let n = 0; !calm; n++) {
       const path = `/good/${lane}/${n}`
       const began = over
-      const right = note(await send(arena.port, path, agent === undefined ? {} : { agent }), path)
+      const right = note(await send(arena.port, path, agent === undefined ? { patience } : { agent, patience }), path)
       if (n === 0) ready()
       calm = began && (right || failed.length > 100)
       if (!calm) await new Promise((resolve) => setTimeout(resolve, pause))
