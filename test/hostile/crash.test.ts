@@ -8,7 +8,7 @@ import { expectUnharmed, underAttack } from './siege.ts'
 /** Deaths after which a plugin must have been stopped, however many workers there are. */
 const tolerated = 3
 
-/** The neighbour's code is cold in each new worker, and the default of 20 ms is time on the clock, not of the processor. */
+/** The neighbour's code is cold in each new worker. */
 const arena = (plugins: readonly string[]): Promise<Arena> =>
   sharedArena(plugins, { ofItsOwn: true, limits: { neighbour: { time: '200ms' } } })
 
