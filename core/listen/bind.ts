@@ -17,14 +17,19 @@ export function bindError(name: string, address: string, port: number, error: No
   return new Error(`listener "${name}" cannot listen on ${address} port ${port}: ${reason}`, { cause: error })
 }
 
-/** Makes a server listen on a socket that is already bound, or on the address of its plan. */
-export function bind(server: Server, plan: HttpPlan | TcpPlan, socket: BoundHandle | undefined): Promise<void> {
+/**
+ * Makes a server listen on a socket that is already bound, or on the address of its plan.
+ *
+ * @returns the port
+ */
+export function bind(server: Server, plan: HttpPlan | TcpPlan, socket: BoundHandle | undefined): Promise<number> {
   const { address, port } = plan.config
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => reject(bindError(plan.name, address, port, error))
     const listening = (): void => {
       server.off('error', failed)
-      resolve()
+      const bound = server.address()
+      resolve(typeof bound === 'object' && bound !== null ? bound.port : 0)
     }
     server.once('error', failed)
     if (socket === undefined) server.listen({ host: address, port, backlog }, listening)

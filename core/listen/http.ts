@@ -25,6 +25,7 @@ export class HttpListener implements Listener, ServerHandler {
   readonly #tap: Tap
   readonly #server: Server
   readonly #sessions = new Set<HttpSession>()
+  #port = 0
   #draining = false
   #onEmpty: (() => void) | undefined
 
@@ -43,7 +44,7 @@ export class HttpListener implements Listener, ServerHandler {
   }
 
   #accept(stream: ByteStream): void {
-    const connection: Connection = { peer: peerOf(stream), admission: undefined }
+    const connection: Connection = { peer: peerOf(stream, this.#port), admission: undefined }
     const session = new ServerConnection(stream, connection, this)
     if (this.plan.snapshot.leaving) session.makeLast()
     this.#sessions.add(session)
@@ -107,13 +108,12 @@ export class HttpListener implements Listener, ServerHandler {
   }
 
   async open(socket?: BoundHandle): Promise<void> {
-    await bind(this.#server, this.plan, socket)
+    this.#port = await bind(this.#server, this.plan, socket)
     acceptStreams(this.#server, (stream) => this.#accept(stream))
   }
 
   get port(): number {
-    const address = this.#server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
+    return this.#port
   }
 
   leave(): void {

@@ -14,6 +14,7 @@ export class TcpListener implements Listener {
   readonly #tap: Tap
   readonly #server: Server
   readonly #flows = new Set<ConnectionFlow>()
+  #port = 0
   #onEmpty: (() => void) | undefined
 
   constructor(plan: TcpPlan, tap: Tap) {
@@ -25,7 +26,7 @@ export class TcpListener implements Listener {
   #accept(stream: ByteStream): void {
     const { plan } = this
     const route = plan.routes.find({ serverName: undefined })
-    const peer = peerOf(stream)
+    const peer = peerOf(stream, this.#port)
     // A socket without a remote address has already been reset.
     if (route === undefined || peer.address === '') return stream.destroy()
     const flow = new ConnectionFlow(stream, peer, plan, route, this.#tap, (ended) => {
@@ -46,13 +47,12 @@ export class TcpListener implements Listener {
   }
 
   async open(socket?: BoundHandle): Promise<void> {
-    await bind(this.#server, this.plan, socket)
+    this.#port = await bind(this.#server, this.plan, socket)
     acceptStreams(this.#server, (stream) => this.#accept(stream))
   }
 
   get port(): number {
-    const address = this.#server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
+    return this.#port
   }
 
   get active(): number {
