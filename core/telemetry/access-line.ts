@@ -1,6 +1,7 @@
+import type { HookName } from '../../sdk/points.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import type { LineStream } from './log.ts'
-import type { Phases } from './phases.ts'
+import type { HookTime, Phases } from './phases.ts'
 import type { FlowEnd } from './tap.ts'
 
 // Concatenated by hand: these lines have a fixed form, there is one for each request, and a logger took a sixth of the CPU
@@ -134,14 +135,38 @@ function phasesOf(phases: Phases): string {
   return text
 }
 
-function hooksOf(hooks: Readonly<Record<string, number>>): string {
+function hooksOf(hooks: readonly HookTime[]): string {
   let text = '},"hooks":'
   let separator = '{'
-  for (const name in hooks) {
-    text += separator + quote(name) + ':' + thousandths(hooks[name]!)
+  for (const { policy, hook, ms } of hooks) {
+    text += separator + labelOf(policy, hook) + thousandths(ms)
     separator = ','
   }
   return text + '}'
+}
+
+interface Label {
+  readonly text: string
+  readonly isAscii: boolean
+}
+
+/** By policy and hook. */
+const labels = new Map<string, { [hook in HookName]?: Label }>()
+/** Reloads may name policies as they like. */
+const mostLabels = 1_000
+
+function labelOf(policy: string, hook: HookName): string {
+  const label = labels.get(policy)?.[hook] ?? newLabel(policy, hook)
+  isAscii &&= label.isAscii
+  return label.text
+}
+
+function newLabel(policy: string, hook: HookName): Label {
+  if (labels.size >= mostLabels) labels.clear()
+  const text = JSON.stringify(`${policy}.${hook}`) + ':'
+  const label = { text: inOnePiece(text), isAscii: !beyondAscii.test(text) }
+  labels.set(policy, { ...labels.get(policy), [hook]: label })
+  return label
 }
 
 /** Anything that is not printable ASCII, and what JSON escapes. */

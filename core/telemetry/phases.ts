@@ -1,6 +1,14 @@
 import { performance } from 'node:perf_hooks'
 import type { HookName } from '../../sdk/points.ts'
 
+/** The calls of one hook of a policy. */
+export interface HookTime {
+  readonly policy: string
+  readonly hook: HookName
+  /** Time of all of them, ms; waiting for its turn and for grants included. */
+  ms: number
+}
+
 export type Phase = 'route' | 'policies' | 'queue' | 'connect' | 'head' | 'body'
 
 /**
@@ -15,8 +23,8 @@ export class Phases {
   connect = -1
   head = -1
   body = -1
-  /** Time of the calls of each hook, added up, under `policy.hook`; waiting for its turn and for grants included. */
-  hooks: Record<string, number> | undefined
+  /** One for each hook that was called; a list, because an object with names of its own took a third of a microsecond. */
+  hooks: HookTime[] | undefined
   /** Milliseconds from the start to `end`. */
   total = 0
   #running: Phase = 'route'
@@ -47,9 +55,14 @@ export class Phases {
   }
 
   hook(policy: string, hook: HookName, duration: number): void {
-    this.hooks ??= {}
-    const name = `${policy}.${hook}`
-    this.hooks[name] = (this.hooks[name] ?? 0) + duration
+    this.hooks ??= []
+    for (const one of this.hooks) {
+      if (one.policy === policy && one.hook === hook) {
+        one.ms += duration
+        return
+      }
+    }
+    this.hooks.push({ policy, hook, ms: duration })
   }
 
   #add(took: number): void {

@@ -83,7 +83,8 @@ test('records read back from a file as they were written, whatever the character
       closeSync(descriptor)
       const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
       const seen = lines.map((line) => {
-        const { userAgent, consumer, path, outcome, cause } = JSON.parse(line) as Record<string, string>
+        const { userAgent, consumer, path, outcome, cause, hooks } = JSON.parse(line) as Record<string, string>
+        expect(hooks).toEqual({ [`${consumer}.onRequest`]: 0.25 })
         return { agent: userAgent, consumer, path, outcome, cause }
       })
       // `Fields` holds each byte of a value as a character.
@@ -97,6 +98,8 @@ test('records read back from a file as they were written, whatever the character
 function endOf(about: { agent: string | undefined; consumer: string; path: string; outcome: string }): FlowEnd {
   const { agent, consumer, path, outcome } = about
   const phases = new Phases()
+  // A policy may have any name too.
+  phases.hook(consumer, 'onRequest', 0.25)
   phases.end()
   const fields = new Fields(agent === undefined ? [] : ['user-agent', agent])
   const request = { consumer, method: 'GET', host: 'a.test', path, fields }
