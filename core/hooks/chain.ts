@@ -1,17 +1,13 @@
-// The global of the same name is a getter, and every step of every hook asks for the time.
-import { performance } from 'node:perf_hooks'
 import type { Health } from '../../sdk/health.ts'
 import { type HookName, points } from '../../sdk/points.ts'
 import type { Reply } from '../../sdk/reply.ts'
-import { PosternError } from '../errors.ts'
-import { ABSENT } from '../grants/operation.ts'
-import type { HookCall, HookStep, Sandbox, Verdict } from '../sandbox/plugin.ts'
-import { encodeField, UNIT } from '../sandbox/wire.ts'
-import { applyOperations, type WritableFacts } from './operations.ts'
+import type { PosternError } from '../errors.ts'
+import type { HookCall, Sandbox } from '../sandbox/plugin.ts'
+import type { WritableFacts } from './operations.ts'
 import type { Policy } from './policy.ts'
-import { applyPrepared, isAwaitedBy } from './prepared.ts'
-import type { BackendFacts, BodyNeed, FieldReader, FlowFacts } from './scopes.ts'
-import { findSegments } from './segments.ts'
+import { findRuns, RunFamily } from './runs.ts'
+import type { BackendFacts, BodyNeed, FlowFacts } from './scopes.ts'
+import { afterwards, isTriggered, type Step, Walk, type WalkKind } from './walk.ts'
 
 /** What the hook engine needs of a flow: facts to read and write, the sandbox of its plugins, and where results go. */
 export interface HookFlow {
@@ -60,18 +56,6 @@ export interface HookResult {
   readonly error: PosternError | undefined
 }
 
-/** What one policy decided: a reply, the index of a backend, its health, an error that rejects, or `undefined` to continue. */
-type Turn = Reply | PosternError | Health | number | undefined
-
-interface Step {
-  readonly policy: Policy
-  /** Index in the chain, which is the order of the configuration. */
-  readonly index: number
-  readonly readers: readonly FieldReader[]
-  /** Whether it may cross into the sandbox together with the step before it: see `findSegments`. */
-  readonly joins: boolean
-}
-
 /** Policies in the order in which they run, sorted by hook when the configuration is loaded. */
 export interface Chain {
   readonly length: number
@@ -85,11 +69,19 @@ export function compileChain(policies: readonly Policy[]): Chain {
       return readers === undefined ? [] : [{ policy, index, readers }]
     })
     if (points[hook].reversed) steps.reverse()
-    const joins = findSegments(
+    const joins = findRuns(
       hook,
       steps.map(({ policy }) => policy),
     )
-    return steps.map((step, i) => ({ ...step, joins: joins[i]! }))
+    let family: RunFamily | undefined
+    return steps.map((step, i) => {
+      if (family === undefined || !joins[i]) {
+        let end = i + 1
+        while (joins[end]) end++
+        family = new RunFamily(hook, i, steps.slice(i, end))
+      }
+      return { ...step, family, bit: 1 << (i - family.first) }
+    })
   }
   return {
     length: policies.length,
@@ -119,17 +111,19 @@ export function ask(
     flow.reached = chain.length
     return done(undefined, undefined)
   }
-  new Walk(flow, hook, chain, (index) => index >= from, {
-    onTurn: (turn, policy) => {
-      if (turn === undefined) return true
-      done(turn as Reply | PosternError, policy)
-      return false
-    },
-    onEnd: () => {
-      flow.reached = chain.length
-      done(undefined, undefined)
-    },
-  }).next()
+  new Walk(flow, hook, chain, asking, from, done).goOn()
+}
+
+const asking: WalkKind<Parameters<typeof ask>[4]> = {
+  onTurn: ({ done }, turn, policy) => {
+    if (turn === undefined) return true
+    done(turn as Reply | PosternError, policy)
+    return false
+  },
+  onEnd: ({ host, chain, done }) => {
+    host.reached = chain.length
+    done(undefined, undefined)
+  },
 }
 
 /** *first*: asks the policies that have had their turn for a backend among the flow's candidates. */
@@ -138,14 +132,16 @@ export function choose(
   chain: Chain,
   done: (result: BackendFacts | PosternError | undefined) => void,
 ): void {
-  new Walk(flow, 'selectBackend', chain, (index) => index < flow.reached, {
-    onTurn: (turn) => {
-      if (turn === undefined) return true
-      done(typeof turn === 'number' ? flow.facts.candidates[turn] : (turn as PosternError))
-      return false
-    },
-    onEnd: () => done(undefined),
-  }).next()
+  new Walk(flow, 'selectBackend', chain, choosing, afterwards, done).goOn()
+}
+
+const choosing: WalkKind<Parameters<typeof choose>[2]> = {
+  onTurn: ({ host, done }, turn) => {
+    if (turn === undefined) return true
+    done(typeof turn === 'number' ? host.facts.candidates[turn] : (turn as PosternError))
+    return false
+  },
+  onEnd: ({ done }) => done(undefined),
 }
 
 /**
@@ -153,13 +149,15 @@ export function choose(
  * prepared in `onRequest` comes first.
  */
 export function pass(flow: HookFlow, chain: Chain, done: () => void): void {
-  new Walk(flow, 'onResponse', chain, (index) => index < flow.reached, {
-    onTurn: (turn, policy) => {
-      if (turn !== undefined) flow.replaceResponse(turn as Reply | PosternError, policy)
-      return true
-    },
-    onEnd: done,
-  }).next()
+  new Walk(flow, 'onResponse', chain, passing, afterwards, done).goOn()
+}
+
+const passing: WalkKind<() => void> = {
+  onTurn: ({ host }, turn, policy) => {
+    if (turn !== undefined) host.replaceResponse(turn as Reply | PosternError, policy)
+    return true
+  },
+  onEnd: ({ done }) => done(),
 }
 
 /** *reduce*: every policy that has had its turn may change a chunk of a body; the flow holds the changed chunk. */
@@ -169,14 +167,16 @@ export function change(
   chain: Chain,
   done: (error: PosternError | undefined) => void,
 ): void {
-  new Walk(flow, hook, chain, (index) => index < flow.reached, {
-    onTurn: (turn) => {
-      if (turn === undefined) return true
-      done(turn as PosternError)
-      return false
-    },
-    onEnd: () => done(undefined),
-  }).next()
+  new Walk(flow, hook, chain, changing, afterwards, done).goOn()
+}
+
+const changing: WalkKind<Parameters<typeof change>[3]> = {
+  onTurn: ({ done }, turn) => {
+    if (turn === undefined) return true
+    done(turn as PosternError)
+    return false
+  },
+  onEnd: ({ done }) => done(undefined),
 }
 
 /** Whether a policy that has had its turn will be given the chunks of this body. Asked once its head is complete. */
@@ -190,14 +190,16 @@ export function examine(
   chain: Chain,
   done: (result: Health | PosternError | undefined, by: Policy | undefined) => void,
 ): void {
-  new Walk(flow, 'checkHealth', chain, () => true, {
-    onTurn: (turn, policy) => {
-      if (turn === undefined) return true
-      done(turn as Health | PosternError, policy)
-      return false
-    },
-    onEnd: () => done(undefined, undefined),
-  }).next()
+  new Walk(flow, 'checkHealth', chain, examining, 0, done).goOn()
+}
+
+const examining: WalkKind<Parameters<typeof examine>[2]> = {
+  onTurn: ({ done }, turn, policy) => {
+    if (turn === undefined) return true
+    done(turn as Health | PosternError, policy)
+    return false
+  },
+  onEnd: ({ done }) => done(undefined, undefined),
 }
 
 /** *observe*: tells every policy that has had its turn that the flow, or an L7 connection, is over. */
@@ -208,184 +210,7 @@ export function tell(
   hook: 'onClose' | 'onDisconnect' = 'onClose',
 ): void {
   if (chain === undefined || chain.steps[hook].length === 0) return done()
-  new Walk(flow, hook, chain, (index) => index < flow.reached, { onTurn: () => true, onEnd: done }).next()
+  new Walk(flow, hook, chain, telling, afterwards, done).goOn()
 }
 
-function isTriggered({ facts }: HookFlow, hook: HookName, { when }: Policy): boolean {
-  if (when === undefined) return true
-  const isOfResponse = hook === 'onResponse' || hook === 'onResponseBody'
-  return when.matches(facts) && (!isOfResponse || when.takesResponse(facts.response))
-}
-
-interface WalkHandler {
-  /** A policy has had its turn; true to go on to the next one. */
-  onTurn(turn: Turn, policy: Policy): boolean
-  /** No policy is left. */
-  onEnd(): void
-}
-
-/** One hook of one flow: calls the policies of its chain, one after the other. */
-class Walk {
-  readonly flow: HookFlow
-  readonly hook: HookName
-  readonly #steps: readonly Step[]
-  readonly #takesPart: (index: number) => boolean
-  readonly #handler: WalkHandler
-  #position = 0
-
-  constructor(
-    flow: HookFlow,
-    hook: HookName,
-    chain: Chain,
-    takesPart: (index: number) => boolean,
-    handler: WalkHandler,
-  ) {
-    this.flow = flow
-    this.hook = hook
-    this.#steps = chain.steps[hook]
-    this.#takesPart = takesPart
-    this.#handler = handler
-  }
-
-  /** Calls the next policy whose trigger matches, together with those after it that may cross with it. */
-  next(): void {
-    const { flow } = this
-    const segment: number[] = []
-    for (let position = this.#position; position < this.#steps.length; position++) {
-      const { index, policy, joins } = this.#steps[position]!
-      if (segment.length > 0 && (!joins || (this.hook === 'onResponse' && isAwaitedBy(policy, index, flow.facts))))
-        break
-      if (segment.length === 0 && this.hook === 'onResponse') applyPrepared(flow.facts, index)
-      if (this.#takesPart(index) && isTriggered(flow, this.hook, policy)) segment.push(position)
-    }
-    this.#arrive(segment[0] ?? this.#steps.length)
-    if (segment.length === 0) return this.#handler.onEnd()
-    const { policy } = this.#steps[segment[0]!]!
-    const need = policy.bodies[this.hook]
-    if (need === undefined || flow.hold === undefined) return this.#call(segment)
-    flow.hold(need, policy, (error) => {
-      if (error === undefined) this.#call(segment)
-      else if (this.#handler.onTurn(policy.onFailure === 'continue' ? undefined : error, policy)) this.next()
-    })
-  }
-
-  #call(segment: readonly number[]): void {
-    const { flow } = this
-    const steps: HookStep[] = []
-    for (const position of segment) {
-      const step = this.#steps[position]!
-      steps.push({ instance: step.policy.instance, input: inputOf(flow, step) })
-    }
-    const call = new Call(this, segment, steps)
-    addAwaited(flow, call)
-    flow.sandbox.call(call)
-  }
-
-  /** One step of a call is over; true when the next step of the same call runs, false when its other steps must not. */
-  settled(call: Call, number: number, verdict: Verdict, duration: number): boolean {
-    const { flow, hook } = this
-    if (flow.ended && points[hook].kind !== 'observe') return false
-    removeAwaited(flow, call)
-    const step = this.#steps[call.segment[number]!]!
-    const turn = this.#turnOf(call, step, verdict)
-    const error = turn instanceof PosternError ? turn : undefined
-    const operations = verdict.kind === 'done' ? verdict.operations : none
-    flow.onHook({ policy: step.policy, hook, ran: true, duration, operations, error })
-    const effective = error !== undefined && step.policy.onFailure === 'continue' ? undefined : turn
-    if (!this.#handler.onTurn(effective, step.policy)) return false
-    const following = call.segment[number + 1]
-    // The response was replaced, so the input taken for the following steps is stale: they need a new call.
-    const isStale = effective !== undefined && points[hook].kind !== 'observe'
-    if (following === undefined || isStale) {
-      this.next()
-      return false
-    }
-    addAwaited(flow, call)
-    this.#arrive(following)
-    return true
-  }
-
-  /** Moves on to this position: the policies before it that are not in a call are recorded as skipped. */
-  #arrive(position: number): void {
-    const { flow } = this
-    for (; this.#position < position; this.#position++) {
-      const { index, policy } = this.#steps[this.#position]!
-      if (!this.#takesPart(index)) continue
-      flow.sandbox.skipped(policy.instance)
-      flow.onHook({ policy, hook: this.hook, ran: false, duration: 0, operations: none, error: undefined })
-    }
-    const step = this.#steps[position]
-    if (this.hook === 'onResponse') applyPrepared(flow.facts, step?.index ?? 0)
-    if (step === undefined) return
-    this.#position = position + 1
-    if (this.hook === 'onRequest' || this.hook === 'onConnect') flow.reached = step.index + 1
-  }
-
-  #turnOf(call: Call, { policy, index }: Step, verdict: Verdict): Turn {
-    const { flow, hook } = this
-    if (verdict.kind === 'failed') return new PosternError(verdict.code, verdict.message, { plugin: policy.plugin })
-    const turn = applyOperations(flow.facts, hook, policy, index, verdict.operations)
-    if (turn instanceof PosternError) flow.sandbox.refused(call, turn.message)
-    return turn
-  }
-}
-
-/** The turns of the policies of a segment, as the sandbox sees them. */
-class Call implements AwaitedCall {
-  readonly hook: HookName
-  readonly flow: string
-  readonly steps: readonly HookStep[]
-  /** Positions of its steps in the walk. */
-  readonly segment: readonly number[]
-  pending: object | undefined = undefined
-  next: AwaitedCall | undefined = undefined
-  readonly #walk: Walk
-  #since = performance.now()
-
-  constructor(walk: Walk, segment: readonly number[], steps: readonly HookStep[]) {
-    this.#walk = walk
-    this.segment = segment
-    this.hook = walk.hook
-    this.flow = walk.flow.facts.id
-    this.steps = steps
-  }
-
-  get backend(): string | undefined {
-    return this.hook === 'checkHealth' ? this.#walk.flow.facts.backend?.address : undefined
-  }
-
-  settle(step: number, verdict: Verdict): boolean {
-    const now = performance.now()
-    const duration = now - this.#since
-    this.#since = now
-    return this.#walk.settled(this, step, verdict, duration)
-  }
-}
-
-/** Adds a call to those that the flow is waiting for. */
-function addAwaited(flow: HookFlow, call: AwaitedCall): void {
-  call.next = flow.awaited
-  flow.awaited = call
-}
-
-/** Removes a call from them. */
-function removeAwaited(flow: HookFlow, call: AwaitedCall): void {
-  if (flow.awaited === call) {
-    flow.awaited = call.next
-    return
-  }
-  let before = flow.awaited
-  while (before !== undefined && before.next !== call) before = before.next
-  if (before !== undefined) before.next = call.next
-}
-
-const none: readonly (readonly string[])[] = []
-
-const stateless = { L4: `L4${UNIT}${ABSENT}`, L7: `L7${UNIT}${ABSENT}` } as const
-
-function inputOf({ facts }: HookFlow, { index, readers }: Step): string {
-  const state = facts.states[index]
-  let input = state === undefined ? stateless[facts.layer] : facts.layer + UNIT + encodeField(state)
-  for (const read of readers) input += UNIT + read(facts)
-  return input
-}
+const telling: WalkKind<() => void> = { onTurn: () => true, onEnd: ({ done }) => done() }

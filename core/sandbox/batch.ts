@@ -1,8 +1,10 @@
 import type { Step } from './executor.ts'
+import type { RunsText } from './frame.ts'
 import type { HookRun } from './hook-run.ts'
 import type { PendingCall } from './pending-call.ts'
+import type { Turn } from './turn.ts'
 
-/** What has to cross: the next steps of a call, or a message to a hook that has begun. */
+/** What has to cross: the next step of a call, or a message to a hook that has begun. */
 export type Task = PendingCall | Resume
 
 /** A message to a hook that has begun. */
@@ -17,14 +19,6 @@ export interface Resume {
   readonly generation: number
 }
 
-/** The adjacent steps of one task in a crossing. */
-interface Part {
-  readonly task: Task
-  /** Indexes in the crossing: of its first step, and of the first step behind it. */
-  readonly from: number
-  to: number
-}
-
 /** Policies that are named in a message. */
 const mostNamed = 8
 
@@ -33,15 +27,30 @@ export class Batch {
   readonly steps: Step[] = []
   /** The run of each step, by the same index. */
   readonly runs: HookRun[] = []
-  readonly parts: Part[] = []
+  /** What each step was added for. */
+  readonly tasks: Task[] = []
   /** Characters of all texts. */
   length = 0
+  /** The calls of runs in the same crossing; their members come before its steps. */
+  readonly text: RunsText | undefined
+  readonly #members: readonly Turn[]
+  /** How many calls they belong to. */
+  readonly #calls: number
   readonly #firstId: number
   #nextId: number
-  /** @param lastId highest id that a run of an earlier crossing has. */
-  constructor(lastId: number) {
-    this.#firstId = lastId + 1
-    this.#nextId = lastId + 1
+  /** @param lastId highest id of a hook in an earlier crossing. @param members of the calls of runs. @param calls how many these are. */
+  constructor(lastId: number, text?: RunsText, members: readonly Turn[] = [], calls = 0) {
+    this.text = text
+    this.#members = members
+    this.#calls = calls
+    this.#firstId = lastId + members.length + 1
+    this.#nextId = this.#firstId
+  }
+
+  /** All turns in the crossing. */
+  get turns(): readonly Turn[] {
+    if (this.#members.length === 0) return this.runs
+    return this.runs.length === 0 ? this.#members : [...this.#members, ...this.runs]
   }
 
   get size(): number {
@@ -55,14 +64,14 @@ export class Batch {
 
   /** The policies of its steps, for a message. */
   get policies(): string {
-    const names = [...new Set(this.runs.map(({ policy }) => policy))]
+    const names = [...new Set(this.turns.map(({ policy }) => policy))]
     const named = names.length > mostNamed ? [...names.slice(0, mostNamed), '…'] : names
     return `${names.length === 1 ? 'policy' : 'policies'} ${named.join(', ')}`
   }
 
   /** What comes after its loss, for a message. */
   get again(): string {
-    const { length } = this.parts
+    const length = this.tasks.length + this.#calls
     return length === 1 ? '; its call runs again' : `; its ${length} calls run again, each on its own`
   }
 
@@ -76,37 +85,22 @@ export class Batch {
     return undefined
   }
 
-  /** Adds the first step of a call. */
+  /** Adds the next step of a call. */
   start(run: HookRun): void {
-    this.parts.push({ task: run.pending, from: this.size, to: this.size + 1 })
-    this.#start(run, false)
-  }
-
-  /**
-   * Adds another step of the call whose step was added last.
-   *
-   * @param chained the step runs only when the step before it does not end the segment.
-   */
-  follow(run: HookRun, chained: boolean): void {
-    this.#start(run, chained)
-    this.parts[this.parts.length - 1]!.to = this.size
+    const { binding, pending, index } = run
+    const { hook, steps } = pending.call
+    run.id = this.#nextId++
+    this.#add(pending, run, binding.entries[hook]!, steps[index]!.input)
   }
 
   resume(task: Resume): void {
-    this.parts.push({ task, from: this.size, to: this.size + 1 })
-    this.#add(task.run, task.entry, task.text, false)
+    this.#add(task, task.run, task.entry, task.text)
   }
 
-  #start(run: HookRun, chained: boolean): void {
-    const { binding, pending } = run
-    const { hook, steps } = pending.call
-    run.id = this.#nextId++
-    this.#add(run, binding.entries[hook]!, steps[run.index]!.input, chained)
-  }
-
-  #add(run: HookRun, entry: number, text: string, chained: boolean): void {
+  #add(task: Task, run: HookRun, entry: number, text: string): void {
+    this.tasks.push(task)
     this.runs.push(run)
     this.length += text.length
-    this.steps.push({ plugin: run.binding.plugin, call: run.id, entry, text, chained })
+    this.steps.push({ plugin: run.binding.plugin, call: run.id, entry, text })
   }
 }

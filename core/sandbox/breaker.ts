@@ -1,4 +1,5 @@
 import type { HookRun } from './hook-run.ts'
+import type { Binding } from './layout.ts'
 import type { FailureCode, QuarantineState } from './plugin.ts'
 
 /** How a step may cross: with others, alone, or not at all. */
@@ -43,9 +44,14 @@ export class Breaker {
     return pending.alone ? 'alone' : passage
   }
 
-  /** The step's plugin is not restricted in any way, so the step may cross together with the one before it. */
-  isUnrestricted({ binding, hook, hash }: HookRun): boolean {
-    return !this.isSupervised(hash) && !this.#pauses.has(binding.plugin) && binding.entries[hook] !== undefined
+  /** No plugin is restricted, and none has cost an isolate. */
+  get isQuiet(): boolean {
+    return this.#pauses.size === 0 && this.#supervision.isEmpty
+  }
+
+  /** A plugin is not restricted in any way, so its steps may cross together with others of the same call. */
+  isUnrestricted({ plugin, instance }: Binding): boolean {
+    return !this.isSupervised(instance.plugin.hash) && this.#pauses.get(plugin)?.isOver !== false
   }
 
   /** The supervisor has restricted the plugin with this hash: it is suspect, `open` or `half-open`. */
@@ -95,6 +101,10 @@ export class Supervision {
 
   stateOf(hash: string): QuarantineState {
     return this.#restrictions.get(hash)?.state ?? 'closed'
+  }
+
+  get isEmpty(): boolean {
+    return this.#restrictions.size === 0
   }
 
   has(hash: string): boolean {
@@ -165,6 +175,11 @@ export class Pause {
     this.#code = code
     this.#lastCall = lastCall
     return pause
+  }
+
+  /** No new call falls into the pause. */
+  get isOver(): boolean {
+    return this.#row <= freeLosses || this.#now() >= this.#until
   }
 
   /** The code of the last loss when this call falls into the pause; otherwise `undefined`. */

@@ -24,6 +24,7 @@ export interface CrossingGuard {
   /**
    * A crossing with these calls begins. Called on the request path, so it must take no more than a microsecond or two.
    *
+   * @param calls the list and what is in it are valid during this call only.
    * @param timeout time limit of the crossing, ms; the guard waits at least this long. Default: 0.
    * @param alone the one call crosses alone, so that what happens can have no other cause. Default: false.
    */

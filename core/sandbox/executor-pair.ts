@@ -36,6 +36,11 @@ export class ExecutorPair {
     return this.#missing.has(plugin)
   }
 
+  /** Every plugin started when the active executor was opened. */
+  get isWhole(): boolean {
+    return this.#missing.size === 0
+  }
+
   /** What both account for of the memory of the process, MB. */
   held(): number {
     return (this.#active?.held() ?? 0) + (this.#spare?.held() ?? 0)

@@ -1,3 +1,5 @@
+import type { RunsText } from './frame.ts'
+import type { RunShape } from './run-shape.ts'
 import type { Thrown } from './trace.ts'
 
 /** One step of a crossing: one entry into the realm of one plugin, for one call. */
@@ -8,8 +10,6 @@ export interface Step {
   /** Entry to start, or one of `wire.entry`. */
   readonly entry: number
   readonly text: string
-  /** Left out when the step before it ends the segment: see `frame.ts`. */
-  readonly chained: boolean
 }
 
 /** How a crossing ended. */
@@ -21,8 +21,14 @@ export type Crossing =
 
 /** Runs the plugins of one group: one isolate, or, for tests of plugins, this process. */
 export interface Executor {
-  /** Blocks while the code runs, at most `timeout` ms. */
-  cross(steps: readonly Step[], timeout: number): Crossing
+  /**
+   * Blocks while the code runs, at most `timeout` ms.
+   *
+   * @param runs calls of runs, which come before the steps. Default: none.
+   */
+  cross(steps: readonly Step[], timeout: number, runs?: RunsText): Crossing
+  /** Tells it of a run, before the first call of it. Default: it serves no runs, so every call crosses as steps. */
+  learn?(shape: RunShape): void
   /** Heap in use, MB. */
   heap(): number
   /** What it accounts for of the memory of the process, MB. */

@@ -1,17 +1,25 @@
 import { ownText } from '../own-text.ts'
 import { bounds } from './bounds.ts'
 import type { Step } from './executor.ts'
-import { entry, RECORD, UNIT } from './wire.ts'
+import type { RunShape } from './run-shape.ts'
+import { entry, RECORD, UNIT, zero } from './wire.ts'
 
 /**
- * The frame of a crossing, shared by host and dispatcher. In: the id of the first start, then the steps, each preceded
- * by a RECORD. A step is one piece of text, because every piece that the dispatcher has to cut out costs 50 ns:
+ * The frame of a crossing, shared by host and dispatcher. In: the id of the first start, then the pieces, each preceded
+ * by a RECORD: what is new of runs, the calls of runs, and then the steps of all other calls. A step is one piece of text,
+ * because every piece that the dispatcher has to cut out costs 50 ns:
  *
- *     start   kind · plugin, two digits · entry, three digits · input; the starts of a crossing have consecutive ids
+ *     shape   kind · `RunShape` as JSON
+ *     run     kind · number, three digits · flags · each field and a UNIT · with flag `hasStates`, each state and a UNIT
+ *     start   kind · plugin, two digits · entry, three digits · input
  *     resume  kind · plugin, two digits · id · UNIT · text; goes to a hook that has begun
  *
- * Out: an empty string when every step was done and every record is empty; otherwise the records of the steps that were
- * done, in order, each followed by a RECORD.
+ * The starts of a crossing, members of runs among them, have consecutive ids.
+ *
+ * Out: an empty string when everything was done, every record is empty and no time was measured. Otherwise the times,
+ * `index UNIT ms UNIT index UNIT ms …` by step, a RECORD, and, unless everything was done and all records are empty, the
+ * records of the steps that were done, in order, each followed by a RECORD. A run has a record for each member up to the
+ * one that ended it.
  *
  * In the middle of a crossing the dispatcher passes on what hooks wait for, and the host answers with the results it
  * has:
@@ -21,12 +29,12 @@ import { entry, RECORD, UNIT } from './wire.ts'
  *
  * A result may end with an ITEM and the place of a counter's lease, from which the dispatcher decides later takes.
  */
-export const kinds = { start: '!', chained: '+', resume: '>', drop: '-' } as const
+export const kinds = { shape: '#', run: '=', start: '!', resume: '>', drop: '-' } as const
 
 /** What `Dispatcher` returns for a crossing that has not ended. No output has this form. */
 export const unfinished = '0'
 
-/** Stands for the record of a chained step that was not run although the step before it did not end the segment. */
+/** Stands for the record of a member that was not called although the one before it did not end the run. */
 export const leftOut = '0'
 
 /** Stands for an empty last record where an empty record means that there is nothing new: the hook has ended. */
@@ -36,29 +44,43 @@ export const ended = '1'
 export const holdsAll = '+'
 export const holdsSome = '-'
 
-/** First of the 64 characters that serve as digits; none of them is a separator. */
-const zero = 0x30
-
 /** Heads of starts by plugin and entry, built once: there are few of them. */
 const heads: string[][] = []
 
+/** The calls of runs in a crossing. */
+export interface RunsText {
+  /** Id of the first member of the first of them. */
+  readonly first: number
+  readonly text: string
+}
+
 /** One string instead of many arguments: from eight calls on that is half the cost. */
-export function frame(steps: readonly Step[]): string {
-  let first: number | undefined
-  let text = ''
+export function frame(steps: readonly Step[], runs?: RunsText): string {
+  let first = runs?.first
+  let text = runs?.text ?? ''
   for (const step of steps) {
     if (step.entry < 0) text += resumeHead(step) + step.text
     else {
       first ??= step.call
-      text += (step.chained ? `${RECORD}${kinds.chained}` : `${RECORD}${kinds.start}`) + startHead(step) + step.text
+      text += startHead(step) + step.text
     }
   }
   return (first ?? 0) + text
 }
 
+/** What the piece of a run begins with. */
+export function runHead(number: number): string {
+  return RECORD + kinds.run + digits(number, 3)
+}
+
+/** The piece that tells the dispatcher of a run. */
+export function shapePiece(shape: RunShape): string {
+  return RECORD + kinds.shape + JSON.stringify(shape)
+}
+
 function startHead({ plugin, entry }: Step): string {
   heads[plugin] ??= []
-  heads[plugin][entry] ??= digits(plugin, 2) + digits(entry, 3)
+  heads[plugin][entry] ??= RECORD + kinds.start + digits(plugin, 2) + digits(entry, 3)
   return heads[plugin][entry]
 }
 
@@ -84,18 +106,19 @@ export function threeDigits(text: string, at: number): number {
 
 /**
  * The records of the steps that were done, in order; `undefined` when all steps were done and all records are empty.
+ *
+ * @param from where the records begin, behind the times and the records of runs.
  */
-export function readOutput(output: string): readonly string[] | undefined {
-  if (output === '') return undefined
-  return readPieces(output)
+export function readOutput(output: string, from: number = output.indexOf(RECORD) + 1): readonly string[] | undefined {
+  return output.length === output.indexOf(RECORD) + 1 ? undefined : readPieces(output, from)
 }
 
 /**
  * The pieces of a text, each of which ends with a RECORD. Short pieces of a long text are copies of their own: what a
  * flow keeps of one record must not keep the records of all others.
  */
-export function readPieces(text: string): readonly string[] {
-  const pieces = text.split(RECORD)
+export function readPieces(text: string, from = 0): readonly string[] {
+  const pieces = text.slice(from).split(RECORD)
   pieces.pop()
   if (text.length <= bounds.pinned) return pieces
   return pieces.map((piece) => (piece.length > bounds.pinned ? piece : ownText(piece)))

@@ -20,6 +20,8 @@ export interface GroupOptions {
   readonly leases?: CrossingLeases | undefined
   /** Which plugins are restricted. Default: none. */
   readonly supervision?: Supervision
+  /** Whether calls may cross as runs. Default: true. */
+  readonly fused?: boolean
   readonly guard?: CrossingGuard | undefined
   readonly onEvent?: ((event: SandboxEvent) => void) | undefined
 }

@@ -1,20 +1,21 @@
 import { performance } from 'node:perf_hooks'
-import { points } from '../../sdk/points.ts'
 import { Batch, type Task } from './batch.ts'
 import { bounds } from './bounds.ts'
 import { Breaker, Supervision } from './breaker.ts'
+import { charge } from './charge.ts'
 import type { Answer, Crossing, Emit } from './executor.ts'
 import { ExecutorPair } from './executor-pair.ts'
 import { holdsSome, readOutput } from './frame.ts'
 import type { GroupOptions } from './group-options.ts'
 import { HookRun } from './hook-run.ts'
-import { codeOf } from './layout.ts'
+import { type Binding, codeOf } from './layout.ts'
 import { MemoryWatch } from './memory-watch.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { HookCall } from './plugin.ts'
+import { RunCalls } from './run-calls.ts'
 import { codes, Runs, types } from './runs.ts'
 import { SharedDeadline } from './shared-deadline.ts'
-import { entry } from './wire.ts'
+import { entry, RECORD } from './wire.ts'
 
 type Done = Extract<Crossing, { kind: 'done' }>
 type Lost = Exclude<Crossing, Done>
@@ -41,6 +42,9 @@ export class Group {
   readonly #options: GroupOptions
   readonly #runs: Runs
   readonly #executors: ExecutorPair
+  readonly #runCalls: RunCalls
+  /** Calls cross as runs where they can. */
+  readonly #fused: boolean
   readonly #breaker: Breaker
   readonly #deadline = new SharedDeadline()
   /**
@@ -93,7 +97,7 @@ export class Group {
     }
     const answer: Answer = (id, record) => {
       options.leases?.adopt()
-      const run = this.#batch?.beginner(id) ?? this.#runs.waiting(id)
+      const run = this.#batch?.beginner(id) ?? this.#runCalls.beginner(id) ?? this.#runs.waiting(id)
       return run === undefined || this.#batch === undefined ? holdsSome : this.#runs.answer(run, record)
     }
     this.#executors = new ExecutorPair(
@@ -103,20 +107,30 @@ export class Group {
         this.#runs.pluginEvent(types[kind], codeOf(options.bindings, options.name, plugin), message)
       },
     )
+    const { bindings, fused = true } = options
+    const breaker = this.#breaker
+    this.#fused = fused && this.#executors.active.learn !== undefined
+    this.#runCalls = new RunCalls({ bindings, runs: this.#runs, breaker, executors: this.#executors })
     const memory = options.guard?.memory
     this.#memory = memory && new MemoryWatch(memory, options.memory, this.#executors)
   }
 
   call(call: HookCall): void {
-    this.#push(this.#runs.add(call, ++this.#lastCall))
+    const number = ++this.#lastCall
+    if (!this.#fused || call.run === undefined || this.#closing) return this.#push(this.#runs.add(call, number))
+    this.#runs.began()
+    this.#runCalls.push(call, number)
+    this.#schedule()
   }
 
   cancel(call: HookCall): void {
-    this.#runs.cancel(call)
+    if (!this.#runCalls.cancel(call)) this.#runs.cancel(call)
   }
 
   refused(call: HookCall, message: string): void {
-    this.#runs.refused(call, message)
+    const { settling } = this.#runCalls
+    if (settling === undefined) this.#runs.refused(call, message)
+    else this.#runs.refusedOf(settling, message)
   }
 
   close(): void {
@@ -150,7 +164,7 @@ export class Group {
       if (performance.now() >= until) break
     }
     this.#crossTogether()
-    if (this.#ready.length + this.#alone.length > 0) this.#schedule()
+    if (this.#ready.length + this.#alone.length > 0 || !this.#runCalls.isEmpty) this.#schedule()
     this.#closeWhenIdle()
   }
 
@@ -183,25 +197,14 @@ export class Group {
     return 'none'
   }
 
-  /** Adds the step whose turn it is and the following steps that may share a crossing with it. */
-  #addChain(batch: Batch, first: HookRun): void {
-    const { pending, hook } = first
-    const { steps } = pending.call
-    // No turn depends on what an observer did.
-    const chained = points[hook].kind !== 'observe'
-    batch.start(first)
-    for (let index = pending.position + 1; index < steps.length; index++) {
-      const run = this.#newRun(pending, index)
-      if (!this.#breaker.isUnrestricted(run) || this.#executors.lacks(run.binding.plugin)) return
-      batch.follow(run, chained)
-    }
-  }
-
   // ── cross ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #crossTogether(): void {
-    const batch = new Batch(this.#lastRun)
-    while (this.#ready.length > 0 && batch.size < this.#width && batch.length < bounds.crossing) {
+    const calls = this.#runCalls
+    const text = calls.take(this.#lastRun + 1, this.#width, this.#memory?.isAlone === true)
+    const batch =
+      text === undefined ? new Batch(this.#lastRun) : new Batch(this.#lastRun, text, calls.turns, calls.count)
+    while (this.#ready.length > 0 && batch.size + calls.size < this.#width && batch.length < bounds.crossing) {
       const task = this.#ready.shift()!
       if (!this.#isLive(task)) continue
       if (task.kind === 'resume') {
@@ -211,9 +214,9 @@ export class Group {
       const run = this.#runOf(task)
       const passage = this.#passage(run)
       if (passage === 'alone') this.#alone.push(task)
-      if (passage === 'together') this.#addChain(batch, run)
+      if (passage === 'together') batch.start(run)
     }
-    if (batch.size === 0) return
+    if (batch.size + calls.size === 0) return
     const began = performance.now()
     const least = (bounds.slice + Math.ceil(this.#options.time)) * (this.#crossings === 0 ? firstPatience : 1)
     const crossing = this.#cross(batch, this.#deadline.limit(least, began), began, false)
@@ -221,8 +224,9 @@ export class Group {
     this.#width = spent > bounds.slice * 2 ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     const cost = crossing.kind === 'time' ? this.#deadline.ended() : 0
-    for (const run of batch.runs) run.crossAlone(cost)
-    this.#lose(batch, crossing, batch.again)
+    const lost = [...calls.lose(), ...batch.runs]
+    for (const run of lost) run.crossAlone(cost)
+    this.#lose(batch, crossing, batch.again, lost)
   }
 
   #crossAlone(task: Task): void {
@@ -263,17 +267,16 @@ export class Group {
     this.#emitted = []
     this.#crossings++
     this.#lastRun = batch.lastId
-    for (const { task, from, to } of batch.parts) {
-      if (task.kind === 'start') for (let i = from; i < to; i++) batch.runs[i]!.begin()
-    }
+    for (const [i, task] of batch.tasks.entries()) if (task.kind === 'start') batch.runs[i]!.begin()
     try {
       const executor = this.#executors.active
       memory?.before(now)
-      guard?.enter(batch.runs, timeout, alone)
+      if (batch.text !== undefined) this.#runCalls.teach(executor)
+      guard?.enter(batch.turns, timeout, alone)
       leases?.begin(batch.runs)
       this.#batch = batch
       try {
-        const crossing = executor.cross(batch.steps, timeout)
+        const crossing = executor.cross(batch.steps, timeout, batch.text)
         leases?.adopt()
         return crossing
       } finally {
@@ -301,24 +304,25 @@ export class Group {
   #read(batch: Batch, { output, rejection }: Done, spent: number): void {
     const emitted = this.#emitted ?? []
     this.#emitted = undefined
-    if (rejection !== undefined) this.#runs.rejected(batch.runs, rejection)
-    const records = readOutput(output)
+    if (rejection !== undefined) this.#runs.rejected(batch.turns, rejection)
+    const ran: Binding[] = []
+    const start = output.indexOf(RECORD) + 1
+    const behind = batch.text === undefined ? start : this.#runCalls.read(output, start, ran)
+    const records = readOutput(output, behind)
     const done = records?.length ?? batch.size
-    const ran: HookRun[] = []
-    const left: Task[] = []
-    for (const { task, from, to } of batch.parts) {
-      if (from >= done) {
-        left.push(task)
-        if (task.kind === 'start') for (let i = from; i < to; i++) batch.runs[i]!.started = false
-      } else if (task.kind === 'resume') {
-        ran.push(task.run)
-        this.#runs.processResumed(task.run, records?.[from] ?? '')
-      } else this.#runs.processSteps(batch.runs, from, to, done, records, ran)
+    const left = batch.tasks.slice(done)
+    for (const [i, run] of batch.runs.entries()) {
+      const task = batch.tasks[i]!
+      if (i >= done) run.started &&= task.kind === 'resume'
+      else {
+        ran.push(run.binding)
+        if (task.kind === 'resume') this.#runs.processResumed(run, records?.[i] ?? '')
+        else this.#runs.processStarted(run, records?.[i] ?? '')
+      }
     }
     if (left.length > 0) this.#ready.unshift(...left)
-    const share = spent / ran.length
-    for (const { binding } of ran) {
-      binding.counts.time += share
+    charge(output, spent, batch.turns, ran)
+    for (const binding of ran) {
       if (binding.crossing !== this.#crossings) binding.counts.batches++
       binding.crossing = this.#crossings
     }
@@ -329,11 +333,12 @@ export class Group {
 
   // ── replace the isolate ────────────────────────────────────────────────────────────────────────────────────────────
 
-  #lose(batch: Batch, { kind, message }: Lost, consequence = ''): void {
+  /** @param lost runs that had begun in it. Default: those of its steps. */
+  #lose(batch: Batch, { kind, message }: Lost, consequence = '', lost: readonly HookRun[] = batch.runs): void {
     const { memory } = this.#options
     this.#deadline.lost(performance.now())
     const why = { time: 'a crossing timed out', memory: `out of memory (limit ${memory} MB)`, thrown: message }[kind]
-    this.#replace(`${why}, with ${batch.policies}${consequence}`, batch.runs)
+    this.#replace(`${why}, with ${batch.policies}${consequence}`, lost)
   }
 
   /**

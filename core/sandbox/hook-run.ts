@@ -97,6 +97,9 @@ export class HookRun implements GuardedCall {
   get flow(): string {
     return this.pending.call.flow
   }
+  get alone(): boolean {
+    return this.pending.alone
+  }
 
   /** Its crossings alone. */
   get trial(): CpuTrial {

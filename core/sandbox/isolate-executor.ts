@@ -4,9 +4,10 @@ import { CpuTrial } from './cpu-trial.ts'
 import type { CrossingGuard } from './crossing-guard.ts'
 import type { LeaseMemory } from './crossing-leases.ts'
 import type { Answer, Crossing, Emit, Executor, Step } from './executor.ts'
-import { frame, readPieces, unfinished } from './frame.ts'
+import { frame, type RunsText, readPieces, shapePiece, unfinished } from './frame.ts'
 import {
   createIsolate,
+  type Entrance,
   failureOf,
   type HostPort,
   heapOf,
@@ -19,6 +20,7 @@ import {
 import type { PluginLayout } from './layout.ts'
 import { StartError } from './plugin-build-error.ts'
 import { cutThrown, readThrown } from './records.ts'
+import type { RunShape } from './run-shape.ts'
 import { locateThrown, type Thrown } from './trace.ts'
 import { RECORD } from './wire.ts'
 
@@ -65,19 +67,19 @@ function open(options: IsolateExecutorOptions, trials: readonly CpuTrial[]): Exe
   const left = plugins.map(() => 0)
   try {
     let heap = heapOf(isolate)
-    const enters = plugins.map((plugin, index) => {
+    const entrances = plugins.map((plugin, index) => {
       if (without?.has(index) === true) return undefined
       const trial = trials[index]!
       const limit = trial.begin()
-      const enter = underGuard(guard, plugin, limit, () => startPlugin(isolate, options, index, limit, trial))
+      const entrance = underGuard(guard, plugin, limit, () => startPlugin(isolate, options, index, limit, trial))
       const before = heap
       heap = heapOf(isolate)
       left[index] = heap - before
       refuseBallast(plugins, left, heap, memory)
-      return enter
+      return entrance
     })
     const port = answer === undefined ? undefined : new ExecutorPort(answer)
-    const dispatcher = openDispatcher(isolate, enters, guard?.progress, port, leases)
+    const dispatcher = openDispatcher(isolate, entrances, guard?.progress, port, leases)
     return new IsolateExecutor(isolate, memory, port, dispatcher('dispatch'), dispatcher('last'), options.console)
   } catch (error) {
     if (!isolate.isDisposed) isolate.dispose()
@@ -131,7 +133,7 @@ function startPlugin(
   index: number,
   limit: number,
   trial: CpuTrial,
-): Inside {
+): Entrance {
   const { code, setup } = plugins[index]!
   let began = performance.now()
   try {
@@ -143,7 +145,7 @@ function startPlugin(
     began = performance.now()
     const problem = realm('problem').call([], limit) || realm('setUp').call([setup], limit)
     if (problem !== '') throw new StartError(index, 'thrown', locateThrown(readThrown(problem), code))
-    return realm('enter')
+    return { enter: realm('enter'), start: realm('start') }
   } catch (error) {
     if (error instanceof StartError) throw error
     const { kind, message } = failureOf(isolate, error, began, limit)
@@ -190,6 +192,8 @@ class IsolateExecutor implements Executor {
   readonly #dispatch: Inside
   readonly #last: Inside
   readonly #console: ConsoleLines | undefined
+  /** What the dispatcher has yet to learn: see `frame.ts`. */
+  #shapes = ''
 
   constructor(
     isolate: Isolate,
@@ -207,19 +211,25 @@ class IsolateExecutor implements Executor {
     this.#console = console
   }
 
-  cross(steps: readonly Step[], timeout: number): Crossing {
+  learn(shape: RunShape): void {
+    this.#shapes += shapePiece(shape)
+  }
+
+  cross(steps: readonly Step[], timeout: number, runs?: RunsText): Crossing {
     try {
-      return this.#cross(steps, timeout)
+      return this.#cross(steps, timeout, runs)
     } finally {
       this.#console?.flush()
     }
   }
 
-  #cross(steps: readonly Step[], timeout: number): Crossing {
+  #cross(steps: readonly Step[], timeout: number, runs: RunsText | undefined): Crossing {
+    const all = runs && { first: runs.first, text: this.#shapes + runs.text }
+    if (runs !== undefined) this.#shapes = ''
     if (this.#port !== undefined) this.#port.output = undefined
     let began = performance.now()
     try {
-      const returned = this.#dispatch.call([frame(steps)], timeout)
+      const returned = this.#dispatch.call([frame(steps, all)], timeout)
       const output = this.#port?.output ?? returned
       if (output === unfinished) return { kind: 'thrown', message: 'the crossing did not end' }
       return { kind: 'done', output }

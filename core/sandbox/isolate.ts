@@ -16,6 +16,12 @@ export interface Inside {
   readonly reference: ivm.Reference
 }
 
+/** How the dispatcher enters a plugin's realm: see `Realm`. */
+export interface Entrance {
+  readonly enter: Inside
+  readonly start: Inside
+}
+
 /**
  * What the dispatcher calls in the middle of a crossing, on this thread. Must not throw: an exception would cost 33 µs.
  */
@@ -86,9 +92,9 @@ export function openRealm(
 }
 
 /**
- * Opens the dispatcher for the `enter` functions of the plugins' realms, in a context of its own.
+ * Opens the dispatcher for two functions of each plugin's realm, in a context of its own.
  *
- * @param enters `undefined` stands for a plugin that was left out.
+ * @param entrances `undefined` stands for a plugin that was left out.
  * @param progress shared with a watchdog. Only the dispatcher's context gets it, the port and the leases, never a
  *   plugin's context.
  * @param port `undefined`: hooks get no answer in the middle of a crossing.
@@ -96,12 +102,15 @@ export function openRealm(
  */
 export function openDispatcher(
   isolate: Isolate,
-  enters: readonly (Inside | undefined)[],
+  entrances: readonly (Entrance | undefined)[],
   progress: SharedArrayBuffer | undefined,
   port: HostPort | undefined,
   leases: LeaseMemory | undefined,
 ): (name: 'dispatch' | 'last') => Inside {
-  const functions = enters.map((enter) => enter?.reference.derefInto())
+  const functions = entrances.flatMap((entrance) => [
+    entrance?.enter.reference.derefInto(),
+    entrance?.start.reference.derefInto(),
+  ])
   const shared = progress && share(progress)
   const memories = leases === undefined ? [] : [leases.journal, ...leases.memories].map(share)
   const callbacks =

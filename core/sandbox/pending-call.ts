@@ -44,4 +44,8 @@ export class PendingCall {
   kept(index: number): HookRun | undefined {
     return this.#kept?.get(index)
   }
+
+  get keptRuns(): Iterable<HookRun> {
+    return this.#kept?.values() ?? []
+  }
 }

@@ -90,23 +90,58 @@ export type Verdict =
 export interface HookStep {
   /** Index of the instance in `SandboxOptions.instances`. */
   readonly instance: number
-  /** `layer UNIT state UNIT field …`, see `wire.ts`. */
+  /** `layer UNIT state UNIT field …`, see `wire.ts`. Read when the step begins to cross, those before it being settled. */
   readonly input: string
 }
 
 /**
- * One hook of one flow: the turn of one policy, or of adjacent policies whose order makes no difference (a segment).
+ * Adjacent policies of one trust group that cross together, and take their turns in this order: made when a chain is
+ * compiled. They are given one list of fields, in which each finds those that it declares.
  */
+export interface Run {
+  readonly hook: HookName
+  /** How many fields `HookCall.text` has. */
+  readonly fields: number
+  readonly members: readonly RunMember[]
+}
+
+/** One policy of a run. */
+export interface RunMember {
+  /** Index of the instance in `SandboxOptions.instances`. */
+  readonly instance: number
+  /** Its declared fields, by their index among those of the run. */
+  readonly fields: readonly number[]
+  /** The fields that it may write and that a later member reads. */
+  readonly written: readonly WrittenField[]
+}
+
+/** A field that is read behind a write of the same run: the dispatcher takes its value from the writer's record. */
+export interface WrittenField {
+  /** Its index among the fields of the run. */
+  readonly field: number
+  /** Name of the request header, in lower case; `undefined`: the field is `consumer`. */
+  readonly header: string | undefined
+}
+
+/** One hook of one flow: the turn of one policy, or of several that cross together (a run). */
 export interface HookCall {
   readonly hook: HookName
   /** Identifier of the request or connection, as the access log carries it. */
   readonly flow: string
   /** At least one, all of the same group. They take their turns in this order. */
   readonly steps: readonly HookStep[]
+  /** The run that the steps are. Default: they are none that was compiled. */
+  readonly run?: Run | undefined
+  /**
+   * Input of the run: `flags UNIT field UNIT … state UNIT …`, see `frame.ts`. Needed when there is a run.
+   */
+  readonly text?: string
   /** Address of the backend that `checkHealth` is about: the grants of the call may reach it. */
   readonly backend?: string | undefined
   /** State of the call while it is under way; for the sandbox only. */
   pending?: object | undefined
+  /** Number of the call while it is under way and crosses as a run; for the sandbox only. */
+  number?: number
   /**
    * Receives how a step ended; called for one step after the other. Returns whether the next step has its turn: after
    * `false` anything that later steps have done already is dropped.

@@ -68,6 +68,34 @@ export function readRecord(text: string, most: number = bounds.operations): stri
   return operations
 }
 
+/** What a hook writes into a flow: operations that need nothing else of the host. */
+const plain = new Set<string>([
+  op.setHeader,
+  op.removeHeader,
+  op.setResponseHeader,
+  op.appendResponseHeader,
+  op.removeResponseHeader,
+  op.useUpstream,
+  op.consumer,
+  op.state,
+])
+/** Most characters of a record that is read here. */
+const shortRecord = 4_096
+
+/**
+ * The operations of a record that stands in an output from one index to another, when it only writes into the flow and is
+ * short; `undefined` for any other, which has to be read with all that a run knows of its bounds.
+ */
+export function plainOperations(output: string, from: number, to: number): string[][] | undefined {
+  if (to - from > shortRecord) return undefined
+  const record = output.slice(from, to)
+  if (record.includes(ESCAPE)) return undefined
+  const operations = readRecord(output.length > bounds.pinned ? ownText(record) : record)
+  if (typeof operations === 'string') return undefined
+  for (let i = 0; i < operations.length; i++) if (!plain.has(operations[i]![0]!)) return undefined
+  return operations
+}
+
 /** What is wrong with the body that a hook has written; `undefined` when it is base64 of the right size. */
 export function bodyProblem(body: string): string | undefined {
   if (body.length > bounds.body) return 'the hook wrote a body of more than 1,048,576 bytes'

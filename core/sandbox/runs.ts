@@ -1,19 +1,20 @@
-import { points } from '../../sdk/points.ts'
 import type { GrantHost } from '../grants/grant-host.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import type { Breaker } from './breaker.ts'
 import type { CrossingLeases } from './crossing-leases.ts'
 import type { SandboxEvent } from './event.ts'
 import type { Emit } from './executor.ts'
-import { ended as atItsEnd, holdsAll, holdsSome, leftOut } from './frame.ts'
+import { ended as atItsEnd, holdsAll, holdsSome } from './frame.ts'
 import { GrantRequest, type GrantUse } from './grant-use.ts'
-import { type HookRun, noNames, noNotes, none } from './hook-run.ts'
+import { HookRun, noNames, noNotes, none } from './hook-run.ts'
 import { IdTable } from './id-table.ts'
+import type { Binding } from './layout.ts'
 import { PendingCall } from './pending-call.ts'
 import type { FailureCode, HookCall, PluginCode, Verdict } from './plugin.ts'
 import { describeThrown, type Thrown } from './trace.ts'
+import type { Turn } from './turn.ts'
 import { UndeclaredReads } from './undeclared.ts'
-import { endsSegment, entry, ITEM, OPERATION, waits } from './wire.ts'
+import { entry, ITEM, OPERATION, waits } from './wire.ts'
 
 export interface RunsOptions {
   /** Name of the group, for events that no single plugin has caused. */
@@ -64,6 +65,21 @@ export class Runs {
     return pending
   }
 
+  /** A call begins that crosses as a run; it may be handed over later on. */
+  began(): void {
+    this.#size++
+  }
+
+  /** Such a call has ended. */
+  ended(): void {
+    if (--this.#size === 0) this.#options.onIdle()
+  }
+
+  /** Queues the step whose turn it is. */
+  begin(pending: PendingCall): void {
+    this.#options.begin(pending)
+  }
+
   /**
    * The isolate is lost: every step that had begun in it begins again.
    *
@@ -101,48 +117,19 @@ export class Runs {
     const run = pendingOf(call)?.run
     if (run === undefined) return
     run.refused = true
-    run.binding.counts.refused++
-    this.event('refused', run, message)
+    this.refusedOf(run, message)
   }
 
-  /**
-   * Settles the steps of one call that crossed together, one after the other, as if each had crossed alone.
-   *
-   * @param runs all runs of the crossing; those of the call have the indexes from `from` to `to`, `to` not included.
-   * @param done how many steps of the crossing the dispatcher has done.
-   * @param records records of these steps; `undefined` when all are empty.
-   * @param ran receives the runs whose code ran.
-   */
-  processSteps(
-    runs: readonly HookRun[],
-    from: number,
-    to: number,
-    done: number,
-    records: readonly string[] | undefined,
-    ran: HookRun[],
-  ): void {
-    const { pending } = runs[from]!
-    const chained = points[pending.call.hook].kind !== 'observe'
-    let ended = false
-    pending.applying = true
-    for (let i = from; i < to; i++) {
-      const run = runs[i]!
-      const text = records?.[i] ?? ''
-      ended ||= i >= done || text === leftOut
-      if (ended) {
-        run.started = false
-        continue
-      }
-      ran.push(run)
-      ended = chained && endsSegment(text)
-      if (pending.over) this.end(run, false)
-      else {
-        pending.run = run
-        this.#process(run, text)
-      }
-    }
-    pending.applying = false
-    if (!pending.over && pending.run === undefined) this.#options.begin(pending)
+  /** The same for a member of a run. */
+  refusedOf(turn: Turn, message: string): void {
+    turn.binding.counts.refused++
+    this.event('refused', turn, message)
+  }
+
+  /** Processes the first record of a hook. */
+  processStarted(run: HookRun, record: string): void {
+    if (run.pending.over) this.end(run, false)
+    else this.process(run, record)
   }
 
   /** The run with this id when it waits for a grant; otherwise `undefined`. */
@@ -163,7 +150,7 @@ export class Runs {
     run.asked = none
     const results = known.map(({ result }) => result!)
     for (const use of asked) {
-      // An earlier step of its segment may have no verdict yet, so that this run has no turn for now.
+      // An earlier step of its call may have no verdict yet, so that this run has no turn for now.
       if (run !== run.pending.run) run.pending.keep(run)
       if (this.#options.grants.immediate?.has(use.operation) !== true) run.asked = [...run.asked, use]
       else if (this.#perform(run, use)) results.push(use.result! + this.#placeOf(run, use))
@@ -184,7 +171,7 @@ export class Runs {
    */
   processResumed(run: HookRun, record: string): void {
     if (record === '' || run.over) return
-    this.#process(run, record === atItsEnd ? '' : record)
+    this.process(run, record === atItsEnd ? '' : record)
   }
 
   /**
@@ -197,12 +184,13 @@ export class Runs {
       const run = this.#waiting.get(id)
       // A plugin must not send records for calls of other plugins.
       if (run === undefined || run.over || run.binding.plugin !== plugin) late++
-      else this.#process(run, text)
+      else this.process(run, text)
     }
     if (late > 0) this.event('late', undefined, `${late} records arrived for calls that have ended`)
   }
 
-  #process(run: HookRun, text: string): void {
+  /** Processes a record of a hook. */
+  process(run: HookRun, text: string): void {
     if (run.over) return
     const problem = run.problem ?? run.addRecord(text)
     if (run.notes.length > 0) this.#note(run)
@@ -252,25 +240,33 @@ export class Runs {
     if (run.started && !returned) this.#options.send(run, entry.drop, '')
   }
 
-  event(type: SandboxEvent['type'], run: HookRun | undefined, message: string): void {
+  /** The guest still holds a hook of a call that is over. */
+  drop(binding: Binding, id: number, call: HookCall): void {
+    const run = new HookRun(new PendingCall(0, call), 0, binding)
+    run.id = id
+    run.over = true
+    this.#options.send(run, entry.drop, '')
+  }
+
+  event(type: SandboxEvent['type'], turn: Turn | undefined, message: string): void {
     const { onEvent, group } = this.#options
-    if (run === undefined) onEvent?.({ type, plugin: group, hash: '', alone: false, message })
+    if (turn === undefined) onEvent?.({ type, plugin: group, hash: '', alone: false, message })
     else {
-      const { plugin, hash, policy, hook, pending } = run
-      onEvent?.({ type, plugin, hash, policy, hook, alone: pending.alone, message })
+      const { plugin, hash, policy, hook, alone } = turn
+      onEvent?.({ type, plugin, hash, policy, hook, alone, message })
     }
   }
 
-  /** A promise was rejected in a crossing of these runs. Without a single plugin among them it is unknown whose it was. */
-  rejected(runs: readonly HookRun[], thrown: Thrown): void {
-    const [first] = runs
-    if (first === undefined || runs.some(({ hash }) => hash !== first.hash)) {
+  /** A promise was rejected in a crossing with these turns. Without a single plugin among them it is unknown whose it was. */
+  rejected(turns: readonly Turn[], thrown: Thrown): void {
+    const [first] = turns
+    if (first === undefined || turns.some(({ hash }) => hash !== first.hash)) {
       return this.event('rejection', undefined, `${thrown.kind}: ${thrown.message}`)
     }
     first.binding.counts.rejections++
     const { plugin } = first.binding.instance
     const message = describeThrown(thrown, plugin)
-    const isOne = runs.every(({ policy, hook }) => policy === first.policy && hook === first.hook)
+    const isOne = turns.every(({ policy, hook }) => policy === first.policy && hook === first.hook)
     if (isOne) this.event('rejection', first, message)
     else this.pluginEvent('rejection', plugin, message)
   }
@@ -346,21 +342,26 @@ export class Runs {
     if (verdict.kind === 'failed') run.abort()
     this.end(run, returned)
     if (run.tried) binding.counts.calls++
-    let goesOn = false
-    try {
-      goesOn = pending.call.settle(index, verdict)
-    } catch (error) {
-      // An error of the flow, not of a plugin: it must neither abort the rest of the batch nor be lost.
-      queueMicrotask(() => {
-        throw error
-      })
-    }
+    const goesOn = this.settled(pending.call, index, verdict)
     this.#endProbe(run, verdict)
     if (pending.over) return
     if (!goesOn || index === pending.call.steps.length - 1) return this.#end(pending)
     pending.position++
     pending.run = undefined
     if (!pending.applying) this.#options.begin(pending)
+  }
+
+  /** Tells a flow how a step of its call ended. Returns whether the next one has its turn. */
+  settled(call: HookCall, step: number, verdict: Verdict): boolean {
+    try {
+      return call.settle(step, verdict)
+    } catch (error) {
+      // An error of the flow, not of a plugin: it must neither abort the rest of the batch nor be lost.
+      queueMicrotask(() => {
+        throw error
+      })
+      return false
+    }
   }
 
   #endProbe(run: HookRun, verdict: Verdict): void {
@@ -371,8 +372,9 @@ export class Runs {
 
   #end(pending: PendingCall): void {
     pending.over = true
-    pending.call.pending = undefined
-    if (--this.#size === 0) this.#options.onIdle()
+    // The flow may have made its next call already, with the same object.
+    if (pending.call.pending === pending) pending.call.pending = undefined
+    this.ended()
   }
 }
 

@@ -7,7 +7,7 @@ import type { SandboxEvent } from './event.ts'
 import { Group } from './group.ts'
 import { openIsolateExecutor } from './isolate-executor.ts'
 import { type Binding, type Layout, layOut } from './layout.ts'
-import type { Instance, Sandbox } from './plugin.ts'
+import type { HookCall, Instance, Sandbox } from './plugin.ts'
 import { statsOf } from './stats.ts'
 
 export interface SandboxOptions {
@@ -19,6 +19,11 @@ export interface SandboxOptions {
   readonly onEvent?: (event: SandboxEvent) => void
   /** Whether what plugins write to `console` becomes events, asked for each line. Default: it does not. */
   readonly isDevelopment?: () => boolean
+  /**
+   * Whether calls cross as runs where they can, for tests. Default: true, unless the environment says
+   * `POSTERN_RUNS=apart`: then every step crosses on its own.
+   */
+  readonly fused?: boolean
 }
 
 /**
@@ -26,7 +31,8 @@ export interface SandboxOptions {
  *
  * @throws {PluginBuildError} when a plugin does not start.
  */
-export function createSandbox({ instances, grants, guard, onEvent, isDevelopment }: SandboxOptions): Sandbox {
+export function createSandbox(options: SandboxOptions): Sandbox {
+  const { instances, grants, guard, onEvent, isDevelopment, fused = process.env.POSTERN_RUNS !== 'apart' } = options
   const supervision = new Supervision()
   const layouts = [...Map.groupBy(instances, ({ group }) => group)].map(([name, own]) => {
     return { name, own, layout: layOut(own) }
@@ -53,6 +59,7 @@ export function createSandbox({ instances, grants, guard, onEvent, isDevelopment
         grants,
         leases,
         supervision,
+        fused,
         guard,
         onEvent,
       })
@@ -68,11 +75,11 @@ export function createSandbox({ instances, grants, guard, onEvent, isDevelopment
     throw error
   }
   const byInstance = instances.map(({ group }) => groups.get(group)!)
-  const groupOf = (instance: number): Group => byInstance[instance]!
+  const groupOf = (call: HookCall): Group => byInstance[(call.run?.members[0] ?? call.steps[0]!).instance]!
   return {
-    call: (call) => groupOf(call.steps[0]!.instance).call(call),
-    cancel: (call) => groupOf(call.steps[0]!.instance).cancel(call),
-    refused: (call, message) => groupOf(call.steps[0]!.instance).refused(call, message),
+    call: (call) => groupOf(call).call(call),
+    cancel: (call) => groupOf(call).cancel(call),
+    refused: (call, message) => groupOf(call).refused(call, message),
     skipped: (instance) => {
       bindings[instance]!.counts.skipped++
     },

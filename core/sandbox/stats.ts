@@ -8,8 +8,8 @@ export interface Counts {
   /** Turns without a call, because the trigger did not match. */
   skipped: number
   /**
-   * Wall time spent, ms: the time of each crossing, divided equally among its steps. Exact for calls that cross alone;
-   * for the others correct on average only, since a clock inside would cost more than most hooks.
+   * Wall time spent, ms, and an equal share of what each crossing costs. Exact for calls that cross alone; for the others
+   * correct on average only, since the clock inside counts milliseconds.
    */
   time: number
   /** Crossings with at least one of its steps. */

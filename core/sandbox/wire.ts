@@ -19,6 +19,19 @@ export const ITEM = '\x1f'
 /** Precedes an escaped character. */
 export const ESCAPE = '\x1b'
 
+/** First of the 64 characters that serve as digits; none of them is a separator. */
+export const zero = 0x30
+
+/** What the input of a run begins with, added to `zero`: the layer is L4, and a state of each member follows. */
+export const flags = { isL4: 1, hasStates: 2 } as const
+
+const flagTexts = [0, 1, 2, 3].map((bits) => String.fromCharCode(zero + bits))
+
+/** The first character of the input of a run. */
+export function flagsOf(layer: 'L4' | 'L7', hasStates: boolean): string {
+  return flagTexts[(layer === 'L4' ? flags.isL4 : 0) + (hasStates ? flags.hasStates : 0)]!
+}
+
 const special = /[\x1a-\x1f]/
 /**
  * Up to this length a loop over the characters is faster than the regular expression: 10 to 20 ns for a header instead
@@ -142,11 +155,11 @@ const wait = op.wait.charCodeAt(0)
 const ends = new Set([op.reply, op.backend, op.health, op.error, op.wait].map((code) => code.charCodeAt(0)))
 
 /**
- * Whether the later policies of a segment have no turn, or not yet: the last operation of the record is a reply, a
- * chosen backend, a backend's health, an error or a wait. Both sides check the same string, so they agree on which
- * steps have run.
+ * Whether the later policies of a run have no turn, or not yet: the last operation of the record is a reply, a chosen
+ * backend, a backend's health, an error or a wait. Both sides check the same string, so they agree on which steps have
+ * run.
  */
-export function endsSegment(record: string): boolean {
+export function endsRun(record: string): boolean {
   if (record === '') return false
   return ends.has(record.charCodeAt(record.lastIndexOf(OPERATION) + 1))
 }

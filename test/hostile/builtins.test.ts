@@ -22,7 +22,7 @@ async function replyOf(name: string, path = '/'): Promise<unknown> {
   const { plugins } = layOut([{ ...instance, group: 'local' }])
   const executor = openIsolateExecutor({ plugins, memory: 256, emit: () => {} })
   onTestFinished(() => executor.dispose())
-  const step = { plugin: 0, call: 1, entry: 0, text: ['L7', ABSENT, path].join(UNIT), chained: false }
+  const step = { plugin: 0, call: 1, entry: 0, text: ['L7', ABSENT, path].join(UNIT) }
   const crossing = executor.cross([step], 60_000)
   if (crossing.kind !== 'done') throw new Error(crossing.message)
   const operations = readRecord(crossing.output.slice(0, crossing.output.indexOf(RECORD)))

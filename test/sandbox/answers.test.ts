@@ -4,7 +4,7 @@ import { createGrantHost, type GrantHost } from '../../core/grants/grant-host.ts
 import type { GrantCall } from '../../core/grants/operation.ts'
 import type { CrossingGuard } from '../../core/sandbox/crossing-guard.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
-import { callOf, type Harness, headerOf, inputOf, openHarness } from './harness.ts'
+import { callOf, type Harness, headerOf, openHarness, runOf } from './harness.ts'
 
 const open: Harness[] = []
 afterEach(() => {
@@ -111,7 +111,7 @@ describe('in the crossing that asks', () => {
     open.push(harness)
     for (let i = 1; i <= 20; i++) {
       guard.crossings = []
-      const settled = await segment(harness, ['/a', '/kv,digest,header', '/c'])
+      const settled = await runAll(harness, ['/a', '/kv,digest,header', '/c'])
       const seen = settled.map((verdict) => headerOf(verdict))
       expect(seen).toEqual(['/a', expect.stringContaining(`[${i},"`), '/c'])
       // On a busy machine the slice may be over before the last step.
@@ -120,22 +120,22 @@ describe('in the crossing that asks', () => {
     expect(crossed(guard)).toEqual(['policy-0,policy-1,policy-2'])
   })
 
-  test('a reply ends the segment', async () => {
+  test('a reply ends the run', async () => {
     const harness = await openHarness([{ plugin: 'asks' }, { plugin: 'asks' }], { grants: witness('immediate') })
     open.push(harness)
-    const settled = await segment(harness, ['/kv,reply', '/kv,header'])
+    const settled = await runAll(harness, ['/kv,reply', '/kv,header'])
     expect(settled.map((verdict) => verdict.kind === 'done' && verdict.operations[0]![1])).toEqual(['403'])
   })
 })
 
-test('what a chained step has asked for is not done again when the crossing is lost', async () => {
+test('what a later step has asked for is not done again when the crossing is lost', async () => {
   const grants = witness('immediate')
   const harness = await openHarness(
     [{ plugin: 'hostile' }, { plugin: 'asks' }, { plugin: 'late-loop', limits: { time: 5 } }],
     { grants },
   )
   open.push(harness)
-  const [settled, lost] = await Promise.all([segment(harness, ['/a', '/kv,header']), harness.run(2, '/2')])
+  const [settled, lost] = await Promise.all([runAll(harness, ['/a', '/kv,header']), harness.run(2, '/2')])
   expect(lost).toMatchObject({ kind: 'failed', code: 'PT' })
   expect(settled.map((verdict) => headerOf(verdict))).toEqual(['/a', '[1]'])
   expect(grants.performed).toEqual(['kv.increment n 1 60'])
@@ -176,13 +176,16 @@ test('a call that is cancelled while its hook waits is over', async () => {
 })
 
 /** One call, a step for each path: what was settled, as the chain does it. */
-function segment({ sandbox }: Harness, paths: readonly string[]): Promise<Verdict[]> {
+function runAll({ sandbox }: Harness, paths: readonly string[]): Promise<Verdict[]> {
   const settled: Verdict[] = []
   return new Promise((resolve) =>
     sandbox.call({
       hook: 'onRequest',
       flow: 'f',
-      steps: paths.map((path, instance) => ({ instance, input: inputOf([path]) })),
+      ...runOf(
+        paths.map((_, instance) => instance),
+        paths.map((path) => [path]),
+      ),
       settle: (step, verdict) => {
         settled.push(verdict)
         const goesOn = verdict.kind === 'done' && verdict.operations.every(([code]) => code !== 'Y')

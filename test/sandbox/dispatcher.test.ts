@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { bounds } from '../../core/sandbox/bounds.ts'
 import type { Step } from '../../core/sandbox/executor.ts'
 import { frame, readOutput } from '../../core/sandbox/frame.ts'
-import type { Enter } from '../../core/sandbox/guest/crossing.ts'
 import { createDispatcher } from '../../core/sandbox/guest/dispatcher.ts'
+import type { Enter } from '../../core/sandbox/guest/run.ts'
 import { readRecord } from '../../core/sandbox/records.ts'
-import { encodeField, endsSegment, escapeText, OPERATION, op, RECORD, UNIT } from '../../core/sandbox/wire.ts'
+import { encodeField, escapeText, OPERATION, op, RECORD, UNIT } from '../../core/sandbox/wire.ts'
 
 /** Text in which separators and codes are frequent. */
 const text = fc.oneof(
@@ -26,7 +26,7 @@ const behaviour: fc.Arbitrary<() => unknown> = fc.oneof(
   fc.constant(() => ''),
 )
 
-const step = fc.record({ plugin: fc.nat(3), text, chained: fc.boolean() })
+const step = fc.record({ plugin: fc.nat(3), text })
 
 /** The slice must not end a run, so that what is expected does not depend on the machine. */
 function dispatch(plugins: readonly Enter[], steps: readonly Step[]): { done: number; records: Map<number, string> } {
@@ -56,7 +56,7 @@ describe('the dispatcher', () => {
             },
         )
         const steps = wanted.map(({ plugin, text: value }, i): Step => {
-          return { plugin, call: i + 1, entry: i, text: encodeField(value), chained: false }
+          return { plugin, call: i + 1, entry: i, text: encodeField(value) }
         })
         const { records } = dispatch(plugins, steps)
         expect(seen).toEqual(steps.map(({ plugin, call, entry, text: input }) => [plugin, call, entry, input]))
@@ -73,7 +73,7 @@ describe('the dispatcher', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(step, behaviour), { minLength: 1, maxLength: 12 }), (wanted) => {
         const steps = wanted.map(([{ text: value }], i): Step => {
-          return { plugin: i % 2, call: i + 1, entry: 0, text: escapeText(value), chained: false }
+          return { plugin: i % 2, call: i + 1, entry: 0, text: escapeText(value) }
         })
         const hostile: Enter = (id) => wanted[id - 1]![1]()
         const honest: Enter = (id) => `${op.setHeader}${UNIT}x-id${UNIT}${id}`
@@ -88,33 +88,9 @@ describe('the dispatcher', () => {
     )
   })
 
-  test('a chained step runs exactly when the one before it ran and its record does not end the segment', () => {
-    const outcome = fc.constantFrom('', 'Hxa', 'Yreply', 'Ethrown', 'B0', `Hxa${OPERATION}W`, `Wxa${OPERATION}Hx`)
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.boolean(), outcome), { minLength: 1, maxLength: 12 }), (wanted) => {
-        const ran: number[] = []
-        const plugin: Enter = (id) => {
-          ran.push(id)
-          return wanted[id]![1]
-        }
-        const steps = wanted.map(([chained], call): Step => ({ plugin: 0, call, entry: 0, text: '', chained }))
-        // One crossing only: a segment that the slice cuts goes on in the next one by the host's doing.
-        const done = readOutput(createDispatcher([plugin]).dispatch(frame(steps)))?.length ?? steps.length
-        const expected: number[] = []
-        let ended = false
-        for (const [call, [chained, record]] of wanted.slice(0, done).entries()) {
-          if (chained && ended) continue
-          expected.push(call)
-          ended = endsSegment(record)
-        }
-        expect(ran).toEqual(expected)
-      }),
-    )
-  })
-
   test('a record over the size and a plugin that is not there are errors of that step alone', () => {
     const large: Enter = () => 'x'.repeat(bounds.record * 2 + bounds.body + 1)
-    const steps = [0, 1, 2].map((plugin): Step => ({ plugin, call: plugin, entry: 0, text: '', chained: false }))
+    const steps = [0, 1, 2].map((plugin): Step => ({ plugin, call: plugin, entry: 0, text: '' }))
     const { records } = dispatch([large, undefined as unknown as Enter, () => 'Hxa'], steps)
     expect([...records].map(([call, record]) => [call, record.split(UNIT)[0]])).toEqual([
       [0, op.error],
@@ -131,7 +107,7 @@ describe('the dispatcher', () => {
       return ''
     }
     const dispatcher = createDispatcher([plugin], (index) => marks.push(index))
-    const steps = [0, 1, 2].map((call): Step => ({ plugin: 0, call, entry: 0, text: '', chained: false }))
+    const steps = [0, 1, 2].map((call): Step => ({ plugin: 0, call, entry: 0, text: '' }))
     const done = readOutput(dispatcher.dispatch(frame(steps)))?.length ?? 3
     expect(seen).toEqual([0, 1, 2].slice(0, done))
     expect(marks.at(-1)).toBe(-1)
@@ -140,7 +116,7 @@ describe('the dispatcher', () => {
 
 test('a crossing takes no further step once the host has enough to read', () => {
   const long = `${op.state}${UNIT}${'s'.repeat(bounds.crossing / 2)}`
-  const steps = Array.from({ length: 10 }, (_, i): Step => ({ plugin: 0, call: i, entry: 0, text: '', chained: false }))
+  const steps = Array.from({ length: 10 }, (_, i): Step => ({ plugin: 0, call: i, entry: 0, text: '' }))
   expect(readOutput(createDispatcher([() => long]).dispatch(frame(steps)))).toEqual([long, long])
   expect(dispatch([() => long], steps).done).toBe(10)
 })

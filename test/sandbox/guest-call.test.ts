@@ -25,7 +25,7 @@ function callOf(fields: readonly string[], parts: readonly string[], state: stri
     needs: [],
     undeclared: new Set(),
   }
-  return new GuestCall(1, entry, ['L7', encodeField(state), ...parts].join(UNIT))
+  return new GuestCall(1, entry, 0, encodeField(state), '', '', '', '', '', '', '', '', parts)
 }
 
 describe('any declared fields in', () => {

@@ -4,9 +4,9 @@ import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import type { CrossingGuard } from '../../core/sandbox/crossing-guard.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
 import { defaultLimits } from '../../core/sandbox/limits.ts'
-import type { HookCall, Instance, Limits, PluginCode, Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
+import type { HookCall, Instance, Limits, PluginCode, Run, Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
-import { encodeField, UNIT } from '../../core/sandbox/wire.ts'
+import { encodeField, flagsOf, UNIT } from '../../core/sandbox/wire.ts'
 import type { HookName } from '../../sdk/points.ts'
 
 /**
@@ -81,11 +81,31 @@ export function callOf(
   return {
     hook: 'onRequest',
     flow: `flow-${instance}`,
-    steps: [{ instance, input: inputOf(values) }],
+    ...runOf([instance], [values]),
     settle: (_step, verdict) => {
       settle(verdict)
       return false
     },
+  }
+}
+
+const runs = new Map<string, Run>()
+
+/** The steps of a call, as a run: one for each instance, with the values of its fields. */
+export function runOf(
+  instances: readonly number[],
+  values: readonly (readonly (string | undefined)[])[],
+): Pick<HookCall, 'steps' | 'run' | 'text'> {
+  const key = JSON.stringify([instances, values.map(({ length }) => length)])
+  let fields = 0
+  const members = instances.map((instance, i) => ({ instance, fields: values[i]!.map(() => fields++), written: [] }))
+  const run = runs.get(key) ?? { hook: 'onRequest', fields, members }
+  runs.set(key, run)
+  const text = values.flat().map((value) => encodeField(value) + UNIT)
+  return {
+    steps: instances.map((instance, i) => ({ instance, input: inputOf(values[i]!) })),
+    run,
+    text: flagsOf('L7', false) + text.join(''),
   }
 }
 

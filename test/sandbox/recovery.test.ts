@@ -6,7 +6,7 @@ import { Group } from '../../core/sandbox/group.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
 import { StartError } from '../../core/sandbox/plugin-build-error.ts'
-import { callOf, type Harness, headerOf, instanceOf, openHarness, until } from './harness.ts'
+import { callOf, type Harness, headerOf, instanceOf, openHarness, runOf, until } from './harness.ts'
 
 let harness: Harness | undefined
 afterEach(() => harness?.sandbox.close())
@@ -200,7 +200,10 @@ test('a loss in the middle of a segment repeats what had no verdict, and no more
     sandbox.call({
       hook: 'onRequest',
       flow: 'f',
-      steps: paths.map((path, instance) => ({ instance, input: `L7\x1e\x1a\x1e${path}` })),
+      ...runOf(
+        paths.map((_, instance) => instance),
+        paths.map((path) => [path]),
+      ),
       settle: (step, verdict) => {
         settled.push(verdict.kind === 'done' ? headerOf(verdict)! : verdict.code)
         if (step === 2) resolve()

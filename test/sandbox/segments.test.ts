@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ask, compileChain, type HookFlow } from '../../core/hooks/chain.ts'
 import type { Policy } from '../../core/hooks/policy.ts'
-import { findSegments } from '../../core/hooks/segments.ts'
+import { findRuns } from '../../core/hooks/runs.ts'
 import { Fields } from '../../core/http/fields.ts'
 import type { HookCall, Sandbox } from '../../core/sandbox/plugin.ts'
 import cases from '../cases/sandbox/segments.json' with { type: 'json' }
@@ -107,7 +107,7 @@ describe('segments', () => {
         when: { reads: when, matches: () => true },
       } as unknown as Policy
     })
-    expect(findSegments(hook as 'onRequest', compiled)).toEqual(joins)
+    expect(findRuns(hook as 'onRequest', compiled)).toEqual(joins)
   })
 })
 

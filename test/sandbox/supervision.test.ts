@@ -3,7 +3,7 @@ import type { CrossingGuard, GuardedCall } from '../../core/sandbox/crossing-gua
 import { openIsolateExecutor } from '../../core/sandbox/isolate-executor.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { HookCall, Verdict } from '../../core/sandbox/plugin.ts'
-import { type Harness, inputOf, instanceOf, openHarness, until } from './harness.ts'
+import { type Harness, inputOf, instanceOf, openHarness, runOf, until } from './harness.ts'
 
 let harness: Harness
 afterEach(() => harness?.sandbox.close())
@@ -30,7 +30,8 @@ function createWitness(): WitnessGuard {
     enter: (calls) => {
       expect(guard.inside).toBe(false)
       guard.inside = true
-      guard.crossings.push([...calls])
+      // A turn is what it is during the crossing only.
+      guard.crossings.push(calls.map(({ hash, plugin, policy, hook, flow }) => ({ hash, plugin, policy, hook, flow })))
     },
     leave: () => {
       guard.inside = false
@@ -93,7 +94,7 @@ describe('the guard', () => {
     const once = (paths: readonly string[]): string => {
       const executor = openIsolateExecutor({ plugins, memory: 64, emit: () => {}, guard })
       const steps = paths.map((path, call) => {
-        return { plugin: 0, call, entry: 0, text: inputOf([path]), chained: false }
+        return { plugin: 0, call, entry: 0, text: inputOf([path]) }
       })
       const { kind } = executor.cross(steps, 50)
       executor.dispose()
@@ -139,7 +140,7 @@ describe('suspects', () => {
     expect(ofHook(guard).some((calls) => calls.filter((call) => call.hash === hash).length > 1)).toBe(true)
   })
 
-  test('a segment with a suspect in it still takes its turns in order', async () => {
+  test('a run with a suspect in it still takes its turns in order', async () => {
     const guard = createWitness()
     const slow = { plugin: 'slow', fields: [], limits: { time: 1_000 } }
     harness = await openHarness([{ plugin: 'hostile' }, slow, { plugin: 'hostile' }], { guard })
@@ -157,7 +158,10 @@ function runAll(instances: readonly number[]): Promise<number[]> {
     const call: HookCall = {
       hook: 'onRequest',
       flow: 'f',
-      steps: instances.map((instance) => ({ instance, input: inputOf(['/x']) })),
+      ...runOf(
+        instances,
+        instances.map(() => ['/x']),
+      ),
       settle: (step, { kind }) => {
         if (kind === 'done') done.push(step)
         if (step === instances.length - 1) resolve(done)
@@ -169,7 +173,7 @@ function runAll(instances: readonly number[]): Promise<number[]> {
 }
 
 describe('quarantine', () => {
-  test('an open breaker lets no call through, not even in the middle of a segment; a closed one does', async () => {
+  test('an open breaker lets no call through, not even in the middle of a run; a closed one does', async () => {
     harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'slow', fields: [] }, { plugin: 'hostile' }])
     const { hash } = harness.instances[1]!.plugin
     harness.sandbox.quarantine(hash, 'open')

@@ -1,7 +1,7 @@
 import type { HookName } from '../../../sdk/points.ts'
 import { ABSENT } from '../../grants/operation.ts'
 import { bounds } from '../bounds.ts'
-import { decodeField, decodeItems, encodeField, escapeText, OPERATION, op, UNIT } from '../wire.ts'
+import { decodeField, decodeItems, encodeField, escapeText, flags, OPERATION, op, UNIT } from '../wire.ts'
 import { GrantFailure } from './grant-failure.ts'
 
 /** One hook of one policy, as set up when the plugin was loaded. */
@@ -40,7 +40,19 @@ export class GuestCall {
   asks = false
   /** Its last record, once it has ended, until the dispatcher collects it. */
   result = ''
-  readonly #parts: readonly string[]
+  readonly #bits: number
+  readonly #state: string
+  // Its first fields each in a place of their own: a list would have to be made, and be collected again.
+  readonly #a: string
+  readonly #b: string
+  readonly #c: string
+  readonly #d: string
+  readonly #e: string
+  readonly #f: string
+  readonly #g: string
+  readonly #h: string
+  /** All fields, when there are more. */
+  readonly #all: readonly string[] | undefined
   #waiting: Map<number, Waiting> | undefined
   #record = ''
   #notes = ''
@@ -52,18 +64,43 @@ export class GuestCall {
   #body = ''
   #hasBody = false
 
-  constructor(id: number, entry: HookEntry, input: string) {
+  /** @param bits of `wire.flags`. @param all in the place of the fields before it, when there are more than eight. */
+  constructor(
+    id: number,
+    entry: HookEntry,
+    bits: number,
+    state: string,
+    a: string,
+    b: string,
+    c: string,
+    d: string,
+    e: string,
+    f: string,
+    g: string,
+    h: string,
+    all?: readonly string[],
+  ) {
     this.id = id
     this.entry = entry
-    this.#parts = input.split(UNIT)
+    this.#bits = bits
+    this.#state = state
+    this.#a = a
+    this.#b = b
+    this.#c = c
+    this.#d = d
+    this.#e = e
+    this.#f = f
+    this.#g = g
+    this.#h = h
+    this.#all = all
   }
 
   get layer(): 'L4' | 'L7' {
-    return this.#part(0) as 'L4' | 'L7'
+    return (this.#bits & flags.isL4) === 0 ? 'L7' : 'L4'
   }
 
   get state(): string | undefined {
-    return decodeField(this.#part(1))
+    return decodeField(this.#state)
   }
 
   declares(field: string): boolean {
@@ -89,18 +126,38 @@ export class GuestCall {
   }
 
   #part(index: number): string {
-    return this.#parts[index] ?? ABSENT
+    if (this.#all !== undefined) return this.#all[index] ?? ABSENT
+    switch (index) {
+      case 0:
+        return this.#a
+      case 1:
+        return this.#b
+      case 2:
+        return this.#c
+      case 3:
+        return this.#d
+      case 4:
+        return this.#e
+      case 5:
+        return this.#f
+      case 6:
+        return this.#g
+      case 7:
+        return this.#h
+      default:
+        return ABSENT
+    }
   }
 
   /** The value of a declared field, by its index. */
   at(index: number): string | undefined {
-    return decodeField(this.#part(index + 2))
+    return decodeField(this.#part(index))
   }
 
   /** A declared field that is a list. */
   items(name: string): string[] | undefined {
     const index = this.entry.fields.get(name)
-    const part = index === undefined ? ABSENT : this.#part(index + 2)
+    const part = index === undefined ? ABSENT : this.#part(index)
     return part === ABSENT ? undefined : decodeItems(part)
   }
 

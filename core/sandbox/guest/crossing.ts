@@ -1,45 +1,17 @@
 import { bounds } from '../bounds.ts'
 import { ended, holdsAll, kinds, leftOut, threeDigits, twoDigits } from '../frame.ts'
-import { endsSegment, entry, OPERATION, RECORD, UNIT, waits } from '../wire.ts'
+import type { RunShape } from '../run-shape.ts'
+import { endsRun, entry, flags, OPERATION, RECORD, UNIT, waits, zero } from '../wire.ts'
+import type { CrossingSetting } from './crossing-setting.ts'
 import { broken } from './guest.ts'
-import { type Leases, type Taker, withoutPlace } from './leases.ts'
+import { withoutPlace } from './leases.ts'
+import { GuestRun, type Member } from './run.ts'
+import { StepTimes } from './step-times.ts'
+import type { Turns, Waiting } from './waiting.ts'
 
-export type Enter = (id: number, entry: number, text: string) => unknown
-
-/** The host during a crossing. Each callback takes some 2 µs, so a crossing calls each of them once or twice only. */
-export interface Port {
-  /** Performs grant operations; `frame.ts` has the format of both strings. */
-  answer(asked: string): string
-  /** Receives the output of a crossing whose hooks waited: `dispatch` had to return before they could continue. */
-  finish(output: string): void
-}
-
-/** What all crossings share. */
-export interface CrossingSetting {
-  /** By the plugin's index; not a function when the plugin did not start. */
-  readonly plugins: readonly Enter[]
-  /** Receives the index of each step before it runs, and -1 after it. */
-  readonly mark: (index: number) => void
-  readonly port: Port | undefined
-  readonly leases: Leases | undefined
-  /** Receives the output of a crossing that continued in microtasks. */
-  readonly onEnd: (output: string) => void
-}
-
-/** A hook that waits while its crossing is under way. */
-interface Waiting {
-  /** Index of its step in the crossing. */
-  readonly index: number
-  readonly plugin: number
-  readonly id: number
-  /** What it has asked for and the host has not received yet. */
-  record: string
-  /** Decides what it takes from counters, until it asks for anything that only the host can do. */
-  readonly taker: Taker | undefined
-}
-
+const shape = kinds.shape.charCodeAt(0)
+const run = kinds.run.charCodeAt(0)
 const start = kinds.start.charCodeAt(0)
-const chained = kinds.chained.charCodeAt(0)
 const resume = kinds.resume.charCodeAt(0)
 /**
  * Microtask turns between two polls of the waiting hooks. A hook needs three turns from a grant's result to its end,
@@ -50,23 +22,36 @@ const stride = 3
 const idlePolls = 6
 const resolved = Promise.resolve()
 /** Taken once: the dispatcher's global is sealed, and looking something up there is slow. */
-const { now } = Date
+const { parse } = JSON
 const { abs } = Math
-/** Shared empty list: in most crossings no hook waits. */
+/** Shared empty lists: in most crossings no hook waits, and no steps come behind the runs. */
 const noWaiting: Waiting[] = []
+const noSteps: string[] = ['']
+/**
+ * The records of each run call. One list for all crossings, since only one is under way: with frozen prototypes, a list
+ * that grows is slow.
+ */
+const outs = new Array<string>(256).fill('')
 
 /**
  * The steps of one crossing. Hooks that wait for results which the host has immediately get them and continue in the
- * microtasks of the crossing; so do the steps that are chained to them.
+ * microtasks of the crossing, and then the members of their run that come after them have their turns.
  */
 export class GuestCrossing {
   readonly #setting: CrossingSetting
-  readonly #steps: readonly string[]
-  readonly #began = now()
-  /** Records of the steps that were done, in order; as long as the list of steps from the beginning. */
-  readonly #records: string[]
-  /** How many steps were done. */
+  readonly #text: string
+  /** How many run calls have begun. */
+  #runs = 0
+  /** How many members they have. */
+  #members = 0
+  /** The steps that are no members of runs, from index 1 on. */
+  #steps = noSteps
+  /** Their records, as far as they were done, in order; as long as the list of steps from the beginning. */
+  #records = noSteps
+  /** How many of them were done. */
   #done = 0
+  /** Everything was done, as far as is known. */
+  #complete = true
   /** All records so far are empty. */
   #silent = true
   #waiting: Waiting[] = noWaiting
@@ -75,18 +60,19 @@ export class GuestCrossing {
   #turns = 0
   /** Polls in a row without progress. */
   #quiet = 0
+  readonly #times = new StepTimes()
 
-  constructor(setting: CrossingSetting, crossing: string) {
+  constructor(setting: CrossingSetting, text: string) {
     this.#setting = setting
-    this.#steps = crossing.split(RECORD)
-    // With frozen prototypes a list that grows would be slow.
-    this.#records = crossing.split(RECORD)
+    this.#text = text
   }
 
-  /** Empty when every step was done and all records are empty. */
+  /** As in `frame.ts`. */
   get output(): string {
-    if (this.#silent && this.#done === this.#steps.length - 1) return ''
-    let output = ''
+    const times = this.#times.text
+    if (this.#silent && this.#complete) return times === '' ? '' : times + RECORD
+    let output = times + RECORD
+    for (let i = 0; i < this.#runs; i++) output += outs[i]!
     for (let i = 0; i < this.#done; i++) output += this.#records[i]! + RECORD
     return output
   }
@@ -96,34 +82,145 @@ export class GuestCrossing {
    * microtasks.
    */
   run(): boolean {
-    const { length } = this.#steps
-    let id = +this.#steps[0]!
-    let out = false
-    for (let i = 1; i < length; ) {
-      const kind = this.#steps[i]!.charCodeAt(0)
-      const isStart = kind === start || kind === chained
-      let record = ''
-      if (kind !== chained || !out) {
-        record = isStart ? this.#begin(id, i - 1) : this.#resume(kind, i - 1)
-        // A step chained to this one is the next one.
-        out = this.#isChained(i) && endsSegment(record)
-      }
-      if (isStart) id++
-      this.#store(i - 1, record)
-      this.#done = i
-      i++
-      if (this.#isFull()) break
+    const text = this.#text
+    const head = text.indexOf(RECORD)
+    const id = +text.slice(0, head)
+    const at = this.#runAll(head === -1 ? text.length : head, id)
+    if (at < text.length) {
+      if (this.#isFull() || text.charCodeAt(at + 1) === run) this.#complete = false
+      else this.#stepAll(text.slice(at), id + this.#members)
     }
-    if (this.#waiting.length === 0) return true
-    this.#answer()
+    // Microtasks after the only step of a crossing can only be its own.
+    if (this.#count > 1) this.#setting.mark(-1)
+    if (this.#waiting.length > 0) this.#answer()
     if (this.#waiting.length === 0) return true
     resolved.then(() => this.#turn())
     return false
   }
 
-  /** Whether the step after this index is chained to it. */
-  #isChained(index: number): boolean {
-    return this.#steps[index + 1]?.charCodeAt(0) === chained
+  /** How many steps the crossing has. */
+  get #count(): number {
+    return this.#members + this.#steps.length - 1
+  }
+
+  /** Runs the calls of runs. Returns where the rest of the text begins, with a RECORD. */
+  #runAll(from: number, first: number): number {
+    const text = this.#text
+    let at = from
+    while (at < text.length) {
+      const kind = text.charCodeAt(at + 1)
+      if (kind === shape) at = this.#learn(at + 2)
+      else if (kind !== run || this.#isFull() || this.#runs === outs.length) break
+      else at = this.#beginRun(at + 2, first + this.#members)
+    }
+    return at
+  }
+
+  #learn(from: number): number {
+    const found = this.#text.indexOf(RECORD, from)
+    const end = found === -1 ? this.#text.length : found
+    const { plugins, starts, runs } = this.#setting
+    const learnt = parse(this.#text.slice(from, end)) as RunShape
+    runs[learnt.number] = new GuestRun(learnt, starts, plugins)
+    return end
+  }
+
+  /** Cuts the fields of a call out of the text and gives each member its turn. Returns the end of its piece. */
+  #beginRun(from: number, id: number): number {
+    const text = this.#text
+    const called = this.#setting.runs[threeDigits(text, from)]!
+    const bits = text.charCodeAt(from + 3) - zero
+    const { values } = called
+    const last = (bits & flags.hasStates) === 0 ? called.fields : called.all
+    let at = from + 4
+    for (let i = 1; i <= last; i++) {
+      const end = text.indexOf(UNIT, at)
+      values[i] = text.slice(at, end)
+      at = end + 1
+    }
+    const place = this.#runs++
+    const index = this.#members
+    this.#members += called.members.length
+    outs[place] = ''
+    this.#goThrough(called, place, id, index, bits, values, 0)
+    return at
+  }
+
+  /** The turns of the members from this one on, until one ends the run or waits. */
+  #goThrough(
+    called: GuestRun,
+    place: number,
+    id: number,
+    index: number,
+    bits: number,
+    values: string[],
+    from: number,
+  ): void {
+    const { members, chained } = called
+    const canWait = this.#setting.port !== undefined
+    for (let k = from; k < members.length; k++) {
+      if (k > 0 && this.#isFull()) return this.#leaveOut(place)
+      const member = members[k]!
+      const record = this.#call(member, id + k, index + k, bits, values)
+      if (record === '') {
+        outs[place] += RECORD
+        continue
+      }
+      if (canWait && waits(record)) {
+        const turns = { run: called, place, id, index, bits, values: values.slice(), member: k, written: '' }
+        const { plugin } = member
+        const taker = this.#setting.leases?.taker(plugin, member.entry, id + k)
+        return this.#attend({ index: index + k, plugin, id: id + k, record, turns, taker })
+      }
+      if (!this.#keep(called, place, k, record, record, values) && chained) return
+    }
+  }
+
+  /** Keeps the record of a member. Returns whether the next one has its turn. */
+  #keep(called: GuestRun, place: number, k: number, record: string, written: string, values: string[]): boolean {
+    outs[place] += record + RECORD
+    this.#size += record.length
+    this.#silent = false
+    if (endsRun(record)) return false
+    if (called.members[k]!.overlay(written, values)) return true
+    this.#leaveOut(place)
+    return false
+  }
+
+  #leaveOut(place: number): void {
+    outs[place] += leftOut + RECORD
+    this.#silent = false
+  }
+
+  #call(member: Member, id: number, index: number, bits: number, values: readonly string[]): string {
+    let record: unknown
+    this.#setting.mark(index)
+    try {
+      record = member.call(id, bits, values)
+    } catch {
+      record = broken
+    }
+    this.#times.measure(index)
+    if (record === '') return ''
+    return isSound(record) ? record : broken
+  }
+
+  /** The steps that are no members of runs. */
+  #stepAll(text: string, first: number): void {
+    this.#steps = text.split(RECORD)
+    // With frozen prototypes a list that grows would be slow.
+    this.#records = text.split(RECORD)
+    const { length } = this.#steps
+    let id = first
+    for (let i = 1; i < length; ) {
+      const kind = this.#steps[i]!.charCodeAt(0)
+      const record = kind === start ? this.#begin(id++, i - 1) : this.#resume(kind, i - 1)
+      this.#store(i - 1, record)
+      this.#done = i
+      i++
+      if (this.#isFull()) break
+    }
+    this.#complete = this.#done === length - 1
   }
 
   /**
@@ -131,17 +228,18 @@ export class GuestCrossing {
    * read. An absolute difference, as a clock that is set back must not extend the slice.
    */
   #isFull(): boolean {
-    return this.#size >= bounds.crossing || abs(now() - this.#began) >= bounds.slice
+    return this.#size >= bounds.crossing || abs(this.#times.passed) >= bounds.slice
   }
 
   #begin(id: number, index: number): string {
     const text = this.#steps[index + 1]!
     const plugin = twoDigits(text, 1)
     const number = threeDigits(text, 3)
-    const record = this.#enter(plugin, id, number, text.slice(6), index)
+    const at = this.#members + index
+    const record = this.#enter(plugin, id, number, text.slice(6), at)
     const { port, leases } = this.#setting
     if (port !== undefined && waits(record)) {
-      this.#attend({ index, plugin, id, record, taker: leases?.taker(plugin, number, id) })
+      this.#attend({ index: at, plugin, id, record, turns: undefined, taker: leases?.taker(plugin, number, id) })
     }
     return record
   }
@@ -153,14 +251,16 @@ export class GuestCrossing {
     const id = +text.slice(3, end)
     const isAttended = kind === resume && this.#setting.port !== undefined
     const number = kind === resume ? (isAttended ? entry.answer : entry.resume) : entry.drop
-    this.#enter(plugin, id, number, text.slice(end + 1), index)
-    if (isAttended) this.#attend({ index, plugin, id, record: '', taker: undefined })
+    const at = this.#members + index
+    this.#enter(plugin, id, number, text.slice(end + 1), at)
+    if (isAttended) this.#attend({ index: at, plugin, id, record: '', turns: undefined, taker: undefined })
     return ''
   }
 
   #attend(waiting: Waiting): void {
     if (this.#waiting === noWaiting) this.#waiting = []
     this.#waiting.push(waiting)
+    this.#times.wait(waiting.index)
   }
 
   /** Gives the hook the result of the take that it waits for, if it waits for one that can be decided here. */
@@ -168,10 +268,17 @@ export class GuestCrossing {
     const { plugin, id, index, taker, record } = waiting
     const result = taker?.decide(record)
     if (result === undefined) return false
-    waiting.record = ''
-    this.#records[index] = ''
+    this.#passedOn(waiting)
     this.#enter(plugin, id, entry.answer, result, index)
     return true
+  }
+
+  /** What the hook has asked for is no longer kept here, except for what it has written. */
+  #passedOn(waiting: Waiting): void {
+    const { turns, index, record } = waiting
+    if (turns !== undefined) turns.written += record + OPERATION
+    else this.#records[index - this.#members] = ''
+    waiting.record = ''
   }
 
   /** Passes on to the host what hooks have asked for, and gives them the results it has. */
@@ -185,10 +292,9 @@ export class GuestCrossing {
       const waiting = asking[i]!
       const { plugin, id, index, taker } = waiting
       const answer = answers[i] ?? ''
-      waiting.record = ''
+      this.#passedOn(waiting)
       const results = answer.length > 1 ? answer.slice(1).split(OPERATION) : []
       for (const result of results) this.#enter(plugin, id, entry.answer, withoutPlace(result, taker), index)
-      this.#records[index] = ''
       if (answer.charAt(0) !== holdsAll) this.#release(waiting)
       // The hook waits for a promise of its own, not for a grant: its records are collected.
       else if (results.length === 0) this.#enter(plugin, id, entry.collect, '', index)
@@ -227,20 +333,24 @@ export class GuestCrossing {
     }
     this.#answer()
     if (this.#quiet >= idlePolls) for (const waiting of [...this.#waiting]) this.#release(waiting)
-    if (this.#waiting.length === 0) this.#setting.onEnd(this.output)
+    if (this.#waiting.length > 0) return
+    this.#times.shareRest()
+    this.#setting.onEnd(this.output)
   }
 
-  /** A hook has ended; the steps chained to it have their turns. */
-  #end({ index, id }: Waiting, record: string): void {
-    const isStart = this.#steps[index + 1]!.charCodeAt(0) !== resume
-    let last = isStart && record === ended ? '' : record
-    this.#store(index, last)
-    for (let next = index + 1; next < this.#done && this.#isChained(next); next++) {
-      if (endsSegment(last)) return
-      last = this.#isFull() ? leftOut : this.#begin(id + next - index, next)
-      this.#store(next, last)
-      if (last === leftOut) return
-    }
+  /** A hook has ended; if it is a member of a run, the members after it have their turns. */
+  #end({ index, turns }: Waiting, record: string): void {
+    if (turns !== undefined) return this.#goOnThrough(turns, record)
+    const step = index - this.#members
+    const isStart = this.#steps[step + 1]!.charCodeAt(0) === start
+    this.#store(step, isStart && record === ended ? '' : record)
+  }
+
+  #goOnThrough({ run, place, id, index, bits, values, member, written }: Turns, last: string): void {
+    const record = last === ended ? '' : last
+    const goesOn = this.#keep(run, place, member, record, written + record, values)
+    if (goesOn || !run.chained) this.#goThrough(run, place, id, index, bits, values, member + 1)
+    if (this.#count > 1) this.#setting.mark(-1)
   }
 
   /** From now on the hook sends its records itself. */
@@ -250,8 +360,8 @@ export class GuestCrossing {
     if (record !== '') this.#end(waiting, record)
   }
 
-  #store(index: number, record: string): void {
-    this.#records[index] = record
+  #store(step: number, record: string): void {
+    this.#records[step] = record
     this.#size += record.length
     if (record !== '') this.#silent = false
   }
@@ -267,7 +377,8 @@ export class GuestCrossing {
       record = broken
     }
     // Microtasks after the only step of a crossing can only be its own.
-    if (this.#steps.length > 2) this.#setting.mark(-1)
+    if (this.#count > 1) this.#setting.mark(-1)
+    this.#times.measure(index)
     if (record === '' || (record === ended && number <= entry.collect)) return record
     return isSound(record) ? record : broken
   }

@@ -1,8 +1,10 @@
 import { unfinished } from '../frame.ts'
 import { refuseCodeFromText } from './code-from-text.ts'
-import { type CrossingSetting, type Enter, GuestCrossing, type Port } from './crossing.ts'
+import { GuestCrossing } from './crossing.ts'
+import type { CrossingSetting, Port } from './crossing-setting.ts'
 import { Leases } from './leases.ts'
 import { boundMemory } from './memory.ts'
+import type { Enter, Start } from './run.ts'
 import { sealRealm } from './seal.ts'
 
 export interface Dispatcher {
@@ -25,19 +27,21 @@ export interface Dispatcher {
  * @param mark takes the index of each step before it runs, and -1 after it, for a watchdog in another thread.
  * @param port Default: hooks that wait get no answer during the crossing.
  * @param leases Default: the host decides all takes of counters.
+ * @param starts as `plugins`, for members of runs. Default: `plugins` serve them too.
  */
 export function createDispatcher(
   plugins: readonly Enter[],
   mark: (index: number) => void = () => {},
   port?: Port,
   leases?: Leases,
+  starts: readonly (Start | undefined)[] = [],
 ): Dispatcher {
   let last = ''
   const onEnd = (output: string): void => {
     last = output
     port?.finish(output)
   }
-  const setting: CrossingSetting = { plugins, mark, port, leases, onEnd }
+  const setting: CrossingSetting = { plugins, starts, runs: [], mark, port, leases, onEnd }
   return {
     dispatch: (text) => {
       last = unfinished
@@ -62,8 +66,8 @@ export function createMark(progress: SharedArrayBuffer | undefined): ((index: nu
 
 /**
  * Takes the arguments of a closure: the guard's progress, the host's two callbacks, the entries of the counter leases,
- * how many shared memories they need and these (the journal first), then the plugins. It keeps them in closures and seals
- * its realm, so that an object of the realm would be of no use to a plugin.
+ * how many shared memories they need and these (the journal first), then two functions of each plugin. It keeps them in
+ * closures and seals its realm, so that an object of the realm would be of no use to a plugin.
  */
 export function openDispatcher(
   progress: SharedArrayBuffer | undefined,
@@ -74,12 +78,13 @@ export function openDispatcher(
   ...others: readonly unknown[]
 ): Dispatcher {
   const mark = createMark(progress)
-  const plugins = others.slice(memories) as Enter[]
+  const functions = others.slice(memories)
+  const plugins = functions.filter((_, i) => i % 2 === 0) as Enter[]
+  const starts = functions.filter((_, i) => i % 2 === 1) as Start[]
   const [journal, ...slots] = others.slice(0, memories) as SharedArrayBuffer[]
   const leases = entries === undefined || journal === undefined ? undefined : new Leases(entries, journal, slots)
-  const dispatcher = Object.freeze(
-    createDispatcher(plugins, mark, answer === undefined ? undefined : { answer, finish }, leases),
-  )
+  const port = answer === undefined ? undefined : { answer, finish }
+  const dispatcher = Object.freeze(createDispatcher(plugins, mark, port, leases, starts))
   const scope = globalThis as Record<string, unknown>
   refuseCodeFromText(scope)
   boundMemory(scope)

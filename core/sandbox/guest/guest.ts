@@ -1,11 +1,13 @@
 import { type HookName, points } from '../../../sdk/points.ts'
+import { ABSENT } from '../../grants/operation.ts'
 import { ended } from '../frame.ts'
 import { IdTable } from '../id-table.ts'
-import { entry, op } from '../wire.ts'
+import { entry, flags, op, UNIT } from '../wire.ts'
 import { GuestCall, type HookEntry, joined } from './call.ts'
 import { ContextView } from './context.ts'
 import { harden } from './harden.ts'
 import { writeResult } from './result.ts'
+import type { Start } from './run.ts'
 import { encodeError, encodeThrown } from './thrown.ts'
 
 /** The policies of a plugin and their hooks, as the host sends them in JSON. */
@@ -17,8 +19,8 @@ export interface PluginSetup {
 }
 
 /**
- * Runs the hooks of one plugin, in the plugin's own realm. The dispatcher only sees `enter`: strings in, a string out.
- * It does not throw unless the plugin has changed built-in objects of its realm.
+ * Runs the hooks of one plugin, in the plugin's own realm. The dispatcher only sees `enter` and `start`: primitives in, a
+ * string out. They do not throw unless the plugin has changed built-in objects of its realm.
  */
 export class Guest {
   readonly #plugin: Record<string, (context: ContextView) => unknown>
@@ -50,7 +52,7 @@ export class Guest {
    * new.
    */
   readonly enter = (id: number, number: number, text: string): string => {
-    if (number >= 0) return this.#start(id, this.#entries[number]!, text)
+    if (number >= 0) return this.#startWith(id, number, text)
     const call = this.#running.get(id)
     if (call === undefined) return ''
     switch (number) {
@@ -72,9 +74,22 @@ export class Guest {
     }
   }
 
-  #start(id: number, hookEntry: HookEntry, input: string): string {
-    const { hook, mayAwait } = hookEntry
-    const call = new GuestCall(id, hookEntry, input)
+  #startWith(id: number, number: number, input: string): string {
+    const [layer, state = ABSENT, ...fields] = input.split(UNIT)
+    const bits = layer === 'L4' ? flags.isL4 : 0
+    const hookEntry = this.#entries[number]!
+    const call = new GuestCall(id, hookEntry, bits, state, '', '', '', '', '', '', '', '', fields)
+    return this.#run(call, hookEntry)
+  }
+
+  /** Starts a hook that declares eight fields at most. */
+  readonly start: Start = (id, number, bits, state, a, b, c, d, e, f, g, h): string => {
+    const hookEntry = this.#entries[number]!
+    const call = new GuestCall(id, hookEntry, bits, state, a!, b!, c!, d!, e!, f!, g!, h!)
+    return this.#run(call, hookEntry)
+  }
+
+  #run(call: GuestCall, { hook, mayAwait }: HookEntry): string {
     const context = new ContextView(call)
     try {
       const result = this.#plugin[hook]!(context)

@@ -5,9 +5,10 @@ import { forwardConsole, type Say } from './console.ts'
 import { describePlugin, describeScopes } from './describe.ts'
 import { Guest } from './guest.ts'
 import { boundMemory } from './memory.ts'
+import type { Start } from './run.ts'
 import { encodeThrown } from './thrown.ts'
 
-/** The host's view of a plugin's realm: functions that take and return strings. */
+/** The host's view of a plugin's realm: functions that take and return primitives. */
 export interface Realm {
   /** The error that starting the module threw, encoded; empty when absent. */
   problem(): string
@@ -16,6 +17,7 @@ export interface Realm {
   /** Sets the plugin's policies and entries up. Returns the problem, encoded; empty when absent. */
   setUp(setup: string): string
   enter(id: number, entry: number, text: string): string
+  start(...input: Parameters<Start>): unknown
 }
 
 /** Prepares a new realm before any code of the plugin runs in it. `emit` receives the records of hooks that waited, `say`
@@ -57,5 +59,7 @@ export function openRealm(emit: (id: number, record: string) => void, say: Say):
       }
     },
     enter: (id, entry, text) => guest!.enter(id, entry, text),
+    start: (id, number, bits, state, a, b, c, d, e, f, g, h) =>
+      guest!.start(id, number, bits, state, a!, b!, c!, d!, e!, f!, g!, h!),
   }
 }
