@@ -58,6 +58,8 @@ export class ClientConnection implements ByteReceiver, Deferred {
   #writeFailed = false
   /** Why the connection failed. */
   #cause: NodeJS.ErrnoException | undefined
+  /** The backend's reset, if a write has failed with it: the system tells of a reset once, so the next read sees an end. */
+  #reset: NodeJS.ErrnoException | undefined
 
   /** @param stream as `connectTo` passes it to `done`. */
   constructor(stream: ByteStream, pool: ConnectionPool) {
@@ -324,6 +326,7 @@ export class ClientConnection implements ByteReceiver, Deferred {
     }
     if (cause.syscall !== 'write' || !this.#stream.isOpen) return failed()
     this.#writeFailed = true
+    if (cause.code === 'ECONNRESET') this.#reset = cause
     // All that the backend sent is with the kernel: it is read in the next turn of the loop.
     setImmediate(() => setImmediate(failed))
   }
@@ -348,14 +351,15 @@ export class ClientConnection implements ByteReceiver, Deferred {
 
   /** The connection has ended, and all that arrived has been read. Returns whether the response is complete. */
   #takeEnd(): boolean {
-    if (this.#headSeen && this.#cause === undefined && this.#reader.body.close()) {
+    const cause = this.#cause ?? this.#reset
+    if (this.#headSeen && cause === undefined && this.#reader.body.close()) {
       if (!this.#stream.isTls) return true
       // RFC 9112 §9.8: only close_notify completes it, and node ends the socket in the same way with and without one.
       return this.#failAs('UC', 'the response has no length; over TLS it cannot be known whether it is complete')
     }
     const where = this.#headSeen ? 'in the middle of the response' : 'before the response'
-    if (this.#cause === undefined) return this.#failAs('UC', `the backend closed the connection ${where}`)
-    return this.#failAs('UR', `the connection to the backend failed ${where}: ${this.#cause.code}`, this.#cause)
+    if (cause === undefined) return this.#failAs('UC', `the backend closed the connection ${where}`)
+    return this.#failAs('UR', `the connection to the backend failed ${where}: ${cause.code}`, cause)
   }
 
   #malformed({ problem }: Malformed): boolean {

@@ -250,7 +250,8 @@ export class RawSocket extends Receiving implements ByteStream {
   // ── what is known of it ────────────────────────────────────────────────────────────────────────────────────────────
 
   delivery(done: (delivery: Delivery) => void): void {
-    deliveryOf(this, this.#handle.bytesWritten - this.#handle.writeQueueSize, done)
+    // A handle that has been closed has no queue.
+    deliveryOf(this, this.#handle.bytesWritten - (this.#handle.writeQueueSize ?? 0), done)
   }
 
   remote(): Endpoint | undefined {

@@ -4,7 +4,8 @@ export interface TcpHandle {
   owner?: TcpOwner
   onread: (this: TcpHandle) => Uint8Array | undefined
   readonly fd: number
-  readonly writeQueueSize: number
+  /** `undefined` once it is closed. */
+  readonly writeQueueSize: number | undefined
   readonly bytesWritten: number
   connect(request: ConnectRequest, address: string, port: number): number
   connect6(request: ConnectRequest, address: string, port: number): number

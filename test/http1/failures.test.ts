@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { deadPort } from '../helpers/backend.ts'
 import { until } from '../helpers/until.ts'
@@ -51,6 +52,29 @@ describe('faulty backends', () => {
     expect(relay.ends[0]).toBe(code)
     expect(relay.pool.idle).toBe(0)
     await until('no connection left to the backend', () => backend.sockets.size === 0)
+  })
+
+  test.each([
+    ['until the connection ends', 'HTTP/1.1 200 OK\r\n\r\npart'],
+    ['of known length', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart'],
+  ])('resets a body %s: a write of the upload takes the reset, and the read sees an end', async (_what, bytes) => {
+    let asked: Socket | undefined
+    const backend = await rawBackend((socket) => {
+      if (asked === undefined) socket.write(bytes)
+      asked = socket
+    })
+    const relay = await startRelay(backend.port)
+    const client = await open(relay.port)
+    const got = collect(client)
+    client.write('POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 99\r\n\r\nup')
+    await until('the beginning of the body', () => got.text.includes('part'))
+    // In this order: the codec reads the upload first, and writes it to a connection that has been reset.
+    client.write('load')
+    reset(asked!)
+    await until('the end', () => got.end)
+    expect(got.end).toBe('reset')
+    expect(got.text).not.toContain('\r\n0\r\n')
+    expect(relay.ends[0]).toBe('UR')
   })
 
   test('is unreachable', async () => {

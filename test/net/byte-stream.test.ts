@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ByteReceiver, ByteStream } from '../../core/net/byte-stream.ts'
+import type { Delivery } from '../../core/net/delivery.ts'
 import { kinds, pair, until } from '../upstream/sockets.ts'
 
 /** Notes all that a stream tells it. */
@@ -182,6 +183,17 @@ describe.each(kinds)('a stream of the kind %s', (kind) => {
     near.end()
     near.reset()
     await until(() => notes.events.includes('close'))
+  })
+
+  test('how far its bytes have come is a number, also once it is closed', async () => {
+    const { near } = await open()
+    const notes = new Notes()
+    near.start(notes)
+    near.write(Buffer.alloc(16 * 1024 * 1024))
+    near.destroy()
+    await until(() => notes.events.includes('close'))
+    const { taken, left } = await new Promise<Delivery>((resolve) => near.delivery(resolve))
+    expect([Number.isFinite(taken), left]).toEqual([true, 0])
   })
 
   test('a reset by the other side is an error and closes it', async () => {
