@@ -15,6 +15,10 @@ const most = { level: 3, limit: 500 }
  * thread. At one connection that made 2.7 sleeps and 1.3 wake-ups of threads for a request with three plugins, and now 0.25
  * of each. So code that does not end may run up to 100 ms longer. It does so once: for a minute after a lost crossing the
  * limits of its group are exact.
+ *
+ * In that minute it also learns whether the machine is busy. A crossing that the clock ends before it has used its CPU time
+ * is repeated in another isolate, whose code is cold, and is likely to be ended there again. So each of them makes the limits
+ * of the group four times as long, and each one that has used its CPU time makes them shorter.
  */
 export class SharedDeadline {
   /** How busy the machine is: see `CpuTrial.begin`. */
