@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { createGrantHost } from '../../core/grants/grant-host.ts'
 import { openInspector } from '../../core/sandbox/inspect.ts'
 import { defaultLimits } from '../../core/sandbox/limits.ts'
-import type { Instance, Manifest, PluginCode, Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
+import type { Instance, Manifest, PluginCode, Run, Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
-import { encodeField, encodeItems, UNIT } from '../../core/sandbox/wire.ts'
+import { encodeField, encodeItems, flagsOf, UNIT } from '../../core/sandbox/wire.ts'
 import type { HookName } from '../../sdk/points.ts'
 import cases from '../fixtures/golden/abi-1/cases.json' with { type: 'json' }
 import verdicts from '../fixtures/golden/abi-1/verdicts.json' with { type: 'json' }
@@ -44,7 +44,13 @@ test.each([...new Set(cases.map(({ plugin }) => plugin))])(
   },
 )
 
-test.each(cases as readonly Case[])('abi 1: $name', async (one) => {
+describe.each(['as a run', 'by itself'])('abi 1, %s:', (how) => {
+  test.each(cases as readonly Case[])('$name', async (one) => {
+    expect(await verdictOf(one, how === 'as a run')).toEqual((verdicts as Record<string, unknown>)[one.name])
+  })
+})
+
+function verdictOf(one: Case, isRun: boolean): Promise<Verdict> {
   const { plugin, hook, options = {}, state, fields, limits } = one
   const instance: Instance = {
     policy: 'p',
@@ -57,12 +63,19 @@ test.each(cases as readonly Case[])('abi 1: $name', async (one) => {
   sandbox = createSandbox({ instances: [instance], grants: createGrantHost() })
   const values = fields.map(({ value, items }) => (items ? encodeItems(items) : encodeField(value)))
   const input = ['L7', encodeField(state), ...values].join(UNIT)
-  const verdict = await new Promise<Verdict>((resolve) => {
+  const run: Run = {
+    hook: hook as HookName,
+    fields: values.length,
+    members: [{ instance: 0, fields: [...values.keys()], written: [] }],
+  }
+  const own = state === undefined ? values : [...values, encodeField(state)]
+  const text = flagsOf('L7', state !== undefined) + own.map((value) => value + UNIT).join('')
+  return new Promise((resolve) => {
     const settle = (_step: number, settled: Verdict): boolean => {
       resolve(settled)
       return false
     }
-    sandbox?.call({ hook: hook as HookName, flow: 'f', steps: [{ instance: 0, input }], settle })
+    const call = { hook: hook as HookName, flow: 'f', steps: [{ instance: 0, input }], settle }
+    sandbox?.call(isRun ? { ...call, run, text } : call)
   })
-  expect(verdict).toEqual((verdicts as Record<string, unknown>)[one.name])
-})
+}

@@ -13,8 +13,11 @@ import type { Instance, Limits, PluginCode, Sandbox } from '../../../core/sandbo
 import { createSandbox } from '../../../core/sandbox/sandbox.ts'
 import { type Line, plugins, type Role } from './script.ts'
 
-/** How adjacent policies cross: each alone, which is what the others are compared with, or together. */
-export type Manner = 'alone' | 'together'
+/**
+ * How adjacent policies cross: each alone, which is what the others are compared with; as fused runs; or together in the
+ * general way, on which fused runs fall back.
+ */
+export type Manner = 'alone' | 'fused' | 'together'
 
 /** The chains of a line. */
 export interface Chains {
@@ -81,6 +84,7 @@ export function openCast(
   const sandbox = createSandbox({
     instances,
     grants,
+    fused: manner === 'fused',
     ...(guard && { guard }),
     onEvent: ({ type, plugin, policy, hook, message }) => {
       cast.events.push([type, plugin, policy, hook, message.split('\n')[0]!.replace(/[\d.,]+ ms/g, '# ms')].join(' '))
