@@ -24,6 +24,7 @@ export interface HookEntry {
 }
 
 interface Waiting {
+  readonly number: number
   readonly operation: string
   readonly resolve: (values: readonly string[]) => void
   readonly reject: (error: Error) => void
@@ -53,7 +54,8 @@ export class GuestCall {
   readonly #h: string
   /** All fields, when there are more. */
   readonly #all: readonly string[] | undefined
-  #waiting: Map<number, Waiting> | undefined
+  /** Grants whose results are still to come: seldom more than one, so that a list is faster than a map. */
+  #waiting: Waiting[] | undefined
   #record = ''
   #notes = ''
   #noted = 0
@@ -219,9 +221,10 @@ export class GuestCall {
       let text = `${op.grant}${UNIT}${number}${UNIT}${operation}`
       for (const value of values) text += UNIT + escapeText(value)
       this.append(text)
-      this.#waiting ??= new Map()
       this.asks = true
-      this.#waiting.set(number, { operation, resolve, reject })
+      const waiting = { number, operation, resolve, reject }
+      if (this.#waiting === undefined) this.#waiting = [waiting]
+      else this.#waiting.push(waiting)
       this.emit?.(this.id, this.take() + OPERATION + op.wait)
     })
     // A hook that ignores the result must not cause an unhandled rejection.
@@ -231,14 +234,27 @@ export class GuestCall {
 
   /** The result of a grant: `number UNIT ok UNIT value …`, or `number UNIT '' UNIT message`. */
   resume(text: string): void {
-    const [number, ok, ...values] = text.split(UNIT)
-    const waiting = this.#waiting?.get(Number(number))
+    // By index: destructuring would iterate over the list.
+    const parts = text.split(UNIT)
+    const waiting = this.#takeWaiting(Number(parts[0]))
     if (waiting === undefined) return
-    this.#waiting?.delete(Number(number))
     const plain: string[] = []
-    for (const value of values) plain.push(decodeField(value) ?? '')
-    if (ok === '') waiting.reject(new GrantFailure(waiting.operation, plain[0] ?? ''))
+    for (let i = 2; i < parts.length; i++) plain.push(decodeField(parts[i]!) ?? '')
+    if (parts[1] === '') waiting.reject(new GrantFailure(waiting.operation, plain[0] ?? ''))
     else waiting.resolve(plain)
+  }
+
+  #takeWaiting(number: number): Waiting | undefined {
+    const list = this.#waiting
+    if (list === undefined) return undefined
+    for (let i = 0; i < list.length; i++) {
+      const waiting = list[i]!
+      if (waiting.number !== number) continue
+      if (list.length === 1) this.#waiting = undefined
+      else list.splice(i, 1)
+      return waiting
+    }
+    return undefined
   }
 
   /** Takes the record of everything asked for since the last time. */

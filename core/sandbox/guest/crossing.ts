@@ -237,6 +237,7 @@ export class GuestCrossing {
     const number = threeDigits(text, 3)
     const at = this.#members + index
     const record = this.#enter(plugin, id, number, text.slice(6), at)
+    this.#times.measure(at)
     const { port, leases } = this.#setting
     if (port !== undefined && waits(record)) {
       this.#attend({ index: at, plugin, id, record, turns: undefined, taker: leases?.taker(plugin, number, id) })
@@ -253,6 +254,7 @@ export class GuestCrossing {
     const number = kind === resume ? (isAttended ? entry.answer : entry.resume) : entry.drop
     const at = this.#members + index
     this.#enter(plugin, id, number, text.slice(end + 1), at)
+    this.#times.measure(at)
     if (isAttended) this.#attend({ index: at, plugin, id, record: '', turns: undefined, taker: undefined })
     return ''
   }
@@ -378,7 +380,6 @@ export class GuestCrossing {
     }
     // Microtasks after the only step of a crossing can only be its own.
     if (this.#count > 1) this.#setting.mark(-1)
-    this.#times.measure(index)
     if (record === '' || (record === ended && number <= entry.collect)) return record
     return isSound(record) ? record : broken
   }

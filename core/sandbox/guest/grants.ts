@@ -19,20 +19,24 @@ import { GrantFailure } from './grant-failure.ts'
 import { harden } from './harden.ts'
 import { text } from './text.ts'
 
-/** The grants of one call, each made on first use. A grant that the plugin's `needs` does not name is `undefined`. */
+/** The grants of one call, each made on first use. */
 export class GrantViews {
   readonly #call: GuestCall
-  readonly #views: Partial<Grants> = {}
+  readonly #views: { [N in keyof Grants]?: Grants[N] | undefined } = {}
 
   constructor(call: GuestCall) {
     this.#call = call
   }
 
   get<N extends keyof Grants>(name: N): Grants[N] | undefined {
-    if (!this.#call.entry.needs.includes(name)) return undefined
-    this.#views[name] ??= makers[name](this.#call)
+    this.#views[name] ??= grantOf(this.#call, name)
     return this.#views[name]
   }
+}
+
+/** A new view of a grant; `undefined` when the plugin's `needs` does not name it. */
+export function grantOf<N extends keyof Grants>(call: GuestCall, name: N): Grants[N] | undefined {
+  return call.entry.needs.includes(name) ? makers[name](call) : undefined
 }
 
 const makers: { readonly [N in keyof Grants]: (call: GuestCall) => Grants[N] } = {

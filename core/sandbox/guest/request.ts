@@ -11,12 +11,11 @@ import { text } from './text.ts'
 
 export class RequestView implements Request {
   readonly #call: GuestCall
-  readonly #headers: Headers
+  #headers: Headers | undefined
   #consumer: { readonly name: string | undefined } | undefined
 
   constructor(call: GuestCall) {
     this.#call = call
-    this.#headers = new Headers(call, 'header')
   }
 
   get method(): string {
@@ -73,16 +72,22 @@ export class RequestView implements Request {
       this.#call.undeclared(field)
       return undefined
     }
-    const header = this.#headers.get('cookie')
+    const header = this.#all.get('cookie')
     return header === undefined ? undefined : cookie(header, name)
   }
 
   header(name: string): string | undefined {
-    return this.#headers.get(name)
+    return this.#all.get(name)
   }
 
   headers(): [name: string, value: string][] {
-    return this.#headers.entries()
+    return this.#all.entries()
+  }
+
+  /** Made on first use: many hooks read no header. */
+  get #all(): Headers {
+    this.#headers ??= new Headers(this.#call, 'header')
+    return this.#headers
   }
 
   setHeader(name: string, value: string): void {

@@ -8,11 +8,10 @@ import { text } from './text.ts'
 /** The response. In `onRequest` it is still to come: its headers can be prepared, and nothing of it can be read. */
 export class ResponseView implements Response {
   readonly #call: GuestCall
-  readonly #headers: Headers
+  #headers: Headers | undefined
 
   constructor(call: GuestCall) {
     this.#call = call
-    this.#headers = new Headers(call, 'response.header')
   }
 
   get status(): number {
@@ -33,12 +32,18 @@ export class ResponseView implements Response {
 
   header(name: string): string | undefined {
     this.#expect('header')
-    return this.#headers.get(name)
+    return this.#all.get(name)
   }
 
   headers(): [name: string, value: string][] {
     this.#expect('headers')
-    return this.#headers.entries()
+    return this.#all.entries()
+  }
+
+  /** Made on first use: many hooks read no header. */
+  get #all(): Headers {
+    this.#headers ??= new Headers(this.#call, 'response.header')
+    return this.#headers
   }
 
   setHeader(name: string, value: string): void {
