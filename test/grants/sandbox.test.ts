@@ -187,7 +187,8 @@ test('what nobody waits for works where nothing can be waited for', async () => 
   }
   const { sandbox, lines, grants } = await open({ counters })
   const verdict = await new Promise<Verdict>((settle) => {
-    const call = { ...callOf(0, [], settle), hook: 'onClose' as const, steps: [{ instance: 0, input: inputOf([]) }] }
+    const steps = [{ instance: 0, input: inputOf([]) }]
+    const call = { ...callOf(0, [], settle), hook: 'onClose' as const, steps, run: undefined }
     sandbox.call(call)
   })
   expect(verdict.kind).toBe('done')

@@ -4,6 +4,7 @@ import { ABSENT } from '../../core/grants/operation.ts'
 import { frame, runHead, shapePiece } from '../../core/sandbox/frame.ts'
 import { createDispatcher } from '../../core/sandbox/guest/dispatcher.ts'
 import type { Enter, Start } from '../../core/sandbox/guest/run.ts'
+import { plainOperations, readRecord } from '../../core/sandbox/records.ts'
 import type { MemberShape } from '../../core/sandbox/run-shape.ts'
 import { encodeField, flagsOf, OPERATION, op, RECORD, UNIT } from '../../core/sandbox/wire.ts'
 
@@ -146,4 +147,38 @@ test('any record of a member leaves the others their turns, or ends the run', ()
       if (seen.length === 2 && records.length > 0) expect(records[1]).toBe(set('x-b', 'y'))
     }),
   )
+})
+
+test('a record that only writes into the flow is read like any other, wherever it stands in an output', () => {
+  const part = fc.constantFrom(
+    'H',
+    'h',
+    'R',
+    'A',
+    'r',
+    'U',
+    'C',
+    'S',
+    'W',
+    'E',
+    'x',
+    '\x1b',
+    UNIT,
+    UNIT,
+    OPERATION,
+    ABSENT,
+  )
+  fc.assert(
+    fc.property(fc.string({ unit: part, maxLength: 12 }), fc.string({ unit: part }), (record, rest) => {
+      const operations = plainOperations(
+        `${rest}${RECORD}${record}${RECORD}${rest}`,
+        rest.length + 1,
+        rest.length + 1 + record.length,
+      )
+      if (operations !== undefined) expect(operations).toEqual(readRecord(record))
+    }),
+    { numRuns: 2_000 },
+  )
+  const written = [set('x-a', 'b'), remove('x-c'), consumer('ann'), `${op.state}${UNIT}`].join(OPERATION)
+  expect(plainOperations(written, 0, written.length)).toEqual(readRecord(written))
 })
