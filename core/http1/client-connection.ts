@@ -359,7 +359,7 @@ export class ClientConnection implements ByteReceiver, Deferred {
     }
     const where = this.#headSeen ? 'in the middle of the response' : 'before the response'
     if (cause === undefined) return this.#failAs('UC', `the backend closed the connection ${where}`)
-    return this.#failAs('UR', `the connection to the backend failed ${where}: ${cause.code}`, cause)
+    return this.#failAs('UR', `the connection to the backend failed ${where}: ${cause.code ?? cause.message}`, cause)
   }
 
   #malformed({ problem }: Malformed): boolean {

@@ -33,6 +33,40 @@ class Notes implements ByteReceiver {
   }
 }
 
+test.runIf(kinds.includes('raw'))(
+  'a receiver that throws breaks its connection, not the process, and is reported',
+  async () => {
+    const warnings: string[] = []
+    const warned = (warning: Error): void => void warnings.push(warning.message)
+    process.on('warning', warned)
+    onTestFinished(() => void process.off('warning', warned))
+    for (const where of ['bytes', 'end', 'drain'] as const) {
+      const [near, far] = await pair('raw')
+      const notes = new Notes()
+      const fail = (): never => {
+        throw new Error(`no luck with ${where}`)
+      }
+      if (where === 'bytes') notes.onBytes = fail
+      if (where === 'end') notes.onEnd = fail
+      if (where === 'drain') notes.onDrain = fail
+      near.start(notes)
+      let code: string | undefined
+      far.on('error', (error: NodeJS.ErrnoException) => {
+        code = error.code
+      })
+      while (where === 'drain' && near.unsent === 0) near.write(Buffer.alloc(256 * 1024))
+      if (where === 'drain') near.askDrain()
+      far.resume()
+      if (where === 'end') far.end()
+      else far.write('x')
+      await until(() => notes.events.includes('close') && code !== undefined)
+      expect([code, notes.events]).toEqual(['ECONNRESET', ['undefined undefined', 'close']])
+      await until(() => warnings.length > 0)
+      expect(warnings.splice(0)).toEqual([`no luck with ${where}`])
+    }
+  },
+)
+
 describe.each(kinds)('a stream of the kind %s', (kind) => {
   async function open() {
     const [near, far] = await pair(kind)
