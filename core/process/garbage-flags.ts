@@ -14,7 +14,7 @@ const largest = 16
  * The young generation has its full size from the start. V8 begins with 1 MB and lets it grow only when much survives, which
  * the garbage of requests does not: a collection every 150 to 300 requests cost 1 to 2 µs a request, one every 700 costs half
  * of that. Collections run on the worker's own thread: there is a worker for each core, so helpers would take turns with it,
- * and it waits for them. Alone it takes two thirds of the time, and is not held up when a helper gets no CPU time.
+ * and it waits for them. Alone it is not held up when a helper gets no CPU time.
  *
  * @param memory MB. Default: what this process may use.
  * @param workers Default: one for each core.
