@@ -1,8 +1,9 @@
 import type { ByteReceiver } from './byte-stream.ts'
 import { RawSocket } from './raw-socket.ts'
 import { type TcpBinding, tcp } from './tcp-binding.ts'
+import { WheelTimer } from './timer-wheel.ts'
 
-/** Longest time that the check may take, ms; it takes 2 to 5. */
+/** Longest time that the check may take, ms; it takes 2 to 5. Time in which the process does not run does not count. */
 const limit = 2000
 
 /** What the client of the check sends: as text, as bytes, as both, and bytes that are overwritten immediately. */
@@ -43,7 +44,8 @@ function exchange({ TCP, TCPConnectWrap, constants }: TcpBinding): Promise<void>
   const server = new TCP(constants.SERVER)
   const opened: RawSocket[] = []
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const timer = setTimeout(() => reject(new Error(`no end after ${limit} ms`)), limit)
+  const timer = new WheelTimer({ onTimeout: () => reject(new Error(`no end after ${limit} ms`)) })
+  timer.arm(limit)
   /** Throws out of a callback of node would end the process. */
   const safely = (work: () => void): void => {
     try {
@@ -87,7 +89,7 @@ function exchange({ TCP, TCPConnectWrap, constants }: TcpBinding): Promise<void>
     client.askDrain()
   })
   return promise.finally(() => {
-    clearTimeout(timer)
+    timer.disarm()
     server.close()
     for (const socket of opened) socket.destroy()
   })

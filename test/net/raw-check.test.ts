@@ -30,6 +30,16 @@ test('the environment can say not to use them', async () => {
   expect(await checked([], { POSTERN_RAW_SOCKETS: '0' })).toEqual({ usable: false, stderr: '' })
 })
 
+test('a process that does not run for a while in the middle of the check passes it', async () => {
+  const stop = `const { TCP } = process.binding('tcp_wrap')
+    const { listen } = TCP.prototype
+    TCP.prototype.listen = function (backlog) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000)
+      return listen.call(this, backlog)
+    }`
+  expect(await checked([preload(stop)])).toEqual({ usable: true, stderr: '' })
+})
+
 const method = (name: string, body: string): string =>
   `process.binding('tcp_wrap').TCP.prototype.${name} = function (...args) { ${body} }`
 
