@@ -150,3 +150,10 @@ test('a thousand records for calls that have ended are one event', async () => {
   expect(late.slice(-2)).toEqual(Array.from({ length: 2 }, () => '1000 records arrived for calls that have ended'))
   expect(late.length).toBeLessThanOrEqual(3)
 })
+
+test('a hook that its realm has lost fails alone, and no other call gets its record', async () => {
+  harness = await openHarness([{ plugin: 'vanishing' }, { plugin: 'hostile' }])
+  const calls = ['', '/1', '/2', '', '/3'].map((path) => harness.run(path === '' ? 0 : 1, path))
+  const seen = (await Promise.all(calls)).map((verdict) => headerOf(verdict) ?? verdict.kind)
+  expect(seen).toEqual(['failed', '/1', '/2', 'failed', '/3'])
+})

@@ -330,14 +330,21 @@ export class GuestCrossing {
         continue
       }
       this.#quiet = 0
-      // An empty record: the call was dropped, or it is in the list twice (two results came in) and has ended already.
-      if (record !== '') this.#end(waiting, record)
+      this.#finish(waiting, record)
     }
     this.#answer()
     if (this.#quiet >= idlePolls) for (const waiting of [...this.#waiting]) this.#release(waiting)
     if (this.#waiting.length > 0) return
     this.#times.shareRest()
     this.#setting.onEnd(this.output)
+  }
+
+  /** @param record empty when the realm knows nothing of the hook. */
+  #finish(waiting: Waiting, record: string): void {
+    // A step was dropped, or is in the list twice (two results came in) and has ended already. A member of a run is neither,
+    // so its realm has lost it; and without a record of it the host would take the next one for its own.
+    if (record !== '') this.#end(waiting, record)
+    else if (waiting.turns !== undefined) this.#end(waiting, broken)
   }
 
   /** A hook has ended; if it is a member of a run, the members after it have their turns. */
@@ -358,8 +365,7 @@ export class GuestCrossing {
   /** From now on the hook sends its records itself. */
   #release(waiting: Waiting): void {
     this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
-    const record = this.#enter(waiting.plugin, waiting.id, entry.release, '', waiting.index)
-    if (record !== '') this.#end(waiting, record)
+    this.#finish(waiting, this.#enter(waiting.plugin, waiting.id, entry.release, '', waiting.index))
   }
 
   #store(step: number, record: string): void {
