@@ -110,6 +110,22 @@ describe('a key that the host has answered for', () => {
     expect(results(await opened.run(1, path([take])))).toEqual([[true, 1]])
     expect(results(await opened.run(0, path([take])))).toEqual([[false, 0]])
   })
+
+  test.each([
+    ['is refused', 'k', 0.5],
+    ['has a key so long that no dispatcher decides it', 'k'.repeat(80), 1],
+  ])('is not that of a take before it which %s', async (_why, key, cost) => {
+    const grants = counting()
+    const opened = await harness(grants)
+    const first = { key, points: 9 }
+    const second = { key: 'other', points: 3 }
+    await known(opened, first)
+    await known(opened, second)
+    await opened.run(0, path([{ ...first, cost }, second]))
+    const left = cost === 1 ? 8 : 9
+    expect(results(await opened.run(0, path([{ ...first, cost: 0 }])))).toEqual([[true, left]])
+    expect(results(await opened.run(0, path([{ ...second, cost: 0 }])))).toEqual([[true, 2]])
+  })
 })
 
 describe('what is taken in a crossing that is lost', () => {

@@ -97,7 +97,7 @@ export class Taker {
   readonly #operations: number
   /** Takes decided so far, which were its only grant operations. */
   #taken = 0
-  /** Key and limit of the take that the host is asked for. */
+  /** Key and limit of the take that the host is asked for; empty when it is asked for anything else. */
   #text = ''
 
   constructor(journal: LeaseJournal, leases: PolicyLeases, operations: number, run: number) {
@@ -114,6 +114,7 @@ export class Taker {
   decide(record: string): string | undefined {
     // The hook waits for a promise of its own and has asked for nothing.
     if (record === op.wait) return undefined
+    this.#text = ''
     const answer = this.#decide(record)
     if (answer === undefined) this.#taken = this.#operations
     return answer
