@@ -52,8 +52,9 @@ async function takesItsProcess(plugin: string, path: string, by: 'watchdog' | 'c
   expect(deaths.length).toBeGreaterThan(0)
   expect(deaths.length).toBeLessThanOrEqual(tolerated)
   expect(quarantine.why).toMatch(/process/)
-  for (const { suspects, report } of deaths) {
-    if (by === 'watchdog') expect(report).toContain(plugin)
+  for (const { suspects, report, signal } of deaths) {
+    // On a slow machine the engine may not survive a bomb as long as the watchdog waits.
+    if (by === 'watchdog' && signal === 'SIGKILL') expect(report).toContain(plugin)
     else expect(suspects).toContain(plugin)
   }
   await whole(ring)

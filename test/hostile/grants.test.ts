@@ -83,7 +83,8 @@ test('what a hook does not wait for is paid for by the next call of its policy',
 })
 
 test('rejections and failures that repeat are a line a second, with their number', async () => {
-  const ring = await arena(['hoard', 'scope'], { limits })
+  // Among several plugins it is not known whose promise was rejected.
+  const ring = await arena(['hoard', 'scope'], { limits, companions: false })
   const count = 150
   const began = performance.now()
   const siege = await underAttack(ring, async () => {

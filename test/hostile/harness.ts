@@ -17,7 +17,10 @@ vi.setConfig({ testTimeout: startUp + 60_000 })
 
 export type LogRecord = Readonly<Record<string, unknown>>
 
-/** A running gateway: `/good/*` leads through the plugin `neighbour`, `/bad/<plugin>/*` through a hostile one beside it. */
+/**
+ * A running gateway: `/good/*` leads through the plugin `neighbour`, `/bad/<plugin>/*` through a hostile one beside it, in
+ * one run with two companions.
+ */
 export interface Arena {
   readonly gateway: PosternProcess
   readonly port: number
@@ -43,6 +46,8 @@ export interface ArenaOptions {
   readonly isolation?: { readonly [plugin: string]: string }
   /** `timeouts` of the upstream. Default: as they come. */
   readonly timeouts?: Json
+  /** Whether companions run before and behind each hostile plugin. Default: they do. */
+  readonly companions?: boolean
   /** A gateway for this test alone, with a spare worker: for tests that end processes. */
   readonly ofItsOwn?: boolean
 }
@@ -56,6 +61,7 @@ const share = shareGateway()
  * turns in, unless the test may cost it a process.
  */
 export async function arena(plugins: readonly string[], settings: ArenaOptions = {}): Promise<Arena> {
+  const { companions = true } = settings
   const backend = await echoBackend()
   const configured = (options: PolicyOptions): Json => configOf(plugins, backend.port, options, settings)
   const config = configured(settings.options ?? {})
@@ -65,7 +71,11 @@ export async function arena(plugins: readonly string[], settings: ArenaOptions =
   const port = running.port('web')
   const from = gateway.log().length
   const log = (): LogRecord[] => gateway.log().slice(from)
-  const ask = (path: string, options: Ask = {}): Promise<Answer> => send(port, path, options)
+  const ask = async (path: string, options: Ask = {}): Promise<Answer> => {
+    const answer = await send(port, path, options)
+    if (companions && path.startsWith('/bad/') && answer.status === 200) expectCompanions(answer)
+    return answer
+  }
   return {
     gateway,
     port,
@@ -86,25 +96,28 @@ function configOf(
   plugins: readonly string[],
   port: number,
   options: PolicyOptions,
-  { limits = {}, fetch = {}, isolation = {}, timeouts = {} }: ArenaOptions,
+  { limits = {}, fetch = {}, isolation = {}, timeouts = {}, companions = true }: ArenaOptions,
 ): Json {
   const names = ['neighbour', ...plugins.filter((name) => name !== 'neighbour')]
   const file = (name: string): string => join(import.meta.dirname, 'plugins', name, 'index.ts')
   const route = (name: string): Json => ({
     listener: 'web',
     match: { path: name === 'neighbour' ? '/good/*' : `/bad/${name}/*` },
-    policies: [name],
+    // So that it has others before it and behind it in one run.
+    policies: name === 'neighbour' || !companions ? [name] : ['before', name, 'behind'],
     upstream: 'app',
   })
+  const companion = { plugin: 'companion' }
+  const policies = Object.fromEntries(names.map((name) => [name, { plugin: name, options: options[name] ?? {} }]))
   return {
     ...base,
     // `__proto__` has underscores.
     listeners: { web: { address: '127.0.0.1', port: 0, underscores: 'pass' } },
     routes: Object.fromEntries(names.map((name) => [name, route(name)])),
     upstreams: { app: { backends: [{ address: `127.0.0.1:${port}` }], health: false, timeouts } },
-    policies: Object.fromEntries(names.map((name) => [name, { plugin: name, options: options[name] ?? {} }])),
+    policies: { ...policies, before: companion, behind: companion },
     plugins: Object.fromEntries(
-      names.map((name) => [
+      [...names, 'companion'].map((name) => [
         name,
         {
           source: file(name),
@@ -115,6 +128,16 @@ function configOf(
       ]),
     ),
   }
+}
+
+/** Fails unless those that run in the same crossing before and behind the hostile plugin were not kept from their work. */
+function expectCompanions(answer: Answer): void {
+  expect(answer.headers['x-companion']).toBe('200')
+  // The plugin may have replaced the body.
+  if (!answer.body.startsWith('{"name":')) return
+  const { url, headers } = JSON.parse(answer.body) as { url: string; headers: Record<string, string> }
+  const [path] = url.split('?')
+  expect(headers['x-companion']).toBe(`${path} ${path}`)
 }
 
 /** True when an answer of `/good/…` is what it is without anybody beside it. */
