@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { createGrantHost, type GrantHost } from '../../core/grants/grant-host.ts'
 import type { GrantCall } from '../../core/grants/operation.ts'
 import type { CrossingGuard } from '../../core/sandbox/crossing-guard.ts'
-import type { Verdict } from '../../core/sandbox/plugin.ts'
+import type { HookCall, Run, Verdict } from '../../core/sandbox/plugin.ts'
 import { callOf, type Harness, headerOf, openHarness, runOf } from './harness.ts'
 
 const open: Harness[] = []
@@ -28,7 +28,7 @@ function witness(mode: Mode): Witnessed {
   return { performed, perform, ...(mode !== 'later' && { immediate: grants.immediate! }) }
 }
 
-interface Run {
+interface Ran {
   readonly verdict: Verdict
   readonly performed: readonly string[]
   readonly crossings: number
@@ -53,7 +53,7 @@ function counting(): Counting {
 const crossed = ({ crossings }: Counting): string[] => crossings.filter(({ length }) => length > 0).map(String)
 
 /** One call of `asks`; in the same crossing another plugin takes the isolate with it. */
-async function run(mode: Mode, path: string, loss: string): Promise<Run> {
+async function run(mode: Mode, path: string, loss: string): Promise<Ran> {
   const grants = witness(mode)
   const guard = counting()
   const harness = await openHarness([{ plugin: 'asks' }, { plugin: 'late-loop' }], { grants, guard })
@@ -173,6 +173,43 @@ test('a call that is cancelled while its hook waits is over', async () => {
   harness.sandbox.cancel(call)
   expect(await harness.run(0, '/null,header')).toMatchObject({ kind: 'done' })
   expect(verdicts).toBe(0)
+})
+
+test('steps behind one whose writes are refused do what they ask for twice only once', async () => {
+  const grants = witness('immediate')
+  const harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'asks' }], { grants })
+  open.push(harness)
+  const { sandbox } = harness
+  const run: Run = {
+    hook: 'onRequest',
+    fields: 2,
+    members: [
+      { instance: 0, fields: [0], written: [{ field: 1, header: 'x-b' }] },
+      { instance: 1, fields: [1], written: [] },
+    ],
+  }
+  const { text, steps } = runOf([0, 1], [['/a'], ['/kv,header']])
+  const seen: number[] = []
+  for (let i = 0; i < 4; i++) {
+    await new Promise<void>((resolve) => {
+      const call: HookCall = {
+        hook: 'onRequest',
+        flow: 'f',
+        steps,
+        run,
+        ...(text !== undefined && { text }),
+        settle: () => {
+          sandbox.refused(call, 'no')
+          resolve()
+          return false
+        },
+      }
+      sandbox.call(call)
+    })
+    // As a chain does with `onFailure: continue`.
+    seen.push(JSON.parse(headerOf(await harness.run(1, '/kv,header'))!)[0])
+  }
+  expect(seen.map((count) => count - seen[0]!)).toEqual([0, 1, 2, 3])
 })
 
 /** One call, a step for each path: what was settled, as the chain does it. */
