@@ -248,7 +248,7 @@ class Life {
     const error = isTooLarge ? new PosternError('BL', 'too large', {}) : undefined
     // A body is there already, or arrives later.
     if (this.#script.delay === 0) done(error)
-    else void turns(this.#script.delay).then(() => done(error))
+    else void turns(this.#script.delay).then(() => this.#ended || done(error))
   }
 }
 

@@ -112,6 +112,7 @@ export function drawCast(seed: number): { roles: Role[]; lines: Line[] } {
 }
 
 const keys = ['k0', 'k1']
+const longKey = 'k'.repeat(80)
 
 /** The first ones are those that a failure is simplified to. */
 const usual: readonly Op[] = [
@@ -143,6 +144,8 @@ const usual: readonly Op[] = [
   ]),
   ['take', 'k0', 0, 1],
   ['take often', 'k0', 3, 5],
+  // Such a key is kept as its hash.
+  ['take', longKey, 40, 1],
   ['take often', 'k1', 40, 7],
   ['sum often', 3],
   ['all at once', 'k0'],
