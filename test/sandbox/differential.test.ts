@@ -41,7 +41,7 @@ test.for(casts)(
           const name = `c${++number}`
           const [expected, found] = await Promise.all([play(alone, name, flows), play(together, name, flows)])
           for (let i = 0; i < flows.length; i++) {
-            expectSame(untilRefused(together, found[i]!), untilRefused(alone, expected[i]!))
+            expectSame(untilRefused(found[i]!), untilRefused(expected[i]!))
           }
         }),
         { numRuns: Number(CASES) },
@@ -104,8 +104,8 @@ test.for(casts)(
           await after(13)
           together.sandbox.suspect(together.hashes, false)
           for (let i = 0; i < flows.length; i++) {
-            const whole = untilRefused(alone, expected[i]!)
-            const part = untilRefused(together, found[i]!)
+            const whole = untilRefused(expected[i]!)
+            const part = untilRefused(found[i]!)
             if ((patience[i] ?? Number.POSITIVE_INFINITY) === Number.POSITIVE_INFINITY) expectSame(part, whole)
             else {
               const { found, expected } = untilCancelled(part, whole)
@@ -147,7 +147,7 @@ test('a plugin that loops or fills the memory fails alone, whoever crosses with 
         const expected = await play(alone, 'c', flows)
         const found = await play(together, 'c', flows)
         for (let i = 0; i < flows.length; i++) {
-          expectSame(untilRefused(together, found[i]!), untilRefused(alone, expected[i]!))
+          expectSame(untilRefused(found[i]!), untilRefused(expected[i]!))
         }
         expect(faultsOf(together)).toEqual(faultsOf(alone))
       } finally {

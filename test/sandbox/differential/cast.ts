@@ -33,8 +33,6 @@ export interface Cast {
   readonly sandbox: Sandbox
   readonly grants: GrantHost
   readonly hashes: readonly string[]
-  /** The policies whose failure rejects. */
-  readonly rejects: ReadonlySet<string>
   /** Events of the sandbox, each as one text. */
   readonly events: string[]
   /** What the policies asked of the grants, by flow: log lines and metrics, and everything else. */
@@ -97,8 +95,7 @@ export function openCast(
     labels: [...new Set([...route, ...green, ...blue])],
   }))
   const hashes = plugins.map((name) => bundles[name]!.code.hash)
-  const rejects = new Set(policies.filter(({ onFailure }) => onFailure === 'reject').map(({ name }) => name))
-  return { ...cast, chains, sandbox, grants, hashes, rejects }
+  return { ...cast, chains, sandbox, grants, hashes }
 }
 
 /** Real grants, two of which take their time, and which keep what was asked of them. */

@@ -66,14 +66,14 @@ const { signal } = new AbortController()
 const hold = (): void => {}
 
 /**
- * An outcome up to the first policy that wrote what it must not write and that rejects then. What those behind it have
- * asked of the grants by then is done already, if they crossed together; alone they would not have been asked.
+ * An outcome up to the first policy that wrote what it must not write. What those behind it have asked of the grants by
+ * then, if they crossed together, is done already: alone they would not have been asked, or would have seen other values.
  */
-export function untilRefused(cast: Cast, outcome: Outcome): Outcome {
+export function untilRefused(outcome: Outcome): Outcome {
   const { trace } = outcome
   const end = trace.findIndex((event) => {
     const [, policy, , , error] = JSON.parse(event) as [string, string, unknown, unknown, [string, string] | null]
-    return Array.isArray(error) && error[1]?.startsWith(`policy "${policy}", `) === true && cast.rejects.has(policy)
+    return Array.isArray(error) && error[1]?.startsWith(`policy "${policy}", `) === true
   })
   return end === -1 ? outcome : { trace: trace.slice(0, end + 1), notes: [], asked: [], left: [] }
 }
