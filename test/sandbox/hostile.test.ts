@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { GrantHost } from '../../core/grants/grant-host.ts'
-import { type Harness, headerOf, openHarness, until } from './harness.ts'
+import type { Run } from '../../core/sandbox/plugin.ts'
+import { type Harness, headerOf, openHarness, runOf, until } from './harness.ts'
 
 let harness: Harness
 afterEach(() => harness.sandbox.close())
@@ -156,4 +157,31 @@ test('a hook that its realm has lost fails alone, and no other call gets its rec
   const calls = ['', '/1', '/2', '', '/3'].map((path) => harness.run(path === '' ? 0 : 1, path))
   const seen = (await Promise.all(calls)).map((verdict) => headerOf(verdict) ?? verdict.kind)
   expect(seen).toEqual(['failed', '/1', '/2', 'failed', '/3'])
+})
+
+test('large requests on many routes stay within the memory of a plugin that keeps nothing of them', async () => {
+  harness = await openHarness([{ plugin: 'asks', limits: { memory: 32, time: 1_000 } }])
+  const large = `/${'x'.repeat(1_000_000)}`
+  const { text = '', steps } = runOf([0], [[large]])
+  const kinds = new Set<string>()
+  for (let i = 0; i < 100; i++) {
+    // Every route brings runs of its own.
+    const run: Run = { hook: 'onRequest', fields: 1, members: [{ instance: 0, fields: [0], written: [] }] }
+    const kind = await new Promise<string>((resolve) =>
+      harness.sandbox.call({
+        hook: 'onRequest',
+        flow: 'f',
+        steps,
+        run,
+        text,
+        settle: (_step, verdict) => {
+          resolve(verdict.kind)
+          return false
+        },
+      }),
+    )
+    kinds.add(kind)
+  }
+  expect([...kinds]).toEqual(['done'])
+  expect(harness.events).toEqual([])
 })

@@ -143,6 +143,7 @@ export class GuestCrossing {
     this.#members += called.members.length
     outs[place] = ''
     this.#goThrough(called, place, id, index, bits, values, 0)
+    called.forget(text.length)
     return at
   }
 

@@ -12,6 +12,8 @@ export type Start = (id: number, entry: number, flags: number, state: string, ..
 
 /** The dispatcher's realm loses its globals. */
 const List = Array
+/** Longest text that the values of a run may keep, characters: a group has as many as 4,096 runs. */
+const longestKept = 2_048
 /** Most fields that `Start` takes. */
 const mostFields = 8
 
@@ -40,6 +42,16 @@ export class GuestRun {
       (member, k) => new Member(member, fields + 1 + k, starts[member.plugin], enters[member.plugin]!),
     )
     this.values = new List<string>(this.all + 1).fill(ABSENT)
+  }
+
+  /**
+   * The values are no longer needed. They are slices, which keep all of the crossing's text until the next call of the run.
+   *
+   * @param length characters of that text.
+   */
+  forget(length: number): void {
+    const { values } = this
+    if (length > longestKept) for (let i = 1; i < values.length; i++) values[i] = ABSENT
   }
 }
 
