@@ -36,7 +36,7 @@ interface KnownRun {
   apartUntil: number
 }
 
-/** Most runs that a group keeps: new routes bring new ones as long as the plugins stay the same. */
+/** Most runs that a group keeps. Those of former configurations are among them, as long as the plugins stay the same. */
 const mostRuns = 4_096
 /** Most calls in a crossing: as many as the dispatcher has room for. */
 const mostCalls = 256
@@ -143,11 +143,14 @@ export class RunCalls {
     let text = ''
     let taken = 0
     this.size = 0
+    // Between crossings their numbers can be given to others.
+    if (this.#known.size >= mostRuns) this.#known.clear()
     for (const call of this.#queue) {
       if (this.size >= width || text.length >= bounds.crossing || this.#calls.length === mostCalls) break
-      taken++
       const run = this.#know(call.run!)
-      if (alone || run === undefined || !this.#isFree(run)) {
+      if (run === undefined) break
+      taken++
+      if (alone || !this.#isFree(run)) {
         this.#options.runs.begin(this.#pendingOf(call, call.number!))
         continue
       }
@@ -169,6 +172,7 @@ export class RunCalls {
     return text === '' ? undefined : { first, text }
   }
 
+  /** `undefined`: there is no room before the next crossing. */
   #know(run: Run): KnownRun | undefined {
     let known = this.#known.get(run)
     if (known === undefined && this.#known.size < mostRuns) {

@@ -5,7 +5,7 @@ import { Group } from '../../core/sandbox/group.ts'
 import { openIsolateExecutor } from '../../core/sandbox/isolate-executor.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import type { Verdict } from '../../core/sandbox/plugin.ts'
-import { callOf, headerOf, instanceOf } from './harness.ts'
+import { callOf, headerOf, instanceOf, openHarness, runOf } from './harness.ts'
 
 let group: Group | undefined
 afterEach(() => group?.close())
@@ -59,4 +59,38 @@ test('many calls at the same time cross in few crossings', async () => {
   const verdicts = await Promise.all(Array.from({ length: 500 }, (_, i) => run(group, `/${i}`)))
   expect(verdicts.every((verdict, i) => headerOf(verdict) === `/${i}`)).toBe(true)
   expect(crossings.length).toBeLessThan(100)
+})
+
+test('runs of former configurations leave room for new ones', async () => {
+  const { sandbox } = await openHarness([{ plugin: 'hostile' }])
+  const seen: (string | undefined)[] = []
+  /** Runs that crossed a step at a time: only then its input is asked for. */
+  let apart = 0
+  const call = (path: string): Promise<void> => {
+    const { text = '', steps, run } = runOf([0], [[path]])
+    return new Promise((resolve) => {
+      sandbox.call({
+        hook: 'onRequest',
+        flow: 'f',
+        get steps() {
+          apart++
+          return steps
+        },
+        // A configuration brings runs of its own, even for plugins that stay.
+        run: { ...run! },
+        text,
+        settle: (_step, verdict) => {
+          seen.push(headerOf(verdict))
+          resolve()
+          return false
+        },
+      })
+    })
+  }
+  const paths = Array.from({ length: 10_000 }, (_, i) => `/${i}`)
+  await Promise.all(paths.map(call))
+  sandbox.close()
+  expect(new Set(seen)).toEqual(new Set(paths))
+  // On a busy machine a crossing may be lost.
+  expect(apart).toBeLessThan(5_000)
 })
