@@ -113,13 +113,18 @@ export function readOutput(output: string, from: number = output.indexOf(RECORD)
   return output.length === output.indexOf(RECORD) + 1 ? undefined : readPieces(output, from)
 }
 
-/**
- * The pieces of a text, each of which ends with a RECORD. Short pieces of a long text are copies of their own: what a
- * flow keeps of one record must not keep the records of all others.
- */
+/** The pieces of a text, each of which ends with a RECORD. */
 export function readPieces(text: string, from = 0): readonly string[] {
   const pieces = text.slice(from).split(RECORD)
   pieces.pop()
-  if (text.length <= bounds.pinned) return pieces
-  return pieces.map((piece) => (piece.length > bounds.pinned ? piece : ownText(piece)))
+  return text.length <= bounds.pinned ? pieces : pieces.map((piece) => pieceOf(text, piece))
+}
+
+/**
+ * A piece that was cut out of a text. Short pieces of a long text are copies of their own: what a flow keeps of one record
+ * must not keep the records of all others. A long one keeps little that is not its own, and V8 was seen to put off
+ * collecting such texts, up to a gigabyte of them, while they were copied.
+ */
+export function pieceOf(text: string, piece: string): string {
+  return text.length > bounds.pinned && piece.length <= bounds.pinned ? ownText(piece) : piece
 }

@@ -1,11 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import { type HookName, points } from '../../sdk/points.ts'
-import { ownText } from '../own-text.ts'
 import { bounds } from './bounds.ts'
 import type { Breaker } from './breaker.ts'
 import type { Executor } from './executor.ts'
 import type { ExecutorPair } from './executor-pair.ts'
-import { leftOut, type RunsText, runHead } from './frame.ts'
+import { leftOut, pieceOf, type RunsText, runHead } from './frame.ts'
 import { HookRun } from './hook-run.ts'
 import type { Binding } from './layout.ts'
 import { PendingCall } from './pending-call.ts'
@@ -372,7 +371,7 @@ export class RunCalls {
     let at = start
     for (let k = from; k < bindings.length; k++) {
       const end = isSilent ? at : output.indexOf(RECORD, at)
-      const record = output.length > bounds.pinned ? ownText(output.slice(at, end)) : output.slice(at, end)
+      const record = pieceOf(output, output.slice(at, end))
       at = isSilent ? at : end + 1
       if (record === leftOut) break
       const binding = bindings[k]!

@@ -77,7 +77,7 @@ test('a sound configuration with any part replaced or removed is accepted or ref
       }),
       async (changes) => {
         const copy = structuredClone(sound) as unknown as Record<string, unknown>
-        for (const [path, value] of changes) put(copy, path, value)
+        for (const [path, value] of changes) put(copy, path, structuredClone(value))
         expectLines(await run(copy))
       },
     ),

@@ -90,7 +90,8 @@ const stores: Record<string, () => Keep> = {
     return (readRecord(record) as string[][])[0]
   },
   'a record beside a long one': () => (part) => {
-    const output = `${op.consumer}${UNIT}${part}${RECORD}${op.state}${UNIT}${'s'.repeat(message)}${RECORD}`
+    // Without times of its turns.
+    const output = `${RECORD}${op.consumer}${UNIT}${part}${RECORD}${op.state}${UNIT}${'s'.repeat(message)}${RECORD}`
     return readOutput(output)![0]
   },
 }

@@ -3,12 +3,13 @@ import ivm from 'isolated-vm'
 import { expect, onTestFinished, test } from 'vitest'
 import { ABSENT } from '../../core/grants/operation.ts'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
+import { readOutput } from '../../core/sandbox/frame.ts'
 import { openIsolateExecutor } from '../../core/sandbox/isolate-executor.ts'
 import { layOut } from '../../core/sandbox/layout.ts'
 import { defaultLimits } from '../../core/sandbox/limits.ts'
 import { readRecord } from '../../core/sandbox/records.ts'
 import { runtime } from '../../core/sandbox/runtime.ts'
-import { RECORD, UNIT } from '../../core/sandbox/wire.ts'
+import { UNIT } from '../../core/sandbox/wire.ts'
 import { type Scan, scan } from './plugins/scan/scan.ts'
 
 /** A new version of V8 brings new builtins: what is found holds for this one. */
@@ -25,7 +26,7 @@ async function replyOf(name: string, path = '/'): Promise<unknown> {
   const step = { plugin: 0, call: 1, entry: 0, text: ['L7', ABSENT, path].join(UNIT) }
   const crossing = executor.cross([step], 60_000)
   if (crossing.kind !== 'done') throw new Error(crossing.message)
-  const operations = readRecord(crossing.output.slice(0, crossing.output.indexOf(RECORD)))
+  const operations = readRecord(readOutput(crossing.output)?.[0] ?? '')
   const body = Array.isArray(operations) ? operations[0]?.find((part) => part.startsWith('{')) : undefined
   if (body === undefined) throw new Error(String(operations))
   return JSON.parse(body)
