@@ -100,6 +100,8 @@ export abstract class Receiving {
   /** Makes the socket read, or not. */
   protected abstract read(on: boolean): void
 
+  abstract get isFinished(): boolean
+
   get hasHeld(): boolean {
     return this.#held !== undefined
   }
@@ -171,6 +173,8 @@ export abstract class Receiving {
     const { receiver, failure } = this
     this.receiver = undefined
     if (receiver === undefined) return
+    // Both sides have ended, the other one while nothing was to be read: a stream of node tells of its end nevertheless.
+    if (this.isFinished && !this.#told) receiver.onEnd()
     if (failure !== undefined) receiver.onError(failure)
     receiver.onClose()
   }

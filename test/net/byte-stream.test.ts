@@ -1,6 +1,8 @@
+import { Duplex } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ByteReceiver, ByteStream } from '../../core/net/byte-stream.ts'
 import type { Delivery } from '../../core/net/delivery.ts'
+import { DuplexStream } from '../../core/net/duplex-stream.ts'
 import { kinds, pair, until } from '../upstream/sockets.ts'
 
 /** Notes all that a stream tells it. */
@@ -260,3 +262,22 @@ describe.each(kinds)('a stream of the kind %s', (kind) => {
     await until(() => notes.events.includes('close'))
   })
 })
+
+test.each([0, 1, 2, 3, 4, 5, 6])(
+  'both sides have ended: the receiver is told of the end, paused %i ticks after it',
+  async (ticks) => {
+    const inner = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+    const stream = new DuplexStream(inner)
+    const notes = new Notes()
+    stream.start(notes)
+    stream.end()
+    await new Promise((resolve) => setImmediate(resolve))
+    inner.push(null)
+    for (let i = 0; i < ticks; i++) await new Promise<void>((resolve) => process.nextTick(resolve))
+    stream.pause()
+    await new Promise((resolve) => setImmediate(resolve))
+    stream.resume()
+    await until(() => notes.events.includes('close'))
+    expect(notes.events).toEqual(['end', 'close'])
+  },
+)
