@@ -68,19 +68,22 @@ export function readRecord(text: string, most: number = bounds.operations): stri
   return operations
 }
 
-/** Operations that need nothing of the host but the flow into which they write, with the number of their arguments. */
-const plain: readonly (readonly [code: string, size: number])[] = [
-  [op.setHeader, 2],
-  [op.removeHeader, 1],
-  [op.setResponseHeader, 2],
-  [op.appendResponseHeader, 2],
-  [op.removeResponseHeader, 1],
-  [op.useUpstream, 1],
-  [op.consumer, 1],
-  [op.state, 1],
+/** Operations that need nothing of the host but the flow into which they write: all take exactly their least arguments. */
+const plain: readonly string[] = [
+  op.setHeader,
+  op.removeHeader,
+  op.setResponseHeader,
+  op.appendResponseHeader,
+  op.removeResponseHeader,
+  op.useUpstream,
+  op.consumer,
+  op.state,
 ]
-/** By character, of codes in ASCII. */
-const plainCodes = Array.from({ length: 128 }, (_, i) => plain.find(([code]) => code.charCodeAt(0) === i))
+/** Code and number of arguments, by character, of codes in ASCII. */
+const plainCodes = Array.from({ length: 128 }, (_, i): readonly [code: string, size: number] | undefined => {
+  const code = String.fromCharCode(i)
+  return plain.includes(code) ? [code, least.get(code)!] : undefined
+})
 const unitCode = UNIT.charCodeAt(0)
 /** Most characters of a record that is read here. */
 const shortRecord = 4_096
@@ -101,6 +104,7 @@ export function plainOperations(output: string, from: number, to: number): strin
     const end = found === -1 ? record.length : found
     const known = plainCodes[record.charCodeAt(at)]
     if (known === undefined || end < at + 2 || record.charCodeAt(at + 1) !== unitCode) return undefined
+    if (operations.length === bounds.operations) return undefined
     const unit = record.indexOf(UNIT, at + 2)
     const isOne = unit === -1 || unit >= end
     if (isOne !== (known[1] === 1)) return undefined

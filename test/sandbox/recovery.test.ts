@@ -191,7 +191,7 @@ describe('the pair of executors', () => {
   })
 })
 
-test('a loss in the middle of a segment repeats what had no verdict, and no more', async () => {
+test('a loss in the middle of a run repeats what had no verdict, and no more', async () => {
   harness = await openHarness([{ plugin: 'hostile' }, { plugin: 'hostile' }, { plugin: 'hostile' }])
   const { sandbox } = harness
   const settled: string[] = []

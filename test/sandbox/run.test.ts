@@ -182,3 +182,9 @@ test('a record that only writes into the flow is read like any other, wherever i
   const written = [set('x-a', 'b'), remove('x-c'), consumer('ann'), `${op.state}${UNIT}`].join(OPERATION)
   expect(plainOperations(written, 0, written.length)).toEqual(readRecord(written))
 })
+
+test('a record of more operations than a call may ask for is not read in one pass: the bound is judged in one place', () => {
+  const record = (count: number): string => Array.from({ length: count }, () => `S${UNIT}`).join(OPERATION)
+  expect(plainOperations(record(1_000), 0, record(1_000).length)).toHaveLength(1_000)
+  expect(plainOperations(record(1_001), 0, record(1_001).length)).toBeUndefined()
+})

@@ -4,7 +4,7 @@ import type { Policy } from '../../core/hooks/policy.ts'
 import { findRuns } from '../../core/hooks/runs.ts'
 import { Fields } from '../../core/http/fields.ts'
 import type { HookCall, Sandbox } from '../../core/sandbox/plugin.ts'
-import cases from '../cases/sandbox/segments.json' with { type: 'json' }
+import cases from '../cases/sandbox/together.json' with { type: 'json' }
 
 function createFlow(sandbox: Sandbox): HookFlow {
   const request = {
@@ -97,7 +97,7 @@ test('a policy whose trigger does not match is passed over at its turn, and only
   expect([by, flow.reached, passed]).toEqual(['p4', 5, [0, 2]])
 })
 
-describe('segments', () => {
+describe('policies that cross together', () => {
   test.each(cases)('$name', ({ hook, policies, joins }) => {
     const compiled = policies.map(({ group = 'g', reads = [], writes = [], when = [] }: Case) => {
       return {
