@@ -15,6 +15,7 @@ import { createSandbox } from './sandbox/sandbox.ts'
 import { type HttpPlan, Snapshot, type TcpPlan } from './snapshot/snapshot.ts'
 import type { Log } from './telemetry/log.ts'
 import { type FlowObserver, Tap } from './telemetry/tap.ts'
+import { TicketKeys } from './tls/ticket-keys.ts'
 import type { Backend } from './upstream/backend.ts'
 import { UpstreamRegistry } from './upstream/registry.ts'
 
@@ -47,6 +48,7 @@ export interface PreparedGateway {
  */
 export class Gateway {
   readonly upstreams: UpstreamRegistry
+  readonly tickets: TicketKeys = new TicketKeys()
   readonly #options: GatewayOptions
   readonly #tap: Tap
   readonly #listeners = new Map<string, Listener>()

@@ -4,6 +4,7 @@ import { Gateway } from './gateway.ts'
 import { createGrantHost } from './grants/grant-host.ts'
 import { createEventLog } from './sandbox/event-log.ts'
 import { type LineStream, Log } from './telemetry/log.ts'
+import { TicketRotation } from './tls/ticket-rotation.ts'
 
 export { ConfigError } from './config/config-error.ts'
 
@@ -42,6 +43,7 @@ export async function startGateway(options: StartOptions = {}): Promise<RunningG
   const log = new Log(options.log)
   const grants = createGrantHost({ onLog: (line) => log.plugin(line) })
   const gateway = new Gateway({ log, grants, onEvent: createEventLog(log) })
+  const rotation = new TicketRotation((secrets) => gateway.tickets.adopt(secrets))
   let turn: Promise<unknown> = Promise.resolve()
   let closing = false
 
@@ -54,6 +56,7 @@ export async function startGateway(options: StartOptions = {}): Promise<RunningG
   }
   const close = async (): Promise<void> => {
     closing = true
+    rotation.close()
     gateway.close()
     await log.flush()
   }
@@ -73,6 +76,7 @@ export async function startGateway(options: StartOptions = {}): Promise<RunningG
     drain: async () => {
       closing = true
       await gateway.drain()
+      rotation.close()
       await log.flush()
     },
     close,

@@ -2,6 +2,7 @@ import type { LeaseNews, LeaseOrders } from '../grants/counter/lease-messages.ts
 import type { SandboxEvent } from '../sandbox/event.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { PluginStats } from '../sandbox/stats.ts'
+import type { TicketSecrets } from '../tls/ticket-rotation.ts'
 import type { ConfigChanges } from './config-changes.ts'
 import type { QuarantineState } from './plugin-faults.ts'
 
@@ -62,6 +63,7 @@ export type ToWorker =
   | { readonly type: 'quarantine'; readonly hash: string; readonly state: QuarantineState }
   | { readonly type: 'suspect'; readonly hashes: readonly string[]; readonly on: boolean }
   | { readonly type: 'counters'; readonly news: LeaseNews }
+  | { readonly type: 'tickets'; readonly secrets: TicketSecrets }
   | { readonly type: 'drain' }
 
 /** Messages from a worker to the supervisor. */

@@ -4,6 +4,7 @@ import { readReport } from '../guard/end-report.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import { createEventLog } from '../sandbox/event-log.ts'
 import type { Log } from '../telemetry/log.ts'
+import { TicketRotation } from '../tls/ticket-rotation.ts'
 import type { HealthReport, ToWorker } from './channel.ts'
 import type { PackedConfig } from './packed-config.ts'
 import type { QuarantineState } from './plugin-faults.ts'
@@ -26,6 +27,7 @@ export class SharedState {
   readonly #broadcast: Broadcast
   readonly #health = new Map<string, HealthReport>()
   readonly #quarantine: Quarantine
+  readonly #tickets: TicketRotation
   /** Names of the policies in force, by the hash of their plugin. */
   #policies: ReadonlyMap<string, readonly string[]> = new Map()
   /** One for all workers, so that each event is logged once. */
@@ -35,6 +37,7 @@ export class SharedState {
     this.#log = log
     this.#broadcast = broadcast
     this.#tell = createEventLog(log)
+    this.#tickets = new TicketRotation((secrets) => this.#broadcast({ type: 'tickets', secrets }))
     this.#quarantine = new Quarantine({
       onChange: (hash, state, why) => {
         this.#log.warn('quarantine', { ...this.#told(hash, state), why })
@@ -54,7 +57,10 @@ export class SharedState {
 
   /** Messages that a worker needs before its first request. */
   briefing(): ToWorker[] {
-    const messages: ToWorker[] = [{ type: 'health', reports: [...this.#health.values()] }]
+    const messages: ToWorker[] = [
+      { type: 'health', reports: [...this.#health.values()] },
+      { type: 'tickets', secrets: this.#tickets.secrets },
+    ]
     for (const { hash, state } of this.#quarantine.snapshot()) messages.push({ type: 'quarantine', hash, state })
     messages.push({ type: 'suspect', hashes: this.#quarantine.suspects(), on: true })
     return messages
@@ -92,5 +98,6 @@ export class SharedState {
 
   close(): void {
     this.#quarantine.close()
+    this.#tickets.close()
   }
 }

@@ -63,6 +63,9 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
     case 'counters':
       counters.hear(message.news)
       return
+    case 'tickets':
+      gateway.tickets.adopt(message.secrets)
+      return
     case 'drain':
       await drain()
   }

@@ -10,10 +10,10 @@ const allowed: Readonly<Record<string, string>> = {
   testing: 'guard check hooks sandbox grants http',
   bin: 'main',
   main: 'cli',
-  start: 'gateway telemetry check config sandbox grants',
+  start: 'gateway telemetry check config sandbox grants tls',
   cli: 'process telemetry check config',
-  process: 'gateway guard listen telemetry check config sandbox grants net',
-  gateway: 'listen flow snapshot telemetry upstream hooks config sandbox grants net',
+  process: 'gateway guard listen telemetry check config sandbox grants tls net',
+  gateway: 'listen flow snapshot telemetry upstream hooks config sandbox grants tls net',
   guard: 'sandbox',
   listen: 'flow snapshot telemetry config http1 http net',
   flow: 'snapshot telemetry upstream hooks config sandbox route http net',
@@ -28,6 +28,7 @@ const allowed: Readonly<Record<string, string>> = {
   route: 'http',
   http1: 'http net',
   http: 'net',
+  tls: '',
   net: '',
 }
 
