@@ -1,5 +1,6 @@
 import type { Readable, View, Writable } from './declared.ts'
 import type { ReadScope, WriteScope } from './scopes.ts'
+import type { Tls } from './tls.ts'
 
 /**
  * The client's connection, on both layers.
@@ -14,6 +15,8 @@ export interface Connection<R extends ReadScope = ReadScope, W extends WriteScop
   readonly peer: { readonly ip: Readable<R, 'peer.ip', string> }
   /** Port on which the gateway accepted the connection. Scope `local.port`. */
   readonly local: { readonly port: Readable<R, 'local.port', number> }
+  /** What the TLS handshake said. Scopes `tls.serverName`, `tls.version`, … */
+  readonly tls: Tls<R>
   /** Name of the listener. Scope `listener`. */
   readonly listener: Readable<R, 'listener', string>
   /** Name of the route; `undefined` on L7 before a request is routed. Scope `route`. */

@@ -153,6 +153,10 @@ export interface Hooks<O, N extends GrantName, R extends ReadScope = ReadScope, 
    * L4 and L7 · *first* · once per connection, before any byte is forwarded. On L7 it runs for the listener's policies
    * only, and `client` is the peer, because the client behind a trusted proxy is only known once there is a request. A
    * reply refuses the connection.
+   *
+   * With TLS it runs before the handshake, once the client has named the server, unless this policy or an earlier one reads
+   * more of `connection.tls` than `serverName` or has such a trigger: then it runs after the handshake. A refusal before
+   * the handshake is the alert `access_denied`.
    */
   onConnect?(context: ConnectContext<O, N, R, W>): MayWait<Reply | void>
   /**

@@ -9,6 +9,10 @@
  * | `client.port` | L4, L7 | its port; absent behind a trusted proxy |
  * | `peer.ip` | L4, L7 | address of the other end of the socket |
  * | `local.port` | L4, L7 | port on which the gateway accepted the connection |
+ * | `tls.serverName` | L4, L7 | the name that the client asked for in its TLS handshake |
+ * | `tls.version`, `tls.cipher`, `tls.alpn` | L4, L7 | what the handshake agreed on; `onConnect` runs after it |
+ * | `tls.client.subject`, `.issuer`, `.serial`, `.san`, `.fingerprint` | L4, L7 | of the client's certificate |
+ * | `tls.client.verified` | L4, L7 | whether the client's certificate is to be believed |
  * | `listener`, `route`, `upstream` | L4, L7 | names from the configuration; `upstream` as chosen so far |
  * | `method`, `scheme`, `host`, `path`, `query` | L7 | parts of the canonical target; `query` without the `?` |
  * | `query:<name>`, `cookie:<name>` | L7 | first value of that parameter (percent-decoded) or cookie (raw) |
@@ -29,6 +33,16 @@ export type ReadScope =
   | 'client.port'
   | 'peer.ip'
   | 'local.port'
+  | 'tls.serverName'
+  | 'tls.version'
+  | 'tls.cipher'
+  | 'tls.alpn'
+  | 'tls.client.subject'
+  | 'tls.client.issuer'
+  | 'tls.client.serial'
+  | 'tls.client.san'
+  | 'tls.client.fingerprint'
+  | 'tls.client.verified'
   | 'listener'
   | 'route'
   | 'upstream'

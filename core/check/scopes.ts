@@ -3,6 +3,7 @@ import { normalizeScope } from '../hooks/scopes.ts'
 import { fieldProblem } from '../http/field-problem.ts'
 import type { Scopes } from '../sandbox/plugin.ts'
 import { type Format, formats } from './formats.ts'
+import { type CheckedEntries, normalizeTls } from './tls-trigger.ts'
 
 /** Brings the scopes that a plugin declares to the host's spelling; `wrong` lists what is invalid in them. */
 export function normalizeScopes(declared: Scopes): { scopes: Scopes; wrong: string[] } {
@@ -30,8 +31,8 @@ function normalize(scopes: readonly string[], isWrite: boolean, report: (problem
   return [...normal]
 }
 
-function normalizeWhen({ methods, paths, headers, responseTypes }: When, report: (problem: string) => void): When {
-  const checked = (part: keyof When, list: readonly string[], format: Format): readonly string[] => {
+function normalizeWhen({ methods, paths, headers, responseTypes, tls }: When, report: (problem: string) => void): When {
+  const checked: CheckedEntries = (part, list, format) => {
     if (list.length === 0) report(`a trigger that never matches: when.${part} is empty; leave it out`)
     for (const entry of list) {
       const problem = format.problem(entry)
@@ -46,6 +47,7 @@ function normalizeWhen({ methods, paths, headers, responseTypes }: When, report:
     ...(responseTypes && {
       responseTypes: checked('responseTypes', responseTypes, mediaType).map((type) => type.toLowerCase()),
     }),
+    ...(tls && { tls: normalizeTls(tls, checked, report) }),
   }
 }
 

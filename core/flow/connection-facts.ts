@@ -1,7 +1,7 @@
 import type { Layer } from '../../sdk/points.ts'
 import type { WritableFacts } from '../hooks/operations.ts'
 import type { BackendFacts, FlowFacts } from '../hooks/scopes.ts'
-import type { Peer } from '../net/peer.ts'
+import type { Peer, TlsFacts } from '../net/peer.ts'
 import type { Backend } from '../upstream/backend.ts'
 
 /** What policies see of a flow that has no request: an L4 connection, an L7 one before its first request, a probe. */
@@ -11,6 +11,7 @@ export class ConnectionFacts implements FlowFacts, WritableFacts {
   readonly clientIp: string
   readonly clientPort: number | undefined
   readonly localPort: number
+  tls: TlsFacts | undefined
   readonly listenerName: string
   routeName: string | undefined
   upstreamName: string | undefined
@@ -41,6 +42,7 @@ export class ConnectionFacts implements FlowFacts, WritableFacts {
     this.clientIp = peer?.address ?? ''
     this.clientPort = peer?.port
     this.localPort = peer?.localPort ?? 0
+    this.tls = peer?.tls
     this.listenerName = listener
     this.#upstreamProblem = upstreamProblem
   }

@@ -9,6 +9,7 @@ import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import type { EarlierHops, Hop } from '../http/forwarding.ts'
 import { refusedPath } from '../http/refused-path.ts'
+import type { TlsFacts } from '../net/peer.ts'
 import { parseAuthority } from '../route/authority.ts'
 import type { Target } from '../route/target.ts'
 import type { HttpPlan, Route } from '../snapshot/snapshot.ts'
@@ -108,6 +109,9 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   }
   get localPort(): number {
     return this.#exchange.connection.peer.localPort
+  }
+  get tls(): TlsFacts | undefined {
+    return this.#exchange.connection.peer.tls
   }
   get listenerName(): string {
     return this.#plan.name

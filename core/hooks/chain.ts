@@ -59,6 +59,8 @@ export interface HookResult {
 /** Policies in the order in which they run, sorted by hook when the configuration is loaded. */
 export interface Chain {
   readonly length: number
+  /** Index of the first policy whose `onConnect` needs the TLS handshake; `length` when none does. */
+  readonly handshakeAt: number
   readonly steps: Readonly<Record<HookName, readonly Step[]>>
 }
 
@@ -83,8 +85,12 @@ export function compileChain(policies: readonly Policy[]): Chain {
       return { ...step, family, bit: 1 << (i - family.first) }
     })
   }
+  const handshakeAt = policies.findIndex(
+    ({ needsHandshake, readers }) => needsHandshake && readers.onConnect !== undefined,
+  )
   return {
     length: policies.length,
+    handshakeAt: handshakeAt === -1 ? policies.length : handshakeAt,
     steps: {
       onConnect: stepsOf('onConnect'),
       onRequest: stepsOf('onRequest'),
@@ -99,19 +105,24 @@ export function compileChain(policies: readonly Policy[]): Chain {
   }
 }
 
-/** *first*: asks the policies from index `from` on, in order, until one replies or rejects. */
+/**
+ * *first*: asks the policies from index `from` on, in order, until one replies or rejects.
+ *
+ * @param to index of the first one that is not asked yet. Default: all are.
+ */
 export function ask(
   flow: HookFlow,
   hook: 'onConnect' | 'onRequest',
   chain: Chain,
   from: number,
   done: (result: Reply | PosternError | undefined, by: Policy | undefined) => void,
+  to: number = chain.length,
 ): void {
   if (chain.steps[hook].length === 0) {
-    flow.reached = chain.length
+    flow.reached = to
     return done(undefined, undefined)
   }
-  new Walk(flow, hook, chain, asking, from, done).goOn()
+  new Walk(flow, hook, chain, asking, from, done, to).goOn()
 }
 
 const asking: WalkKind<Parameters<typeof ask>[4]> = {
@@ -120,8 +131,8 @@ const asking: WalkKind<Parameters<typeof ask>[4]> = {
     done(turn as Reply | PosternError, policy)
     return false
   },
-  onEnd: ({ host, chain, done }) => {
-    host.reached = chain.length
+  onEnd: ({ host, to, done }) => {
+    host.reached = to
     done(undefined, undefined)
   },
 }

@@ -1,7 +1,7 @@
 import type { HookName } from '../../sdk/points.ts'
 import type { CheckedPolicy } from '../config/checked.ts'
 import type { Instance, Scopes } from '../sandbox/plugin.ts'
-import { type BodyNeed, bodyNeed, type FieldReader, fieldsOf, readerOf } from './scopes.ts'
+import { type BodyNeed, bodyNeed, type FieldReader, fieldsOf, isOfHandshake, readerOf } from './scopes.ts'
 import { type CompiledWhen, compileWhen } from './when.ts'
 import { compileWrites, type Writes } from './writes.ts'
 
@@ -20,6 +20,8 @@ export interface Policy {
   readonly group: string
   /** Its trigger. Default: its hooks always run. */
   readonly when?: CompiledWhen
+  /** Whether its `onConnect` needs what only the TLS handshake tells. */
+  readonly needsHandshake: boolean
   /** How much of a body has to be held before each of its hooks can run. */
   readonly bodies: { readonly [hook in HookName]?: BodyNeed }
   /** For each of its hooks, the readers of the fields that it declared. */
@@ -35,6 +37,7 @@ export function compilePolicy(checked: CheckedPolicy, instance: number): { polic
     fields[hook] = declared
     readers[hook] = declared.map(readerOf)
   }
+  const when = checked.scopes.when && compileWhen(checked.scopes.when)
   return {
     policy: {
       name: checked.name,
@@ -44,7 +47,8 @@ export function compilePolicy(checked: CheckedPolicy, instance: number): { polic
       writes: compileWrites(checked.scopes.writes),
       scopes: checked.scopes,
       group: checked.group,
-      ...(checked.scopes.when === undefined ? {} : { when: compileWhen(checked.scopes.when) }),
+      ...(when === undefined ? {} : { when }),
+      needsHandshake: [...checked.scopes.reads, ...(when?.reads ?? [])].some(isOfHandshake),
       bodies: bodiesOf(checked),
       readers,
     },

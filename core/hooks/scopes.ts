@@ -4,6 +4,7 @@ import { cookie } from '../http/cookie.ts'
 import { textOf } from '../http/field-text.ts'
 import type { Fields } from '../http/fields.ts'
 import { parameter } from '../http/query.ts'
+import type { TlsFacts } from '../net/peer.ts'
 import { encodeField, encodeItems, ITEM } from '../sandbox/wire.ts'
 
 /** One backend, as plugins see it. */
@@ -26,6 +27,8 @@ export interface FlowFacts {
   readonly clientPort: number | undefined
   readonly peerIp: string
   readonly localPort: number
+  /** Of the client's connection; `undefined`: it is not TLS. */
+  readonly tls: TlsFacts | undefined
   readonly listenerName: string
   readonly routeName: string | undefined
   readonly upstreamName: string | undefined
@@ -91,6 +94,25 @@ const plain: Readonly<Record<string, FieldKind>> = {
   'client.port': { from: 'connection', layers: both, read: (flow) => flow.clientPort?.toString() },
   'peer.ip': { from: 'connection', layers: both, read: (flow) => flow.peerIp },
   'local.port': { from: 'connection', layers: both, read: (flow) => flow.localPort.toString() },
+  'tls.serverName': { from: 'connection', layers: both, read: ({ tls }) => tls?.serverName },
+  'tls.version': { from: 'connection', layers: both, read: ({ tls }) => tls?.version },
+  'tls.cipher': { from: 'connection', layers: both, read: ({ tls }) => tls?.cipher },
+  'tls.alpn': { from: 'connection', layers: both, read: ({ tls }) => tls?.alpn },
+  'tls.client.subject': { from: 'connection', layers: both, read: ({ tls }) => tls?.client?.subject },
+  'tls.client.issuer': { from: 'connection', layers: both, read: ({ tls }) => tls?.client?.issuer },
+  'tls.client.serial': { from: 'connection', layers: both, read: ({ tls }) => tls?.client?.serial },
+  'tls.client.san': {
+    from: 'connection',
+    layers: both,
+    items: true,
+    read: ({ tls }) => tls?.client && encodeItems(tls.client.san),
+  },
+  'tls.client.fingerprint': { from: 'connection', layers: both, read: ({ tls }) => tls?.client?.fingerprint },
+  'tls.client.verified': {
+    from: 'connection',
+    layers: both,
+    read: ({ tls }) => tls?.client && (tls.client.verified ? '1' : ''),
+  },
   listener: { from: 'connection', layers: both, read: (flow) => flow.listenerName },
   route: { from: 'connection', layers: both, read: (flow) => flow.routeName },
   upstream: { from: 'connection', layers: both, read: (flow) => flow.upstreamName },
@@ -214,6 +236,11 @@ export function normalizeScope(scope: string): { scope: string; layers: readonly
   if (family === 'query') return { scope, layers: onlyL7 }
   if (!tokenForm.test(name)) return { problem: `"${name}" is not a valid name for ${family}:<name>` }
   return { scope: family === 'cookie' ? scope : `${family}:${name.toLowerCase()}`, layers: onlyL7 }
+}
+
+/** Whether a field is known only after the TLS handshake, unlike the server name, which the client says first. */
+export function isOfHandshake(scope: string): boolean {
+  return scope.startsWith('tls.') && scope !== 'tls.serverName'
 }
 
 /** The declared fields that a hook is given, in the order in which they cross. `reads` are normalised scopes. */

@@ -41,6 +41,8 @@ export class Walk<D> implements AwaitedCall {
   readonly host: HookFlow
   readonly chain: Chain
   readonly done: D
+  /** Index in the chain of the first policy that does not take part, behind those that do. */
+  readonly to: number
   readonly #steps: readonly Step[]
   readonly #kind: WalkKind<D>
   readonly #from: number
@@ -59,12 +61,21 @@ export class Walk<D> implements AwaitedCall {
   #hookSteps: readonly HookStep[] | undefined = undefined
 
   /** @param from index in the chain of the first policy that takes part, or `afterwards`. */
-  constructor(host: HookFlow, hook: HookName, chain: Chain, kind: WalkKind<D>, from: number, done: D) {
+  constructor(
+    host: HookFlow,
+    hook: HookName,
+    chain: Chain,
+    kind: WalkKind<D>,
+    from: number,
+    done: D,
+    to: number = chain.length,
+  ) {
     this.host = host
     this.hook = hook
     this.chain = chain
     this.done = done
-    this.#steps = chain.steps[hook]
+    this.to = to
+    this.#steps = to === chain.length ? chain.steps[hook] : chain.steps[hook].filter(({ index }) => index < to)
     this.#kind = kind
     this.#from = from
   }
@@ -212,7 +223,8 @@ class WalkStep implements HookStep {
 }
 
 export function isTriggered({ facts }: HookFlow, hook: HookName, { when }: Policy): boolean {
-  if (when === undefined) return true
+  // A probe has no client that could match.
+  if (when === undefined || hook === 'checkHealth') return true
   const isOfResponse = hook === 'onResponse' || hook === 'onResponseBody'
   return when.matches(facts) && (!isOfResponse || when.takesResponse(facts.response))
 }

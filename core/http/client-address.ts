@@ -46,7 +46,7 @@ export function compileTrust(cidrs: readonly string[]): Trust {
  */
 export function clientOf(trust: Trust, peer: Peer, fields: Fields): ClientFacts {
   const { address, port } = peer
-  const scheme = peer.tls ? 'https' : 'http'
+  const scheme = peer.tls === undefined ? 'http' : 'https'
   if (!trust.has(address)) return { ip: address, port, scheme, host: undefined, trusted: false }
   const list = fields.get('x-forwarded-for')
   const ip = list === undefined ? undefined : walk(trust, list)

@@ -24,7 +24,7 @@ export interface EarlierHops {
 
 /**
  * Removes X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded from a request when it arrives, and what else
- * frameworks believe of earlier hops (X-Forwarded-Prefix, -Ssl, X-Forwarded-Client-Cert and the like), so that routes and
+ * frameworks believe of earlier hops (X-Forwarded-Prefix, -Ssl, Client-Cert and the like), so that routes and
  * policies see only what the backend will see. Spellings with underscores are removed too, since some backends treat them
  * like dashes.
  *
@@ -116,8 +116,8 @@ function isForwarding(name: string): boolean {
 
 function isTreatedHop(name: string, treatments: number): boolean {
   const first = name.charCodeAt(0)
-  // Most names are ruled out by their first letter, `x` or `f`.
-  return (first === 0x78 || first === 0x66) && isAliasTreated(name, treatments)
+  // Most names are ruled out by their first letter: `c`, `f` or `x`.
+  return (first === 0x78 || first === 0x66 || first === 0x63) && isAliasTreated(name, treatments)
 }
 
 /** What the fields that name a scheme say for `https`; any other value means `http`. */

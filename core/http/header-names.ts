@@ -34,6 +34,8 @@ const table: ReadonlyMap<string, number> = new Map(
     'x-forwarded-port': FORWARDING | NO_ALIAS | NO_TRAILER,
     'x-real-ip': FORWARDING | NO_ALIAS | NO_TRAILER,
     forwarded: FORWARDING | NO_TRAILER,
+    'client-cert': HEARSAY | NO_ALIAS | NO_TRAILER,
+    'client-cert-chain': HEARSAY | NO_ALIAS | NO_TRAILER,
     'front-end-https': HEARSAY | NO_ALIAS | NO_TRAILER,
     'x-forwarded-client-cert': HEARSAY | NO_ALIAS | NO_TRAILER,
     'x-forwarded-prefix': HEARSAY | NO_ALIAS | NO_TRAILER,

@@ -8,20 +8,61 @@ export interface Peer {
   readonly port: number
   /** Port of the gateway that it connected to. */
   readonly localPort: number
-  /** Whether the connection itself is TLS. */
-  readonly tls: boolean
+  /** What its TLS handshake said; `undefined`: the connection itself is not TLS. */
+  readonly tls: TlsFacts | undefined
   /** What named the address: the socket, or a PROXY protocol header in front of the client's bytes. */
   readonly via: 'socket' | 'proxy-protocol'
 }
 
+/** What is known of the TLS of a client's connection: until the handshake is done, only the server name. */
+export interface TlsFacts {
+  /** The name that the client asked for (SNI, RFC 6066 §3), in lower case; `undefined`: it asked for none. */
+  readonly serverName: string | undefined
+  /** `1.2` or `1.3`. */
+  readonly version: string | undefined
+  /** As OpenSSL names it: `TLS_AES_128_GCM_SHA256`, `ECDHE-RSA-AES128-GCM-SHA256`. */
+  readonly cipher: string | undefined
+  /** The protocol that was agreed on (RFC 7301): `http/1.1`; `undefined`: none. */
+  readonly alpn: string | undefined
+  /** Whether the handshake continued an earlier session. */
+  readonly resumed: boolean
+  /** `undefined`: the client was not asked for a certificate, or sent none. */
+  readonly client: ClientCertificate | undefined
+}
+
+/** The certificate of a client. It has proved that it has the key; whether it is to be believed is `verified`. */
+export interface ClientCertificate {
+  /** As RFC 4514 writes names: `CN=alice,O=Example`; empty: it has none. */
+  readonly subject: string
+  readonly issuer: string
+  /** In hexadecimal, capital letters. */
+  readonly serial: string
+  /** Its alternative names, each with its kind: `DNS:a.example`, `URI:spiffe://example/a`, `email:a@b.example`, `IP:192.0.2.1`. */
+  readonly san: readonly string[]
+  /** SHA-256 of the certificate in hexadecimal, small letters. */
+  readonly fingerprint: string
+  /** Whether it leads to one of the listener's authorities, is valid now, and is not revoked. */
+  readonly verified: boolean
+  /** Why it is not verified. */
+  readonly problem: string | undefined
+  /** DER (X.509). */
+  readonly der: Buffer
+  /** DER of the certificates above it, each the issuer of the one before. */
+  readonly chain: readonly Buffer[]
+}
+
 /** @param localPort Default: the stream is asked. A listener knows it: one call of the system less for each connection. */
-export function peerOf(stream: ByteStream, localPort: number = stream.local()?.port ?? 0): Peer {
+export function peerOf(
+  stream: ByteStream,
+  localPort: number = stream.local()?.port ?? 0,
+  tls: TlsFacts | undefined = undefined,
+): Peer {
   const remote = stream.remote()
   return {
     address: normalizeIp(remote?.address ?? ''),
     port: remote?.port ?? 0,
     localPort,
-    tls: stream.isTls,
+    tls,
     via: 'socket',
   }
 }

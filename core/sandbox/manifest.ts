@@ -8,7 +8,22 @@ const nameForm = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
 const members = ['name', 'description', 'options', 'reads', 'writes', 'when', 'answers', 'needs']
 /** Characters of a manifest, of which its schema of options is nearly all; and of the scopes for one policy. */
 const largest = 262_144
-const whenParts = ['methods', 'paths', 'headers', 'responseTypes']
+/** Each a list of texts, but for the parts that have parts of their own. */
+const whenParts: TriggerParts = {
+  ...lists('methods', 'paths', 'headers', 'responseTypes'),
+  tls: {
+    ...lists('serverName', 'version', 'cipher', 'alpn'),
+    client: { verified: 'boolean', ...lists('subject', 'issuer', 'serial', 'san', 'fingerprint') },
+  },
+}
+
+interface TriggerParts {
+  readonly [part: string]: 'list' | 'boolean' | TriggerParts
+}
+
+function lists(...names: readonly string[]): TriggerParts {
+  return Object.fromEntries(names.map((name) => [name, 'list'] as const))
+}
 
 /**
  * Checks a plugin's manifest.
@@ -80,13 +95,30 @@ function readWhen(said: unknown, report: (problem: string) => void): When | unde
     report(`when must be an object, or a function of the options that returns one, not ${show(said)}`)
     return undefined
   }
-  for (const [part, list] of parts) {
-    if (!whenParts.includes(part)) report(`when has no "${part}"; its parts are ${whenParts.join(', ')}`)
-    else if (!Array.isArray(list) || list.length > 1_000 || !list.every((entry) => typeof entry === 'string')) {
-      report(`when.${part} must be a list of strings, not ${show(list)}`)
+  readParts('when', parts, whenParts, report)
+  return said as When
+}
+
+function readParts(
+  where: string,
+  said: readonly (readonly [string, unknown])[],
+  known: TriggerParts,
+  report: (problem: string) => void,
+): void {
+  for (const [part, value] of said) {
+    const kind = Object.hasOwn(known, part) ? known[part] : undefined
+    const path = `${where}.${part}`
+    if (kind === undefined) {
+      report(`${where} has no "${part}"; its parts are ${Object.keys(known).join(', ')}`)
+    } else if (kind === 'boolean') {
+      if (typeof value !== 'boolean') report(`${path} must be true or false, not ${show(value)}`)
+    } else if (kind !== 'list') {
+      if (isObject(value)) readParts(path, Object.entries(value), kind, report)
+      else report(`${path} must be an object, not ${show(value)}`)
+    } else if (!Array.isArray(value) || value.length > 1_000 || !value.every((entry) => typeof entry === 'string')) {
+      report(`${path} must be a list of strings, not ${show(value)}`)
     }
   }
-  return said as When
 }
 
 function schemaProblems(options: unknown): string[] {

@@ -1,5 +1,6 @@
 import type { HookName } from '../../sdk/points.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
+import type { ClientCertificate, TlsFacts } from '../net/peer.ts'
 import type { LineStream } from './log.ts'
 import type { HookTime, Phases } from './phases.ts'
 import type { FlowEnd } from './tap.ts'
@@ -100,10 +101,55 @@ function inOnePiece(text: string): string {
 
 function resultOf({ flow, bytesIn, bytesOut, phases, attempts }: FlowEnd, cause: string | undefined): string {
   let text = flow.outcome === '' ? ',"outcome":""' : ',"outcome":' + quote(flow.outcome)
+  if (flow.tls !== undefined) text += tlsOf(flow.tls)
   if (attempts > 1) text += ',"attempts":' + attempts
   if (cause !== undefined) text += ',"cause":' + quote(cause)
   text += ',"bytesIn":' + bytesIn + ',"bytesOut":' + bytesOut + ',"ms":' + thousandths(phases.total)
   return text + phasesOf(phases) + (phases.hooks === undefined ? '}' : hooksOf(phases.hooks))
+}
+
+interface Handshake {
+  readonly facts: TlsFacts | undefined
+  readonly text: string
+  readonly isAscii: boolean
+}
+
+/** The one of the last record: consecutive requests of a connection have the same facts. */
+let lastHandshake: Handshake = { facts: undefined, text: '', isAscii: true }
+
+function tlsOf(facts: TlsFacts): string {
+  if (facts !== lastHandshake.facts) {
+    const text = ',"tls":' + JSON.stringify(tlsRecord(facts))
+    lastHandshake = { facts, text, isAscii: !beyondAscii.test(text) }
+  }
+  isAscii &&= lastHandshake.isAscii
+  return lastHandshake.text
+}
+
+/** Those of `interface Tls` of the SDK, as far as they are known. */
+function tlsRecord({ serverName, version, cipher, alpn, resumed, client }: TlsFacts): object {
+  return { serverName, version, cipher, alpn, resumed: resumed || undefined, client: client && clientRecord(client) }
+}
+
+/** Clients choose what is in a certificate that is not verified. */
+const longestName = 256
+const mostNames = 10
+
+function clientRecord({ subject, issuer, serial, san, fingerprint, verified, problem }: ClientCertificate): object {
+  const names = san.length === 0 ? undefined : san.slice(0, mostNames).map(short)
+  return {
+    subject: short(subject),
+    issuer: short(issuer),
+    serial: short(serial),
+    san: names,
+    fingerprint,
+    verified,
+    problem,
+  }
+}
+
+function short(text: string): string {
+  return text.length > longestName ? text.slice(0, longestName) : text
 }
 
 /** Without the end of the object. */

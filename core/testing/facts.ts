@@ -1,7 +1,8 @@
 import type { HookName, Layer } from '../../sdk/points.ts'
 import type { BackendFacts, BodyView, FlowFacts } from '../hooks/scopes.ts'
 import { Fields } from '../http/fields.ts'
-import type { TestBackend, TestFlow } from './test-flow.ts'
+import type { ClientCertificate, TlsFacts } from '../net/peer.ts'
+import type { TestBackend, TestCertificate, TestFlow, TestTls } from './test-flow.ts'
 
 /** The flow from which declared fields are read, with defaults filled in. */
 export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts {
@@ -16,6 +17,7 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
     clientPort: 'port' in client ? client.port : 50_000,
     peerIp: flow.peer?.ip ?? clientIp,
     localPort: flow.local?.port ?? 8080,
+    tls: flow.tls && tlsFrom(flow.tls),
     listenerName: flow.listener ?? 'web',
     routeName: flow.route,
     upstreamName: flow.upstream,
@@ -23,7 +25,7 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
       ? {
           id: request.id ?? '0123456789abcdef',
           method: request.method ?? 'GET',
-          scheme: request.scheme ?? 'http',
+          scheme: request.scheme ?? (flow.tls === undefined ? 'http' : 'https'),
           host: request.host ?? 'example.com',
           path: request.path ?? '/',
           query: request.query ?? '',
@@ -40,6 +42,17 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
     outcome: flow.outcome ?? '',
     chunk: { bytes: bytesFrom(flow.chunk?.bytes), last: flow.chunk?.last ?? true },
   }
+}
+
+function tlsFrom({ serverName, version = '1.3', cipher = 'TLS_AES_128_GCM_SHA256', alpn, client }: TestTls): TlsFacts {
+  return { serverName, version, cipher, alpn, resumed: false, client: client && certificateFrom(client) }
+}
+
+function certificateFrom(certificate: TestCertificate): ClientCertificate {
+  const { subject = 'CN=client', issuer = 'CN=authority', serial = '01', san = [], verified = true } = certificate
+  const { fingerprint = '0'.repeat(64) } = certificate
+  const problem = verified ? undefined : 'unable to verify the certificate'
+  return { subject, issuer, serial, san, fingerprint, verified, problem, der: Buffer.alloc(0), chain: [] }
 }
 
 function fieldsFrom(headers: Readonly<Record<string, string>> = {}): Fields {

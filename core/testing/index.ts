@@ -15,7 +15,7 @@ import type { TestFetch } from './stub-fetch.ts'
 import type { TestFlow, TestResult } from './test-flow.ts'
 
 export type { TestFetch, TestFetchRequest, TestFetchResponse } from './stub-fetch.ts'
-export type { TestBackend, TestFlow, TestRequest, TestResult } from './test-flow.ts'
+export type { TestBackend, TestCertificate, TestFlow, TestRequest, TestResult, TestTls } from './test-flow.ts'
 export type { HookName, Limits, Scopes }
 
 /**
@@ -86,6 +86,7 @@ export async function testPlugin(
     writes: compileWrites(scopes.writes),
     scopes,
     group: publisher,
+    needsHandshake: false,
     bodies: {},
     readers: {},
   }

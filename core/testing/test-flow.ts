@@ -9,6 +9,8 @@ export interface TestFlow {
   readonly peer?: { readonly ip: string }
   /** Default: `{ port: 8080 }`. */
   readonly local?: { readonly port: number }
+  /** What the TLS handshake said. Default: the connection is not TLS. */
+  readonly tls?: TestTls
   /** Default: `web`. */
   readonly listener?: string
   /** Default: absent. */
@@ -38,8 +40,28 @@ export interface TestFlow {
   readonly state?: string | undefined
 }
 
+/** Default: TLS 1.3 with `TLS_AES_128_GCM_SHA256`, without a server name, ALPN and a client certificate. */
+export interface TestTls {
+  readonly serverName?: string
+  readonly version?: '1.2' | '1.3'
+  readonly cipher?: string
+  readonly alpn?: string
+  readonly client?: TestCertificate
+}
+
+/** Default: a certificate of `CN=client`, signed by `CN=authority`, without alternative names, verified. */
+export interface TestCertificate {
+  readonly subject?: string
+  readonly issuer?: string
+  readonly serial?: string
+  readonly san?: readonly string[]
+  readonly fingerprint?: string
+  readonly verified?: boolean
+}
+
 export interface TestRequest {
   readonly method?: string
+  /** Default: `https` with `tls`, else `http`. */
   readonly scheme?: string
   readonly host?: string
   readonly path?: string

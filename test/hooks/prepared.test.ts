@@ -167,6 +167,7 @@ function createFlow(sandbox: Sandbox, onCall: () => void, replaced: unknown[]): 
       clientPort: 1,
       peerIp: '192.0.2.1',
       localPort: 80,
+      tls: undefined,
       listenerName: 'web',
       routeName: undefined,
       upstreamName: undefined,

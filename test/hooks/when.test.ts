@@ -4,6 +4,7 @@ import { normalizeScopes } from '../../core/check/scopes.ts'
 import type { FlowFacts } from '../../core/hooks/scopes.ts'
 import { compileWhen } from '../../core/hooks/when.ts'
 import { factsOf } from '../../core/testing/facts.ts'
+import type { TestTls } from '../../core/testing/test-flow.ts'
 import type { When } from '../../sdk/when.ts'
 import cases from '../cases/hooks/when.json' with { type: 'json' }
 
@@ -18,10 +19,11 @@ interface Request {
   readonly method?: string
   readonly path?: string
   readonly headers?: Readonly<Record<string, string>>
+  readonly tls?: TestTls
 }
 
-function flowOf(request: Request): FlowFacts {
-  return factsOf({ request }, 'onRequest', 'L7')
+function flowOf({ tls, ...request }: Request): FlowFacts {
+  return factsOf({ request, ...(tls && { tls }) }, 'onRequest', 'L7')
 }
 
 describe.each(cases as readonly Case[])('$name', ({ when, matches, skips }) => {
@@ -48,6 +50,15 @@ test('where there is no request, it always runs', () => {
   expect(matches(factsOf({}, 'onConnect', 'L7'))).toBe(true)
 })
 
+test('where there is no request, the connection still counts', () => {
+  const { matches } = compileWhen({ methods: ['GET'], tls: { serverName: ['a.example'] } })
+  for (const layer of ['L4', 'L7'] as const) {
+    expect(matches(factsOf({ tls: { serverName: 'a.example' } }, 'onConnect', layer))).toBe(true)
+    expect(matches(factsOf({ tls: { serverName: 'b.example' } }, 'onConnect', layer))).toBe(false)
+    expect(matches(factsOf({}, 'onConnect', layer))).toBe(false)
+  }
+})
+
 test('one matching interpretation of a path is enough: a policy protects whatever a backend may read', () => {
   const { matches } = compileWhen({ paths: ['/files/secret/*', '/exact'] })
   const flow = (...interpretations: string[]): FlowFacts => {
@@ -67,6 +78,11 @@ test('it lists the scopes that it depends on', () => {
     'header:x-a',
     'header:x-b',
   ])
+  const tls = { serverName: ['a'], version: ['1.3'], client: { verified: true, san: ['DNS:a'] } } as const
+  expect(compileWhen({ tls }).reads).toEqual([
+    ...['tls.serverName', 'tls.version', 'tls.client.verified', 'tls.client.san'],
+  ])
+  expect(compileWhen({ tls: { client: { subject: ['CN=a'] } } }).reads).toContain('tls.client.subject')
 })
 
 test('a header counts as an earlier policy left it', () => {
@@ -94,6 +110,31 @@ test('an invalid trigger is refused, with what to write instead', () => {
     'has a trigger that never matches: when.methods is empty; leave it out',
     'has a trigger that never matches: when.paths is empty; leave it out',
     'has a trigger that never matches: when.headers is empty; leave it out',
+  ])
+})
+
+test('an invalid trigger of TLS is refused, with what to write instead', () => {
+  const tls = {
+    serverName: ['a:443', '*'],
+    version: ['1.4'] as unknown as ['1.3'],
+    cipher: [],
+    client: { serial: ['0x1'], san: ['a.example'], fingerprint: ['ab'], subject: [''] },
+  }
+  expect(normalizeScopes({ reads: [], writes: [], when: { tls } }).wrong).toEqual([
+    'has an invalid trigger: when.tls.serverName: "a:443" has a port; a route matches only the host name',
+    'has an invalid trigger: when.tls.serverName: a wildcard is allowed only as the whole leftmost label, as in "*.example.com"',
+    'has an invalid trigger: when.tls.version: "1.4" is not a version of TLS; write "1.2" or "1.3"',
+    'has a trigger that never matches: when.tls.cipher is empty; leave it out',
+    'has an invalid trigger: when.tls.client.subject: an entry is empty',
+    'has an invalid trigger: when.tls.client.serial: "0x1" is not a hexadecimal number',
+    'has an invalid trigger: when.tls.client.san: "a.example" is not an alternative name; write its kind first: "DNS:a.example", "URI:spiffe://example/a", "email:a@b.example", "IP:192.0.2.1"',
+    'has an invalid trigger: when.tls.client.fingerprint: "ab" is not a SHA-256 fingerprint; write 64 hexadecimal digits',
+  ])
+  expect(normalizeScopes({ reads: [], writes: [], when: { tls: {} } }).wrong).toEqual([
+    'has a trigger without effect: when.tls is empty; leave it out',
+  ])
+  expect(normalizeScopes({ reads: [], writes: [], when: { tls: { client: {} } } }).wrong).toEqual([
+    'has a trigger without effect: when.tls.client is empty; write verified: true',
   ])
 })
 

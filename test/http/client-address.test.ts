@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { clientOf, compileTrust } from '../../core/http/client-address.ts'
 import { Fields } from '../../core/http/fields.ts'
 import { normalizeIp, type Peer } from '../../core/net/peer.ts'
+import { factsOfHello } from '../../core/tls/tls-facts.ts'
 
 const trust = compileTrust(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32', '::ffff:172.16.0.0/108'])
-const inside: Peer = { address: '10.0.0.1', port: 4000, localPort: 80, tls: false, via: 'socket' }
+const inside: Peer = { address: '10.0.0.1', port: 4000, localPort: 80, tls: undefined, via: 'socket' }
 const outside: Peer = { ...inside, address: '203.0.113.9' }
 
 test.each([
@@ -70,7 +71,7 @@ describe('the client', () => {
       host: undefined,
       trusted: false,
     })
-    expect(clientOf(compileTrust([]), { ...inside, tls: true }, fields)).toEqual({
+    expect(clientOf(compileTrust([]), { ...inside, tls: factsOfHello(undefined) }, fields)).toEqual({
       ...{ ip: '10.0.0.1', port: 4000, scheme: 'https', host: undefined, trusted: false },
     })
   })

@@ -112,6 +112,7 @@ test('a host that a trusted peer handed on cannot break out of its quotes', () =
 const hearsay = [
   ...['x-forwarded-prefix', '/evil', 'x-forwarded-ssl', 'on', 'x-forwarded-scheme', 'https', 'x-url-scheme', 'https'],
   ...['front-end-https', 'on', 'x-forwarded-protocol', 'ssl', 'x-forwarded-client-cert', 'By=x'],
+  ...['client-cert', ':AA==:', 'client-cert-chain', ':AA==:, :AQ==:'],
 ]
 
 test('what else frameworks believe of earlier hops is removed when a stranger says it, also with underscores', () => {
@@ -138,7 +139,8 @@ test('where a trusted peer sends X-Forwarded-Proto, no other field names another
     return fields.list
   }
   expect(left('http', ...hearsay)).toEqual([
-    ...['x-forwarded-prefix', '/evil', 'x-forwarded-client-cert', 'By=x', 'x-forwarded-proto', 'http'],
+    ...['x-forwarded-prefix', '/evil', 'x-forwarded-client-cert', 'By=x', 'client-cert', ':AA==:'],
+    ...['client-cert-chain', ':AA==:, :AQ==:', 'x-forwarded-proto', 'http'],
   ])
   expect(left('https', ...hearsay)).toEqual([...hearsay, 'x-forwarded-proto', 'https'])
   expect(left('http', 'x-forwarded-ssl', 'off', 'x-forwarded-scheme', 'http')).toEqual([

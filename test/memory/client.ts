@@ -22,7 +22,7 @@ export interface MemoryRequest {
   readonly window?: number
 }
 
-const peer = { address: '192.0.2.1', port: 50_000, localPort: 8080, tls: false, via: 'socket' } as const
+const peer = { address: '192.0.2.1', port: 50_000, localPort: 8080, tls: undefined, via: 'socket' } as const
 
 /**
  * The client side of the seam without a socket: one request of a made-up client on an HTTP/2 connection, written against

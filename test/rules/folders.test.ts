@@ -7,7 +7,7 @@ import { read, sourcesOf } from './sources.ts'
  * included. A folder stands above all that it imports. Changes come with a reason in the commit.
  */
 const allowed: Readonly<Record<string, string>> = {
-  testing: 'guard check hooks sandbox grants http',
+  testing: 'guard check hooks sandbox grants http net',
   bin: 'main',
   main: 'cli',
   start: 'gateway telemetry check config sandbox grants tls',
@@ -18,17 +18,17 @@ const allowed: Readonly<Record<string, string>> = {
   listen: 'flow snapshot telemetry config http1 http net',
   flow: 'snapshot telemetry upstream hooks config sandbox route http net',
   snapshot: 'upstream hooks config sandbox route http',
-  telemetry: 'hooks config grants',
+  telemetry: 'hooks config grants net',
   check: 'hooks config sandbox grants route http',
   upstream: 'hooks config http1 http net',
-  hooks: 'config sandbox grants route http',
+  hooks: 'config sandbox grants route http net',
   config: 'sandbox grants route http',
   sandbox: 'grants http net',
   grants: 'http',
   route: 'http',
   http1: 'http net',
   http: 'net',
-  tls: '',
+  tls: 'net',
   net: '',
 }
 

@@ -25,6 +25,7 @@ function createFlow(sandbox: Sandbox): HookFlow {
     clientPort: 1,
     peerIp: '192.0.2.1',
     localPort: 80,
+    tls: undefined,
     listenerName: 'web',
     routeName: undefined,
     upstreamName: undefined,

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { FlowFacts } from '../../core/hooks/scopes.ts'
 import { Fields } from '../../core/http/fields.ts'
+import type { TlsFacts } from '../../core/net/peer.ts'
 import { quote, thousandths, writeAccessLine } from '../../core/telemetry/access-line.ts'
 import { LineBatch } from '../../core/telemetry/line-batch.ts'
 import { Phases } from '../../core/telemetry/phases.ts'
@@ -72,6 +73,7 @@ test('records read back from a file as they were written, whatever the character
     path: text,
     outcome: text,
     cause: text,
+    subject: fc.option(text, { nil: undefined }),
   })
   const file = join(mkdtempSync(join(tmpdir(), 'postern-log-')), 'log')
   await fc.assert(
@@ -83,9 +85,10 @@ test('records read back from a file as they were written, whatever the character
       closeSync(descriptor)
       const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
       const seen = lines.map((line) => {
-        const { userAgent, consumer, path, outcome, cause, hooks } = JSON.parse(line) as Record<string, string>
+        const record = JSON.parse(line) as Record<string, string> & { tls?: { client: { subject: string } } }
+        const { userAgent, consumer, path, outcome, cause, hooks } = record
         expect(hooks).toEqual({ [`${consumer}.onRequest`]: 0.25 })
-        return { agent: userAgent, consumer, path, outcome, cause }
+        return { agent: userAgent, consumer, path, outcome, cause, subject: record.tls?.client.subject }
       })
       // `Fields` holds each byte of a value as a character.
       const sent = flows.map((flow) => ({ ...flow, agent: endOf(flow).flow.request!.fields.get('user-agent') }))
@@ -95,8 +98,50 @@ test('records read back from a file as they were written, whatever the character
   rmSync(file)
 })
 
-function endOf(about: { agent: string | undefined; consumer: string; path: string; outcome: string }): FlowEnd {
-  const { agent, consumer, path, outcome } = about
+test('the TLS of the connection, as far as it is known and as long as texts are bounded', () => {
+  const lines: string[] = []
+  const tlsOf = (tls: TlsFacts): unknown => {
+    const end = endOf({ agent: undefined, consumer: 'a', path: '/', outcome: '', subject: undefined })
+    const flow = { ...end.flow, tls }
+    writeAccessLine({ write: (line) => lines.push(line) }, '{"level":"info"', { ...end, flow }, undefined)
+    return (JSON.parse(lines.at(-1)!) as { tls: unknown }).tls
+  }
+  const client = {
+    ...{ issuer: 'CN=b', serial: '0A', fingerprint: 'ab', verified: false, problem: 'expired' },
+    ...{ subject: `CN=${'x'.repeat(10_000)}`, san: Array.from({ length: 99 }, (_, i) => `DNS:${i}`) },
+    ...{ der: Buffer.alloc(3), chain: [] },
+  }
+  const { der: _der, chain: _chain, ...texts } = client
+  const agreed = { serverName: 'a.example', version: '1.3', cipher: 'C', alpn: 'http/1.1' }
+  expect(tlsOf({ ...agreed, resumed: true, client })).toEqual({
+    ...agreed,
+    resumed: true,
+    client: { ...texts, subject: texts.subject.slice(0, 256), san: texts.san.slice(0, 10) },
+  })
+  const plain = { serverName: undefined, version: '1.2', cipher: 'C', alpn: undefined }
+  expect(
+    tlsOf({
+      ...plain,
+      resumed: false,
+      client: { ...client, verified: true, problem: undefined, san: [], subject: '' },
+    }),
+  ).toEqual({
+    ...{ version: '1.2', cipher: 'C' },
+    client: { subject: '', issuer: 'CN=b', serial: '0A', fingerprint: 'ab', verified: true },
+  })
+  expect(tlsOf({ ...plain, version: undefined, cipher: undefined, resumed: false, client: undefined })).toEqual({})
+})
+
+interface About {
+  readonly agent: string | undefined
+  readonly consumer: string
+  readonly path: string
+  readonly outcome: string
+  readonly subject: string | undefined
+}
+
+function endOf(about: About): FlowEnd {
+  const { agent, consumer, path, outcome, subject } = about
   const phases = new Phases()
   // A policy may have any name too.
   phases.hook(consumer, 'onRequest', 0.25)
@@ -104,5 +149,15 @@ function endOf(about: { agent: string | undefined; consumer: string; path: strin
   const fields = new Fields(agent === undefined ? [] : ['user-agent', agent])
   const request = { consumer, method: 'GET', host: 'a.test', path, fields }
   const flow = { layer: 'L7', id: 'i', listenerName: 'web', clientIp: '::1', outcome, request } as unknown as FlowFacts
-  return { kind: 'end', flow, bytesIn: 1, bytesOut: 2, phases, version: '1.1', attempts: 1, error: undefined }
+  const tls = subject === undefined ? undefined : { client: { subject, issuer: '', serial: '', san: [] } }
+  return {
+    kind: 'end',
+    flow: { ...flow, tls } as FlowFacts,
+    bytesIn: 1,
+    bytesOut: 2,
+    phases,
+    version: '1.1',
+    attempts: 1,
+    error: undefined,
+  }
 }

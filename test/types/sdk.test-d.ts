@@ -125,6 +125,25 @@ definePlugin({
 })
 
 definePlugin({
+  name: 'tls-has-its-scopes',
+  reads: ['tls.serverName', 'tls.client.verified', 'tls.client.san'],
+  when: { tls: { serverName: ['*.a.example'], version: ['1.3'], client: { verified: true, san: ['DNS:a'] } } },
+  onConnect({ connection: { tls } }) {
+    same<typeof tls.serverName, string | undefined>()
+    same<typeof tls.version, Undeclared<"add 'tls.version' to reads">>()
+    same<typeof tls.client.verified, boolean | undefined>()
+    same<typeof tls.client.san, readonly string[] | undefined>()
+    same<typeof tls.client.subject, Undeclared<"add 'tls.client.subject' to reads">>()
+  },
+})
+
+definePlugin({
+  name: 'a-trigger-of-tls-is-checked',
+  // @ts-expect-error no such version
+  when: { tls: { version: ['1.1'] } },
+})
+
+definePlugin({
   name: 'scopes-are-checked',
   // @ts-expect-error no such field
   reads: ['header'],

@@ -4,6 +4,7 @@ import { op } from '../wire.ts'
 import type { GuestCall } from './call.ts'
 import { writeState } from './state.ts'
 import { text } from './text.ts'
+import { TlsView } from './tls.ts'
 
 /**
  * An undeclared field reads as `undefined`, whatever its type, so that a plugin that forgot to declare it fails
@@ -26,6 +27,10 @@ export class ConnectionView implements Connection {
 
   get local(): { readonly port: number } {
     return { port: number(this.#call.field('local.port')) as number }
+  }
+
+  get tls(): TlsView {
+    return new TlsView(this.#call)
   }
 
   get listener(): string {

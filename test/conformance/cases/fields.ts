@@ -353,6 +353,7 @@ export const fields: readonly Duty[] = [
         client: head(
           ...['GET / HTTP/1.1', 'Host: a', 'X-Forwarded-Prefix: /evil', 'X-Forwarded-Ssl: on', 'Front-End-Https: on'],
           ...['X-Forwarded-Scheme: https', 'X-Forwarded-Client-Cert: By=x', 'X_Forwarded_Prefix: /evil', 'X-Other: 1'],
+          ...['cLIENT-cERT: :AA==:', 'Client_Cert: :AA==:', 'Client-Cert-Chain: :AA==:', 'Client-Cert_Chain: :AA==:'],
         ),
         seen: [get('/', 'X-Other: 1')],
         got: emptied,

@@ -182,6 +182,7 @@ class Life {
       clientPort: 1,
       peerIp: '192.0.2.1',
       localPort: 80,
+      tls: undefined,
       listenerName: JSON.stringify(programOf(this.#script, id, this.#chains.labels)),
       routeName: 'r',
       request: isRequest ? request : undefined,
