@@ -19,6 +19,7 @@ import type { MatchConfig } from '../route/match.ts'
 import type { Matchable } from '../route/table.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
+import type { UpstreamTls } from '../tls/client-context.ts'
 
 /** What a file holds once it fits the schema and its defaults are filled in. */
 interface Written {
@@ -41,7 +42,7 @@ type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout' | 'timeouts'> & {
   readonly timeouts?: { readonly [limit in keyof RouteTimeouts]: string }
 }
 
-type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'timeouts'> & {
+type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'timeouts' | 'tls'> & {
   readonly health: false | WrittenHealth
   readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string }
 }
@@ -66,18 +67,20 @@ interface WrittenPlugin {
  * Converts checked data to `Config`. `data` fits the schema and has its defaults filled in.
  *
  * @param routeNames in the order written
+ * @param upstreamTls of each upstream that has it: its files have been read
  */
 export function normalizeConfig(
   data: unknown,
   policies: ReadonlyMap<string, unknown>,
   routeNames: readonly string[],
+  upstreamTls: ReadonlyMap<string, UpstreamTls>,
 ): Config {
   const { listeners, routes, upstreams, plugins, log, workers, drain } = data as Written
   const ranks = ranksOfAll(routes, routeNames)
   return {
     listeners: mapNames(listeners, listenerOf),
     routes: mapNames(routes, (route, name) => routeOf(route, ranks.get(name))),
-    upstreams: mapNames(upstreams, upstreamOf),
+    upstreams: mapNames(upstreams, (upstream, name) => upstreamOf(upstream, upstreamTls.get(name))),
     policies: mapNames(Object.fromEntries(policies), policyOf),
     plugins: mapNames(plugins, pluginOf),
     log: { level: log.level, access: log.access },
@@ -168,12 +171,14 @@ function routeOf(route: WrittenRoute, rank: number | undefined): RouteConfig {
   }
 }
 
-function upstreamOf({ protocol, backends, balance, health, timeouts, policies }: WrittenUpstream): UpstreamConfig {
+function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): UpstreamConfig {
+  const { protocol, backends, balance, health, timeouts, policies } = upstream
   return {
     protocol,
     backends: backends.map(({ address, weight, state, labels }) => {
       return { address, weight, state, ...(labels !== undefined && { labels: mapNames(labels, (value) => value) }) }
     }),
+    ...(tls !== undefined && { tls }),
     balance,
     health: healthOf(health),
     timeouts: {

@@ -5,6 +5,8 @@ export type Protocol = 'http' | 'tcp'
 interface ProtocolFacts {
   /** L7: postern reads requests and responses. L4: it forwards the bytes of connections. */
   readonly layer: Layer
+  /** Protocols that are offered to backends over TLS (ALPN). */
+  readonly alpn: readonly string[]
   /** Default of an upstream's `timeouts.idle`, ms. */
   readonly idle: number
   /** What happens to the clients of a listener without a route, for messages. */
@@ -13,8 +15,8 @@ interface ProtocolFacts {
 
 /** Every protocol of listeners and upstreams with what follows from it; a new protocol is a new name and its row. */
 export const protocols: Readonly<Record<Protocol, ProtocolFacts>> = {
-  http: { layer: 'L7', idle: 60_000, unrouted: 'every request gets 404' },
-  tcp: { layer: 'L4', idle: 600_000, unrouted: 'every connection is closed' },
+  http: { layer: 'L7', alpn: ['http/1.1'], idle: 60_000, unrouted: 'every request gets 404' },
+  tcp: { layer: 'L4', alpn: [], idle: 600_000, unrouted: 'every connection is closed' },
 }
 
 /** Layer of a protocol; `undefined` when it is not a known protocol. */

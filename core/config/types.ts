@@ -5,6 +5,7 @@ import type { MatchConfig } from '../route/match.ts'
 import type { PathException } from '../route/path-exceptions.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
+import type { UpstreamTls } from '../tls/client-context.ts'
 import type { Protocol } from './protocols.ts'
 
 /**
@@ -93,6 +94,8 @@ export interface ReplyConfig {
 export interface UpstreamConfig {
   readonly protocol: Protocol
   readonly backends: readonly BackendConfig[]
+  /** Without it connections are not encrypted. */
+  readonly tls?: UpstreamTls
   readonly balance: 'round-robin' | 'least-connections'
   readonly health: HealthConfig
   readonly timeouts: TimeoutsConfig
@@ -127,7 +130,7 @@ export interface HealthConfig {
 }
 
 export interface TimeoutsConfig {
-  /** Longest time until the TCP connection is established, ms. */
+  /** Longest time until the connection is established, its TLS handshake included, ms. */
   readonly connect: number
   /** Longest time from the request sent to the response head, ms. */
   readonly response: number

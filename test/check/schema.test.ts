@@ -119,6 +119,10 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['10.0.0.11:8080', '[fd00::1]:8080', '[fe80::1%eth0]:80', 'app:80'],
     ['http://x', 'app', '10.0.0.11:8080/x'],
   ],
+  'server-name': [
+    ['app.internal', '10.0.0.5', 'fd00::1'],
+    ['a b', 'https://a', ''],
+  ],
   origin: [
     ['https://id.example.com', 'HTTP://10.0.0.5:8080'],
     ['id.example.com', 'https://a/b', 'ftp://a'],
