@@ -112,7 +112,7 @@ export class Gateway {
         const key = listenerKey(plan.name, plan.config)
         if (this.#listeners.has(key)) continue
         this.#refuseIfEnding()
-        const listener = createListener(plan, this.#tap)
+        const listener = createListener(plan, this.#tap, this.tickets)
         opened.push(listener)
         await listener.open(sockets.get(key))
       }
@@ -270,8 +270,8 @@ export class Gateway {
   }
 }
 
-function createListener(plan: HttpPlan | TcpPlan, tap: Tap): Listener {
-  return plan.layer === 'L7' ? new HttpListener(plan, tap) : new TcpListener(plan, tap)
+function createListener(plan: HttpPlan | TcpPlan, tap: Tap, tickets: TicketKeys): Listener {
+  return plan.layer === 'L7' ? new HttpListener(plan, tap, tickets) : new TcpListener(plan, tap, tickets)
 }
 
 /** The same code with the same options and limits is the same sandbox. */

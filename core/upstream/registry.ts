@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { protocols } from '../config/protocols.ts'
+import { upstreamProtocols } from '../config/protocols.ts'
 import type { Config, HealthConfig, UpstreamConfig } from '../config/types.ts'
 import type { Steps } from '../in-slices.ts'
 import { ClientContext } from '../tls/client-context.ts'
@@ -191,7 +191,7 @@ function* buildAll(config: Config['upstreams'], before: Entries): Steps<Entries>
 function* build(name: string, config: UpstreamConfig, before: Entry | undefined): Steps<Entry> {
   const isSame = before?.config.protocol === config.protocol && isDeepStrictEqual(before.config.tls, config.tls)
   const same = isSame ? before : undefined
-  const tls = isSame ? before.tls : config.tls && new ClientContext(config.tls, protocols[config.protocol].alpn)
+  const tls = isSame ? before.tls : config.tls && new ClientContext(config.tls, upstreamProtocols[config.protocol].alpn)
   const backends = new Map<string, Backend>()
   for (const backend of config.backends) {
     backends.set(backend.address, same?.backends.get(backend.address) ?? new Backend(name, backend, tls))

@@ -7,7 +7,7 @@ import { formats } from '../../core/check/formats.ts'
 import { readSchema } from '../../core/check/gateway-schema.ts'
 import { check } from '../../core/cli/check.ts'
 import { schema } from '../../core/cli/schema.ts'
-import { protocols } from '../../core/config/protocols.ts'
+import { listenerProtocols, upstreamProtocols } from '../../core/config/protocols.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-schema-'))
 const file = join(folder, 'gateway.json')
@@ -141,9 +141,8 @@ test('the schema knows the protocols of the table, for listeners and upstreams',
   const { definitions } = readSchema('gateway') as {
     definitions: Record<'listener' | 'upstream', { properties: { protocol: { enum: string[] } } }>
   }
-  const names = Object.keys(protocols)
-  expect(definitions.listener.properties.protocol.enum).toEqual(names)
-  expect(definitions.upstream.properties.protocol.enum).toEqual(names)
+  expect(definitions.listener.properties.protocol.enum).toEqual(Object.keys(listenerProtocols))
+  expect(definitions.upstream.properties.protocol.enum).toEqual(Object.keys(upstreamProtocols))
 })
 
 test('a policy is the same inline and in a file of its own', () => {

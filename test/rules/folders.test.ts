@@ -15,7 +15,7 @@ const allowed: Readonly<Record<string, string>> = {
   process: 'gateway guard listen telemetry check config sandbox grants tls net',
   gateway: 'listen flow snapshot telemetry upstream hooks config sandbox grants tls net',
   guard: 'sandbox',
-  listen: 'flow snapshot telemetry config http1 http net',
+  listen: 'flow snapshot telemetry config http1 http tls net',
   flow: 'snapshot telemetry upstream hooks config sandbox route http net',
   snapshot: 'upstream hooks config sandbox route http',
   telemetry: 'hooks config grants net',
