@@ -15,8 +15,6 @@ import { normalizeConfig } from './normalize.ts'
 import { type PluginLoader, sandboxLoader } from './plugin-loader.ts'
 import { Plugins, type PolicyFacts } from './plugins.ts'
 import { findPolicies, type PolicyDraft } from './policies.ts'
-import { checkServerTls } from './server-tls.ts'
-import { checkUpstreamTls } from './upstream-tls.ts'
 import { findWarnings } from './warnings.ts'
 
 export type CheckResult = CheckedConfig | { readonly ok: false; readonly problems: readonly Problem[] }
@@ -63,8 +61,6 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
 
   problems.nextStep()
   checkCross(draft)
-  const upstreamTls = checkUpstreamTls(draft, context)
-  const tls = checkServerTls(draft, context)
   const facts = await checkPolicies(draft, found, new Plugins(draft, options.loader ?? sandboxLoader, context))
 
   problems.nextStep()
@@ -73,13 +69,13 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   if (problems.count > 0) return { ok: false, problems: problems.list }
 
   const data = new Map([...found].map(([name, policy]) => [name, policy.data]))
-  const config = deepFreeze(normalizeConfig(resolved, data, source.keysOf(['routes']), tls.byListener, upstreamTls))
+  const config = deepFreeze(normalizeConfig(resolved, data, source.keysOf(['routes'])))
   const policies = new Map<string, CheckedPolicy>()
   for (const [name, { plugin, options, scopes, limits, fetch, group }] of facts) {
     const { onFailure } = config.policies[name]!
     policies.set(name, deepFreeze({ name, plugin, options, scopes, onFailure, limits, fetch, group }))
   }
-  const warnings = findWarnings(draft, config, attachments, facts, secrets, tls.warnings)
+  const warnings = findWarnings(draft, config, attachments, facts, secrets)
   return { ok: true, config, policies, warnings, secrets: secrets.list, files: [...files] }
 }
 

@@ -5,9 +5,7 @@ import type { MatchConfig } from '../route/match.ts'
 import type { PathException } from '../route/path-exceptions.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
-import type { UpstreamTls } from '../tls/client-context.ts'
-import type { ServerTlsConfig } from '../tls/server-config.ts'
-import type { ListenerProtocol, UpstreamProtocol } from './protocols.ts'
+import type { Protocol } from './protocols.ts'
 
 /**
  * The configuration as a user writes it, after references, schema defaults and checks: durations in milliseconds, sizes in
@@ -34,7 +32,7 @@ export interface DrainConfig {
 }
 
 export interface ListenerConfig {
-  readonly protocol: ListenerProtocol
+  readonly protocol: Protocol
   /** Address to bind; `::` takes IPv4 too. */
   readonly address: string
   /** 0 takes a free port. */
@@ -46,18 +44,13 @@ export interface ListenerConfig {
   /** What the FIN of a client means while its request is answered. http only. */
   readonly halfClose: HalfClose
   readonly policies: readonly string[]
-  /** https and tls only, where it is always set. */
-  readonly tls?: ServerTlsConfig
   readonly timeouts: ClientTimeouts
   /** Least bytes per second that a client must send or read while a body waits for it. http only. */
   readonly minRate?: number
 }
 
-/** Time limits for clients, ms. */
+/** Time limits for clients, ms. http only. */
 export interface ClientTimeouts {
-  /** Longest time from the connection to the end of the TLS handshake. https and tls only. */
-  readonly handshake: number
-  // Of http and https only:
   /** Longest time for a client to send a request's head. */
   readonly head: number
   /** Longest silence of a client whose turn it is: it neither sends its body nor reads the response. */
@@ -98,10 +91,8 @@ export interface ReplyConfig {
 }
 
 export interface UpstreamConfig {
-  readonly protocol: UpstreamProtocol
+  readonly protocol: Protocol
   readonly backends: readonly BackendConfig[]
-  /** Without it connections are not encrypted. */
-  readonly tls?: UpstreamTls
   readonly balance: 'round-robin' | 'least-connections'
   readonly health: HealthConfig
   readonly timeouts: TimeoutsConfig
@@ -136,7 +127,7 @@ export interface HealthConfig {
 }
 
 export interface TimeoutsConfig {
-  /** Longest time until the connection is established, its TLS handshake included, ms. */
+  /** Longest time until the TCP connection is established, ms. */
   readonly connect: number
   /** Longest time from the request sent to the response head, ms. */
   readonly response: number

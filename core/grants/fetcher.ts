@@ -52,7 +52,6 @@ export function createFetcher(outbound: Outbound): Fetcher {
           url,
           user,
           private: allowed.private,
-          tls: allowed.tls,
           method,
           headers: headers.some(([name]) => name === 'accept-encoding') ? headers : sent,
           body,

@@ -2,12 +2,9 @@
 export class Malformed {
   readonly problem: string
   readonly status: number
-  /** What the client is told beside the title. */
-  readonly detail: string | undefined
 
-  constructor(problem: string, status = 400, detail?: string) {
+  constructor(problem: string, status = 400) {
     this.problem = problem
     this.status = status
-    this.detail = detail
   }
 }
