@@ -1,4 +1,3 @@
-import { AcmeState } from './acme/acme-state.ts'
 import type { CheckedConfig } from './config/checked.ts'
 import { HealthFlow } from './flow/health-flow.ts'
 import type { GrantHost } from './grants/grant-host.ts'
@@ -50,8 +49,6 @@ export interface PreparedGateway {
 export class Gateway {
   readonly upstreams: UpstreamRegistry
   readonly tickets: TicketKeys = new TicketKeys()
-  /** Certificates by ACME, and challenges under way. */
-  readonly acme: AcmeState = new AcmeState()
   readonly #options: GatewayOptions
   readonly #tap: Tap
   readonly #listeners = new Map<string, Listener>()
@@ -115,7 +112,7 @@ export class Gateway {
         const key = listenerKey(plan.name, plan.config)
         if (this.#listeners.has(key)) continue
         this.#refuseIfEnding()
-        const listener = createListener(plan, this.#tap)
+        const listener = createListener(plan, this.#tap, this.tickets)
         opened.push(listener)
         await listener.open(sockets.get(key))
       }
@@ -220,10 +217,7 @@ export class Gateway {
     before: Snapshot | undefined,
   ): Steps<{ snapshot: Snapshot; commit: () => void }> {
     const { upstreams, commit } = yield* this.upstreams.prepare(config.upstreams)
-    return {
-      snapshot: yield* Snapshot.compile({ config, policies, upstreams, sandbox, acme: this.acme }, before),
-      commit,
-    }
+    return { snapshot: yield* Snapshot.compile({ config, policies, upstreams, sandbox }, before), commit }
   }
 
   /** The active sandbox if it runs the same instances, else a new one. */
@@ -276,8 +270,8 @@ export class Gateway {
   }
 }
 
-function createListener(plan: HttpPlan | TcpPlan, tap: Tap): Listener {
-  return plan.layer === 'L7' ? new HttpListener(plan, tap) : new TcpListener(plan, tap)
+function createListener(plan: HttpPlan | TcpPlan, tap: Tap, tickets: TicketKeys): Listener {
+  return plan.layer === 'L7' ? new HttpListener(plan, tap, tickets) : new TcpListener(plan, tap, tickets)
 }
 
 /** The same code with the same options and limits is the same sandbox. */

@@ -15,6 +15,8 @@ import { normalizeConfig } from './normalize.ts'
 import { type PluginLoader, sandboxLoader } from './plugin-loader.ts'
 import { Plugins, type PolicyFacts } from './plugins.ts'
 import { findPolicies, type PolicyDraft } from './policies.ts'
+import { checkServerTls } from './server-tls.ts'
+import { checkUpstreamTls } from './upstream-tls.ts'
 import { findWarnings } from './warnings.ts'
 
 export type CheckResult = CheckedConfig | { readonly ok: false; readonly problems: readonly Problem[] }
@@ -61,6 +63,8 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
 
   problems.nextStep()
   checkCross(draft)
+  const upstreamTls = checkUpstreamTls(draft, context)
+  const tls = checkServerTls(draft, context)
   const facts = await checkPolicies(draft, found, new Plugins(draft, options.loader ?? sandboxLoader, context))
 
   problems.nextStep()
@@ -69,13 +73,13 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   if (problems.count > 0) return { ok: false, problems: problems.list }
 
   const data = new Map([...found].map(([name, policy]) => [name, policy.data]))
-  const config = deepFreeze(normalizeConfig(resolved, data, source.keysOf(['routes'])))
+  const config = deepFreeze(normalizeConfig(resolved, data, source.keysOf(['routes']), tls.byListener, upstreamTls))
   const policies = new Map<string, CheckedPolicy>()
   for (const [name, { plugin, options, scopes, limits, fetch, group }] of facts) {
     const { onFailure } = config.policies[name]!
     policies.set(name, deepFreeze({ name, plugin, options, scopes, onFailure, limits, fetch, group }))
   }
-  const warnings = findWarnings(draft, config, attachments, facts, secrets)
+  const warnings = findWarnings(draft, config, attachments, facts, secrets, tls.warnings)
   return { ok: true, config, policies, warnings, secrets: secrets.list, files: [...files] }
 }
 

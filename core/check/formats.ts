@@ -104,6 +104,13 @@ export const formats: Readonly<Record<string, Format>> = {
     problem: (text) => (isFieldText(text) ? undefined : 'has a character that a header cannot carry'),
   },
   'backend-address': { expected: 'an address such as "10.0.0.11:8080"', problem: addressProblem },
+  'server-name': {
+    expected: 'a host name such as "app.internal"',
+    problem: (text) =>
+      isIP(text) !== 0 || (isHostName(text) && !/^[\d.]+$/.test(text))
+        ? undefined
+        : `${quote(text)} is not a host name or an IP address; write it without a port`,
+  },
   origin: { expected: 'an origin such as "https://id.example.com"', problem: originProblem },
   'plugin-source': {
     expected: 'a file such as "./plugins/jwt/index.ts" or the name of a package',

@@ -1,6 +1,13 @@
 import { type HookName, points } from '../../sdk/points.ts'
 import type { Path } from '../config/problem.ts'
-import { layerOf, protocolsOf } from '../config/protocols.ts'
+import {
+  beginsWithTls,
+  layerOf,
+  listenerProtocols,
+  type Protocol,
+  protocolsOf,
+  upstreamProtocols,
+} from '../config/protocols.ts'
 import { asList, asObject, asText, member } from '../config/untyped.ts'
 import { type Attachment, hooksAt } from './attachments.ts'
 import type { Draft } from './draft.ts'
@@ -22,9 +29,10 @@ export function checkLayers(draft: Draft): void {
   const written = asObject(source.value)
   for (const [name, value] of Object.entries(asObject(data.listeners))) {
     const { protocol } = asObject(value)
-    if (layerOf(protocol) !== 'L4') continue
     const listener = asObject(member(asObject(written.listeners), name))
     const at = ['listeners', name]
+    if (layerOf(protocol) !== undefined) checkTls(draft, String(protocol), listener, at)
+    if (layerOf(protocol) !== 'L4') continue
     const unseen = seesNo(String(protocol), 'headers')
     if (Object.hasOwn(listener, 'trustedProxies')) problems.add(source, [...at, 'trustedProxies'], unseen)
     if (Object.hasOwn(listener, 'underscores')) problems.add(source, [...at, 'underscores'], unseen)
@@ -35,9 +43,12 @@ export function checkLayers(draft: Draft): void {
     if (Object.hasOwn(listener, 'minRate')) {
       problems.add(source, [...at, 'minRate'], `${protocol} listeners wait for no client in particular; remove it`)
     }
-    if (Object.hasOwn(listener, 'timeouts')) {
+    const limits = Object.keys(asObject(listener.timeouts)).filter((limit) => limit !== 'handshake')
+    const isEmpty = Object.hasOwn(listener, 'timeouts') && Object.keys(asObject(listener.timeouts)).length === 0
+    if (limits.length > 0 || isEmpty) {
       const message = `${protocol} listeners do not wait for requests; use "timeouts" of the upstream`
-      problems.add(source, [...at, 'timeouts'], message)
+      const where = beginsWithTls(protocol) && !isEmpty ? limits.map((limit) => ['timeouts', limit]) : [['timeouts']]
+      for (const below of where) problems.add(source, [...at, ...below], message)
     }
   }
   for (const [name, value] of Object.entries(asObject(data.upstreams))) {
@@ -51,6 +62,26 @@ export function checkLayers(draft: Draft): void {
       problems.add(source, [...at, 'tunnel'], `${protocol} upstreams see no upgrades; use "idle"`)
   }
   checkRoutes(draft)
+}
+
+/** Refuses settings of TLS without it, and TLS without certificates. */
+function checkTls(
+  { source, problems }: Draft,
+  protocol: string,
+  listener: Readonly<Record<string, unknown>>,
+  at: Path,
+): void {
+  if (beginsWithTls(protocol)) {
+    if (Object.hasOwn(listener, 'tls')) return
+    const example = '"tls": { "certificates": [{ "cert": "web.crt", "key": "web.key" }] }'
+    problems.add(source, [...at, 'tls'], `is missing: ${protocol} listeners need a certificate; add ${example}`)
+    return
+  }
+  const other = layerOf(protocol as Protocol) === 'L7' ? 'https' : 'tls'
+  const message = `${protocol} listeners do not use TLS; use "protocol": "${other}", or remove it`
+  if (Object.hasOwn(listener, 'tls')) problems.add(source, [...at, 'tls'], message)
+  if (Object.hasOwn(asObject(listener.timeouts), 'handshake'))
+    problems.add(source, [...at, 'timeouts', 'handshake'], message)
 }
 
 function checkRoutes({ source, data, problems }: Draft): void {
@@ -67,7 +98,7 @@ function checkRoutes({ source, data, problems }: Draft): void {
     const here = layerOf(protocol)
     const there = layerOf(backend)
     if (here !== undefined && there !== undefined && here !== there) {
-      const usable = protocolsOf(here, JSON.stringify)
+      const usable = protocolsOf(here, upstreamProtocols, JSON.stringify)
       const message = `upstream "${upstream}" is ${backend} and listener "${listener}" is ${protocol}; use an upstream with "protocol": ${usable}`
       problems.add(source, [...at, 'upstream'], message)
     }
@@ -79,7 +110,7 @@ function checkRoutes({ source, data, problems }: Draft): void {
     if (asList(route.pathExceptions).length > 0)
       problems.add(source, [...at, 'pathExceptions'], seesNo(protocol, 'path'))
     if (Object.hasOwn(route, 'reply')) {
-      const message = `${protocol} listeners cannot reply; name an upstream, or use an ${protocolsOf('L7')} listener`
+      const message = `${protocol} listeners cannot reply; name an upstream, or use an ${protocolsOf('L7', listenerProtocols)} listener`
       problems.add(source, [...at, 'reply'], message)
     }
     for (const field of ['timeout', 'timeouts']) {
@@ -98,7 +129,7 @@ function checkRoutes({ source, data, problems }: Draft): void {
 }
 
 function seesNo(protocol: string, what: string): string {
-  return `${protocol} listeners see no ${what}; use an ${protocolsOf('L7')} listener`
+  return `${protocol} listeners see no ${what}; use an ${protocolsOf('L7', listenerProtocols)} listener`
 }
 
 /** Refuses a policy that could never run where it is attached, and one whose options name an upstream of the other layer. */
@@ -121,7 +152,7 @@ export function checkAttachment({ source, data, problems }: Draft, attachment: A
     const { protocol } = asObject(member(asObject(data.upstreams), upstream))
     const there = layerOf(protocol)
     if (there === undefined || there === layer) continue
-    const message = `${who} sends to upstream "${upstream}", which is ${protocol}; ${level} "${name}" needs an upstream that is ${protocolsOf(layer)}`
+    const message = `${who} sends to upstream "${upstream}", which is ${protocol}; ${level} "${name}" needs an upstream that is ${protocolsOf(layer, upstreamProtocols)}`
     problems.add(source, path, message)
   }
 }
@@ -131,7 +162,8 @@ function whyNot({ protocol, layer, level, name }: Attachment, hooks: readonly Ho
     if (level !== 'upstream') return `only an upstream has backends to check; attach it to the upstream`
     return `"health" of upstream "${name}" is false, so there are no health checks; remove that setting or the policy`
   }
-  if (layer === 'L4') return `${protocol} has connections, not requests; use it with an ${protocolsOf('L7')} listener`
+  if (layer === 'L4')
+    return `${protocol} has connections, not requests; use it with an ${protocolsOf('L7', listenerProtocols)} listener`
   if (level !== 'listener') {
     const what = hooks.includes('onConnect') ? 'onConnect runs before a request has' : 'a connection ends without'
     return `${what} a route; attach it to the listener`

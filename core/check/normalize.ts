@@ -1,4 +1,4 @@
-import { protocols } from '../config/protocols.ts'
+import { upstreamProtocols } from '../config/protocols.ts'
 import type {
   Config,
   DrainConfig,
@@ -19,6 +19,8 @@ import type { MatchConfig } from '../route/match.ts'
 import type { Matchable } from '../route/table.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
+import type { UpstreamTls } from '../tls/client-context.ts'
+import type { ServerTlsConfig } from '../tls/server-config.ts'
 
 /** What a file holds once it fits the schema and its defaults are filled in. */
 interface Written {
@@ -31,8 +33,8 @@ interface Written {
   readonly drain: string | { readonly delay?: string; readonly timeout: string }
 }
 
-type WrittenListener = Omit<ListenerConfig, 'timeouts'> & {
-  readonly timeouts: { head: string; idle: string; keepAlive: string }
+type WrittenListener = Omit<ListenerConfig, 'timeouts' | 'tls'> & {
+  readonly timeouts: { handshake: string; head: string; idle: string; keepAlive: string }
 }
 
 type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout' | 'timeouts'> & {
@@ -41,7 +43,7 @@ type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout' | 'timeouts'> & {
   readonly timeouts?: { readonly [limit in keyof RouteTimeouts]: string }
 }
 
-type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'timeouts'> & {
+type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'timeouts' | 'tls'> & {
   readonly health: false | WrittenHealth
   readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string }
 }
@@ -66,18 +68,22 @@ interface WrittenPlugin {
  * Converts checked data to `Config`. `data` fits the schema and has its defaults filled in.
  *
  * @param routeNames in the order written
+ * @param listenerTls of each listener that has it: its files have been read
+ * @param upstreamTls of each upstream that has it
  */
 export function normalizeConfig(
   data: unknown,
   policies: ReadonlyMap<string, unknown>,
   routeNames: readonly string[],
+  listenerTls: ReadonlyMap<string, ServerTlsConfig>,
+  upstreamTls: ReadonlyMap<string, UpstreamTls>,
 ): Config {
   const { listeners, routes, upstreams, plugins, log, workers, drain } = data as Written
   const ranks = ranksOfAll(routes, routeNames)
   return {
-    listeners: mapNames(listeners, listenerOf),
+    listeners: mapNames(listeners, (listener, name) => listenerOf(listener, listenerTls.get(name))),
     routes: mapNames(routes, (route, name) => routeOf(route, ranks.get(name))),
-    upstreams: mapNames(upstreams, upstreamOf),
+    upstreams: mapNames(upstreams, (upstream, name) => upstreamOf(upstream, upstreamTls.get(name))),
     policies: mapNames(Object.fromEntries(policies), policyOf),
     plugins: mapNames(plugins, pluginOf),
     log: { level: log.level, access: log.access },
@@ -136,7 +142,7 @@ function drainOf(drain: Written['drain']): DrainConfig {
   return { delay: drain.delay === undefined ? 0 : ms(drain.delay), timeout: ms(drain.timeout) }
 }
 
-function listenerOf(listener: WrittenListener): ListenerConfig {
+function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined): ListenerConfig {
   const { protocol, address, port, trustedProxies, underscores, halfClose, policies, timeouts, minRate } = listener
   return {
     protocol,
@@ -146,7 +152,13 @@ function listenerOf(listener: WrittenListener): ListenerConfig {
     underscores,
     halfClose,
     policies: [...policies],
-    timeouts: { head: ms(timeouts.head), idle: ms(timeouts.idle), keepAlive: ms(timeouts.keepAlive) },
+    ...(tls !== undefined && { tls }),
+    timeouts: {
+      handshake: ms(timeouts.handshake),
+      head: ms(timeouts.head),
+      idle: ms(timeouts.idle),
+      keepAlive: ms(timeouts.keepAlive),
+    },
     ...(minRate !== undefined && { minRate }),
   }
 }
@@ -168,18 +180,20 @@ function routeOf(route: WrittenRoute, rank: number | undefined): RouteConfig {
   }
 }
 
-function upstreamOf({ protocol, backends, balance, health, timeouts, policies }: WrittenUpstream): UpstreamConfig {
+function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): UpstreamConfig {
+  const { protocol, backends, balance, health, timeouts, policies } = upstream
   return {
     protocol,
     backends: backends.map(({ address, weight, state, labels }) => {
       return { address, weight, state, ...(labels !== undefined && { labels: mapNames(labels, (value) => value) }) }
     }),
+    ...(tls !== undefined && { tls }),
     balance,
     health: healthOf(health),
     timeouts: {
       connect: ms(timeouts.connect),
       response: ms(timeouts.response),
-      idle: timeouts.idle === undefined ? protocols[protocol].idle : ms(timeouts.idle),
+      idle: timeouts.idle === undefined ? upstreamProtocols[protocol].idle : ms(timeouts.idle),
       tunnel: ms(timeouts.tunnel),
     },
     policies: [...policies],

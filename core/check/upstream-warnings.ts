@@ -1,8 +1,10 @@
 import type { Path } from '../config/problem.ts'
 import type { Source } from '../config/source.ts'
 import type { Config, ListenerConfig, UpstreamConfig } from '../config/types.ts'
+import type { UpstreamTls } from '../tls/client-context.ts'
 import type { Attachment } from './attachments.ts'
 import { parseAddress } from './formats.ts'
+import { certificatesOf } from './pem.ts'
 import type { PolicyFacts } from './plugins.ts'
 
 type Warn = (path: Path, message: string) => void
@@ -11,6 +13,7 @@ type Warn = (path: Path, message: string) => void
 export function warnOfUpstreams(config: Config, source: Source, warn: Warn): void {
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     warnOfBackends(name, upstream, Object.entries(config.listeners), warn)
+    if (upstream.tls !== undefined) warnOfTls(['upstreams', name, 'tls'], upstream.tls, warn)
     const path = ['upstreams', name, 'health']
     // The default of the timeout is for the default of the interval.
     warnOfHealth(path, upstream, source.keysOf(path).includes('timeout'), warn)
@@ -31,6 +34,34 @@ function warnOfBackends(
     if (own === undefined) continue
     warn(['upstreams', name, 'backends', index, 'address'], `this is listener "${own[0]}" of this gateway: a loop`)
   }
+}
+
+/** From then on the end of a certificate is announced, ms. */
+const announced = 14 * 24 * 3_600_000
+
+function warnOfTls(path: Path, { ca, cert, verify }: UpstreamTls, warn: Warn): void {
+  if (!verify) {
+    const message =
+      'the certificates of these backends are not verified: anybody on the way can read and change everything; name their authority in "ca"'
+    warn([...path, 'verify'], message)
+  }
+  // One authority of a list that is still valid is enough.
+  warnOfEnd([...path, 'ca'], Math.max(...endsOf(ca)), warn)
+  warnOfEnd([...path, 'cert'], endsOf(cert)[0] ?? Number.NEGATIVE_INFINITY, warn)
+}
+
+/** When the certificates of a PEM text expire. */
+function endsOf(pem: string | undefined): readonly number[] {
+  const certificates = pem === undefined ? [] : certificatesOf({ text: pem, shown: '' })
+  return typeof certificates === 'string' ? [] : certificates.map(({ validTo }) => Date.parse(validTo))
+}
+
+/** @param end not finite: there is no certificate */
+function warnOfEnd(path: Path, end: number, warn: Warn): void {
+  const now = Date.now()
+  if (!Number.isFinite(end) || end > now + announced) return
+  const day = new Date(end).toISOString().slice(0, 10)
+  warn(path, end < now ? `the certificate expired on ${day}; renew it` : `the certificate expires on ${day}; renew it`)
 }
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])

@@ -1,32 +1,38 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { Path, Problem } from '../config/problem.ts'
 import { Problems } from '../config/problems.ts'
-import { protocols } from '../config/protocols.ts'
+import { listenerProtocols } from '../config/protocols.ts'
 import type { Secrets } from '../config/secrets.ts'
 import type { Config } from '../config/types.ts'
 import type { Attachment } from './attachments.ts'
 import type { Draft } from './draft.ts'
-import { findHazards } from './hazards.ts'
+import { findHazards, type Hazard } from './hazards.ts'
 import { idleHooks } from './layers.ts'
 import type { PolicyFacts } from './plugins.ts'
 import { warnOfRoutes } from './route-warnings.ts'
 import { warnOfChoice, warnOfUpstreams } from './upstream-warnings.ts'
 
-/** What is valid in a configuration, but most likely not intended. */
+/**
+ * What is valid in a configuration, but most likely not intended.
+ *
+ * @param known what was found while files were read
+ */
 export function findWarnings(
   { source }: Draft,
   config: Config,
   attachments: readonly Attachment[],
   facts: ReadonlyMap<string, PolicyFacts>,
   secrets: Secrets,
+  known: readonly Hazard[],
 ): readonly Problem[] {
   const warnings = new Problems(secrets)
   const warn = (path: Path, message: string): void => warnings.add(source, path, message)
   const routes = Object.values(config.routes)
+  for (const { path, message } of known) warn(path, message)
 
   for (const [name, { protocol }] of Object.entries(config.listeners)) {
     if (routes.some((route) => route.listener === name)) continue
-    warn(['listeners', name], `no route uses this listener, so ${protocols[protocol].unrouted}`)
+    warn(['listeners', name], `no route uses this listener, so ${listenerProtocols[protocol].unrouted}`)
   }
 
   const chosen = new Set([

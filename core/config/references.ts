@@ -90,7 +90,7 @@ function unclosed(whole: string, kind: string | undefined): Found {
 
 const literal = 'write "$${" for a literal "${"'
 
-type Found = { readonly value: string } | { readonly problem: string; readonly isMissing?: boolean }
+export type Found = { readonly value: string } | { readonly problem: string; readonly isMissing?: boolean }
 
 function lookUp(kind: string | undefined, name: string, context: ReferenceContext): Found {
   if (kind === 'env') {
@@ -98,7 +98,7 @@ function lookUp(kind: string | undefined, name: string, context: ReferenceContex
     if (value === undefined) return { problem: `the environment variable "${name}" is not set`, isMissing: true }
     return value === '' ? { problem: `the environment variable "${name}" is empty` } : { value }
   }
-  if (kind === 'file') return readSecret(name, context)
+  if (kind === 'file') return readReferenced(name, context)
   if (kind === undefined) {
     const isVariable = /^[A-Za-z_]\w*$/.test(name)
     const hint = isVariable ? `did you mean "\${env:${name}}"?` : `references are "\${env:NAME}" and "\${file:path}";`
@@ -108,7 +108,8 @@ function lookUp(kind: string | undefined, name: string, context: ReferenceContex
   return { problem: `unknown reference "\${${kind}:…}"${near}; ${literal}` }
 }
 
-function readSecret(name: string, { folder, files }: ReferenceContext): Found {
+/** Text of a file that the configuration names, relative to its folder; without the line break at its end. */
+export function readReferenced(name: string, { folder, files }: ReferenceContext): Found {
   const file = resolve(folder, name)
   const shown = displayName(file)
   files.add(file)

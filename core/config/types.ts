@@ -5,7 +5,9 @@ import type { MatchConfig } from '../route/match.ts'
 import type { PathException } from '../route/path-exceptions.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
 import type { Limits } from '../sandbox/plugin.ts'
-import type { Protocol } from './protocols.ts'
+import type { UpstreamTls } from '../tls/client-context.ts'
+import type { ServerTlsConfig } from '../tls/server-config.ts'
+import type { ListenerProtocol, UpstreamProtocol } from './protocols.ts'
 
 /**
  * The configuration as a user writes it, after references, schema defaults and checks: durations in milliseconds, sizes in
@@ -32,7 +34,7 @@ export interface DrainConfig {
 }
 
 export interface ListenerConfig {
-  readonly protocol: Protocol
+  readonly protocol: ListenerProtocol
   /** Address to bind; `::` takes IPv4 too. */
   readonly address: string
   /** 0 takes a free port. */
@@ -44,13 +46,18 @@ export interface ListenerConfig {
   /** What the FIN of a client means while its request is answered. http only. */
   readonly halfClose: HalfClose
   readonly policies: readonly string[]
+  /** https and tls only, where it is always set. */
+  readonly tls?: ServerTlsConfig
   readonly timeouts: ClientTimeouts
   /** Least bytes per second that a client must send or read while a body waits for it. http only. */
   readonly minRate?: number
 }
 
-/** Time limits for clients, ms. http only. */
+/** Time limits for clients, ms. */
 export interface ClientTimeouts {
+  /** Longest time from the connection to the end of the TLS handshake. https and tls only. */
+  readonly handshake: number
+  // Of http and https only:
   /** Longest time for a client to send a request's head. */
   readonly head: number
   /** Longest silence of a client whose turn it is: it neither sends its body nor reads the response. */
@@ -91,8 +98,10 @@ export interface ReplyConfig {
 }
 
 export interface UpstreamConfig {
-  readonly protocol: Protocol
+  readonly protocol: UpstreamProtocol
   readonly backends: readonly BackendConfig[]
+  /** Without it connections are not encrypted. */
+  readonly tls?: UpstreamTls
   readonly balance: 'round-robin' | 'least-connections'
   readonly health: HealthConfig
   readonly timeouts: TimeoutsConfig
@@ -127,7 +136,7 @@ export interface HealthConfig {
 }
 
 export interface TimeoutsConfig {
-  /** Longest time until the TCP connection is established, ms. */
+  /** Longest time until the connection is established, its TLS handshake included, ms. */
   readonly connect: number
   /** Longest time from the request sent to the response head, ms. */
   readonly response: number

@@ -12,7 +12,6 @@ import {
 } from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
-import { connectTo } from '../net/connect.ts'
 import type { Peer } from '../net/peer.ts'
 import type { Sandbox } from '../sandbox/plugin.ts'
 import type { Route, TcpPlan } from '../snapshot/snapshot.ts'
@@ -116,7 +115,7 @@ export class ConnectionFlow implements HookFlow {
       this.#phases.enter('queue')
       this.#attempt()
     }
-    this.#connecting = connectTo(backend, this.#upstream!.config.timeouts.connect, done)
+    this.#connecting = backend.connect(backend, this.#upstream!.config.timeouts.connect, done)
   }
 
   // ── bytes ──────────────────────────────────────────────────────────────────────────────────────────────────────────

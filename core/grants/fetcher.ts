@@ -52,6 +52,7 @@ export function createFetcher(outbound: Outbound): Fetcher {
           url,
           user,
           private: allowed.private,
+          tls: allowed.tls,
           method,
           headers: headers.some(([name]) => name === 'accept-encoding') ? headers : sent,
           body,

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
 
 /** An origin that the grants of a plugin may reach. */
 export interface Origin {
@@ -6,7 +7,15 @@ export interface Origin {
   readonly origin: string
   /** Whether its address may be private, loopback or otherwise not public. */
   readonly private: boolean
+  /** Settings of TLS with it. Default: those of Node. */
+  readonly tls?: OriginTls | undefined
 }
+
+/** What a connection to an origin is made with, for `tls.connect`. The same object has the same connections. */
+export type OriginTls = Pick<
+  ConnectionOptions,
+  'secureContext' | 'servername' | 'rejectUnauthorized' | 'checkServerIdentity'
+>
 
 /**
  * Reads an origin of the configuration. A listed IP address may be one that is not public, because the operator has

@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js'
 import { Agent, errors, request as send } from 'undici'
 import { GrantError } from './grant-error.ts'
 import { Lru, mostPolicies } from './lru.ts'
+import type { OriginTls } from './origin.ts'
 
 /** One request with one response. A redirect is a response here. */
 export interface OutboundRequest {
@@ -12,6 +13,8 @@ export interface OutboundRequest {
   readonly user: string
   /** Whether the address may be private, loopback or otherwise not public. */
   readonly private: boolean
+  /** Settings of TLS. Default: those of Node. */
+  readonly tls?: OriginTls | undefined
   readonly method: string
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string | undefined
@@ -45,22 +48,27 @@ const headSize = 16 * 1024
  * one address and be connected to another.
  *
  * @param lookup Default: the resolver of the system.
- * @param ca certificates of the CAs that servers are trusted by, PEM. Default: those of Node.
  */
-export function createOutbound(lookup: LookupFunction = systemLookup as LookupFunction, ca?: string): Outbound {
+export function createOutbound(lookup: LookupFunction = systemLookup as LookupFunction): Outbound {
   const options = { connections, maxHeaderSize: headSize, allowH2: false, pipelining: 1 }
-  const agents = (find: LookupFunction): ((user: string) => Agent) => {
+  const agents = (find: LookupFunction, tls: OriginTls = {}): Agents => {
     const byUser = new Lru<Agent>(mostPolicies, close)
-    const create = (): Agent =>
-      new Agent({ ...options, connect: { lookup: find, timeout: 5_000, ...(ca !== undefined && { ca }) } })
+    const create = (): Agent => new Agent({ ...options, connect: { ...tls, lookup: find, timeout: 5_000 } })
     return (user) => byUser.get(user, create)
   }
   const anywhere = agents(lookup)
   const publicNetwork = agents(publicOnly(lookup))
-  return async ({ url, user, private: isPrivate, method, headers, body, limit, onBytes, signal }) => {
+  const byTls = new WeakMap<OriginTls, Agents>()
+  const agentsFor = (isPrivate: boolean, tls: OriginTls | undefined): Agents => {
+    if (tls === undefined) return isPrivate ? anywhere : publicNetwork
+    const known = byTls.get(tls) ?? agents(lookup, tls)
+    byTls.set(tls, known)
+    return known
+  }
+  return async ({ url, user, private: isPrivate, tls, method, headers, body, limit, onBytes, signal }) => {
     try {
       const response = await send(url, {
-        dispatcher: (isPrivate ? anywhere : publicNetwork)(user),
+        dispatcher: agentsFor(isPrivate, tls)(user),
         method: method as 'GET',
         headers: headers.flat(),
         body: body ?? null,
@@ -77,6 +85,8 @@ export function createOutbound(lookup: LookupFunction = systemLookup as LookupFu
     }
   }
 }
+
+type Agents = (user: string) => Agent
 
 /** Requests under way end first. */
 function close(agent: Agent): void {

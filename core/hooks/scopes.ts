@@ -1,5 +1,6 @@
 import type { HookName, Layer } from '../../sdk/points.ts'
 import { ABSENT } from '../grants/operation.ts'
+import type { Origin } from '../grants/origin.ts'
 import { cookie } from '../http/cookie.ts'
 import { textOf } from '../http/field-text.ts'
 import type { Fields } from '../http/fields.ts'
@@ -16,6 +17,8 @@ export interface BackendFacts {
   readonly draining: boolean
   /** As JSON; empty when it has none. */
   readonly labels: string
+  /** Where the fetches of its `checkHealth` may go; `undefined`: nowhere. */
+  readonly origin?: Origin | undefined
 }
 
 /** The facts of a flow. Plugins get the declared fields, which are read from here, and nothing else. */

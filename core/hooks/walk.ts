@@ -4,6 +4,7 @@ import type { Health } from '../../sdk/health.ts'
 import { type HookName, points } from '../../sdk/points.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import { PosternError } from '../errors.ts'
+import type { Origin } from '../grants/origin.ts'
 import type { HookStep, Verdict } from '../sandbox/plugin.ts'
 import type { AwaitedCall, Chain, HookFlow } from './chain.ts'
 import { applyOperations } from './operations.ts'
@@ -123,8 +124,8 @@ export class Walk<D> implements AwaitedCall {
     return this.host.facts.id
   }
 
-  get backend(): string | undefined {
-    return this.hook === 'checkHealth' ? this.host.facts.backend?.address : undefined
+  get backend(): Origin | undefined {
+    return this.hook === 'checkHealth' ? this.host.facts.backend?.origin : undefined
   }
 
   /** Its turns one by one, for a call that does not cross as a run. */

@@ -11,8 +11,8 @@ import type { Fields } from './fields.ts'
  * What every pool does:
  * - It frames the request, and a body whose length differs from `content-length` fails the exchange (`GE`).
  * - It fails (`onFail`) with a code that means the same for every version: `UF` no connection (504 on a timeout), `UC` closed
- *   early, `UR` reset, `UPE` malformed response, `GE` a fault of this gateway. `UF` guarantees that no byte of the request was
- *   sent, so another backend may get it.
+ *   early, `UR` reset, `UPE` malformed response, `GE` a fault of this gateway. `UF` guarantees that the backend has read no byte
+ *   of the request, so another one may get it.
  * - It says (`isStale`) when a connection that had carried other requests ended before a byte of the response: such a
  *   connection was idle for too long, and nothing is known about the request. It never says so of a new connection.
  * - It limits what a backend can make it hold: heads, interim responses, trailers.

@@ -8,6 +8,7 @@ import { afterRead, type Deferred } from '../net/after-read.ts'
 import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
+import { refusalOf } from '../net/tls-alert.ts'
 import type { ClientExchange } from './client-exchange.ts'
 import { connectionOptions, isPersistent, promisedIdle, UPGRADE } from './connection-options.ts'
 import type { ConnectionPool } from './connection-pool.ts'
@@ -357,6 +358,8 @@ export class ClientConnection implements ByteReceiver, Deferred {
       // RFC 9112 §9.8: only close_notify completes it, and node ends the socket in the same way with and without one.
       return this.#failAs('UC', 'the response has no length; over TLS it cannot be known whether it is complete')
     }
+    const refusal = this.uses === 1 && !this.#answered ? refusalOf(cause) : undefined
+    if (refusal !== undefined) return this.#failAs('UF', refusal, cause)
     const where = this.#headSeen ? 'in the middle of the response' : 'before the response'
     if (cause === undefined) return this.#failAs('UC', `the backend closed the connection ${where}`)
     return this.#failAs('UR', `the connection to the backend failed ${where}: ${cause.code ?? cause.message}`, cause)

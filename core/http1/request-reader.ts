@@ -12,6 +12,14 @@ const maxEmpty = 8
 
 const largeHead = new Malformed('the request head is larger than 32 KB', 431)
 const bareLineFeed = new Malformed('a line of the request head ends with LF instead of CRLF')
+/** A client that begins with a TLS handshake shows its user nothing of an answer in clear, but logs and captures have it. */
+const speaksTls = new Malformed(
+  'the client speaks TLS, and this port does not',
+  400,
+  'This port speaks HTTP in clear: use http:// instead of https://.',
+)
+/** First byte of a TLS handshake. */
+const tlsHandshake = 0x16
 const noToken = new Malformed('the request does not begin with a method')
 
 /** Bytes of a refused request that are looked at for its method and target. */
@@ -36,7 +44,7 @@ export class RequestReader {
     if (end === -1) return this.#incomplete()
     if (end - input.at > maxRequestHead) return largeHead
     const head = parseRequestHead(input.bytes, input.at, end)
-    if (head instanceof Malformed) return head
+    if (head instanceof Malformed) return input.bytes[input.at] === tlsHandshake ? speaksTls : head
     input.at = end + 2
     this.#skipped = 0
     this.body.start(head.framing)
@@ -54,8 +62,9 @@ export class RequestReader {
   #incomplete(): Malformed | undefined {
     const { input } = this
     if (input.length === 0) return undefined
-    if (input.length > maxRequestHead) return largeHead
     const first = input.bytes[input.at]!
+    if (first === tlsHandshake) return speaksTls
+    if (input.length > maxRequestHead) return largeHead
     // A CR may begin the CRLF that is skipped.
     if ((first <= 0x20 || first >= 0x7f) && (first !== 0x0d || input.length > 1)) return noToken
     return input.hasBareLineFeed ? bareLineFeed : undefined

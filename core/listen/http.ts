@@ -9,30 +9,42 @@ import type { Begun, Exchange, HalfClose, HttpConnection, HttpSession, ServerHan
 import { Fields } from '../http/fields.ts'
 import type { Malformed } from '../http/malformed.ts'
 import { refusedPath } from '../http/refused-path.ts'
+import { encodeResponseHead } from '../http1/encode-head.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
 import { acceptStreams } from '../net/accept.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
-import { peerOf } from '../net/peer.ts'
+import { sayLast } from '../net/last-words.ts'
+import { type Peer, peerOf } from '../net/peer.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
+import type { TicketKeys } from '../tls/ticket-keys.ts'
 import { bind } from './bind.ts'
 import type { BoundHandle, Listener } from './listener.ts'
+import { type SecuredListener, TlsEntrance } from './tls.ts'
 
 /** Accepts HTTP connections and gives each request to a flow, under the plan that is active when it arrives. */
-export class HttpListener implements Listener, ServerHandler {
+export class HttpListener implements Listener, ServerHandler, SecuredListener {
   plan: HttpPlan
-  active = 0
+  /** Requests under way. */
+  #requests = 0
   readonly #tap: Tap
   readonly #server: Server
+  /** `undefined`: the listener speaks HTTP in clear. */
+  readonly #entrance: TlsEntrance | undefined
   readonly #sessions = new Set<HttpSession>()
   #port = 0
   #draining = false
   #onEmpty: (() => void) | undefined
 
-  constructor(plan: HttpPlan, tap: Tap) {
+  constructor(plan: HttpPlan, tap: Tap, tickets: TicketKeys) {
     this.plan = plan
     this.#tap = tap
     this.#server = createServer({ allowHalfOpen: true, noDelay: true })
+    this.#entrance = plan.config.tls === undefined ? undefined : new TlsEntrance(this, tap, tickets)
+  }
+
+  get active(): number {
+    return this.#requests + (this.#entrance?.active ?? 0)
   }
 
   get timeouts(): ClientTimeouts {
@@ -44,9 +56,15 @@ export class HttpListener implements Listener, ServerHandler {
   }
 
   #accept(stream: ByteStream): void {
-    const connection: Connection = { peer: peerOf(stream, this.#port), admission: undefined }
+    if (this.#entrance === undefined) this.onSecured(stream, peerOf(stream, this.#port))
+    else this.#entrance.accept(stream)
+  }
+
+  /** A connection that speaks HTTP from now on. */
+  onSecured(stream: ByteStream, peer: Peer): void {
+    const connection: Connection = { peer, admission: undefined }
     const session = new ServerConnection(stream, connection, this)
-    if (this.plan.snapshot.leaving) session.makeLast()
+    if (this.plan.snapshot.leaving || this.#draining) session.makeLast()
     this.#sessions.add(session)
     const { steps } = this.plan.admission
     if (steps.onConnect.length + steps.onDisconnect.length > 0)
@@ -55,11 +73,12 @@ export class HttpListener implements Listener, ServerHandler {
 
   replan(plan: HttpPlan): void {
     this.plan = plan
+    this.#entrance?.replan()
   }
 
   onRequest(exchange: Exchange): void {
     const { admission } = exchange.connection as Connection
-    this.active++
+    this.#requests++
     const flow = new RequestFlow(exchange, this.plan, this.#tap)
     exchange.owner = flow
     if (admission === undefined) this.#start(exchange, flow, undefined)
@@ -78,16 +97,31 @@ export class HttpListener implements Listener, ServerHandler {
   }
 
   onOver(): void {
-    this.active--
+    this.#requests--
     if (this.#draining && this.active === 0) this.#onEmpty?.()
+  }
+
+  onArrivalOver(): void {
+    if (this.#draining && this.active === 0) this.#onEmpty?.()
+  }
+
+  /** A client that speaks HTTP in clear understands an answer in clear. */
+  onPlain(stream: ByteStream, first: Buffer, id: string): void {
+    if (!/^[A-Z]/.test(first.toString('latin1', 0, 1))) return stream.destroy()
+    const error = new PosternError('DPE', '', { detail: 'This port speaks TLS: use https:// instead of http://.' })
+    const { status, headers, body: text } = problemOf(error, id)
+    const body = Buffer.from(text)
+    const fields = new Fields([...headers.flat(), 'x-request-id', id])
+    const head = encodeResponseHead(status, '', fields, body.length, body.length, 'close')
+    sayLast(stream, Buffer.concat([Buffer.from(head, 'latin1'), body]))
   }
 
   onCrash(exchange: Exchange, error: unknown): void {
     ;(exchange.owner as RequestFlow).fail(asPosternError(error))
   }
 
-  onMalformed(session: HttpSession, { problem, status }: Malformed, begun: Begun | undefined): void {
-    const error = new PosternError('DPE', problem, { status })
+  onMalformed(session: HttpSession, { problem, status, detail }: Malformed, begun: Begun | undefined): void {
+    const error = new PosternError('DPE', problem, { status, ...(detail !== undefined && { detail }) })
     const id = flowId()
     const reply = problemOf(error, id)
     const fields = new Fields([...reply.headers.flat(), 'x-request-id', id])
@@ -126,6 +160,7 @@ export class HttpListener implements Listener, ServerHandler {
     return new Promise((resolve) => {
       const drain = (): void => {
         for (const session of this.#sessions) session.drain()
+        this.#entrance?.close(false)
         if (this.active === 0) resolve()
         else this.#onEmpty = resolve
       }
@@ -137,6 +172,7 @@ export class HttpListener implements Listener, ServerHandler {
   close(): void {
     this.#draining = true
     this.#server.close()
+    this.#entrance?.close(true)
     for (const session of this.#sessions) {
       session.abort()
       // Not left to `onClose`: it is called later, when the sandbox is closed and accepts no calls.

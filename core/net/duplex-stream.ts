@@ -105,6 +105,14 @@ export class DuplexStream extends Receiving implements ByteStream {
     this.#stream.destroy()
   }
 
+  /** Gives the stream up to another owner, without listeners. This one is closed from then on. */
+  release(): Duplex {
+    this.leave()
+    this.isOpen = false
+    for (const event of ['data', 'end', 'finish', 'error', 'close']) this.#stream.removeAllListeners(event)
+    return this.#stream
+  }
+
   delivery(done: (delivery: Delivery) => void): void {
     const { _bytesDispatched: dispatched = 0, _handle: handle } = this.#stream as unknown as Internals
     deliveryOf(this, dispatched - (handle?.writeQueueSize ?? 0), done)

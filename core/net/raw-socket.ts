@@ -247,6 +247,14 @@ export class RawSocket extends Receiving implements ByteStream {
     this.sawClose()
   }
 
+  /** Gives the handle up to another owner; nothing that was written may be unsent. The stream is closed from then on. */
+  release(): TcpHandle {
+    this.leave()
+    this.#leave()
+    delete this.#handle.owner
+    return this.#handle
+  }
+
   // ── what is known of it ────────────────────────────────────────────────────────────────────────────────────────────
 
   delivery(done: (delivery: Delivery) => void): void {

@@ -1,6 +1,6 @@
 import { GrantError } from '../grants/grant-error.ts'
 import type { GrantCall } from '../grants/operation.ts'
-import { type Origin, parseOrigin } from '../grants/origin.ts'
+import type { Origin } from '../grants/origin.ts'
 import type { Taken } from './crossing-leases.ts'
 import type { HookRun } from './hook-run.ts'
 import type { PluginCode } from './plugin.ts'
@@ -78,8 +78,8 @@ export class GrantRequest implements GrantCall {
   get origins(): readonly Origin[] {
     const listed = this.#run.binding.instance.fetch ?? noOrigins
     const { backend } = this.#run.pending.call
-    // The operator has named this very address, and probes it anyway.
-    return backend === undefined ? listed : [...listed, parseOrigin(`http://${backend}`, true)]
+    // Before the others: it says how TLS with the backend is to be.
+    return backend === undefined ? listed : [backend, ...listed]
   }
   get request(): string {
     return this.#run.flow

@@ -136,8 +136,8 @@ export interface HookCall {
    * Input of the run: `flags UNIT field UNIT … state UNIT …`, see `frame.ts`. Needed when there is a run.
    */
   readonly text?: string
-  /** Address of the backend that `checkHealth` is about: the grants of the call may reach it. */
-  readonly backend?: string | undefined
+  /** The backend that `checkHealth` is about: the grants of the call may reach it. */
+  readonly backend?: Origin | undefined
   /** State of the call while it is under way; for the sandbox only. */
   pending?: object | undefined
   /** Number of the call while it is under way and crosses as a run; for the sandbox only. */

@@ -8,7 +8,7 @@ import type { HookResult } from '../hooks/chain.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import { writeAccessLine } from './access-line.ts'
 import { standardOutput } from './standard-output.ts'
-import type { FlowEnd, FlowEvent, FlowObserver, MalformedEvent } from './tap.ts'
+import type { FlowEnd, FlowEvent, FlowObserver, HandshakeEvent, MalformedEvent } from './tap.ts'
 
 /** The gateway's log: one JSON object per line. Default: on standard output, where a terminal shows short lines. */
 export class Log implements FlowObserver {
@@ -75,6 +75,7 @@ export class Log implements FlowObserver {
   observe(event: FlowEvent): void {
     if (event.kind === 'end') this.#end(event)
     else if (event.kind === 'malformed') this.#malformed(event)
+    else if (event.kind === 'handshake') this.#handshake(event)
     else if (event.result.error !== undefined) this.#policyFailed(event.flow, event.result, event.result.error)
   }
 
@@ -90,6 +91,16 @@ export class Log implements FlowObserver {
     const { status, outcome } = error
     const record = { id, listener, client, method, path, status, outcome, cause: this.#cause(error) }
     this.#pino.info(record, 'request')
+  }
+
+  #handshake({ id, listener, client, port, serverName, alert, ms, error }: HandshakeEvent): void {
+    const { outcome } = error
+    const isAFault = isFault(outcome)
+    if (this.#records === 'none' || (this.#records === 'faults' && !isAFault)) return
+    const cause = this.#cause(error)
+    const record = { id, listener, client, port, serverName, alert, outcome, cause, ms: Math.round(ms * 1000) / 1000 }
+    if (isAFault) this.#pino.warn(record, 'handshake')
+    else this.#pino.info(record, 'handshake')
   }
 
   #policyFailed(flow: FlowFacts, { policy, hook }: HookResult, error: PosternError): void {

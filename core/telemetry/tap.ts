@@ -4,7 +4,7 @@ import type { FlowFacts } from '../hooks/scopes.ts'
 import type { Phases } from './phases.ts'
 
 /** An event of a flow, by `kind`. Observers read the facts inside `observe` and must not keep any of the objects. */
-export type FlowEvent = FlowEnd | HookEvent | MalformedEvent
+export type FlowEvent = FlowEnd | HookEvent | MalformedEvent | HandshakeEvent
 
 /** A request (`flow.request` is defined) or an L4 connection has ended, early exits included. */
 export interface FlowEnd {
@@ -40,6 +40,22 @@ export interface MalformedEvent {
   /** As far as they could be read. */
   readonly method: string | undefined
   readonly path: string | undefined
+  readonly error: PosternError
+}
+
+/** A connection to a TLS listener that ended before its handshake was over. */
+export interface HandshakeEvent {
+  readonly kind: 'handshake'
+  readonly id: string
+  readonly listener: string
+  /** Address and port of the peer. */
+  readonly client: string
+  readonly port: number
+  /** The server that the client asked for, if it came so far and named one. */
+  readonly serverName: string | undefined
+  /** Name of the alert (RFC 8446 §6.2) that ended it, of either side; `undefined`: none, or it is not known. */
+  readonly alert: string | undefined
+  readonly ms: number
   readonly error: PosternError
 }
 

@@ -18,8 +18,13 @@ export function factsOfHello(serverName: string | undefined): TlsFacts {
  *
  * @param socket of the server's side, its handshake done.
  * @param serverName as the ClientHello had it, in lower case.
+ * @param authorities of the listener.
  */
-export function factsOfHandshake(socket: TLSSocket, serverName: string | undefined): TlsFacts {
+export function factsOfHandshake(
+  socket: TLSSocket,
+  serverName: string | undefined,
+  authorities: readonly X509Certificate[] = [],
+): TlsFacts {
   const x509 = socket.getPeerX509Certificate()
   return {
     serverName,
@@ -27,7 +32,7 @@ export function factsOfHandshake(socket: TLSSocket, serverName: string | undefin
     cipher: socket.getCipher().name,
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
     resumed: socket.isSessionReused(),
-    client: x509 && new PresentedCertificate(x509, problemOf(socket, x509)),
+    client: x509 && new PresentedCertificate(x509, problemOf(socket, x509), authorities),
   }
 }
 
@@ -44,14 +49,16 @@ function problemOf(socket: TLSSocket, { raw }: X509Certificate): string | undefi
 class PresentedCertificate implements ClientCertificate {
   readonly problem: string | undefined
   readonly #x509: X509Certificate
+  readonly #authorities: readonly X509Certificate[]
   readonly #isReadable: boolean
   #subject: string | undefined
   #issuer: string | undefined
   #san: readonly string[] | undefined
   #chain: readonly Buffer[] | undefined
 
-  constructor(x509: X509Certificate, problem: string | undefined) {
+  constructor(x509: X509Certificate, problem: string | undefined, authorities: readonly X509Certificate[]) {
     this.#x509 = x509
+    this.#authorities = authorities
     this.problem = problem
     this.#isReadable = x509.raw.length <= largestCertificate
   }
@@ -81,20 +88,25 @@ class PresentedCertificate implements ClientCertificate {
     return this.#x509.raw
   }
   get chain(): readonly Buffer[] {
-    this.#chain ??= issuersOf(this.#x509)
+    this.#chain ??= issuersOf(this.#x509, this.#authorities)
     return this.#chain
   }
 }
 
 /**
- * The certificates above one, as far as each has signed the one below it: a client may send any others with them. A session
- * that is resumed has none.
+ * The certificates above one, each of which has signed the one below it: a client may send any others with them, in any order,
+ * and none of those that the listener knows. A session that is resumed has none of the client's.
  */
-function issuersOf(x509: X509Certificate): Buffer[] {
+function issuersOf(x509: X509Certificate, authorities: readonly X509Certificate[]): Buffer[] {
+  const candidates: X509Certificate[] = []
+  for (let sent = x509.issuerCertificate; sent !== undefined; sent = sent.issuerCertificate) {
+    if (candidates.push(sent) === longestChain) break
+  }
+  candidates.push(...authorities)
   const issuers: Buffer[] = []
-  let below = x509
-  for (let above = below.issuerCertificate; above !== undefined; above = below.issuerCertificate) {
-    if (issuers.length === longestChain || !hasSigned(above, below)) break
+  for (let below = x509; issuers.length < longestChain; ) {
+    const above = candidates.find((one) => hasSigned(one, below))
+    if (above === undefined) break
     issuers.push(above.raw)
     below = above
   }

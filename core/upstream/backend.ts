@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { BackendConfig } from '../config/types.ts'
+import { type Origin, parseOrigin } from '../grants/origin.ts'
 import type { BackendFacts } from '../hooks/scopes.ts'
 import type { UpstreamPool } from '../http/upstream-exchange.ts'
 import { ConnectionPool } from '../http1/connection-pool.ts'
+import { connectTo } from '../net/connect.ts'
+import type { ClientContext } from '../tls/client-context.ts'
+import { TlsConnector } from '../tls/connect-tls.ts'
 
-/** One member of an upstream. It outlives reloads that keep its upstream's name, its address and its protocol. */
+/** One member of an upstream. It outlives reloads that keep its upstream's name, protocol and TLS settings, and its address. */
 export class Backend implements BackendFacts {
   /** Increases whenever the availability or weight of any backend may have changed: lists derived from them compare it. */
   static changes = 0
@@ -18,6 +22,8 @@ export class Backend implements BackendFacts {
   /** Without brackets, as `node:net` expects it. */
   readonly host: string
   readonly port: number
+  /** `undefined`: without TLS. */
+  readonly tls: TlsConnector | undefined
   /** Credit in smooth weighted round robin. State of the balance is kept here because a weak map costs 25 ns a look-up. */
   credit = 0
   /** State of the balance: number of the last pick of this backend, counted over all picks; 0: never. */
@@ -32,8 +38,10 @@ export class Backend implements BackendFacts {
   #active = 0
   #retired = false
   #pool: UpstreamPool | undefined
+  #origin: Origin | undefined
 
-  constructor(upstream: string, config: BackendConfig) {
+  /** @param tls of its upstream. Default: without TLS. */
+  constructor(upstream: string, config: BackendConfig, tls?: ClientContext) {
     const { address } = config
     const colon = address.lastIndexOf(':')
     this.id = createHash('sha256').update(`${upstream}\n${address}`).digest('hex').slice(0, 16)
@@ -41,10 +49,24 @@ export class Backend implements BackendFacts {
     this.address = address
     this.host = address.startsWith('[') ? address.slice(1, colon - 1) : address.slice(0, colon)
     this.port = Number(address.slice(colon + 1))
+    this.tls = tls && new TlsConnector(tls)
     this.#configuredWeight = config.weight
     this.#weight = config.weight
     this.#state = config.state
     this.label(config)
+  }
+
+  /** Opens a connection to it; over TLS, it is established when the handshake is complete. */
+  get connect(): typeof connectTo {
+    return this.tls?.connectTo ?? connectTo
+  }
+
+  /** For fetches of policies. The operator has named this very address, so it may be private. No URL can have a zone of IPv6. */
+  get origin(): Origin | undefined {
+    const text = `${this.tls === undefined ? 'http' : 'https'}://${this.address}`
+    if (this.#origin === undefined && URL.canParse(text))
+      this.#origin = { ...parseOrigin(text, true), tls: this.tls?.context.optionsBeside(this.host) }
+    return this.#origin
   }
 
   /** Sets its labels, for the plugins. */
@@ -126,7 +148,7 @@ export class Backend implements BackendFacts {
    * idle; a late request of an old snapshot creates another one.
    */
   get pool(): UpstreamPool {
-    this.#pool ??= new ConnectionPool(this)
+    this.#pool ??= new ConnectionPool(this, this.connect)
     return this.#pool
   }
 

@@ -1,10 +1,7 @@
-import type { ClientRequest } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { HealthConfig } from '../config/types.ts'
-import { asValue } from '../http/field-text.ts'
-import { connectTo } from '../net/connect.ts'
-import { descriptors } from '../net/descriptors.ts'
 import type { Backend } from './backend.ts'
+import { probeHttp, probeTcp } from './probe.ts'
 
 /** Called when a backend's health changes; `why` describes the probe that changed it, for the log. */
 export type HealthListener = (backend: Backend, healthy: boolean, why: string) => void
@@ -36,12 +33,6 @@ export interface HealthParty {
   readonly onWeight?: ((backend: Backend) => void) | undefined
   readonly examine?: Examine | undefined
 }
-
-/** Without a verdict the probe said nothing about the backend. */
-type Done = (verdict: Verdict | undefined) => void
-
-/** Longest body that a probe reads, bytes; beyond it the connection is closed, and the status decides. */
-const longestBody = 64 * 1024
 
 /**
  * Probes one backend periodically, from its creation until `stop`, and sets `backend.healthy`: `rise` good probes in a row
@@ -109,70 +100,5 @@ export class HealthCheck {
     this.#streak = 0
     backend.healthy = healthy
     this.#party.onHealth?.(backend, healthy, why)
-  }
-}
-
-function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done): { cancel(): void } {
-  return connectTo(backend, timeout, (error, stream) => {
-    stream?.destroy()
-    if (error?.code === 'OM') done(undefined)
-    else if (error === undefined) done({ healthy: true, why: 'connected' })
-    // The log line names the address already.
-    else done({ healthy: false, why: error.message.replace(`${backend.address}: `, '') })
-  })
-}
-
-/** Calls `done` when the connection is closed, so that no probe overlaps the previous one. */
-function probeHttp({ address, host, port }: Backend, config: HealthConfig, done: Done): { cancel(): void } {
-  const { path, status, timeout, method = 'GET' } = config
-  let verdict: Verdict | undefined
-  let isUnsent = false
-  let request: ClientRequest
-  const named: Record<string, string> = { 'user-agent': 'postern-health', accept: '*/*' }
-  for (const [name, text] of Object.entries(config.headers ?? {})) named[name] = asValue(text)
-  const headers = { ...named, host: config.host ?? address, connection: 'close' }
-  try {
-    // Not imported: see `encode-head.ts`.
-    request = process.getBuiltinModule('node:http').request({ host, port, path, method, headers, agent: false })
-    request.end()
-  } catch (error) {
-    // Node refuses to send this request. The configuration check should have refused it.
-    const timer = setTimeout(done, 0, { healthy: false, why: (error as Error).message })
-    return { cancel: () => clearTimeout(timer) }
-  }
-  function end(found: Verdict): void {
-    verdict ??= found
-    request.destroy()
-  }
-  function finish(): void {
-    clearTimeout(timer)
-    if (isUnsent) return done(undefined)
-    done(verdict ?? { healthy: false, why: 'connection closed without a response' })
-  }
-  const timer = setTimeout(() => end({ healthy: false, why: `no response within ${timeout} ms` }), timeout)
-
-  request.on('response', (response) => {
-    const code = response.statusCode ?? 0
-    const healthy = status === undefined ? code >= 200 && code < 400 : code === status
-    verdict = { healthy, why: `${method} ${path} answered ${code}` }
-    let received = 0
-    response.on('error', () => {})
-    response.on('data', (chunk: Buffer) => {
-      received += chunk.length
-      if (received > longestBody) request.destroy()
-    })
-  })
-  request.on('error', (error: NodeJS.ErrnoException) => {
-    isUnsent = descriptors.isCauseOf(error)
-    verdict ??= { healthy: false, why: `${method} ${path} failed: ${error.code ?? error.message}` }
-  })
-  request.on('close', finish)
-
-  return {
-    cancel(): void {
-      clearTimeout(timer)
-      request.off('close', finish)
-      request.destroy()
-    },
   }
 }

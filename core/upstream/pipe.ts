@@ -3,6 +3,7 @@ import { type ByteReceiver, type ByteStream, maxUnsent } from '../net/byte-strea
 import type { Delivery } from '../net/delivery.ts'
 import { giveMemory } from '../net/spare-memory.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
+import { refusalOf } from '../net/tls-alert.ts'
 
 export interface PipeOptions {
   /**
@@ -19,7 +20,7 @@ export interface PipeResult {
   readonly bytesIn: number
   /** From the backend. */
   readonly bytesOut: number
-  /** Why it failed: DC (client reset), UR (backend reset), SI (idle), SD (closed here); `undefined`: both sides ended. */
+  /** Why it failed: DC (client reset), UR (backend reset), UF (backend refused the handshake of TLS), SI (idle), SD (closed here); `undefined`: both sides ended. */
   readonly error: PosternError | undefined
   readonly outcome: OutcomeCode | undefined
 }
@@ -88,7 +89,11 @@ class Relay implements Pipe {
   /** The source of a direction failed, or was closed before both its directions had ended. */
   broken(direction: Direction, cause: Error | undefined): void {
     if (direction === this.#in) this.#fail('DC', `client connection failed: ${describe(cause)}`, cause)
-    else this.#fail('UR', `backend connection failed: ${describe(cause)}`, cause)
+    else {
+      const refusal = direction.bytes === 0 ? refusalOf(cause) : undefined
+      if (refusal !== undefined) this.#fail('UF', refusal, cause)
+      else this.#fail('UR', `backend connection failed: ${describe(cause)}`, cause)
+    }
   }
 
   /** The last event of the source of a direction. */

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
+import { upstreamProtocols } from '../config/protocols.ts'
 import type { Config, HealthConfig, UpstreamConfig } from '../config/types.ts'
 import type { Steps } from '../in-slices.ts'
+import { ClientContext } from '../tls/client-context.ts'
 import { Backend } from './backend.ts'
 import { type Balance, createBalance } from './balance.ts'
 import { HealthCheck, type HealthParty } from './health.ts'
@@ -23,6 +25,8 @@ interface Entry {
   readonly config: UpstreamConfig
   readonly upstream: Upstream
   readonly balance: Balance
+  /** What the connections to its backends share; `undefined`: without TLS. */
+  readonly tls: ClientContext | undefined
   /** By address. */
   readonly backends: ReadonlyMap<string, Backend>
 }
@@ -50,9 +54,10 @@ interface Heard {
 const longestStagger = 2_000
 
 /**
- * Builds the upstreams of each configuration. A backend of the same upstream name, protocol and address is one object
- * through all of them, with its health, counters and pool; its probes continue while the upstream's `health` is unchanged,
- * and the balance keeps its state while its kind is the same.
+ * Builds the upstreams of each configuration. A backend of the same upstream name, protocol, TLS settings and address is one
+ * object through all of them, with its health, counters and pool; its probes continue while the upstream's `health` is
+ * unchanged, and the balance keeps its state while its kind is the same. So a connection or a TLS session is never used under
+ * other settings than those that verified it.
  */
 export class UpstreamRegistry {
   readonly #party: HealthParty
@@ -184,12 +189,14 @@ function* buildAll(config: Config['upstreams'], before: Entries): Steps<Entries>
 }
 
 function* build(name: string, config: UpstreamConfig, before: Entry | undefined): Steps<Entry> {
-  const same = before?.config.protocol === config.protocol ? before : undefined
+  const isSame = before?.config.protocol === config.protocol && isDeepStrictEqual(before.config.tls, config.tls)
+  const same = isSame ? before : undefined
+  const tls = isSame ? before.tls : config.tls && new ClientContext(config.tls, upstreamProtocols[config.protocol].alpn)
   const backends = new Map<string, Backend>()
   for (const backend of config.backends) {
-    backends.set(backend.address, same?.backends.get(backend.address) ?? new Backend(name, backend))
+    backends.set(backend.address, same?.backends.get(backend.address) ?? new Backend(name, backend, tls))
     yield
   }
   const balance = same?.config.balance === config.balance ? same.balance : createBalance(config.balance)
-  return { config, upstream: new Upstream(name, config, [...backends.values()], balance), balance, backends }
+  return { config, upstream: new Upstream(name, config, [...backends.values()], balance), balance, tls, backends }
 }

@@ -7,7 +7,7 @@ import { formats } from '../../core/check/formats.ts'
 import { readSchema } from '../../core/check/gateway-schema.ts'
 import { check } from '../../core/cli/check.ts'
 import { schema } from '../../core/cli/schema.ts'
-import { protocols } from '../../core/config/protocols.ts'
+import { listenerProtocols, upstreamProtocols } from '../../core/config/protocols.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-schema-'))
 const file = join(folder, 'gateway.json')
@@ -119,6 +119,10 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['10.0.0.11:8080', '[fd00::1]:8080', '[fe80::1%eth0]:80', 'app:80'],
     ['http://x', 'app', '10.0.0.11:8080/x'],
   ],
+  'server-name': [
+    ['app.internal', '10.0.0.5', 'fd00::1'],
+    ['a b', 'https://a', ''],
+  ],
   origin: [
     ['https://id.example.com', 'HTTP://10.0.0.5:8080'],
     ['id.example.com', 'https://a/b', 'ftp://a'],
@@ -137,9 +141,8 @@ test('the schema knows the protocols of the table, for listeners and upstreams',
   const { definitions } = readSchema('gateway') as {
     definitions: Record<'listener' | 'upstream', { properties: { protocol: { enum: string[] } } }>
   }
-  const names = Object.keys(protocols)
-  expect(definitions.listener.properties.protocol.enum).toEqual(names)
-  expect(definitions.upstream.properties.protocol.enum).toEqual(names)
+  expect(definitions.listener.properties.protocol.enum).toEqual(Object.keys(listenerProtocols))
+  expect(definitions.upstream.properties.protocol.enum).toEqual(Object.keys(upstreamProtocols))
 })
 
 test('a policy is the same inline and in a file of its own', () => {

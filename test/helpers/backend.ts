@@ -4,8 +4,9 @@ import {
   type RequestListener,
   type ServerResponse,
 } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer, type Server, type ServerOpts, type Socket } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions, Server as TlsServer } from 'node:tls'
 import { onTestFinished } from 'vitest'
 
 export interface TestBackend {
@@ -45,6 +46,19 @@ export function tcpBackend(
   return started(create({ allowHalfOpen: true }, handler))
 }
 
+/** `httpBackend` over TLS. */
+export function httpsBackend(
+  options: TlsOptions,
+  handler: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<TestBackend> {
+  return started(createHttpsServer(options, handler as RequestListener))
+}
+
+/** `tcpBackend` over TLS. */
+export function tlsBackend(options: TlsOptions, handler: (socket: TLSSocket) => void): Promise<TestBackend> {
+  return started(createTlsServer({ allowHalfOpen: true, ...options } as TlsOptions, handler))
+}
+
 let lastDead = 10_000 + (process.pid % 1_000) * 20
 
 /**
@@ -70,6 +84,7 @@ async function started(server: Server): Promise<TestBackend> {
     all.add(socket)
     socket.on('close', () => all.delete(socket))
   })
+  server.on('tlsClientError', () => {})
   server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
     sockets.add(socket)
     socket.on('error', () => {})

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
-import { AcmeState } from '../../core/acme/acme-state.ts'
 import { checkConfig } from '../../core/check/check.ts'
 import { RequestFlow } from '../../core/flow/request.ts'
 import type { Fetcher } from '../../core/grants/fetcher.ts'
@@ -67,9 +66,7 @@ export async function memoryGateway(
   const fetching = new Set<string>()
   const grants = createGrantHost({ fetch: unanswered(fetching) })
   const sandbox = createSandbox({ instances: policies.instances, grants })
-  const snapshot = atOnce(
-    Snapshot.compile({ config: checked.config, policies, upstreams, sandbox, acme: new AcmeState() }),
-  )
+  const snapshot = atOnce(Snapshot.compile({ config: checked.config, policies, upstreams, sandbox }))
   onTestFinished(() => {
     registry.close()
     sandbox.close()

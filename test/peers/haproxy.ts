@@ -7,8 +7,14 @@ import { type Peer, startPeer } from './peer.ts'
  *
  * @param rules lines of its `frontend`
  * @param probes whether it checks the port, 10 times a second, and takes it for down after the first failure
+ * @param bind what stands behind the address in `bind`: `ssl crt …`
  */
-export function startHaproxy(to: number, rules: readonly string[] = [], probes: boolean = false): Promise<Peer> {
+export function startHaproxy(
+  to: number,
+  rules: readonly string[] = [],
+  probes: boolean = false,
+  bind: string = '',
+): Promise<Peer> {
   return startPeer(({ folder, port }) => {
     const file = join(folder, 'haproxy.cfg')
     writeFileSync(
@@ -27,7 +33,7 @@ defaults
   timeout server 20s
   timeout tunnel 20s
 frontend in
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port} ${bind}
 ${rules.map((rule) => `  ${rule}\n`).join('')}  default_backend next
 backend next
 ${probes ? '  option httpchk\n' : ''}  server one 127.0.0.1:${to}${probes ? ' check inter 100 fall 1' : ''}

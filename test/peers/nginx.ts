@@ -7,8 +7,9 @@ import { type Peer, startPeer } from './peer.ts'
  *
  * @param server what stands in its `server` block besides `listen`
  * @param http what stands before it in the `http` block
+ * @param listen what stands behind the address in `listen`: `ssl`
  */
-export function startNginx(server: string, http = ''): Promise<Peer> {
+export function startNginx(server: string, http = '', listen = ''): Promise<Peer> {
   return startPeer(({ folder, port }) => {
     const file = join(folder, 'nginx.conf')
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -27,7 +28,7 @@ http {
   default_type application/octet-stream;
   ${http}
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port} ${listen};
     ${server}
   }
 }`,

@@ -19,31 +19,24 @@ export interface Site {
   readonly port: number
 }
 
-/** Calls `end` when something is no longer needed. */
-export type OnFinished = (end: () => void | Promise<void>) => void
-
 /** A folder that is gone when the test is. */
-export function temporaryFolder(onFinished: OnFinished = onTestFinished): string {
+export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'postern-peer-'))
-  onFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
 /**
- * Runs a program that listens, in the foreground and as one process; ended by its pid.
+ * Runs a program that listens, in the foreground and as one process; ended, by its pid, when the test is.
  *
  * @param prepare writes its configuration and gives the command line
- * @param onFinished says when it is no longer needed; default: when the test is over
  */
-export async function startPeer(
-  prepare: (site: Site) => readonly string[],
-  onFinished: OnFinished = onTestFinished,
-): Promise<Peer> {
+export async function startPeer(prepare: (site: Site) => readonly string[]): Promise<Peer> {
   let said = ''
   // Between the choice of a port and its use another process may take it.
   for (let attempt = 1; attempt <= 5; attempt++) {
     const port = await freePort()
-    const [command, ...args] = prepare({ folder: temporaryFolder(onFinished), port })
+    const [command, ...args] = prepare({ folder: temporaryFolder(), port })
     const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     const hear = (chunk: Buffer): void => {
       said += chunk.toString()
@@ -53,7 +46,7 @@ export async function startPeer(
     child.on('error', (error) => {
       said += error.message
     })
-    endWithTest(child, onFinished)
+    endWithTest(child)
     if ((await reachable(port, () => isOver(child))) && !isOver(child)) return { port, said: () => said }
   }
   throw new Error(`a peer does not start: ${said}`)
@@ -63,13 +56,13 @@ function isOver({ pid, exitCode, signalCode }: ChildProcess): boolean {
   return pid === undefined || exitCode !== null || signalCode !== null
 }
 
-function endWithTest(child: ChildProcess, onFinished: OnFinished): void {
+function endWithTest(child: ChildProcess): void {
   const end = (): void => {
     if (!isOver(child)) child.kill('SIGKILL')
   }
   // A worker of vitest that is told to go runs no hooks.
   process.once('exit', end)
-  onFinished(async () => {
+  onTestFinished(async () => {
     process.off('exit', end)
     if (isOver(child)) return
     const gone = new Promise((resolve) => child.once('exit', resolve))

@@ -1,30 +1,40 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { isIP } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { TlsFacts } from '../../core/net/peer.ts'
-import { distinguishedName, factsOfHandshake } from '../../core/tls/tls-facts.ts'
+import { alternativeNames, distinguishedName, factsOfHandshake } from '../../core/tls/tls-facts.ts'
 import { type Authority, createAuthority, type Issued, type LeafOptions } from './certificates.ts'
+import { element, oid, sequence, set, text } from './der.ts'
 
 const ca = createAuthority('root')
+const root = new X509Certificate(ca.cert)
 const server = ca.issue()
 /** For many certificates one after the other. */
 const key = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey
 
 interface Settings {
   readonly client?: Pick<Issued, 'cert' | 'chain' | 'key'>
-  readonly trusted?: Authority
+  readonly trusted?: readonly Authority[]
+  readonly authorities?: readonly X509Certificate[]
   readonly version?: 'TLSv1.2' | 'TLSv1.3'
   readonly protocols?: readonly string[]
 }
 
 /** The facts of a connection, on the server's side. */
-async function handshake({ client, trusted = ca, version, protocols }: Settings = {}): Promise<TlsFacts> {
+async function handshake({
+  client,
+  trusted = [ca],
+  authorities,
+  version,
+  protocols,
+}: Settings = {}): Promise<TlsFacts> {
   const accepted = createServer({
     cert: server.chain,
     key: server.key,
-    ca: trusted.cert,
+    ca: trusted.map(({ cert }) => cert),
     requestCert: true,
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],
@@ -43,7 +53,7 @@ async function handshake({ client, trusted = ca, version, protocols }: Settings 
   onTestFinished(() => void socket.destroy())
   const [secure] = (await once(accepted, 'secureConnection')) as [TLSSocket]
   secure.on('error', () => {})
-  const facts = factsOfHandshake(secure, 'localhost')
+  const facts = factsOfHandshake(secure, 'localhost', authorities)
   // What comes of it must not need the socket.
   secure.destroy()
   return facts
@@ -79,7 +89,7 @@ describe('the certificate of a client', () => {
       fingerprint: expect.stringMatching(/^[\da-f]{64}$/) as string,
     })
     expect(found!.der.equals(client.der)).toBe(true)
-    // From the authorities of the listener, since the client has sent none.
+    // OpenSSL sends the authorities that it knows.
     expect(found!.chain.map((der) => der.equals(ca.der))).toEqual([true])
   })
 
@@ -158,5 +168,88 @@ describe('a name', () => {
       ),
       { numRuns: 100 },
     )
+  })
+})
+
+describe('alternative names', () => {
+  const sanOf = (...names: string[]): string[] =>
+    alternativeNames(new X509Certificate(issue({ names, key }).cert).subjectAltName)
+
+  test.each([
+    ...['a.example', 'a, DNS:b', 'a"b', 'a\\b', "a'b", 'a\0b', 'a\nb', 'a,b', ' a ', '', '*.example', 'xn--a', 'a:b'],
+    ...['email:a@b.example', 'email:"a, b"@c', 'URI:spiffe://example/a', 'URI:a,b', 'URI:a", DNS:"b', 'URI:\n'],
+  ])('%j stays one name of its kind', (name) => {
+    const kind = /^(?:email|URI):/.test(name) ? name : `DNS:${name}`
+    expect(sanOf('first.example', name, 'last.example')).toEqual(['DNS:first.example', kind, 'DNS:last.example'])
+  })
+
+  test('no name is taken for two, whatever its characters', () => {
+    const name = fc.string({ unit: fc.constantFrom(...'a,:"\\\' \n\0DNS.', '\xe9') })
+    fc.assert(
+      fc.property(fc.array(name, { minLength: 1, maxLength: 3 }), (names) => {
+        fc.pre(names.every((one) => isIP(one) === 0))
+        expect(sanOf(...names)).toEqual(names.map((one) => `DNS:${one}`))
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  test('kinds that node does not print are named', () => {
+    const otherNames = [
+      element(0xa4, sequence(set(sequence(oid('2.5.4.3'), text('a, DNS:b'))))),
+      element(0x88, Buffer.from([0x2a, 3])),
+    ]
+    const { subjectAltName } = new X509Certificate(issue({ names: ['a.example'], otherNames, key }).cert)
+    const names = alternativeNames(subjectAltName)
+    expect(names).toHaveLength(3)
+    expect(names[0]).toBe('DNS:a.example')
+    expect(names[1]).toMatch(/^DirName:CN ?= ?a/)
+  })
+})
+
+describe('strange certificates', () => {
+  test('10 KB of a name are read whole', async () => {
+    const subject = [['O', 'x'.repeat(10_240)]] as const
+    const { client } = await handshake({ client: issue({ subject }) })
+    expect(client).toMatchObject({ subject: `O=${'x'.repeat(10_240)}`, verified: true })
+  })
+
+  test('one of more than 16 KB is not verified, and its names are not read', async () => {
+    const names = Array.from({ length: 1_500 }, (_, i) => `${i}.example`)
+    const { client } = await handshake({ client: issue({ names, subject: [['CN', 'a']] }) })
+    expect(client).toMatchObject({
+      ...{ subject: '', issuer: '', serial: '', san: [], verified: false },
+      problem: expect.stringMatching(/^the certificate has \d+ bytes; at most 16384 are accepted$/) as string,
+    })
+  })
+
+  test('what a client sends beside its chain is no part of it', async () => {
+    const intermediate = ca.intermediate()
+    const leaf = intermediate.issue({ usage: 'client' })
+    const stranger = createAuthority('stranger')
+    const sent = { ...leaf, chain: leaf.cert + stranger.cert + intermediate.cert + stranger.intermediate().cert }
+    const { client } = await handshake({ client: sent, authorities: [root] })
+    expect(client!.verified).toBe(true)
+    expect(client!.chain.map((der) => [intermediate.der, ca.der].findIndex((one) => one.equals(der)))).toEqual([0, 1])
+  })
+
+  test('the authorities of the listener complete it', async () => {
+    const intermediate = ca.intermediate()
+    const leaf = intermediate.issue({ usage: 'client' })
+    const authorities = [createAuthority('root'), intermediate, ca].map(({ cert }) => new X509Certificate(cert))
+    const client = { ...leaf, chain: leaf.cert }
+    const found = await handshake({ client, trusted: [ca, intermediate], authorities })
+    expect(found.client!.chain.map((der) => [intermediate.der, ca.der].findIndex((one) => one.equals(der)))).toEqual([
+      0, 1,
+    ])
+  })
+
+  test('an authority of the same name that has signed nothing is no part of it', async () => {
+    const leaf = ca.issue({ usage: 'client' })
+    const { client } = await handshake({
+      client: { ...leaf, chain: leaf.cert + createAuthority('root').cert },
+      authorities: [root],
+    })
+    expect(client!.chain.map((der) => der.equals(ca.der))).toEqual([true])
   })
 })

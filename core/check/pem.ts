@@ -1,0 +1,38 @@
+import { X509Certificate } from 'node:crypto'
+import type { Path } from '../config/problem.ts'
+import { type ReferenceContext, readReferenced } from '../config/references.ts'
+import type { Draft } from './draft.ts'
+
+/** What a text holds that is PEM, or names a file with it. */
+export interface Pem {
+  readonly text: string
+  /** How messages and redacted texts name it. */
+  readonly shown: string
+}
+
+/**
+ * Reads a value that is PEM itself (it begins with `-----BEGIN`), or else the name of a file relative to the configuration.
+ *
+ * @returns `undefined`: a problem has been added, or the file may be missing here (`check --no-secrets`).
+ */
+export function readPem(draft: Draft, context: ReferenceContext, path: Path, value: string): Pem | undefined {
+  if (value.trimStart().startsWith('-----BEGIN ')) return { text: value, shown: 'this text' }
+  const found = readReferenced(value, context)
+  if ('value' in found) return { text: found.value, shown: JSON.stringify(value) }
+  if (found.isMissing !== true || context.mustExist) draft.problems.add(draft.source, path, found.problem)
+  return undefined
+}
+
+const certificate = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g
+
+/** The certificates in a PEM text, in order; a text says what is wrong. */
+export function certificatesOf({ text, shown }: Pem): X509Certificate[] | string {
+  const blocks = text.match(certificate) ?? []
+  if (blocks.length === 0)
+    return `${shown} holds no certificate in PEM ("-----BEGIN CERTIFICATE-----"); convert DER with "openssl x509 -inform der"`
+  try {
+    return blocks.map((block) => new X509Certificate(block))
+  } catch (error) {
+    return `${shown} holds a certificate that cannot be read: ${(error as Error).message}`
+  }
+}

@@ -1,0 +1,58 @@
+import type { Path } from '../config/problem.ts'
+import { beginsWithTls } from '../config/protocols.ts'
+import type { ReferenceContext } from '../config/references.ts'
+import { asList, asObject } from '../config/untyped.ts'
+import type { ServerTlsConfig } from '../tls/server-config.ts'
+import { newServerContext } from '../tls/server-context.ts'
+import { CertificateCheck } from './certificates.ts'
+import type { Draft } from './draft.ts'
+import type { Hazard } from './hazards.ts'
+
+export interface ServerTlsCheck {
+  /** By name of the listener. */
+  readonly byListener: ReadonlyMap<string, ServerTlsConfig>
+  readonly warnings: readonly Hazard[]
+}
+
+/** What the schema has left of `tls` of a listener. */
+interface Written extends Omit<ServerTlsConfig, 'certificates'> {
+  readonly certificates: unknown
+}
+
+/** Reads and judges what listeners need for TLS: the workers get nothing that OpenSSL could refuse. */
+export function checkServerTls(draft: Draft, context: ReferenceContext): ServerTlsCheck {
+  const byListener = new Map<string, ServerTlsConfig>()
+  const warnings: Hazard[] = []
+  for (const [name, value] of Object.entries(asObject(draft.data.listeners))) {
+    const { protocol, tls } = asObject(value)
+    const at = ['listeners', name, 'tls']
+    if (!beginsWithTls(protocol) || typeof tls !== 'object' || tls === null) continue
+    const check = new CertificateCheck(draft, context, (path, message) => warnings.push({ path, message }))
+    const { certificates: list, minVersion, ciphers, groups, tickets, strict } = tls as Written
+    const certificates = asList(list).flatMap(
+      (one, index) => check.judge(one, [...at, 'certificates', index], index) ?? [],
+    )
+    if (draft.problems.touches(draft.source, at)) continue
+    const optional = { ...(ciphers !== undefined && { ciphers }), ...(groups !== undefined && { groups }) }
+    const config = { certificates, minVersion, ...optional, tickets, strict }
+    checkSettings(draft, at, config)
+    byListener.set(name, config)
+  }
+  return { byListener, warnings }
+}
+
+/** Asks OpenSSL about each setting alone, so that its answer is about that one. */
+function checkSettings({ source, problems }: Draft, at: Path, config: ServerTlsConfig): void {
+  const { minVersion, ciphers, groups } = config
+  const settings = { minVersion, tickets: false, sessionIdContext: '' }
+  const known = { ciphers: 'ciphers', groups: 'groups' } as const
+  for (const [field, value] of Object.entries({ ciphers, groups })) {
+    if (value === undefined) continue
+    try {
+      newServerContext([], { ...settings, [field]: value })
+    } catch {
+      const what = known[field as keyof typeof known]
+      problems.add(source, [...at, field], `OpenSSL knows none of these ${what}, or not all of them`)
+    }
+  }
+}

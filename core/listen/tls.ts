@@ -1,0 +1,123 @@
+import { type OutcomeCode, PosternError } from '../errors.ts'
+import { flowId } from '../flow/flow-id.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
+import { type Peer, peerOf } from '../net/peer.ts'
+import type { HttpPlan, TcpPlan } from '../snapshot/snapshot.ts'
+import type { Tap } from '../telemetry/tap.ts'
+import { type ArrivalOwner, type HandshakeFailure, TlsArrival } from '../tls/arrival.ts'
+import type { ClientHello } from '../tls/client-hello.ts'
+import { ServerContexts } from '../tls/server-contexts.ts'
+import type { TicketKeys } from '../tls/ticket-keys.ts'
+
+/** A listener of which each connection begins with a handshake. */
+export interface SecuredListener {
+  readonly plan: HttpPlan | TcpPlan
+  readonly port: number
+  /** The handshake is over. @param stream not started */
+  onSecured(stream: ByteStream, peer: Peer): void
+  /** The client does not speak TLS. @param stream to be ended */
+  onPlain(stream: ByteStream, first: Buffer, id: string): void
+  /** One connection less is on its way. */
+  onArrivalOver(): void
+}
+
+/** Protocols of the layers that a client may choose (ALPN). L4 clients may speak any, so none is agreed on. */
+const alpn = { L7: ['http/1.1'], L4: undefined } as const
+
+/** The connections of a listener on their way through the handshake. */
+export class TlsEntrance implements ArrivalOwner {
+  readonly #listener: SecuredListener
+  readonly #tap: Tap
+  readonly #arrivals = new Map<TlsArrival, { readonly peer: Peer; readonly since: number }>()
+  #contexts: ServerContexts
+
+  /**
+   * @param listener whose plan has `tls`
+   * @param tickets of all listeners of the process
+   */
+  constructor(listener: SecuredListener, tap: Tap, tickets: TicketKeys) {
+    this.#listener = listener
+    this.#tap = tap
+    this.#contexts = new ServerContexts(listener.plan.name, listener.plan.config.tls!, tickets)
+  }
+
+  /** The plan has changed: handshakes from now on use its certificates. */
+  replan(): void {
+    const { name, config } = this.#listener.plan
+    this.#contexts = this.#contexts.next(name, config.tls!)
+  }
+
+  accept(stream: ByteStream): void {
+    const { plan, port } = this.#listener
+    const arrival = new TlsArrival(stream, plan.config.timeouts.handshake, this)
+    this.#arrivals.set(arrival, { peer: peerOf(stream, port), since: performance.now() })
+  }
+
+  /** Connections whose handshake is under way. */
+  get active(): number {
+    let active = 0
+    for (const { facts } of this.#arrivals.keys()) if (facts !== undefined) active++
+    return active
+  }
+
+  /** Ends those that have not begun a handshake, or all. */
+  close(all: boolean): void {
+    const closing: HandshakeFailure = { code: 'SD', problem: 'closed by the gateway', alert: undefined }
+    for (const arrival of this.#arrivals.keys()) if (all || arrival.facts === undefined) arrival.abort(closing)
+  }
+
+  onHello(arrival: TlsArrival, { serverName }: ClientHello): void {
+    const { plan } = this.#listener
+    const context = this.#contexts.find(serverName)
+    if (context !== undefined) {
+      const protocols = alpn[plan.layer]
+      return arrival.secure({ context, ...(protocols !== undefined && { alpn: [...protocols] }) })
+    }
+    const named = serverName === undefined ? 'the client names no server' : `no certificate is for "${serverName}"`
+    arrival.refuse('unrecognized_name', `${named}, and the listener is strict`)
+  }
+
+  onSecured(arrival: TlsArrival, stream: ByteStream): void {
+    const { peer } = this.#forget(arrival)
+    this.#listener.onSecured(stream, { ...peer, tls: arrival.facts })
+    this.#listener.onArrivalOver()
+  }
+
+  onPlain(arrival: TlsArrival, first: Buffer): void {
+    const id = this.#tell(arrival, 'DPE', 'the client does not speak TLS, and this port does', undefined)
+    this.#listener.onPlain(arrival.stream, first, id)
+  }
+
+  onFailed(arrival: TlsArrival, { code, problem, alert }: HandshakeFailure): void {
+    this.#tell(arrival, code, problem, alert)
+  }
+
+  onQuit(arrival: TlsArrival): void {
+    this.#forget(arrival)
+    this.#listener.onArrivalOver()
+  }
+
+  #tell(arrival: TlsArrival, code: OutcomeCode, problem: string, alert: string | undefined): string {
+    const { peer, since } = this.#forget(arrival)
+    const id = flowId()
+    this.#tap.tell({
+      kind: 'handshake',
+      id,
+      listener: this.#listener.plan.name,
+      client: peer.address,
+      port: peer.port,
+      serverName: arrival.facts?.serverName,
+      alert,
+      ms: performance.now() - since,
+      error: new PosternError(code, problem),
+    })
+    this.#listener.onArrivalOver()
+    return id
+  }
+
+  #forget(arrival: TlsArrival): { readonly peer: Peer; readonly since: number } {
+    const known = this.#arrivals.get(arrival)!
+    this.#arrivals.delete(arrival)
+    return known
+  }
+}

@@ -1,0 +1,188 @@
+import type { Duplex } from 'node:stream'
+import { type SecureContext, TLSSocket } from 'node:tls'
+import type { OutcomeCode } from '../errors.ts'
+import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
+import { sayLast } from '../net/last-words.ts'
+import type { TlsFacts } from '../net/peer.ts'
+import { type Expiring, WheelTimer } from '../net/timer-wheel.ts'
+import { socketOf, streamOfTls } from '../net/tls-stream.ts'
+import { alertOf, alertRecord, type OwnAlert } from './alerts.ts'
+import { type ClientHello, ClientHelloReader } from './client-hello.ts'
+import { type Handshaking, handshakes } from './handshake-gate.ts'
+import { factsOfHandshake, factsOfHello } from './tls-facts.ts'
+
+/** Why a connection did not become one over TLS. */
+export interface HandshakeFailure {
+  readonly code: OutcomeCode
+  /** For the log. */
+  readonly problem: string
+  /** Name of the alert that ended it, of either side. */
+  readonly alert: string | undefined
+}
+
+/** Follows connections until they are over TLS. Exactly one of `onSecured`, `onPlain`, `onFailed` and `onQuit` is the last call. */
+export interface ArrivalOwner {
+  /** The client has said what it wants: call `secure` or `refuse`. */
+  onHello(arrival: TlsArrival, hello: ClientHello): void
+  /** @param stream not started */
+  onSecured(arrival: TlsArrival, stream: ByteStream): void
+  /** What the client sends is not TLS. The stream has no receiver, and is to be ended. */
+  onPlain(arrival: TlsArrival, first: Buffer): void
+  /** The connection is closed, or will be. */
+  onFailed(arrival: TlsArrival, failure: HandshakeFailure): void
+  /** The client has not sent a byte, as probes of load balancers do; the connection is closed. */
+  onQuit(arrival: TlsArrival): void
+}
+
+/** What a handshake may agree on. */
+export interface HandshakeOptions {
+  readonly context: SecureContext
+  /** Protocols in the order of preference. A client that offers only others is refused; one that offers none is not. */
+  readonly alpn?: string[]
+}
+
+const late: HandshakeFailure = { code: 'CI', problem: 'the TLS handshake timed out', alert: undefined }
+const gone: HandshakeFailure = { code: 'DC', problem: 'the client left during the TLS handshake', alert: undefined }
+const crowded: HandshakeFailure = {
+  code: 'OM',
+  problem: 'too many TLS handshakes at once, and this one had been under way for longest',
+  alert: undefined,
+}
+
+/** A new connection of a TLS listener: reads its ClientHello first, so that all that depends on it is known before OpenSSL. */
+export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
+  readonly stream: ByteStream
+  /** `undefined`: the ClientHello has not arrived. */
+  facts: TlsFacts | undefined
+  readonly #owner: ArrivalOwner
+  readonly #reader = new ClientHelloReader()
+  readonly #timer = new WheelTimer(this)
+  #options: HandshakeOptions | undefined
+  #socket: TLSSocket | undefined
+  #isOver = false
+
+  /**
+   * @param stream not started
+   * @param limit until the handshake is over, ms
+   */
+  constructor(stream: ByteStream, limit: number, owner: ArrivalOwner) {
+    this.stream = stream
+    this.#owner = owner
+    this.#timer.arm(limit)
+    stream.start(this)
+  }
+
+  // ── ClientHello ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onBytes(bytes: Buffer, borrowed: boolean): boolean {
+    const hello = this.#reader.push(borrowed ? Buffer.from(bytes) : bytes)
+    if (hello === undefined) return borrowed
+    this.stream.leave()
+    if (!('problem' in hello)) {
+      this.facts = factsOfHello(hello.serverName)
+      this.#owner.onHello(this, hello)
+    } else if (hello.alert !== undefined) this.refuse(hello.alert, hello.problem)
+    else if (this.#end()) this.#owner.onPlain(this, this.#reader.bytes)
+    return borrowed
+  }
+
+  onEnd(): void {
+    this.stream.destroy()
+  }
+
+  onDrain(): void {}
+
+  onError(): void {}
+
+  onClose(): void {
+    this.#fail(gone)
+  }
+
+  // ── for the owner ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Ends the connection with an alert, before a handshake has begun. */
+  refuse(alert: OwnAlert, problem: string, code: OutcomeCode = 'DPE'): void {
+    if (!this.#end()) return
+    sayLast(this.stream, alertRecord(alert))
+    this.#owner.onFailed(this, { code, problem, alert })
+  }
+
+  /** Begins the handshake, when it is its turn. */
+  secure(options: HandshakeOptions): void {
+    this.#options = options
+    handshakes.enter(this)
+  }
+
+  /** Ends it immediately. */
+  abort(failure: HandshakeFailure): void {
+    this.#fail(failure)
+  }
+
+  // ── handshake ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  begin(): void {
+    const { context, alpn } = this.#options!
+    const socket = new TLSSocket(socketOf(this.stream, this.#reader.bytes) as Duplex, {
+      isServer: true,
+      secureContext: context,
+      ...(alpn !== undefined && { ALPNProtocols: alpn }),
+    })
+    this.#socket = socket
+    this.#reader.bytes = nothing
+    socket.once('secure', this.#secured)
+    socket.once('end', this.#gone)
+    socket.on('error', this.#failed)
+    socket.once('close', this.#gone)
+  }
+
+  readonly #secured = (): void => {
+    const socket = this.#socket!
+    if (!this.#end()) return
+    socket.off('end', this.#gone)
+    socket.off('close', this.#gone)
+    this.facts = factsOfHandshake(socket, this.facts?.serverName)
+    const stream = streamOfTls(socket)
+    socket.off('error', this.#failed)
+    this.#owner.onSecured(this, stream)
+  }
+
+  readonly #gone = (): void => this.#fail(gone)
+
+  readonly #failed = (error: NodeJS.ErrnoException & { reason?: string }): void => {
+    const { alert, isReceived } = alertOf(error.code)
+    if (error.code?.startsWith('ERR_SSL_') !== true) return this.#fail(gone)
+    const reason = error.reason ?? error.code
+    const problem = isReceived ? `the client ended the TLS handshake: ${alert}` : `the TLS handshake failed: ${reason}`
+    this.#fail({ code: 'DPE', problem, alert })
+  }
+
+  giveWay(): void {
+    this.#fail(crowded)
+  }
+
+  onTimeout(): void {
+    this.#fail(late)
+  }
+
+  // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #fail(failure: HandshakeFailure): void {
+    if (!this.#end()) return
+    const isQuiet = this.#socket === undefined && this.facts === undefined && this.#reader.bytes.length === 0
+    this.stream.destroy()
+    this.#socket?.destroy()
+    if (isQuiet) this.#owner.onQuit(this)
+    else this.#owner.onFailed(this, failure)
+  }
+
+  /** False: it is over already. */
+  #end(): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    this.#timer.disarm()
+    handshakes.leave(this)
+    return true
+  }
+}
+
+const nothing = Buffer.alloc(0)

@@ -1,0 +1,27 @@
+/** A certificate of a listener with its key, as the check has judged them. Plain data. */
+export interface ServerCertificate {
+  /** A hash of all it consists of: certificates with the same one are the same, through reloads too. */
+  readonly id: string
+  /** In lower case. `*.example.com` stands for one label. */
+  readonly names: readonly string[]
+  /** Kind of its key, such as `EC`. A name has at most one certificate of each kind. */
+  readonly kind: string
+  /** PEM: the certificate, then those that issued it, one after the other. */
+  readonly cert: string
+  /** PEM, not encrypted. */
+  readonly key: string
+}
+
+/** How a listener speaks TLS. */
+export interface ServerTlsConfig {
+  /** The first one is for clients that name no server, or one that no certificate is for. */
+  readonly certificates: readonly ServerCertificate[]
+  readonly minVersion: '1.2' | '1.3'
+  /** As OpenSSL writes them. */
+  readonly ciphers?: string
+  readonly groups?: string
+  /** Whether clients may resume their sessions. */
+  readonly tickets: boolean
+  /** Whether a handshake for a name without a certificate is refused. */
+  readonly strict: boolean
+}
