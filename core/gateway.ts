@@ -1,3 +1,4 @@
+import { AcmeState } from './acme/acme-state.ts'
 import type { CheckedConfig } from './config/checked.ts'
 import { HealthFlow } from './flow/health-flow.ts'
 import type { GrantHost } from './grants/grant-host.ts'
@@ -49,6 +50,8 @@ export interface PreparedGateway {
 export class Gateway {
   readonly upstreams: UpstreamRegistry
   readonly tickets: TicketKeys = new TicketKeys()
+  /** Certificates by ACME, and challenges under way. */
+  readonly acme: AcmeState = new AcmeState()
   readonly #options: GatewayOptions
   readonly #tap: Tap
   readonly #listeners = new Map<string, Listener>()
@@ -217,7 +220,10 @@ export class Gateway {
     before: Snapshot | undefined,
   ): Steps<{ snapshot: Snapshot; commit: () => void }> {
     const { upstreams, commit } = yield* this.upstreams.prepare(config.upstreams)
-    return { snapshot: yield* Snapshot.compile({ config, policies, upstreams, sandbox }, before), commit }
+    return {
+      snapshot: yield* Snapshot.compile({ config, policies, upstreams, sandbox, acme: this.acme }, before),
+      commit,
+    }
   }
 
   /** The active sandbox if it runs the same instances, else a new one. */

@@ -52,6 +52,11 @@ function madeResponse(result: Reply | PosternError, requestId: string): FinalRes
   return new FinalResponse(status, '', fields, body)
 }
 
+/** The answer to a challenge of a CA by ACME (RFC 8555 §8.3). */
+export function replyToChallenge(answer: string): Reply {
+  return { reply: true, status: 200, body: answer, reason: '', headers: [['content-type', 'application/octet-stream']] }
+}
+
 /**
  * The response of a route with `reply`: a redirect with its variables filled in, or a fixed text. A redirect that needs a
  * host is refused to a request that names none.

@@ -23,7 +23,7 @@ import { Bodies, type BodiesFlow } from './bodies.ts'
 import { BodyPath } from './body-path.ts'
 import { Deadline, type TimedFlow } from './deadline.ts'
 import { cleanHead, completeHead, passableTrailers } from './head.ts'
-import { replyOfRoute, respondHere } from './local-reply.ts'
+import { replyOfRoute, replyToChallenge, respondHere } from './local-reply.ts'
 import { FinalResponse, RequestFacts } from './request-facts.ts'
 import { Tunnel, upgradeOffer } from './tunnel.ts'
 
@@ -69,6 +69,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   start(): void {
     const { facts } = this
     const refused = cleanHead(facts, this.#plan)
+    const answer = refused === undefined ? this.#plan.snapshot.acme.answer(this.#exchange.rawTarget) : undefined
+    if (answer !== undefined) return this.answer(replyToChallenge(answer))
     // Upgrade stays, so that routes can match it.
     removeHopByHop(facts.fields, upgradeOffer(this.#exchange, this.#bodies))
     const located = refused ?? locate(this.#plan, this.#exchange, facts.client)

@@ -1,3 +1,5 @@
+import type { Challenge } from '../acme/acme-state.ts'
+import type { IssuedCertificate } from '../acme/issued-certificate.ts'
 import type { LeaseNews, LeaseOrders } from '../grants/counter/lease-messages.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
@@ -40,6 +42,8 @@ interface Questions {
   /** Puts a prepared configuration in force. */
   readonly commit: { readonly question: { readonly generation: number }; readonly answer: undefined }
   readonly status: { readonly question: object; readonly answer: WorkerStatus }
+  /** Answers these challenges of the CA, and no others. */
+  readonly challenge: { readonly question: { readonly challenges: readonly Challenge[] }; readonly answer: undefined }
 }
 
 export type QuestionKind = keyof Questions
@@ -64,6 +68,12 @@ export type ToWorker =
   | { readonly type: 'suspect'; readonly hashes: readonly string[]; readonly on: boolean }
   | { readonly type: 'counters'; readonly news: LeaseNews }
   | { readonly type: 'tickets'; readonly secrets: TicketSecrets }
+  /** Certificates by ACME, new or instead of those with the same `id`. */
+  | { readonly type: 'certificates'; readonly certificates: readonly IssuedCertificate[] }
+  /** Challenges of the CA that were under way before this worker was there. */
+  | { readonly type: 'challenges'; readonly challenges: readonly Challenge[] }
+  /** Every worker answers the challenges that the worker's message with this `id` has named. */
+  | { readonly type: 'challenged'; readonly id: number }
   | { readonly type: 'drain' }
 
 /** Messages from a worker to the supervisor. */
@@ -72,6 +82,10 @@ export type ToSupervisor =
   | { readonly type: 'health'; readonly reports: readonly HealthReport[] }
   | { readonly type: 'events'; readonly events: readonly SandboxEvent[] }
   | { readonly type: 'counters'; readonly orders: LeaseOrders }
+  /** The CA has challenged this worker; the answer is `challenged`. */
+  | { readonly type: 'challenges'; readonly id: number; readonly challenges: readonly Challenge[] }
+  /** The CA has issued a certificate; it is on disk. */
+  | { readonly type: 'issued'; readonly certificate: IssuedCertificate }
   /** The drain is over; so many requests and connections did not end by themselves. */
   | { readonly type: 'drained'; readonly cutOff: number }
   /** Why the log cannot be written. */

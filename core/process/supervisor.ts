@@ -7,10 +7,11 @@ import { listenerKey } from '../listen/listener.ts'
 import { descriptors } from '../net/descriptors.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { Log } from '../telemetry/log.ts'
+import { AcmeRelay } from './acme-relay.ts'
 import { changedNames } from './changed-names.ts'
 import { checkApart } from './checker.ts'
 import type { PackedConfig } from './packed-config.ts'
-import { SharedState } from './shared-state.ts'
+import { type Broadcast, SharedState } from './shared-state.ts'
 import { SlotSockets } from './slot-socket.ts'
 import { Spare } from './spare.ts'
 import { endChildren } from './spawn.ts'
@@ -61,6 +62,7 @@ const perCore = { sensible: 2, most: 8 }
 export class Supervisor implements SlotHost {
   readonly log: Log
   readonly shared: SharedState
+  readonly acme: AcmeRelay
   readonly spare: Spare
   /** Holds crash slots and compiled code of the workers. Crash slots are written at every crossing. */
   readonly #folder: string
@@ -78,8 +80,13 @@ export class Supervisor implements SlotHost {
     this.log = options.log
     this.#folder = createFolder(options.log)
     this.spare = new Spare(this.#folder, options.log)
-    this.shared = new SharedState(options.log, (message, except) => {
+    const tell: Broadcast = (message, except) => {
       for (const slot of this.#slots) if (slot !== except) slot.tell(message)
+    }
+    this.shared = new SharedState(options.log, tell)
+    this.acme = new AcmeRelay(options.log, {
+      tell,
+      challenge: async (challenges) => void (await Promise.all(this.#slots.map((slot) => slot.challenge(challenges)))),
     })
   }
 
@@ -253,9 +260,13 @@ export class Supervisor implements SlotHost {
     return Object.entries(this.config.listeners).map(([name, listener]) => [listenerKey(name, listener), name])
   }
 
-  /** A worker began or stopped serving. Makes exactly one of the serving workers probe the backends. */
+  /**
+   * A worker began or stopped serving. Makes exactly one of the serving workers probe the backends and order certificates,
+   * the same one as long as it serves: an order takes seconds.
+   */
   onServing(): void {
-    const leader = this.#slots.find((slot) => slot.serving)
+    const serving = this.#slots.filter((slot) => slot.serving)
+    const leader = serving.find((slot) => slot.leading) ?? serving[0]
     for (const slot of this.#slots) slot.lead(slot === leader)
     if (this.#slots.every((slot) => slot.serving)) this.spare.refill()
   }
@@ -289,6 +300,7 @@ export class Supervisor implements SlotHost {
     this.#current = current
     this.log.configure(config.log, secrets)
     this.shared.adopt(current.packed)
+    this.acme.adopt([])
     for (const warning of warnings) this.log.warn('configuration', { ...warning })
   }
 

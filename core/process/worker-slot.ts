@@ -1,10 +1,12 @@
 import { rmSync } from 'node:fs'
+import type { Challenge } from '../acme/acme-state.ts'
 import type { CounterWorker } from '../grants/counter/authority.ts'
 import { readCrashSlot } from '../guard/crash-slot.ts'
 import type { BoundHandle } from '../listen/listener.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { Log } from '../telemetry/log.ts'
 import { sayUnwritable } from '../telemetry/standard-error.ts'
+import type { AcmeRelay } from './acme-relay.ts'
 import type { ToSupervisor, ToWorker } from './channel.ts'
 import type { PackedConfig } from './packed-config.ts'
 import type { SharedState } from './shared-state.ts'
@@ -23,6 +25,7 @@ export interface Current {
 export interface SlotHost {
   readonly log: Log
   readonly shared: SharedState
+  readonly acme: AcmeRelay
   readonly stopping: boolean
   readonly current: Current
   readonly spare: Spare
@@ -72,7 +75,8 @@ export class WorkerSlot {
     worker.on({ onMessage: (message) => this.#hear(message), onExit: (death) => this.#died(worker, death) })
     this.#worker = worker
     worker.send({ type: 'slot', index: this.#index })
-    for (const message of this.#host.shared.briefing()) worker.send(message)
+    const { shared, acme } = this.#host
+    for (const message of [...shared.briefing(), ...acme.briefing()]) worker.send(message)
     let generation = -1
     // A reload may happen in between, because it does not wait for workers that do not serve yet.
     while (generation !== this.#host.current.generation) {
@@ -104,6 +108,15 @@ export class WorkerSlot {
 
   tell(message: ToWorker): void {
     this.#worker?.send(message)
+  }
+
+  get leading(): boolean {
+    return this.#leading
+  }
+
+  /** Resolves when the worker answers these challenges, and no others, or has exited. */
+  async challenge(challenges: readonly Challenge[]): Promise<void> {
+    await this.#worker?.ask({ kind: 'challenge', challenges }).catch(() => {})
   }
 
   lead(on: boolean): void {
@@ -145,11 +158,13 @@ export class WorkerSlot {
   }
 
   #hear(message: ToSupervisor): void {
-    const { shared } = this.#host
+    const { shared, acme } = this.#host
     if (message.type === 'health') shared.health(message.reports, this)
     else if (message.type === 'events') shared.events(message.events)
     else if (message.type === 'counters') this.#counters?.hear(message.orders)
     else if (message.type === 'unwritable') sayUnwritable(message.problem)
+    else if (message.type === 'challenges') void acme.challenge(message.id, message.challenges, this)
+    else if (message.type === 'issued') acme.issued(message.certificate, this)
     else if (message.type === 'drained') this.#host.onDrained(message.cutOff)
   }
 
@@ -158,6 +173,7 @@ export class WorkerSlot {
     const last = readCrashSlot(worker.slotFile)
     rmSync(worker.slotFile, { force: true })
     this.#counters?.leave()
+    host.acme.left(this)
     this.#worker = undefined
     this.#serving = false
     this.#leading = false

@@ -13,6 +13,7 @@ import type { Answer, HealthReport, Question, ToSupervisor, ToWorker } from './c
 import { beChild } from './child.ts'
 import { reportDescriptor } from './spawn.ts'
 import { WorkerConfig } from './worker-config.ts'
+import { WorkerRenewals } from './worker-renewals.ts'
 
 /** One worker: a gateway that receives its configuration, its sockets and its orders from the supervisor. */
 const slotFile = process.argv[2]
@@ -31,6 +32,7 @@ const gateway = new Gateway({
 })
 gateway.upstreams.probe(false)
 
+const acme = new WorkerRenewals(gateway.acme, log, tell)
 const sockets = new Map<string, BoundHandle>()
 const config = new WorkerConfig(gateway)
 
@@ -50,6 +52,16 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
       return
     case 'lead':
       gateway.upstreams.probe(message.on)
+      acme.renewals.lead(message.on)
+      return
+    case 'certificates':
+      gateway.acme.install(message.certificates)
+      return
+    case 'challenges':
+      gateway.acme.challenge(message.challenges)
+      return
+    case 'challenged':
+      acme.challenged(message.id)
       return
     case 'health':
       for (const { upstream, address, ...heard } of message.reports) gateway.upstreams.hear(upstream, address, heard)
@@ -81,8 +93,12 @@ async function answerTo(question: Question): Promise<Answer> {
     }
     case 'commit':
       config.commit(question.generation)
+      acme.renewals.adopt([])
       // Saves the code compiled so far, so that the next worker starts faster.
       setImmediate(flushCompileCache)
+      return undefined
+    case 'challenge':
+      gateway.acme.challenge(question.challenges)
       return undefined
     case 'status': {
       const { generation } = config
@@ -115,6 +131,7 @@ let draining = false
 async function drain(): Promise<void> {
   if (draining) return
   draining = true
+  acme.renewals.close()
   const drained: ToSupervisor = { type: 'drained', cutOff: await gateway.drain() }
   if (process.connected) await new Promise((resolve) => process.send!(drained, undefined, undefined, resolve))
   guard.close()
@@ -127,7 +144,7 @@ async function drain(): Promise<void> {
  * loop.
  */
 function isInTurn(message: ToWorker): boolean {
-  if (message.type === 'ask') return message.question.kind !== 'status'
+  if (message.type === 'ask') return message.question.kind === 'prepare' || message.question.kind === 'commit'
   return message.type === 'socket' || message.type === 'abort'
 }
 

@@ -1,3 +1,4 @@
+import type { AcmeState } from '../acme/acme-state.ts'
 import type { Config, ListenerConfig, RouteConfig } from '../config/types.ts'
 import type { Chain } from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
@@ -54,6 +55,7 @@ export interface TcpPlan extends Plan {
 /** What a snapshot is compiled from. */
 interface Parts extends RouteParts {
   readonly sandbox: Sandbox
+  readonly acme: AcmeState
 }
 
 /** A checked configuration, compiled; immutable, and replaced as a whole. It is in use until its last flow has ended. */
@@ -63,6 +65,7 @@ export class Snapshot implements Parts {
   readonly policies: PolicySet
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly sandbox: Sandbox
+  readonly acme: AcmeState
   readonly routes: CompiledRoutes
   readonly listeners: ReadonlyMap<string, HttpPlan | TcpPlan>
   /** By name of the upstream: the chain of its policies, if one of them has `checkHealth`. */
@@ -78,6 +81,7 @@ export class Snapshot implements Parts {
     this.policies = parts.policies
     this.upstreams = parts.upstreams
     this.sandbox = parts.sandbox
+    this.acme = parts.acme
     this.routes = routes
     this.examiners = examiners
     this.listeners = new Map(

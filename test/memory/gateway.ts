@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
+import { AcmeState } from '../../core/acme/acme-state.ts'
 import { checkConfig } from '../../core/check/check.ts'
 import { RequestFlow } from '../../core/flow/request.ts'
 import type { Fetcher } from '../../core/grants/fetcher.ts'
@@ -66,7 +67,9 @@ export async function memoryGateway(
   const fetching = new Set<string>()
   const grants = createGrantHost({ fetch: unanswered(fetching) })
   const sandbox = createSandbox({ instances: policies.instances, grants })
-  const snapshot = atOnce(Snapshot.compile({ config: checked.config, policies, upstreams, sandbox }))
+  const snapshot = atOnce(
+    Snapshot.compile({ config: checked.config, policies, upstreams, sandbox, acme: new AcmeState() }),
+  )
   onTestFinished(() => {
     registry.close()
     sandbox.close()

@@ -1,8 +1,8 @@
 import { describe } from 'vitest'
 import { hasCommand } from '../bench/installed.ts'
 
-/** Programs of other people that the tests of this folder run, all of them packages of Debian. */
-export type Program = 'nginx' | 'haproxy' | 'curl' | 'openssl'
+/** Programs of other people that tests run, all of them packages of Debian. */
+export type Program = 'nginx' | 'haproxy' | 'curl' | 'openssl' | 'pebble'
 
 /**
  * Like `describe`, for tests that cannot do without these programs. Where one is missing they are left out, and the output

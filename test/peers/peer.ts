@@ -19,24 +19,31 @@ export interface Site {
   readonly port: number
 }
 
+/** Calls `end` when something is no longer needed. */
+export type OnFinished = (end: () => void | Promise<void>) => void
+
 /** A folder that is gone when the test is. */
-export function temporaryFolder(): string {
+export function temporaryFolder(onFinished: OnFinished = onTestFinished): string {
   const folder = mkdtempSync(join(tmpdir(), 'postern-peer-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onFinished(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
 /**
- * Runs a program that listens, in the foreground and as one process; ended, by its pid, when the test is.
+ * Runs a program that listens, in the foreground and as one process; ended by its pid.
  *
  * @param prepare writes its configuration and gives the command line
+ * @param onFinished says when it is no longer needed; default: when the test is over
  */
-export async function startPeer(prepare: (site: Site) => readonly string[]): Promise<Peer> {
+export async function startPeer(
+  prepare: (site: Site) => readonly string[],
+  onFinished: OnFinished = onTestFinished,
+): Promise<Peer> {
   let said = ''
   // Between the choice of a port and its use another process may take it.
   for (let attempt = 1; attempt <= 5; attempt++) {
     const port = await freePort()
-    const [command, ...args] = prepare({ folder: temporaryFolder(), port })
+    const [command, ...args] = prepare({ folder: temporaryFolder(onFinished), port })
     const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     const hear = (chunk: Buffer): void => {
       said += chunk.toString()
@@ -46,7 +53,7 @@ export async function startPeer(prepare: (site: Site) => readonly string[]): Pro
     child.on('error', (error) => {
       said += error.message
     })
-    endWithTest(child)
+    endWithTest(child, onFinished)
     if ((await reachable(port, () => isOver(child))) && !isOver(child)) return { port, said: () => said }
   }
   throw new Error(`a peer does not start: ${said}`)
@@ -56,13 +63,13 @@ function isOver({ pid, exitCode, signalCode }: ChildProcess): boolean {
   return pid === undefined || exitCode !== null || signalCode !== null
 }
 
-function endWithTest(child: ChildProcess): void {
+function endWithTest(child: ChildProcess, onFinished: OnFinished): void {
   const end = (): void => {
     if (!isOver(child)) child.kill('SIGKILL')
   }
   // A worker of vitest that is told to go runs no hooks.
   process.once('exit', end)
-  onTestFinished(async () => {
+  onFinished(async () => {
     process.off('exit', end)
     if (isOver(child)) return
     const gone = new Promise((resolve) => child.once('exit', resolve))

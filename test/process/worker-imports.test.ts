@@ -22,6 +22,7 @@ function loadedBy(start: string): { files: string[]; packages: string[] } {
 /** Each takes a worker's start 50 ms of CPU time or more; an import of node:http loads undici too, Node's own. */
 const costly = [
   'undici',
+  'acme-client',
   'jose',
   'jsonc-parser',
   'esbuild',

@@ -7,7 +7,9 @@ const sdk = sourcesOf('sdk')
 const plugins = sourcesOf('plugins')
 const everything = [...core, ...sdk, ...plugins, ...sourcesOf('test')]
 
-const packages = Object.keys(JSON.parse(read('package.json')).dependencies as Record<string, string>)
+const { dependencies, peerDependencies } = JSON.parse(read('package.json')) as Record<string, Record<string, string>>
+/** Those that come with it, and those that a user installs who needs them. */
+const packages = Object.keys({ ...dependencies, ...peerDependencies })
 
 const isTest = ({ path }: Source): boolean => path.endsWith('.test.ts')
 const isRelative = (specifier: string): boolean => specifier.startsWith('.')

@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest'
+import { AcmeState } from '../../../core/acme/acme-state.ts'
+import { startInProcess } from '../../helpers/gateway.ts'
+
+const answer = { type: 'http-01', token: 'token-1', answer: 'token-1.thumb' } as const
+const listeners = { web: { port: 0 } }
+
+describe('a challenge by http-01', () => {
+  test('is answered beside a redirect of everything to https, and only it', async () => {
+    const { gateway, port, log } = await startInProcess({
+      listeners,
+      routes: { all: { listener: 'web', reply: { status: 308, redirect: 'https://{host}{path}{query}' } } },
+    })
+    const get = async (path: string, method = 'GET'): Promise<[number, string]> => {
+      const response = await fetch(`http://127.0.0.1:${port('web')}${path}`, { method, redirect: 'manual' })
+      return [response.status, await response.text()]
+    }
+    const known = '/.well-known/acme-challenge/token-1'
+    expect((await get(known))[0]).toBe(308)
+    gateway.acme.challenge([answer])
+    expect(await get(known)).toEqual([200, 'token-1.thumb'])
+    expect(await get(known, 'HEAD')).toEqual([200, ''])
+    for (const path of [
+      '/',
+      '/.well-known/acme-challenge/',
+      `${known}2`,
+      `${known}?a`,
+      '/.well-known/acme-challenge/toString',
+    ])
+      expect((await get(path))[0]).toBe(308)
+    gateway.acme.challenge([])
+    expect((await get(known))[0]).toBe(308)
+    expect(log.filter(({ status, path }) => status === 200 && path === known)).toHaveLength(2)
+  })
+
+  test('of a backend that gets certificates itself goes to it', async () => {
+    const { gateway, port } = await startInProcess({
+      listeners,
+      routes: { all: { listener: 'web', reply: { status: 200, body: 'of the backend' } } },
+    })
+    gateway.acme.challenge([answer])
+    const response = await fetch(`http://127.0.0.1:${port('web')}/.well-known/acme-challenge/token-of-backend`)
+    expect(await response.text()).toBe('of the backend')
+  })
+})
+
+test('a state answers the challenges of the last message, and no others', () => {
+  const state = new AcmeState()
+  const proof = { type: 'tls-alpn-01', name: 'a.example', cert: 'c', key: 'k' } as const
+  state.challenge([answer, proof])
+  expect(state.answer('/.well-known/acme-challenge/token-1')).toBe('token-1.thumb')
+  expect(state.answer('/.well-known/acme-challenge/__proto__')).toBeUndefined()
+  expect(state.answer('/token-1')).toBeUndefined()
+  expect(state.proof('a.example')).toBe(proof)
+  expect(state.proof('b.example')).toBeUndefined()
+  state.challenge([])
+  expect(state.proof('a.example')).toBeUndefined()
+  expect(state.answer('/.well-known/acme-challenge/token-1')).toBeUndefined()
+})
+
+test('a state keeps the certificates of entries that stay, and the newest of each', () => {
+  const state = new AcmeState()
+  const one = { id: 'one', cert: '1', key: 'k' }
+  state.install([one, { id: 'two', cert: '2', key: 'k' }])
+  state.install([{ ...one, cert: 'newer' }])
+  expect(state.certificates.map(({ cert }) => cert)).toEqual(['newer', '2'])
+  state.keep(new Set(['two', 'three']))
+  expect(state.certificates.map(({ id }) => id)).toEqual(['two'])
+  expect(state.certificate('one')).toBeUndefined()
+})
