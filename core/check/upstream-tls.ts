@@ -1,5 +1,6 @@
 import { createSecureContext } from 'node:tls'
 import type { Path } from '../config/problem.ts'
+import { layerOf } from '../config/protocols.ts'
 import type { ReferenceContext } from '../config/references.ts'
 import { asObject, asText } from '../config/untyped.ts'
 import type { UpstreamTls } from '../tls/client-context.ts'
@@ -11,9 +12,13 @@ import { plainKey, readPrivateKey } from './private-key.ts'
 export function checkUpstreamTls(draft: Draft, context: ReferenceContext): ReadonlyMap<string, UpstreamTls> {
   const checked = new Map<string, UpstreamTls>()
   for (const [name, upstream] of Object.entries(asObject(draft.data.upstreams))) {
-    const { tls } = asObject(upstream)
+    const { tls, protocol } = asObject(upstream)
     const path = ['upstreams', name, 'tls']
     if (tls === undefined || draft.problems.touches(draft.source, path)) continue
+    if (layerOf(protocol) === 'L7' && asObject(tls).starttls !== undefined) {
+      const message = `${protocol} backends begin with TLS; remove it`
+      draft.problems.add(draft.source, [...path, 'starttls'], message)
+    }
     checked.set(name, new UpstreamTlsCheck(draft, context, path).judge(asObject(tls)))
   }
   return checked
@@ -32,7 +37,7 @@ class UpstreamTlsCheck {
   }
 
   judge(tls: Readonly<Record<string, unknown>>): UpstreamTls {
-    const { serverName, minVersion = '1.2', verify = true } = tls
+    const { serverName, minVersion = '1.2', verify = true, starttls } = tls
     if (verify === false && tls.ca !== undefined) this.#add(['ca'], 'verifies nothing with "verify": false; remove one')
     const ca = this.#authorities(tls.ca)
     return {
@@ -41,6 +46,7 @@ class UpstreamTlsCheck {
       ...this.#own(tls),
       minVersion: minVersion as UpstreamTls['minVersion'],
       verify: verify as boolean,
+      ...(starttls === 'postgres' && { starttls }),
     }
   }
 

@@ -17,6 +17,7 @@ import type { Sandbox } from '../sandbox/plugin.ts'
 import type { Route, TcpPlan } from '../snapshot/snapshot.ts'
 import { Phases } from '../telemetry/phases.ts'
 import type { Tap } from '../telemetry/tap.ts'
+import { refuseEncryption } from '../tls/postgres.ts'
 import { Attempts } from '../upstream/attempt.ts'
 import type { Backend } from '../upstream/backend.ts'
 import { type Pipe, type PipeResult, pipe } from '../upstream/pipe.ts'
@@ -123,9 +124,12 @@ export class ConnectionFlow implements HookFlow {
   #connected(backend: ByteStream): void {
     this.#phases.enter('body')
     this.#attempts.connected()
+    const { timeouts, tls } = this.#upstream!.config
     this.#pipe = pipe(this.#client, backend, {
-      idle: this.#upstream!.config.timeouts.idle,
+      idle: timeouts.idle,
       onEnd: (result) => this.#piped(result),
+      // The encryption that a client asks the backend for is that of the gateway.
+      preface: tls?.starttls && refuseEncryption((bytes) => this.#client.write(bytes)),
     })
   }
 

@@ -14,6 +14,8 @@ export interface UpstreamTls {
   readonly minVersion: '1.2' | '1.3'
   /** false: a backend's certificate is not verified. */
   readonly verify: boolean
+  /** How a backend is asked for TLS; `undefined`: TLS from the first byte. */
+  readonly starttls?: 'postgres'
 }
 
 /** What all connections to the backends of an upstream have in common; OpenSSL's part is made with the first one. */
@@ -23,9 +25,10 @@ export class ClientContext {
   readonly alpn: readonly string[]
   #secureContext: SecureContext | undefined
 
+  /** @param alpn unless the way in which TLS begins names another protocol */
   constructor(settings: UpstreamTls, alpn: readonly string[]) {
     this.settings = settings
-    this.alpn = alpn
+    this.alpn = settings.starttls === 'postgres' ? ['postgresql'] : alpn
   }
 
   /** 0.7 ms and 32 KB, so there is one for all connections. */

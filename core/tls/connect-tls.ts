@@ -5,6 +5,7 @@ import { type Address, type ConnectDone, connectSocket, type connectTo } from '.
 import { streamOfTls } from '../net/tls-stream.ts'
 import type { ClientContext } from './client-context.ts'
 import { handshakeProblem } from './handshake-problem.ts'
+import { requestTls } from './postgres.ts'
 
 type SocketDone = (error: PosternError | undefined, socket: TLSSocket | undefined) => void
 
@@ -60,6 +61,8 @@ class Handshake {
   readonly #since = performance.now()
   #connecting: { cancel(): void } | undefined
   #timer: NodeJS.Timeout | undefined
+  /** Before TLS has begun. */
+  #plain: Socket | undefined
   #socket: TLSSocket | undefined
 
   constructor(connector: TlsConnector, backend: Address, timeout: number, done: SocketDone) {
@@ -76,11 +79,23 @@ class Handshake {
 
   cancel(): void {
     this.#connecting?.cancel()
+    this.#plain?.destroy()
     // Once `done` has been called, the socket belongs to the caller.
     this.#release()?.destroy()
   }
 
   #begin(plain: Socket): void {
+    this.#timer = setTimeout(() => this.#late(), Math.max(1, this.#timeout - (performance.now() - this.#since)))
+    if (this.#connector.context.settings.starttls === undefined) return this.#secure(plain)
+    this.#plain = plain
+    requestTls(plain, (problem) => {
+      if (problem !== undefined) return this.#fail(problem, {})
+      this.#plain = undefined
+      this.#secure(plain)
+    })
+  }
+
+  #secure(plain: Socket): void {
     const { context, session } = this.#connector
     const socket = connect({
       ...context.optionsFor(this.#backend.host),
@@ -89,7 +104,6 @@ class Handshake {
       ...(session !== undefined && { session }),
     })
     this.#socket = socket
-    this.#timer = setTimeout(() => this.#late(), Math.max(1, this.#timeout - (performance.now() - this.#since)))
     // TLS 1.2 sends it before the end of the handshake, TLS 1.3 after it.
     socket.on('session', this.#connector.learn)
     socket.once('secureConnect', this.#secured)

@@ -63,9 +63,12 @@ export class Backend implements BackendFacts {
 
   /** For fetches of policies. The operator has named this very address, so it may be private. No URL can have a zone of IPv6. */
   get origin(): Origin | undefined {
-    const text = `${this.tls === undefined ? 'http' : 'https'}://${this.address}`
-    if (this.#origin === undefined && URL.canParse(text))
-      this.#origin = { ...parseOrigin(text, true), tls: this.tls?.context.optionsBeside(this.host) }
+    if (this.#origin !== undefined) return this.#origin
+    const context = this.tls?.context
+    const isHttps = context !== undefined && context.settings.starttls === undefined
+    const text = `${isHttps ? 'https' : 'http'}://${this.address}`
+    if (!URL.canParse(text)) return undefined
+    this.#origin = { ...parseOrigin(text, true), tls: isHttps ? context.optionsBeside(this.host) : undefined }
     return this.#origin
   }
 

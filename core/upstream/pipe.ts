@@ -13,6 +13,11 @@ export interface PipeOptions {
   readonly idle: number
   /** Called exactly once, when both sides are closed; never before `pipe` has returned. */
   readonly onEnd: (result: PipeResult) => void
+  /**
+   * Takes the first bytes of the client until it returns what goes to the backend; `undefined`: it needs more. What it throws
+   * ends both sides (DPE).
+   */
+  readonly preface?: ((bytes: Buffer) => Buffer | undefined) | undefined
 }
 
 export interface PipeResult {
@@ -20,7 +25,7 @@ export interface PipeResult {
   readonly bytesIn: number
   /** From the backend. */
   readonly bytesOut: number
-  /** Why it failed: DC (client reset), UR (backend reset), UF (backend refused the handshake of TLS), SI (idle), SD (closed here); `undefined`: both sides ended. */
+  /** Why it failed: DC (client reset), DPE (see `preface`), UR (backend reset), UF (backend refused the handshake of TLS), SI (idle), SD (closed here); `undefined`: both sides ended. */
   readonly error: PosternError | undefined
   readonly outcome: OutcomeCode | undefined
 }
@@ -53,7 +58,7 @@ class Relay implements Pipe {
 
   constructor(client: ByteStream, backend: ByteStream, options: PipeOptions) {
     this.#options = options
-    this.#in = new Direction(this, client, backend)
+    this.#in = new Direction(this, client, backend, options.preface)
     this.#out = new Direction(this, backend, client)
     this.#timer.arm(options.idle)
     this.#in.start(this.#out)
@@ -84,6 +89,11 @@ class Relay implements Pipe {
 
   #idle(): void {
     this.#fail('SI', `no bytes in either direction for ${this.#options.idle} ms`)
+  }
+
+  /** The client does not keep to the protocol. */
+  refuse(cause: Error): void {
+    this.#fail('DPE', cause.message, cause)
   }
 
   /** The source of a direction failed, or was closed before both its directions had ended. */
@@ -120,13 +130,16 @@ class Direction implements ByteReceiver {
   readonly #sink: ByteStream
   /** The other direction, which waits when this one's source has not taken what was written to it. */
   #back!: Direction
+  /** `undefined` once it has returned. */
+  #preface: PipeOptions['preface']
   /** Lent memory whose bytes are not sent yet. */
   #lent: Buffer | undefined
 
-  constructor(relay: Relay, source: ByteStream, sink: ByteStream) {
+  constructor(relay: Relay, source: ByteStream, sink: ByteStream, preface?: PipeOptions['preface']) {
     this.#relay = relay
     this.#source = source
     this.#sink = sink
+    this.#preface = preface
   }
 
   start(back: Direction): void {
@@ -150,6 +163,7 @@ class Direction implements ByteReceiver {
   onBytes(bytes: Buffer, borrowed: boolean): boolean {
     this.bytes += bytes.length
     this.#relay.moved()
+    if (this.#preface !== undefined) return this.#takeFirst(bytes, this.#preface)
     const sink = this.#sink
     if (borrowed) sink.writeBorrowed(bytes)
     else sink.write(bytes)
@@ -162,6 +176,19 @@ class Direction implements ByteReceiver {
       sink.askDrain()
     }
     return false
+  }
+
+  /** The bytes are copied. */
+  #takeFirst(bytes: Buffer, preface: (bytes: Buffer) => Buffer | undefined): boolean {
+    try {
+      const first = preface(bytes)
+      if (first === undefined) return true
+      this.#preface = undefined
+      this.#sink.writeBorrowed(first)
+    } catch (error) {
+      this.#relay.refuse(error as Error)
+    }
+    return true
   }
 
   /** What the other direction has written to this one's source is sent. */

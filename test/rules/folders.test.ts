@@ -16,7 +16,7 @@ const allowed: Readonly<Record<string, string>> = {
   gateway: 'listen flow snapshot telemetry upstream hooks config sandbox acme grants tls net',
   guard: 'sandbox',
   listen: 'flow snapshot telemetry config http1 http tls net',
-  flow: 'snapshot telemetry upstream hooks config sandbox route http net',
+  flow: 'snapshot telemetry upstream hooks config sandbox route http tls net',
   snapshot: 'upstream hooks config sandbox acme route http',
   telemetry: 'hooks config grants net',
   check: 'hooks config sandbox grants route http tls',

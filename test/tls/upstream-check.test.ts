@@ -79,6 +79,8 @@ describe('tls of an upstream', () => {
     [{ serverName: 'x:443' }, 'tls.serverName: "x:443" is not a host name or an IP address; write it without a port'],
     [{ minVersion: '1.1' }, 'tls.minVersion: must be one of "1.2", "1.3", not "1.1"; did you mean "1.2"?'],
     [{ ca: [] }, 'tls.ca: must not be empty'],
+    [{ starttls: 'mysql' }, 'tls.starttls: must be one of "postgres", not "mysql"'],
+    [{ starttls: 'postgres' }, 'tls.starttls: http backends begin with TLS; remove it'],
     [{ ca: 'nowhere.pem' }, /^tls\.ca: ".*nowhere\.pem": the file does not exist$/],
     [{ ca: ['ca.pem', 'words.txt'] }, /^tls\.ca\[1\]: "words\.txt" holds no certificate in PEM/],
     [{ ca: 'broken.pem' }, /^tls\.ca: "broken\.pem" holds a certificate that cannot be read: /],
