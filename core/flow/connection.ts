@@ -25,19 +25,22 @@ import type { Upstream } from '../upstream/upstream.ts'
 import { ConnectionFacts } from './connection-facts.ts'
 import { flowId } from './flow-id.ts'
 import { outcomeOfReply } from './local-reply.ts'
+import type { Refusal, Visit } from './visit.ts'
 
 /**
  * The life of one L4 connection, top to bottom: accept → route → onConnect → choose a backend → connect → bytes → finish.
+ * With TLS the handshake is among the policies of onConnect: before the first one that needs it.
  * Nothing is read from the client until the connection to the backend is established: no byte of it is lost.
  */
-export class ConnectionFlow implements HookFlow {
+export class ConnectionFlow implements HookFlow, Visit {
   readonly facts: ConnectionFacts
   readonly sandbox: Sandbox
   reached = 0
   ended = false
   awaited: AwaitedCall | undefined
 
-  readonly #client: ByteStream
+  /** Not started. `undefined`: the handshake is not over. */
+  #client: ByteStream | undefined
   readonly #plan: TcpPlan
   readonly #route: Route
   readonly #tap: Tap
@@ -51,19 +54,10 @@ export class ConnectionFlow implements HookFlow {
   #bytes = { in: 0, out: 0 }
   #error: PosternError | undefined
 
-  /** @param client not started. */
-  constructor(
-    client: ByteStream,
-    peer: Peer,
-    plan: TcpPlan,
-    route: Route,
-    tap: Tap,
-    onFinish: (flow: ConnectionFlow) => void,
-  ) {
+  constructor(peer: Peer, plan: TcpPlan, route: Route, tap: Tap, onFinish: (flow: ConnectionFlow) => void) {
     this.facts = new ConnectionFacts('L4', flowId(), peer, plan.name, (name) => this.#upstreamProblem(name))
     this.facts.routeName = route.name
     this.facts.upstreamName = route.upstream?.name
-    this.#client = client
     this.#plan = plan
     this.#route = route
     this.#tap = tap
@@ -75,9 +69,34 @@ export class ConnectionFlow implements HookFlow {
 
   // ── onConnect ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  start(): void {
+  /** @param client not started. */
+  start(client: ByteStream): void {
+    this.#client = client
     this.#phases.enter('policies', false)
     ask(this, 'onConnect', this.#chain, 0, (result, policy) => this.#askedByRoute(result, policy))
+  }
+
+  askEarly(done: (refusal: Refusal | undefined) => void): void {
+    const { base } = this.#route
+    this.#phases.enter('policies', false)
+    const asked = (result: Reply | PosternError | undefined, policy: Policy | undefined): void =>
+      done(result && { result, policy })
+    const askedByRoute = (result: Reply | PosternError | undefined, policy: Policy | undefined): void => {
+      if (result !== undefined || base.handshakeAt < base.length) return asked(result, policy)
+      this.#chain = this.#route.through(this.#upstream!)
+      ask(this, 'onConnect', this.#chain, base.length, asked, this.#chain.handshakeAt)
+    }
+    ask(this, 'onConnect', base, 0, askedByRoute, base.handshakeAt)
+  }
+
+  /** The handshake is over: asks the policies that are left. @param client not started. */
+  secured(client: ByteStream, { tls }: Peer): void {
+    this.#client = client
+    this.facts.tls = tls
+    const { base } = this.#route
+    const from = this.#chain.handshakeAt
+    if (this.#chain === base) ask(this, 'onConnect', base, from, (result, policy) => this.#askedByRoute(result, policy))
+    else ask(this, 'onConnect', this.#chain, from, (result, policy) => this.#asked(result, policy))
   }
 
   #askedByRoute(result: Reply | PosternError | undefined, policy: Policy | undefined): void {
@@ -96,7 +115,7 @@ export class ConnectionFlow implements HookFlow {
   #refuse(result: Reply | PosternError, policy: Policy | undefined): void {
     if (result instanceof PosternError) return this.fail(result)
     this.facts.outcome = policy === undefined ? '' : outcomeOfReply(result, policy)
-    this.#client.reset()
+    this.#client!.reset()
     this.#finish()
   }
 
@@ -125,11 +144,12 @@ export class ConnectionFlow implements HookFlow {
     this.#phases.enter('body')
     this.#attempts.connected()
     const { timeouts, tls } = this.#upstream!.config
-    this.#pipe = pipe(this.#client, backend, {
+    const client = this.#client!
+    this.#pipe = pipe(client, backend, {
       idle: timeouts.idle,
       onEnd: (result) => this.#piped(result),
       // The encryption that a client asks the backend for is that of the gateway.
-      preface: tls?.starttls && refuseEncryption((bytes) => this.#client.write(bytes)),
+      preface: tls?.starttls && refuseEncryption((bytes) => client.write(bytes)),
     })
   }
 
@@ -150,7 +170,7 @@ export class ConnectionFlow implements HookFlow {
 
   /** Whether the connection may stay open under a new plan: its route has the same upstream, and its backend still exists. */
   survives(plan: TcpPlan): boolean {
-    const route = plan.routes.find({ serverName: undefined })
+    const route = plan.routes.find({ serverName: this.facts.tls?.serverName })
     if (route?.name !== this.#route.name || route.upstream?.name !== this.#route.upstream?.name) return false
     const upstream = plan.snapshot.upstreams.get(this.facts.upstreamName ?? '')
     if (upstream === undefined) return false
@@ -161,8 +181,16 @@ export class ConnectionFlow implements HookFlow {
     if (this.ended) return
     this.#error = error
     this.facts.outcome = error.outcome
-    this.#client.reset()
+    this.#client?.reset()
     this.#finish()
+  }
+
+  /** The connection has ended before its handshake was over, of which there is a record. */
+  end(): void {
+    if (this.ended) return
+    this.ended = true
+    cancelAwaited(this)
+    tell(this, this.#chain, () => this.#plan.snapshot.release())
   }
 
   #finish(): void {

@@ -5,6 +5,7 @@ import { Admission } from '../flow/admission.ts'
 import { flowId } from '../flow/flow-id.ts'
 import { problemOf } from '../flow/local-reply.ts'
 import { RequestFlow } from '../flow/request.ts'
+import type { Visit } from '../flow/visit.ts'
 import type { Begun, Exchange, HalfClose, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
 import type { Malformed } from '../http/malformed.ts'
@@ -56,19 +57,33 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
   }
 
   #accept(stream: ByteStream): void {
-    if (this.#entrance === undefined) this.onSecured(stream, peerOf(stream, this.#port))
-    else this.#entrance.accept(stream)
+    if (this.#entrance !== undefined) return this.#entrance.accept(stream)
+    const peer = peerOf(stream, this.#port)
+    const admission = this.#admissionOf(peer)
+    this.#serve(stream, peer, admission)
+    admission?.ask(0)
+  }
+
+  onHello(peer: Peer): Admission | undefined {
+    return this.#admissionOf(peer)
+  }
+
+  onSecured(stream: ByteStream, peer: Peer, admission: Visit | undefined): void {
+    this.#serve(stream, peer, admission as Admission | undefined)
+    ;(admission as Admission | undefined)?.secured(peer)
+  }
+
+  #admissionOf(peer: Peer): Admission | undefined {
+    const { onConnect, onDisconnect } = this.plan.admission.steps
+    return onConnect.length + onDisconnect.length === 0 ? undefined : new Admission(peer, this.plan, this.#tap)
   }
 
   /** A connection that speaks HTTP from now on. */
-  onSecured(stream: ByteStream, peer: Peer): void {
-    const connection: Connection = { peer, admission: undefined }
+  #serve(stream: ByteStream, peer: Peer, admission: Admission | undefined): void {
+    const connection: Connection = { peer, admission }
     const session = new ServerConnection(stream, connection, this)
     if (this.plan.snapshot.leaving || this.#draining) session.makeLast()
     this.#sessions.add(session)
-    const { steps } = this.plan.admission
-    if (steps.onConnect.length + steps.onDisconnect.length > 0)
-      connection.admission = new Admission(connection, this.plan, this.#tap)
   }
 
   replan(plan: HttpPlan): void {
@@ -183,5 +198,5 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
 
 interface Connection extends HttpConnection {
   /** Set when a policy of the listener has `onConnect` or `onDisconnect`. */
-  admission: Admission | undefined
+  readonly admission: Admission | undefined
 }

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:net'
 import { ConnectionFlow } from '../flow/connection.ts'
+import type { Visit } from '../flow/visit.ts'
 import { acceptStreams } from '../net/accept.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import { type Peer, peerOf } from '../net/peer.ts'
@@ -29,22 +30,35 @@ export class TcpListener implements Listener, SecuredListener {
   }
 
   #accept(stream: ByteStream): void {
-    if (this.#entrance === undefined) this.onSecured(stream, peerOf(stream, this.#port))
-    else this.#entrance.accept(stream)
+    if (this.#entrance !== undefined) return this.#entrance.accept(stream)
+    const flow = this.#flowOf(peerOf(stream, this.#port))
+    if (flow === undefined) return stream.destroy()
+    this.#flows.add(flow)
+    flow.start(stream)
   }
 
-  /** A connection whose bytes are forwarded from now on. */
-  onSecured(stream: ByteStream, peer: Peer): void {
+  onHello(peer: Peer): ConnectionFlow | undefined {
+    return this.#flowOf(peer)
+  }
+
+  onSecured(stream: ByteStream, peer: Peer, visit: Visit | undefined): void {
+    if (visit === undefined) return stream.destroy()
+    const flow = visit as ConnectionFlow
+    this.#flows.add(flow)
+    flow.secured(stream, peer)
+    // A reload during the handshake has not seen it.
+    if (!flow.ended && !flow.survives(this.plan)) flow.close()
+  }
+
+  /** `undefined`: no route takes it, or the socket has no remote address, so that it has already been reset. */
+  #flowOf(peer: Peer): ConnectionFlow | undefined {
     const { plan } = this
-    const route = plan.routes.find({ serverName: undefined })
-    // A socket without a remote address has already been reset.
-    if (route === undefined || peer.address === '') return stream.destroy()
-    const flow = new ConnectionFlow(stream, peer, plan, route, this.#tap, (ended) => {
+    const route = plan.routes.find({ serverName: peer.tls?.serverName })
+    if (route === undefined || peer.address === '') return undefined
+    return new ConnectionFlow(peer, plan, route, this.#tap, (ended) => {
       this.#flows.delete(ended)
       if (this.active === 0) this.#onEmpty?.()
     })
-    this.#flows.add(flow)
-    flow.start()
   }
 
   onArrivalOver(): void {

@@ -1,5 +1,6 @@
-import { type OutcomeCode, PosternError } from '../errors.ts'
+import { PosternError } from '../errors.ts'
 import { flowId } from '../flow/flow-id.ts'
+import type { Refusal, Visit } from '../flow/visit.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import { type Peer, peerOf } from '../net/peer.ts'
 import type { HttpPlan, TcpPlan } from '../snapshot/snapshot.ts'
@@ -13,8 +14,10 @@ import type { TicketKeys } from '../tls/ticket-keys.ts'
 export interface SecuredListener {
   readonly plan: HttpPlan | TcpPlan
   readonly port: number
-  /** The handshake is over. @param stream not started */
-  onSecured(stream: ByteStream, peer: Peer): void
+  /** The client has said which server it wants. @returns what decides about it; `undefined`: nothing does */
+  onHello(peer: Peer): Visit | undefined
+  /** The handshake is over. @param stream not started. @param visit of `onHello`. */
+  onSecured(stream: ByteStream, peer: Peer, visit: Visit | undefined): void
   /** The client does not speak TLS. @param stream to be ended */
   onPlain(stream: ByteStream, first: Buffer, id: string): void
   /** One connection less is on its way. */
@@ -24,11 +27,17 @@ export interface SecuredListener {
 /** Protocols of the layers that a client may choose (ALPN). L4 clients may speak any, so none is agreed on. */
 const alpn = { L7: ['http/1.1'], L4: undefined } as const
 
+interface Arriving {
+  readonly peer: Peer
+  readonly since: number
+  visit: Visit | undefined
+}
+
 /** The connections of a listener on their way through the handshake. */
 export class TlsEntrance implements ArrivalOwner {
   readonly #listener: SecuredListener
   readonly #tap: Tap
-  readonly #arrivals = new Map<TlsArrival, { readonly peer: Peer; readonly since: number }>()
+  readonly #arrivals = new Map<TlsArrival, Arriving>()
   #contexts: ServerContexts
 
   /**
@@ -50,7 +59,7 @@ export class TlsEntrance implements ArrivalOwner {
   accept(stream: ByteStream): void {
     const { plan, port } = this.#listener
     const arrival = new TlsArrival(stream, plan.config.timeouts.handshake, this)
-    this.#arrivals.set(arrival, { peer: peerOf(stream, port), since: performance.now() })
+    this.#arrivals.set(arrival, { peer: peerOf(stream, port), since: performance.now(), visit: undefined })
   }
 
   /** Connections whose handshake is under way. */
@@ -71,25 +80,38 @@ export class TlsEntrance implements ArrivalOwner {
     const context = this.#contexts.find(serverName)
     if (context !== undefined) {
       const protocols = alpn[plan.layer]
-      return arrival.secure({ context, ...(protocols !== undefined && { alpn: [...protocols] }) })
+      const options = { context, ...(protocols !== undefined && { alpn: [...protocols] }) }
+      return this.#admit(arrival, () => arrival.secure(options))
     }
     const named = serverName === undefined ? 'the client names no server' : `no certificate is for "${serverName}"`
-    arrival.refuse('unrecognized_name', `${named}, and the listener is strict`)
+    arrival.refuse({ alert: 'unrecognized_name', code: 'DPE', problem: `${named}, and the listener is strict` })
+  }
+
+  /** Asks the policies that need no handshake: a refusal by them costs none. */
+  #admit(arrival: TlsArrival, secure: () => void): void {
+    const known = this.#arrivals.get(arrival)!
+    known.visit = this.#listener.onHello({ ...known.peer, tls: arrival.facts })
+    if (known.visit === undefined) return secure()
+    known.visit.askEarly((refusal) => {
+      if (refusal === undefined) secure()
+      else arrival.refuse({ alert: 'access_denied', ...failureOf(refusal) })
+    })
   }
 
   onSecured(arrival: TlsArrival, stream: ByteStream): void {
-    const { peer } = this.#forget(arrival)
-    this.#listener.onSecured(stream, { ...peer, tls: arrival.facts })
+    const { peer, visit } = this.#forget(arrival)
+    this.#listener.onSecured(stream, { ...peer, tls: arrival.facts }, visit)
     this.#listener.onArrivalOver()
   }
 
   onPlain(arrival: TlsArrival, first: Buffer): void {
-    const id = this.#tell(arrival, 'DPE', 'the client does not speak TLS, and this port does', undefined)
+    const problem = 'the client does not speak TLS, and this port does'
+    const id = this.#tell(arrival, { code: 'DPE', problem, alert: undefined })
     this.#listener.onPlain(arrival.stream, first, id)
   }
 
-  onFailed(arrival: TlsArrival, { code, problem, alert }: HandshakeFailure): void {
-    this.#tell(arrival, code, problem, alert)
+  onFailed(arrival: TlsArrival, failure: HandshakeFailure): void {
+    this.#tell(arrival, failure)
   }
 
   onQuit(arrival: TlsArrival): void {
@@ -97,8 +119,8 @@ export class TlsEntrance implements ArrivalOwner {
     this.#listener.onArrivalOver()
   }
 
-  #tell(arrival: TlsArrival, code: OutcomeCode, problem: string, alert: string | undefined): string {
-    const { peer, since } = this.#forget(arrival)
+  #tell(arrival: TlsArrival, { code, problem, alert, plugin }: HandshakeFailure): string {
+    const { peer, since, visit } = this.#forget(arrival)
     const id = flowId()
     this.#tap.tell({
       kind: 'handshake',
@@ -109,15 +131,24 @@ export class TlsEntrance implements ArrivalOwner {
       serverName: arrival.facts?.serverName,
       alert,
       ms: performance.now() - since,
-      error: new PosternError(code, problem),
+      error: new PosternError(code, problem, { plugin }),
     })
+    visit?.end()
     this.#listener.onArrivalOver()
     return id
   }
 
-  #forget(arrival: TlsArrival): { readonly peer: Peer; readonly since: number } {
+  #forget(arrival: TlsArrival): Arriving {
     const known = this.#arrivals.get(arrival)!
     this.#arrivals.delete(arrival)
     return known
   }
+}
+
+/** The refusal of a policy, as the record of the handshake shows it. */
+function failureOf({ result, policy }: Refusal): Omit<HandshakeFailure, 'alert'> {
+  if (result instanceof PosternError) return { code: result.code, problem: result.message, plugin: policy?.plugin }
+  const { name, plugin } = policy!
+  const problem = `policy "${name}" refuses the connection${result.reason === '' ? '' : `: ${result.reason}`}`
+  return result.status === 429 ? { code: 'RL', problem } : { code: 'PD', problem, plugin }
 }

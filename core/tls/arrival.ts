@@ -18,6 +18,8 @@ export interface HandshakeFailure {
   readonly problem: string
   /** Name of the alert that ended it, of either side. */
   readonly alert: string | undefined
+  /** Of the policy that refused it. */
+  readonly plugin?: string | undefined
 }
 
 /** Follows connections until they are over TLS. Exactly one of `onSecured`, `onPlain`, `onFailed` and `onQuit` is the last call. */
@@ -81,7 +83,7 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
     if (!('problem' in hello)) {
       this.facts = factsOfHello(hello.serverName)
       this.#owner.onHello(this, hello)
-    } else if (hello.alert !== undefined) this.refuse(hello.alert, hello.problem)
+    } else if (hello.alert !== undefined) this.refuse({ ...hello, alert: hello.alert, code: 'DPE' })
     else if (this.#end()) this.#owner.onPlain(this, this.#reader.bytes)
     return borrowed
   }
@@ -101,10 +103,10 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
   // ── for the owner ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Ends the connection with an alert, before a handshake has begun. */
-  refuse(alert: OwnAlert, problem: string, code: OutcomeCode = 'DPE'): void {
+  refuse(failure: HandshakeFailure & { readonly alert: OwnAlert }): void {
     if (!this.#end()) return
-    sayLast(this.stream, alertRecord(alert))
-    this.#owner.onFailed(this, { code, problem, alert })
+    sayLast(this.stream, alertRecord(failure.alert))
+    this.#owner.onFailed(this, failure)
   }
 
   /** Begins the handshake, when it is its turn. */

@@ -1,25 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:net'
-import { type ConnectionOptions, connect } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { ClientHelloReader } from '../../core/tls/client-hello.ts'
-
-/** What OpenSSL sends first. */
-function helloOf(options: ConnectionOptions): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const server = createServer((socket) => {
-      socket.once('data', (bytes: Buffer) => {
-        resolve(bytes)
-        socket.destroy()
-        server.close()
-      })
-    })
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }).on('error', () => {})
-    })
-  })
-}
+import { helloOf } from './client.ts'
 
 const whole = await helloOf({ servername: 'Shop.Example.COM', ALPNProtocols: ['h2', 'http/1.1'] })
 const expected = { serverName: 'shop.example.com', alpn: ['h2', 'http/1.1'] }

@@ -1,3 +1,4 @@
+import { createServer } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
 
@@ -34,4 +35,21 @@ export async function request(
   })
   socket.write(text)
   return answer
+}
+
+/** The ClientHello that OpenSSL sends. */
+export function helloOf(options: ConnectionOptions): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const server = createServer((socket) => {
+      socket.once('data', (bytes: Buffer) => {
+        resolve(bytes)
+        socket.destroy()
+        server.close()
+      })
+    })
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }).on('error', () => {})
+    })
+  })
 }
