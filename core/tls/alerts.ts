@@ -46,6 +46,10 @@ const sent: Readonly<Record<string, string>> = {
   LENGTH_MISMATCH: 'decode_error',
   BAD_EXTENSION: 'decode_error',
   PACKET_LENGTH_TOO_LONG: 'record_overflow',
+  ENCRYPTED_LENGTH_TOO_LONG: 'record_overflow',
+  DATA_LENGTH_TOO_LONG: 'record_overflow',
+  UNEXPECTED_CCS_MESSAGE: 'unexpected_message',
+  TOO_MANY_WARN_ALERTS: 'unexpected_message',
 }
 
 /** @param code of an error of node: `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`, `ERR_SSL_NO_SHARED_CIPHER` */
