@@ -1,4 +1,4 @@
-import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
@@ -24,13 +24,16 @@ interface Settings {
 }
 
 /** The facts of a connection, on the server's side. */
-async function handshake({
-  client,
-  trusted = [ca],
-  authorities,
-  version,
-  protocols,
-}: Settings = {}): Promise<TlsFacts> {
+async function handshake(settings: Settings = {}): Promise<TlsFacts> {
+  const [facts] = await handshakes(settings, 1)
+  return facts!
+}
+
+/** The facts of connections one after the other, each of which offers the session of the one before. */
+async function handshakes(
+  { client, trusted = [ca], authorities, version, protocols }: Settings,
+  count: number,
+): Promise<TlsFacts[]> {
   const accepted = createServer({
     cert: server.chain,
     key: server.key,
@@ -44,19 +47,27 @@ async function handshake({
   await once(accepted, 'listening')
   onTestFinished(() => void accepted.close())
   const { port } = accepted.address() as { port: number }
-  const socket = connect({
-    ...{ host: '127.0.0.1', port, ca: ca.cert, servername: 'localhost' },
-    ...(client && { cert: client.chain, key: client.key }),
-    ...(protocols && { ALPNProtocols: [...protocols] }),
-  })
-  socket.on('error', () => {})
-  onTestFinished(() => void socket.destroy())
-  const [secure] = (await once(accepted, 'secureConnection')) as [TLSSocket]
-  secure.on('error', () => {})
-  const facts = factsOfHandshake(secure, 'localhost', authorities)
-  // What comes of it must not need the socket.
-  secure.destroy()
-  return facts
+  const all: TlsFacts[] = []
+  let session: Buffer | undefined
+  for (let i = 0; i < count; i++) {
+    const socket = connect({
+      ...{ host: '127.0.0.1', port, ca: ca.cert, servername: 'localhost' },
+      ...(client && { cert: client.chain, key: client.key }),
+      ...(protocols && { ALPNProtocols: [...protocols] }),
+      ...(session && { session }),
+    })
+    const kept = count === 1 ? undefined : once(socket, 'session')
+    socket.on('error', () => {})
+    socket.resume()
+    onTestFinished(() => void socket.destroy())
+    const [secure] = (await once(accepted, 'secureConnection')) as [TLSSocket]
+    secure.on('error', () => {})
+    all.push(factsOfHandshake(secure, 'localhost', authorities))
+    if (i < count - 1) session = ((await kept) as [Buffer])[0]
+    // What comes of it must not need the socket.
+    secure.destroy()
+  }
+  return all
 }
 
 const issue = (options: LeafOptions): Issued => ca.issue({ usage: 'client', names: [], ...options })
@@ -253,3 +264,25 @@ describe('strange certificates', () => {
     expect(client!.chain.map((der) => der.equals(ca.der))).toEqual([true])
   })
 })
+
+describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session of %s that is resumed', (version) => {
+  test.each([
+    ['of a certificate that is verified', ca.issue({ usage: 'client', subject: [['CN', 'alice']], names: [] }), true],
+    [
+      'of one that is not',
+      createAuthority('root').issue({ usage: 'client', subject: [['CN', 'mallory']], names: [] }),
+      false,
+    ],
+  ])('has the facts %s', async (_, client, verified) => {
+    const [first, again] = (await handshakes({ client, version }, 2)) as [TlsFacts, TlsFacts]
+    expect([first.resumed, again.resumed]).toEqual([false, true])
+    for (const facts of [first, again]) {
+      expect(facts.client).toMatchObject({ verified, fingerprint: sha256(client.der) })
+    }
+    expect(again.client!.subject).toBe(first.client!.subject)
+  })
+})
+
+function sha256(der: Buffer): string {
+  return createHash('sha256').update(der).digest('hex')
+}
