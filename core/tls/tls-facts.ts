@@ -125,7 +125,7 @@ function hasSigned(above: X509Certificate, below: X509Certificate): boolean {
 
 /**
  * A name as RFC 4514 writes it. node has one part on each line, the most general one first, with escapes for line ends and
- * for what RFC 4514 escapes.
+ * for what RFC 4514 escapes. The value of a type that OpenSSL does not know is its text, not its DER.
  */
 export function distinguishedName(lines: string | undefined): string {
   if (lines === undefined) return ''
