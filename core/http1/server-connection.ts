@@ -134,9 +134,11 @@ export class ServerConnection implements ByteReceiver, HttpSession, DroppedUploa
   }
 
   ended(exchange: ServerExchange): void {
-    if (this.stream.unsent === 0 || this.#state === RELEASED) this.#over(exchange)
-    // The client is slow.
-    else this.stream.askDrain()
+    const { stream } = this
+    if (this.#state === RELEASED) this.#over(exchange)
+    else if (stream.unsent > 0) stream.askDrain()
+    // Otherwise the client will not have it, and `onClose` is on its way.
+    else if (stream.isOpen && !stream.hasFailed) this.#over(exchange)
   }
 
   release(protocol: string, fields: Fields): ByteStream {

@@ -47,6 +47,8 @@ export interface ByteStream {
   readonly hasHeld: boolean
   /** Bytes written that the kernel has not taken. While it is 0 the memory of all of them may be used again. */
   readonly unsent: number
+  /** A write has failed, at once or later: what was written since will not arrive. The receiver is told after that. */
+  readonly hasFailed: boolean
   /** TLS: an end without a close_notify, which a third party can cause, looks like one with it. */
   readonly isTls: boolean
   /** Has the receiver told of everything from now on, and reads; bytes that were given back come first. */

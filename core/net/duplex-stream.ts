@@ -49,6 +49,10 @@ export class DuplexStream extends Receiving implements ByteStream {
     return this.#stream.writableLength
   }
 
+  get hasFailed(): boolean {
+    return this.#stream.errored !== null
+  }
+
   protected read(on: boolean): void {
     if (on) this.#stream.resume()
     else this.#stream.pause()

@@ -33,7 +33,7 @@ export class RawSocket extends Receiving implements ByteStream {
   #isAsked = false
   /** No more is written: `end` was called, or a write has failed. */
   #isOver = false
-  #hasFailed = false
+  hasFailed = false
   /** A FIN is on its way to the kernel. */
   #isShutting = false
   /** The kernel has the FIN. */
@@ -148,7 +148,7 @@ export class RawSocket extends Receiving implements ByteStream {
     if (!this.isOpen) return
     if (status !== 0) return this.#failWrite(status)
     if (this.#pending > 0) return
-    if (this.#isOver && !this.#hasFailed) this.#shut()
+    if (this.#isOver && !this.hasFailed) this.#shut()
     if (!this.#isAsked) return
     this.#isAsked = false
     try {
@@ -170,8 +170,8 @@ export class RawSocket extends Receiving implements ByteStream {
   }
 
   #failWrite(status: number): void {
-    if (this.#hasFailed) return
-    this.#hasFailed = true
+    if (this.hasFailed) return
+    this.hasFailed = true
     this.#isOver = true
     nextTick(tellFailure, this, status)
   }

@@ -1,7 +1,10 @@
 import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import type { Exchange } from '../../core/http/exchange.ts'
+import { Fields } from '../../core/http/fields.ts'
 import { deadPort } from '../helpers/backend.ts'
 import { until } from '../helpers/until.ts'
+import { idleOwner } from './idle-owner.ts'
 import { answering, collect, dateless, ok, rawBackend } from './raw-backend.ts'
 import { startRelay } from './relay.ts'
 import { open, reset } from './transport.ts'
@@ -75,6 +78,31 @@ describe('faulty backends', () => {
     expect(got.end).toBe('reset')
     expect(got.text).not.toContain('\r\n0\r\n')
     expect(relay.ends[0]).toBe('UR')
+  })
+
+  test.each([
+    ['whole', (exchange: Exchange) => exchange.respondWhole(200, '', new Fields(['content-length', '2']), 'ok')],
+    [
+      'in pieces',
+      (exchange: Exchange) => {
+        exchange.respond(200, '', new Fields(['content-length', '2']))
+        exchange.write(Buffer.from('ok'))
+        exchange.end()
+      },
+    ],
+  ])('a response, %s, to a client that has reset the connection is not sent', async (_how, respond) => {
+    const relay = await startRelay(1)
+    const ends: string[] = []
+    relay.answer = (exchange) => {
+      // Behind the read that brought the request, and before the one that brings the reset.
+      queueMicrotask(() => respond(exchange))
+      return idleOwner({ onSent: () => ends.push('sent'), onGone: () => ends.push('gone') })
+    }
+    const client = await open(relay.port)
+    client.write(get)
+    client.resetAndDestroy()
+    await until('the end', () => ends.length > 0)
+    expect(ends).toEqual(['gone'])
   })
 
   test('is unreachable', async () => {

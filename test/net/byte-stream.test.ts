@@ -129,6 +129,18 @@ describe.each(kinds)('a stream of the kind %s', (kind) => {
     expect([notes.text, notes.events]).toEqual(['late', ['end']])
   })
 
+  test('a write that fails at once is known at once', async () => {
+    const { near, far } = await open()
+    const notes = new Notes()
+    near.start(notes)
+    expect(near.hasFailed).toBe(false)
+    far.resetAndDestroy()
+    // The reset has not been read yet.
+    near.writeText('lost')
+    expect([near.hasFailed, near.unsent, notes.events]).toEqual([true, 0, []])
+    await until(() => notes.events.length > 0)
+  })
+
   test('what is written arrives in order, whatever waits in between', async () => {
     const { near, far } = await open()
     near.start(new Notes())
