@@ -69,7 +69,9 @@ export function applyOperations(
     else if (code === op.health) result = decodeHealth(operation)
     else if (code === op.reply) result = decodeReply(operation)
   }
-  if (prepared !== undefined) flow.prepared = { policy, index, operations: prepared, before: flow.prepared }
+  if (prepared !== undefined) {
+    flow.prepared = { policy, index, operations: prepared, names: undefined, before: flow.prepared }
+  }
   return result
 }
 

@@ -3,7 +3,7 @@ import type { CheckedPolicy } from '../config/checked.ts'
 import type { Instance, Scopes } from '../sandbox/plugin.ts'
 import { type BodyNeed, bodyNeed, type FieldReader, fieldsOf, isOfHandshake, readerOf } from './scopes.ts'
 import { type CompiledWhen, compileWhen } from './when.ts'
-import { compileWrites, type Writes } from './writes.ts'
+import { compileWrites, namesOf, type Writes } from './writes.ts'
 
 /** A compiled policy: everything about it that does not depend on the request. */
 export interface Policy {
@@ -16,6 +16,8 @@ export interface Policy {
   readonly writes: Writes
   /** The scopes that it declares to read and write. */
   readonly scopes: Scopes
+  /** The headers of a response that it reads, or that decide whether its hooks run; `*`: all of them. */
+  readonly responseReads: readonly string[]
   /** Trust group of its plugin. */
   readonly group: string
   /** Its trigger. Default: its hooks always run. */
@@ -46,6 +48,7 @@ export function compilePolicy(checked: CheckedPolicy, instance: number): { polic
       instance,
       writes: compileWrites(checked.scopes.writes),
       scopes: checked.scopes,
+      responseReads: responseReadsOf(checked),
       group: checked.group,
       ...(when === undefined ? {} : { when }),
       needsHandshake: [...checked.scopes.reads, ...(when?.reads ?? [])].some(isOfHandshake),
@@ -62,6 +65,11 @@ export function compilePolicy(checked: CheckedPolicy, instance: number): { polic
       fetch: checked.fetch,
     },
   }
+}
+
+function responseReadsOf({ scopes }: CheckedPolicy): readonly string[] {
+  const triggers = scopes.when === undefined ? [] : compileWhen(scopes.when).reads
+  return namesOf('response.header:', [...scopes.reads, ...triggers])
 }
 
 function bodiesOf({ plugin, scopes }: CheckedPolicy): Policy['bodies'] {

@@ -16,6 +16,8 @@ export interface Prepared {
   readonly index: number
   /** Checked already, in order. */
   readonly operations: readonly HeaderOperation[]
+  /** The headers that they write, in lower case, once an `onResponse` depends on some: there may be a thousand operations. */
+  names: ReadonlySet<string> | undefined
   readonly before: Prepared | undefined
 }
 
@@ -44,17 +46,13 @@ export function applyPrepared(facts: PreparedFacts, from: number): void {
  * policy reads or is triggered by. Its input must be read after that.
  */
 export function isAwaitedBy(policy: Policy, index: number, { prepared }: PreparedFacts): boolean {
+  const { responseReads } = policy
+  if (responseReads.length === 0) return false
   for (let one = prepared; one !== undefined && one.index >= index; one = one.before) {
-    if (one.operations.some(([, name = '']) => readsResponseHeader(policy, name.toLowerCase()))) return true
+    one.names ??= new Set(one.operations.map(([, name = '']) => name.toLowerCase()))
+    for (const name of responseReads) if (name === '*' || one.names.has(name)) return true
   }
   return false
-}
-
-function readsResponseHeader({ scopes, when }: Policy, name: string): boolean {
-  const scope = `response.header:${name}`
-  return (
-    scopes.reads.includes(scope) || scopes.reads.includes('response.header:*') || when?.reads.includes(scope) === true
-  )
 }
 
 /** Performs an operation on the headers of a response. */

@@ -11,8 +11,8 @@ export interface Writes {
 /** @param writes normalised scopes */
 export function compileWrites(writes: readonly string[]): Writes {
   const declared = new Set(writes)
-  const header = namesOf('header:', writes)
-  const responseHeader = namesOf('response.header:', writes)
+  const header = new Set(namesOf('header:', writes))
+  const responseHeader = new Set(namesOf('response.header:', writes))
   return {
     header: (name) => header.has(name) || header.has('*'),
     responseHeader: (name) => responseHeader.has(name) || responseHeader.has('*'),
@@ -23,6 +23,7 @@ export function compileWrites(writes: readonly string[]): Writes {
   }
 }
 
-function namesOf(family: string, writes: readonly string[]): ReadonlySet<string> {
-  return new Set(writes.filter((write) => write.startsWith(family)).map((write) => write.slice(family.length)))
+/** The names in the scopes of a family, each once. */
+export function namesOf(family: string, scopes: readonly string[]): readonly string[] {
+  return [...new Set(scopes.filter((scope) => scope.startsWith(family)).map((scope) => scope.slice(family.length)))]
 }

@@ -85,6 +85,7 @@ export async function testPlugin(
     instance: 0,
     writes: compileWrites(scopes.writes),
     scopes,
+    responseReads: [],
     group: publisher,
     needsHandshake: false,
     bodies: {},

@@ -4,7 +4,7 @@ import { normalizeScopes } from '../../core/check/scopes.ts'
 import type { PosternError } from '../../core/errors.ts'
 import { ask, type Chain, compileChain, type HookFlow, pass } from '../../core/hooks/chain.ts'
 import { compilePolicy, type Policy } from '../../core/hooks/policy.ts'
-import { applyPrepared } from '../../core/hooks/prepared.ts'
+import { applyPrepared, isAwaitedBy, type Prepared } from '../../core/hooks/prepared.ts'
 import { Fields } from '../../core/http/fields.ts'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import { openInspector } from '../../core/sandbox/inspect.ts'
@@ -13,6 +13,7 @@ import type { Instance, Sandbox } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
 import type { Reply } from '../../sdk/reply.ts'
 import { fixture } from '../sandbox/harness.ts'
+import { requestFlow, type TestFlow } from './flow.ts'
 
 const names = ['x-a', 'x-b', 'x-c', 'set-cookie', 'content-type']
 
@@ -146,66 +147,23 @@ function respond(flow: HookFlow, chain: Chain): Promise<void> | void {
   return new Promise<void>((done) => pass(flow, chain, done))
 }
 
-function createFlow(sandbox: Sandbox, onCall: () => void, replaced: unknown[]): HookFlow {
-  const fields = new Fields([])
-  const request = {
-    id: 'r',
-    method: 'GET',
-    scheme: 'http',
-    host: 'h',
-    path: '/',
-    query: '',
-    fields,
-    consumer: undefined,
+function createFlow(sandbox: Sandbox, onCall: () => void, replaced: unknown[]): TestFlow {
+  const counting: Sandbox = {
+    ...sandbox,
+    call: (call) => {
+      onCall()
+      sandbox.call(call)
+    },
   }
-  let response = { status: 200, fields: new Fields(['content-type', 'text/html', 'x-a', 'b']) }
-  return {
-    facts: {
-      layer: 'L7',
-      id: 'r',
-      clientIp: '192.0.2.1',
-      clientPort: 1,
-      peerIp: '192.0.2.1',
-      localPort: 80,
-      tls: undefined,
-      listenerName: 'web',
-      routeName: undefined,
-      upstreamName: undefined,
-      request,
-      get response() {
-        return response
-      },
-      backend: undefined,
-      candidates: [],
-      outcome: '',
-      requestFields: fields,
-      get responseFields() {
-        return response.fields
-      },
-      consumer: undefined,
-      states: [],
-      upstreamProblem: () => undefined,
-      useUpstream: () => {},
-    },
-    sandbox: {
-      ...sandbox,
-      call: (call) => {
-        onCall()
-        sandbox.call(call)
-      },
-    },
-    ended: false,
-    reached: 0,
-    awaited: undefined,
-    onHook: () => {},
+  const flow = requestFlow(counting, [], {
     replaceResponse: (by, { name }) => {
       replaced.push(name, wordsOf(by))
-      response = {
-        status: 500,
-        fields: new Fields(by instanceof Error ? ['content-type', 'text/html'] : by.headers.flat()),
-      }
+      const fields = by instanceof Error ? ['content-type', 'text/html'] : by.headers.flat()
+      flow.response = { status: 500, fields: new Fields(fields) }
     },
-  }
+  })
+  flow.response = { status: 200, fields: new Fields(['content-type', 'text/html', 'x-a', 'b']) }
+  return flow
 }
 
 /** Messages name the plugin, which is not the same in each way. */
@@ -231,3 +189,24 @@ test('headers prepared in onRequest make the same response as those written in o
   expect(saved).toBeGreaterThan(100)
   expect(changed).toBeGreaterThan(100)
 }, 60_000)
+
+test('what a policy has prepared is looked through once, however many of the others read the response', () => {
+  let looks = 0
+  const operation = (name: string): readonly string[] => {
+    return {
+      *[Symbol.iterator]() {
+        looks++
+        yield* ['R', name, '1']
+      },
+    } as unknown as readonly string[]
+  }
+  const flow = requestFlow(sides.late.sandbox)
+  const operations = Array.from({ length: 1_000 }, (_, i) => operation(`X-${i}`))
+  const one: Prepared = { policy: sides.late.policies[0]!, index: 20, operations, names: undefined, before: undefined }
+  flow.facts.prepared = one
+  const reader = (name: string): Policy => ({ responseReads: [name] }) as unknown as Policy
+  const awaited = ['x-1000', 'x-999', 'x-0', '*', 'x'].map((name) => isAwaitedBy(reader(name), 3, flow.facts))
+  expect(awaited).toEqual([false, true, true, true, false])
+  expect(isAwaitedBy(reader('x-0'), 21, flow.facts)).toBe(false)
+  expect(looks).toBe(1_000)
+})

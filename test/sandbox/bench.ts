@@ -1,13 +1,13 @@
 // Prints what policies add to a request, by how many there are, in how many isolates, and how many requests come at
 // once: node --no-node-snapshot --conditions=postern-source test/sandbox/bench.ts
-import { ask, compileChain, type HookFlow } from '../../core/hooks/chain.ts'
+import { ask, compileChain } from '../../core/hooks/chain.ts'
 import { compilePolicy, type Policy } from '../../core/hooks/policy.ts'
-import { Fields } from '../../core/http/fields.ts'
 import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import type { CrossingGuard } from '../../core/sandbox/crossing-guard.ts'
 import { defaultLimits } from '../../core/sandbox/limits.ts'
 import type { Instance, Sandbox } from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
+import { requestFlow } from '../hooks/flow.ts'
 import { fixture } from './harness.ts'
 
 const plugin = await bundlePlugin({ file: fixture('hostile'), publisher: 'local' })
@@ -45,57 +45,14 @@ function compile(policies: number, groupOf: (i: number) => string): { chain: rea
   return { chain, sandbox: createSandbox({ instances, grants, guard }) }
 }
 
-function request(sandbox: Sandbox): HookFlow {
-  const fields = new Fields(['host', 'example.com', 'accept', '*/*'])
-  const facts = {
-    id: 'r',
-    method: 'GET',
-    scheme: 'http',
-    host: 'h',
-    path: '/x',
-    query: '',
-    fields,
-    consumer: undefined,
-  }
-  const known = {
-    layer: 'L7' as const,
-    id: 'r',
-    clientIp: '192.0.2.1',
-    clientPort: 1,
-    peerIp: '192.0.2.1',
-    localPort: 80,
-    tls: undefined,
-    listenerName: 'web',
-    routeName: undefined,
-    upstreamName: undefined,
-    request: facts,
-    response: undefined,
-    backend: undefined,
-    candidates: [],
-    outcome: '',
-    requestFields: fields,
-    responseFields: undefined,
-    consumer: undefined,
-    states: [],
-    upstreamProblem: () => undefined,
-    useUpstream: () => {},
-  }
-  return {
-    facts: known,
-    sandbox,
-    ended: false,
-    reached: 0,
-    awaited: undefined,
-    onHook: () => {},
-    replaceResponse: () => {},
-  }
-}
-
 /** CPU of one request, µs, that of the empty turns of the loop around it included. */
 async function measure(policies: number, groupOf: (i: number) => string, parallel: number): Promise<number> {
   const { chain: list, sandbox } = compile(policies, groupOf)
   const chain = compileChain(list)
-  const one = (): Promise<void> => new Promise((done) => ask(request(sandbox), 'onRequest', chain, 0, () => done()))
+  const one = (): Promise<void> =>
+    new Promise((done) =>
+      ask(requestFlow(sandbox, ['host', 'example.com', 'accept', '*/*']), 'onRequest', chain, 0, () => done()),
+    )
   const round = async (): Promise<void> => {
     await Promise.all(Array.from({ length: parallel }, one))
     await new Promise(setImmediate)
