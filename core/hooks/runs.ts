@@ -1,11 +1,12 @@
 import type { HookName } from '../../sdk/points.ts'
-import { ABSENT } from '../grants/operation.ts'
-import type { Run, RunMember, WrittenField } from '../sandbox/plugin.ts'
+import { fieldProblem } from '../http/field-problem.ts'
+import type { Run, RunMember, Writable, WrittenField } from '../sandbox/plugin.ts'
 import { encodeField, flagsOf, UNIT } from '../sandbox/wire.ts'
 import type { WritableFacts } from './operations.ts'
 import { covers } from './overlap.ts'
 import type { Policy } from './policy.ts'
 import { type FieldReader, type FlowFacts, fieldsOf } from './scopes.ts'
+import { namesOf } from './writes.ts'
 
 /** One policy in one hook of a chain. */
 export interface ChainStep {
@@ -61,6 +62,18 @@ function isWrittenIn(hook: HookName, write: string): boolean {
   return hook === 'onConnect' && write === 'upstream'
 }
 
+/** What is written by name, where the host accepts it whatever the flow is like. */
+function writableIn(hook: HookName, writes: readonly string[]): Writable {
+  const isAsked = hook === 'onRequest'
+  const named = (family: string): string[] =>
+    namesOf(family, writes).filter((name) => fieldProblem(name, '') === undefined)
+  return {
+    consumer: isAsked && writes.includes('consumer'),
+    headers: isAsked ? named('header:') : [],
+    responseHeaders: isAsked || hook === 'onResponse' ? named('response.header:') : [],
+  }
+}
+
 /** Whether the dispatcher can tell its value from the record of the policy that writes it. */
 function isOverlaid(hook: HookName, field: string): boolean {
   return hook === 'onRequest' && (field === 'consumer' || (field.startsWith('header:') && field !== 'header:*'))
@@ -106,8 +119,6 @@ export class CompiledRun implements Run {
   readonly members: readonly RunMember[]
   /** Which of the family's steps the members are. */
   readonly offsets: readonly number[]
-  /** For each member, the fields that an earlier member may write. */
-  readonly #behind: readonly ReadonlySet<number>[]
   readonly #readers: readonly FieldReader[]
   /** The members' indexes in the chain, which are those of their states. */
   readonly #indexes: readonly number[]
@@ -134,11 +145,8 @@ export class CompiledRun implements Run {
         const mayWrite = header === undefined ? policy.writes.consumer : policy.writes.header(header)
         return mayWrite ? [{ field: i, header }] : []
       }),
+      writes: writableIn(hook, policy.scopes.writes),
     }))
-    this.#behind = this.members.map(({ fields }, k) => {
-      const written = this.members.slice(0, k).flatMap((member) => member.written.map(({ field }) => field))
-      return new Set(fields.filter((field) => written.includes(field)))
-    })
     this.#readers = [...readers.values()]
     this.#indexes = steps.map(({ index }) => index)
   }
@@ -154,17 +162,12 @@ export class CompiledRun implements Run {
   }
 
   /**
-   * The input of one member, as in `HookStep`, once the members before it are settled: what they may have written is read
-   * from the flow, all else is as it was.
+   * The input of one member, as in `HookStep`, once the members before it are settled. It is read from the flow again: a
+   * call may wait for long, and what it was given is as long as a client has made it.
    */
-  inputOf(member: number, text: string, facts: FlowFacts & WritableFacts): string {
-    const parts = text.slice(1).split(UNIT)
-    const behind = this.#behind[member]!
-    const state = parts.length > this.fields + 1 ? parts[this.fields + member]! : ABSENT
-    let input = facts.layer + UNIT + state
-    for (const field of this.members[member]!.fields) {
-      input += UNIT + (behind.has(field) ? this.#readers[field]!(facts) : parts[field]!)
-    }
+  inputOf(member: number, facts: FlowFacts & WritableFacts): string {
+    let input = facts.layer + UNIT + encodeField(facts.states[this.#indexes[member]!])
+    for (const field of this.members[member]!.fields) input += UNIT + this.#readers[field]!(facts)
     return input
   }
 }

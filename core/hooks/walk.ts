@@ -53,7 +53,6 @@ export class Walk<D> implements AwaitedCall {
 
   // The call under way.
   run!: CompiledRun
-  text = ''
   pending: object | undefined = undefined
   number = 0
   /** Position of the first step of the run's family. */
@@ -114,7 +113,6 @@ export class Walk<D> implements AwaitedCall {
 
   #call(): void {
     const { host } = this
-    this.text = this.run.encode(host.facts)
     this.#since = performance.now()
     addAwaited(host, this)
     host.sandbox.call(this)
@@ -122,6 +120,10 @@ export class Walk<D> implements AwaitedCall {
 
   get flow(): string {
     return this.host.facts.id
+  }
+
+  get text(): string {
+    return this.run.encode(this.host.facts)
   }
 
   get backend(): Origin | undefined {
@@ -218,8 +220,8 @@ class WalkStep implements HookStep {
   }
 
   get input(): string {
-    const { run, text, host } = this.#walk
-    return run.inputOf(this.#member, text, host.facts)
+    const { run, host } = this.#walk
+    return run.inputOf(this.#member, host.facts)
   }
 }
 

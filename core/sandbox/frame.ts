@@ -21,8 +21,9 @@ import { entry, RECORD, UNIT, zero } from './wire.ts'
  * records of the steps that were done, in order, each followed by a RECORD. A run has a record for each member up to the
  * one that ended it.
  *
- * In the middle of a crossing the dispatcher passes on what hooks wait for, and the host answers with the results it
- * has:
+ * While hooks wait for what leases or the host can bring them at once, the result of a round is not that output but
+ * `unfinished` and what they ask the host for, possibly nothing. The host answers with the results that it has, and the next
+ * round begins:
  *
  *     asked    id RECORD record RECORD id RECORD record RECORD …
  *     answers  for each of them `holdsAll` or `holdsSome` · results, separated by OPERATION · RECORD
@@ -31,8 +32,11 @@ import { entry, RECORD, UNIT, zero } from './wire.ts'
  */
 export const kinds = { shape: '#', run: '=', start: '!', resume: '>', drop: '-' } as const
 
-/** What `Dispatcher` returns for a crossing that has not ended. No output has this form. */
-export const unfinished = '0'
+/** First character of the result of a round that is not the last one. No output begins with it. */
+export const unfinished = '?'
+
+/** Stands for the result of a round that has not ended. No result has this form. */
+export const none = '!'
 
 /** Stands for the record of a member that was not called although the one before it did not end the run. */
 export const leftOut = '0'

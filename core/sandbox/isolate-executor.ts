@@ -4,12 +4,12 @@ import { CpuTrial } from './cpu-trial.ts'
 import type { CrossingGuard } from './crossing-guard.ts'
 import type { LeaseMemory } from './crossing-leases.ts'
 import type { Answer, Crossing, Emit, Executor, Step } from './executor.ts'
-import { frame, type RunsText, readPieces, shapePiece, unfinished } from './frame.ts'
+import { frame, none, type RunsText, readPieces, shapePiece, unfinished } from './frame.ts'
+import type { Dispatcher } from './guest/dispatcher.ts'
 import {
   createIsolate,
   type Entrance,
   failureOf,
-  type HostPort,
   heapOf,
   heldBy,
   type Inside,
@@ -78,9 +78,8 @@ function open(options: IsolateExecutorOptions, trials: readonly CpuTrial[]): Exe
       refuseBallast(plugins, left, heap, memory)
       return entrance
     })
-    const port = answer === undefined ? undefined : new ExecutorPort(answer)
-    const dispatcher = openDispatcher(isolate, entrances, guard?.progress, port, leases)
-    return new IsolateExecutor(isolate, memory, port, dispatcher('dispatch'), dispatcher('last'), options.console)
+    const dispatcher = openDispatcher(isolate, entrances, guard?.progress, answer !== undefined, leases)
+    return new IsolateExecutor(isolate, memory, answer, dispatcher, options.console)
   } catch (error) {
     if (!isolate.isDisposed) isolate.dispose()
     throw error
@@ -141,7 +140,8 @@ function startPlugin(
       if (typeof id !== 'number' || typeof record !== 'string') return
       if (record.length <= bounds.hostRecord + bounds.body) emit(index, id, record)
     }
-    const realm = openRealm(isolate, code.script, onRecord, limit, (text) => console?.write(code, text) === true)
+    const say = (text: unknown): boolean => console?.write(code, text) === true
+    const realm = openRealm(isolate, code.script, onRecord, limit, say, index)
     began = performance.now()
     const problem = realm('problem').call([], limit) || realm('setUp').call([setup], limit)
     if (problem !== '') throw new StartError(index, 'thrown', locateThrown(readThrown(problem), code))
@@ -158,26 +158,6 @@ function startPlugin(
   }
 }
 
-/** Serves the dispatcher while a crossing runs. */
-class ExecutorPort implements HostPort {
-  /** Output of a crossing whose hooks waited. */
-  output: string | undefined = undefined
-  readonly answer: (asked: unknown) => string
-
-  constructor(answer: Answer) {
-    this.answer = (asked) => {
-      const pieces = readPieces(String(asked))
-      let answers = ''
-      for (let i = 0; i + 1 < pieces.length; i += 2) answers += answer(Number(pieces[i]), pieces[i + 1]!) + RECORD
-      return answers
-    }
-  }
-
-  readonly finish = (output: unknown): void => {
-    this.output = String(output)
-  }
-}
-
 /** An error that isolated-vm has copied out of a plugin's realm, as text. */
 function thrownOf(error: unknown): Thrown {
   if (!(error instanceof Error)) return cutThrown('', `${String(error)} (rejected with this, which is no Error)`, '')
@@ -188,8 +168,9 @@ class IsolateExecutor implements Executor {
   readonly #isolate: Isolate
   /** From this heap on it is crowded, MB: half of the limit, unless the modules themselves take most of that. */
   readonly #crowded: number
-  readonly #port: ExecutorPort | undefined
+  readonly #answer: Answer | undefined
   readonly #dispatch: Inside
+  readonly #goOn: Inside
   readonly #last: Inside
   readonly #console: ConsoleLines | undefined
   /** What the dispatcher has yet to learn: see `frame.ts`. */
@@ -198,16 +179,16 @@ class IsolateExecutor implements Executor {
   constructor(
     isolate: Isolate,
     memory: number,
-    port: ExecutorPort | undefined,
-    dispatch: Inside,
-    last: Inside,
+    answer: Answer | undefined,
+    dispatcher: (name: keyof Dispatcher) => Inside,
     console: ConsoleLines | undefined,
   ) {
     this.#isolate = isolate
     this.#crowded = Math.max(memory / 2, heapOf(isolate) + memory / 4)
-    this.#port = port
-    this.#dispatch = dispatch
-    this.#last = last
+    this.#answer = answer
+    this.#dispatch = dispatcher('dispatch')
+    this.#goOn = dispatcher('goOn')
+    this.#last = dispatcher('last')
     this.#console = console
   }
 
@@ -226,25 +207,39 @@ class IsolateExecutor implements Executor {
   #cross(steps: readonly Step[], timeout: number, runs: RunsText | undefined): Crossing {
     const all = runs && { first: runs.first, text: this.#shapes + runs.text }
     if (runs !== undefined) this.#shapes = ''
-    if (this.#port !== undefined) this.#port.output = undefined
-    let began = performance.now()
-    try {
-      const returned = this.#dispatch.call([frame(steps, all)], timeout)
-      const output = this.#port?.output ?? returned
-      if (output === unfinished) return { kind: 'thrown', message: 'the crossing did not end' }
-      return { kind: 'done', output }
-    } catch (error) {
-      const failure = failureOf(this.#isolate, error, began, timeout)
-      if (failure.kind !== 'thrown') return failure
-      began = performance.now()
-      // An unhandled rejection makes the crossing throw, but only after all its work is done.
+    const began = performance.now()
+    let rejection: Thrown | undefined
+    let inside = this.#dispatch
+    let text = frame(steps, all)
+    for (let left = timeout; ; ) {
+      let result: string
       try {
-        const output = this.#last.call([], timeout)
-        return output === unfinished ? failure : { kind: 'done', output, rejection: thrownOf(error) }
-      } catch (again) {
-        return failureOf(this.#isolate, again, began, timeout)
+        result = inside.call([text], left)
+      } catch (error) {
+        const failure = failureOf(this.#isolate, error, began, timeout)
+        if (failure.kind !== 'thrown') return failure
+        // An unhandled rejection makes the round throw, but only after all its work is done.
+        rejection ??= thrownOf(error)
+        try {
+          result = this.#last.call([], left)
+        } catch (again) {
+          return failureOf(this.#isolate, again, began, timeout)
+        }
+        if (result === none) return failure
       }
+      if (!result.startsWith(unfinished)) return { kind: 'done', output: result, ...(rejection && { rejection }) }
+      text = this.#answersTo(result)
+      inside = this.#goOn
+      // No limit would be 0.
+      left = Math.max(1, Math.ceil(began + timeout - performance.now()))
     }
+  }
+
+  #answersTo(result: string): string {
+    const pieces = readPieces(result, unfinished.length)
+    let answers = ''
+    for (let i = 0; i + 1 < pieces.length; i += 2) answers += this.#answer!(Number(pieces[i]), pieces[i + 1]!) + RECORD
+    return answers
   }
 
   heap(): number {

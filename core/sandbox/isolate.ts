@@ -3,12 +3,13 @@ import { setFlagsFromString } from 'node:v8'
 import ivm from 'isolated-vm'
 import { bounds } from './bounds.ts'
 import type { LeaseMemory } from './crossing-leases.ts'
+import type { Dispatcher } from './guest/dispatcher.ts'
 import type { Realm } from './guest/main.ts'
 import { runtime } from './runtime.ts'
-import { bundleName } from './trace.ts'
+import { scriptName } from './trace.ts'
 
 export type Isolate = ivm.Isolate
-type Entry = keyof Realm | 'dispatch' | 'last'
+type Entry = keyof Realm | keyof Dispatcher
 
 /** A function inside an isolate: takes strings and numbers, returns a string, runs at most `timeout` ms. */
 export interface Inside {
@@ -20,14 +21,6 @@ export interface Inside {
 export interface Entrance {
   readonly enter: Inside
   readonly start: Inside
-}
-
-/**
- * What the dispatcher calls in the middle of a crossing, on this thread. Must not throw: an exception would cost 33 µs.
- */
-export interface HostPort {
-  answer(asked: unknown): string
-  finish(output: unknown): void
 }
 
 /** @param memory heap limit, MB, at least 8. It is soft: short bursts may exceed it. */
@@ -74,6 +67,7 @@ function withNursery<T>(size: number, create: () => T): T {
  *
  * @param timeout how long the script may run, ms.
  * @param say takes what the plugin writes to `console`; returns whether it may write more. Default: nothing is taken.
+ * @param plugin its index in its group. Default: it runs alone.
  */
 export function openRealm(
   isolate: Isolate,
@@ -81,13 +75,14 @@ export function openRealm(
   emit: (id: unknown, record: unknown) => void,
   timeout: number = bounds.start,
   say: (text: unknown) => boolean = () => false,
+  plugin?: number,
 ): (name: keyof Realm) => Inside {
   const context = isolate.createContextSync()
   const realm = context.evalClosureSync(runtime().realm, [new ivm.Callback(emit), new ivm.Callback(say)], {
     filename: 'postern://guest.js',
     result: { reference: true },
   })
-  isolate.compileScriptSync(script, { filename: bundleName }).runSync(context, { timeout })
+  isolate.compileScriptSync(script, { filename: scriptName(plugin) }).runSync(context, { timeout })
   return (name) => inside(realm, name)
 }
 
@@ -95,28 +90,25 @@ export function openRealm(
  * Opens the dispatcher for two functions of each plugin's realm, in a context of its own.
  *
  * @param entrances `undefined` stands for a plugin that was left out.
- * @param progress shared with a watchdog. Only the dispatcher's context gets it, the port and the leases, never a
- *   plugin's context.
- * @param port `undefined`: hooks get no answer in the middle of a crossing.
+ * @param progress shared with a watchdog. Only the dispatcher's context gets it and the leases, never a plugin's context.
+ * @param canWait whether hooks get answers in the middle of a crossing.
  * @param leases `undefined`: the host decides all takes of counters.
  */
 export function openDispatcher(
   isolate: Isolate,
   entrances: readonly (Entrance | undefined)[],
   progress: SharedArrayBuffer | undefined,
-  port: HostPort | undefined,
+  canWait: boolean,
   leases: LeaseMemory | undefined,
-): (name: 'dispatch' | 'last') => Inside {
+): (name: keyof Dispatcher) => Inside {
   const functions = entrances.flatMap((entrance) => [
     entrance?.enter.reference.derefInto(),
     entrance?.start.reference.derefInto(),
   ])
   const shared = progress && share(progress)
   const memories = leases === undefined ? [] : [leases.journal, ...leases.memories].map(share)
-  const callbacks =
-    port === undefined ? [undefined, undefined] : [new ivm.Callback(port.answer), new ivm.Callback(port.finish)]
   const context = isolate.createContextSync()
-  const given = [shared, ...callbacks, leases?.entries, memories.length, ...memories, ...functions]
+  const given = [shared, canWait, leases?.entries, memories.length, ...memories, ...functions]
   const dispatcher = context.evalClosureSync(runtime().dispatcher, given, {
     filename: 'postern://dispatcher.js',
     result: { reference: true },

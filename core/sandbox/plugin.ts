@@ -113,6 +113,15 @@ export interface RunMember {
   readonly fields: readonly number[]
   /** The fields that it may write and that a later member reads. */
   readonly written: readonly WrittenField[]
+  readonly writes: Writable
+}
+
+/** What the flow accepts of a policy in one hook: values that are plain text. It may accept more, and refuses the rest. */
+export interface Writable {
+  readonly consumer: boolean
+  /** Request headers and response headers, in lower case. */
+  readonly headers: readonly string[]
+  readonly responseHeaders: readonly string[]
 }
 
 /** A field that is read behind a write of the same run: the dispatcher takes its value from the writer's record. */
@@ -133,7 +142,8 @@ export interface HookCall {
   /** The run that the steps are. Default: they are none that was compiled. */
   readonly run?: Run | undefined
   /**
-   * Input of the run: `flags UNIT field UNIT … state UNIT …`, see `frame.ts`. Needed when there is a run.
+   * Input of the run: `flags UNIT field UNIT … state UNIT …`, see `frame.ts`. Needed when there is a run. Read each time
+   * that the call crosses as a run, and not kept.
    */
   readonly text?: string
   /** The backend that `checkHealth` is about: the grants of the call may reach it. */

@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks'
 import { type HookName, points } from '../../sdk/points.ts'
 import { bounds } from './bounds.ts'
 import type { Breaker } from './breaker.ts'
@@ -31,16 +30,12 @@ interface KnownRun {
   readonly bindings: readonly Binding[]
   /** The executor that has learnt it last. */
   learntBy: Executor | undefined
-  /** Until then its members cross one after the other, ms on the clock; 0: they never had to. */
-  apartUntil: number
 }
 
 /** Most runs that a group keeps. Those of former configurations are among them, as long as the plugins stay the same. */
 const mostRuns = 4_096
 /** Most calls in a crossing: as many as the dispatcher has room for. */
 const mostCalls = 256
-/** How long the members of a run cross one after the other when a writer among them was not to be believed, ms. */
-const apartFor = 60_000
 const silence: Verdict = { kind: 'done', operations: [] }
 
 /** One turn in a crossing, for the guard and for messages. */
@@ -184,33 +179,26 @@ export class RunCalls {
         chained: points[hook].kind !== 'observe',
         fields,
         members: members.map((member, k) => {
-          const { plugin, entries } = bindings[k]!
-          return { plugin, entry: entries[hook] ?? -1, fields: member.fields, written: member.written }
+          const { plugin, entries, instance } = bindings[k]!
+          const { fields, written, writes } = member
+          const notes = instance.plugin.manifest.needs.filter((grant) => grant === 'log' || grant === 'metric')
+          return { plugin, entry: entries[hook] ?? -1, fields, written, writes, notes }
         }),
       }
-      known = { shape, head: runHead(number), bindings, learntBy: undefined, apartUntil: 0 }
+      known = { shape, head: runHead(number), bindings, learntBy: undefined }
       this.#known.set(run, known)
     }
     return known
   }
 
   /** No plugin of the run is restricted in any way. */
-  #isFree({ bindings, shape, apartUntil }: KnownRun): boolean {
-    if (apartUntil > 0 && performance.now() < apartUntil) return false
+  #isFree({ bindings, shape }: KnownRun): boolean {
     const { breaker, executors } = this.#options
     if (breaker.isQuiet && executors.isWhole) return true
     return bindings.every(
       (binding, k) =>
         shape.members[k]!.entry >= 0 && breaker.isUnrestricted(binding) && !executors.lacks(binding.plugin),
     )
-  }
-
-  /**
-   * A member's record was not applied. If later members read what it seemed to write, they have run in vain and run again:
-   * a plugin that lets this happen with every call would have them take twice what they take from counters.
-   */
-  #keepApart(run: KnownRun, member: number): void {
-    if (run.shape.members[member]!.written.length > 0) run.apartUntil = performance.now() + apartFor
   }
 
   /** Tells the executor of the runs in the crossing that it does not know. */
@@ -329,10 +317,8 @@ export class RunCalls {
       call.pending = undefined
       call.number = 0
       this.settling = this.#turns[this.#firsts[i]! - this.#firsts[0]! + k]
-      const { refused } = binding.counts
       const goesOn = runs.settled(call, k, verdict)
       this.settling = undefined
-      if (binding.counts.refused > refused) this.#keepApart(this.#runs[i]!, k)
       if (!goesOn || k === last) {
         this.#end(pending)
         return this.#pass(i, k + 1, output, at, isSilent, ran)
@@ -380,11 +366,7 @@ export class RunCalls {
       if (pending.over) runs.end(run, !waits(record))
       else {
         pending.run = run
-        const { refused, errors } = binding.counts
         runs.process(run, record)
-        if (binding.counts.refused > refused || (binding.counts.errors > errors && !endsRun(record))) {
-          this.#keepApart(this.#runs[i]!, k)
-        }
       }
       if (shape.chained && endsRun(record)) break
     }

@@ -1,4 +1,4 @@
-import type { WrittenField } from './plugin.ts'
+import type { Writable, WrittenField } from './plugin.ts'
 
 /** What the dispatcher has to know of a run. The host sends it once to each isolate, as JSON, before the first call. */
 export interface RunShape {
@@ -18,4 +18,7 @@ export interface MemberShape {
   /** Its declared fields, by their index in the input. */
   readonly fields: readonly number[]
   readonly written: readonly WrittenField[]
+  readonly writes: Writable
+  /** Grants that it may use without waiting for a result. */
+  readonly notes: readonly string[]
 }

@@ -12,7 +12,7 @@ import type { Binding } from './layout.ts'
 import { PendingCall } from './pending-call.ts'
 import type { FailureCode, HookCall, PluginCode, Verdict } from './plugin.ts'
 import { describeThrown, type Thrown } from './trace.ts'
-import type { Turn } from './turn.ts'
+import { type Turn, turnsOf } from './turn.ts'
 import { UndeclaredReads } from './undeclared.ts'
 import { entry, ITEM, OPERATION, waits } from './wire.ts'
 
@@ -257,11 +257,13 @@ export class Runs {
     }
   }
 
-  /** A promise was rejected in a crossing with these turns. Without a single plugin among them it is unknown whose it was. */
-  rejected(turns: readonly Turn[], thrown: Thrown): void {
+  /** A promise was rejected in a crossing with these turns. */
+  rejected(all: readonly Turn[], thrown: Thrown): void {
+    const turns = turnsOf(thrown, all)
     const [first] = turns
     if (first === undefined || turns.some(({ hash }) => hash !== first.hash)) {
-      return this.event('rejection', undefined, `${thrown.kind}: ${thrown.message}`)
+      const names = [...new Set(turns.map(({ plugin }) => plugin))].slice(0, 8)
+      return this.event('rejection', undefined, `${thrown.kind}: ${thrown.message}, in one of ${names.join(', ')}`)
     }
     first.binding.counts.rejections++
     const { plugin } = first.binding.instance

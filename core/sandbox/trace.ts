@@ -4,8 +4,23 @@ import { bounds } from './bounds.ts'
 import { remedyFor } from './missing-globals.ts'
 import { type BuildProblem, type Place, placeText } from './plugin-build-error.ts'
 
-/** File name of every plugin's script. Stack frames with another file name belong to Postern and are left out. */
-export const bundleName = 'plugin://bundle.js'
+/**
+ * File name of a plugin's script. Stack frames with another file name belong to Postern and are left out.
+ *
+ * @param plugin its index in its group, where it runs beside others. Default: it runs alone.
+ */
+export function scriptName(plugin?: number): string {
+  return plugin === undefined ? 'plugin://bundle.js' : `plugin://${plugin}/bundle.js`
+}
+
+/**
+ * The index of the plugin whose code an error comes from, as its stack says. A plugin can write another stack, so this is
+ * good for a message, and not for a penalty.
+ */
+export function sourceOf({ stack }: Thrown): number | undefined {
+  const found = frame.exec(stack)?.[1]
+  return found === undefined ? undefined : Number(found)
+}
 
 /** What is needed to map a position in the script to the sources. */
 export interface Origin {
@@ -20,7 +35,7 @@ export interface Thrown {
   readonly stack: string
 }
 
-const frame = /plugin:\/\/bundle\.js:(\d+):(\d+)/
+const frame = /plugin:\/\/(?:(\d+)\/)?bundle\.js:(\d+):(\d+)/
 const maps = new WeakMap<Origin, SourceMap | undefined>()
 
 /**
@@ -63,7 +78,7 @@ function headline({ kind, message }: Thrown): string {
 }
 
 /** The place in the sources, relative to the working directory, of a match of `frame`. */
-function placeOf(origin: Origin, [, line, column]: RegExpExecArray): Place | undefined {
+function placeOf(origin: Origin, [, , line, column]: RegExpExecArray): Place | undefined {
   let map = maps.get(origin)
   if (map === undefined) {
     map = new SourceMap(JSON.parse(origin.map))

@@ -131,14 +131,14 @@ export const op = {
 export const entry = {
   resume: -1,
   drop: -2,
-  /** As `resume`, but the hook's records are collected until it is released. */
+  /** As `resume`, for a hook whose records are collected: that is how it begins, and how it is again from now on. */
   answer: -3,
   /**
    * Returns what the hook has asked for since the last time. When the hook has ended: its last record, or
    * `frame.ended`.
    */
   collect: -4,
-  /** As `collect`; from now on the hook sends its records itself. */
+  /** As `collect`, whether or not it asks for anything; from now on the hook sends its records itself. */
   release: -5,
 } as const
 

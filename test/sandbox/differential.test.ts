@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Bundles, bundleAll, openCast } from './differential/cast.ts'
 import { createLosing } from './differential/losing.ts'
-import { countsOf, faultsOf, type Outcome, play, untilCancelled, untilRefused } from './differential/play.ts'
+import { countsOf, faultsOf, type Outcome, play, untilCancelled } from './differential/play.ts'
 import { drawCast, flowScript, plugins } from './differential/script.ts'
 
 /** Flows at the same time, at most; cases for each cast; casts, and the seed of the first one: for long runs. */
@@ -41,7 +41,7 @@ test.for(casts)(
           const name = `c${++number}`
           const [expected, found] = await Promise.all([play(alone, name, flows), play(together, name, flows)])
           for (let i = 0; i < flows.length; i++) {
-            expectSame(untilRefused(found[i]!), untilRefused(expected[i]!))
+            expectSame(found[i]!, expected[i]!)
           }
         }),
         { numRuns: Number(CASES) },
@@ -104,8 +104,8 @@ test.for(casts)(
           await after(13)
           together.sandbox.suspect(together.hashes, false)
           for (let i = 0; i < flows.length; i++) {
-            const whole = untilRefused(expected[i]!)
-            const part = untilRefused(found[i]!)
+            const whole = expected[i]!
+            const part = found[i]!
             if ((patience[i] ?? Number.POSITIVE_INFINITY) === Number.POSITIVE_INFINITY) expectSame(part, whole)
             else {
               const { found, expected } = untilCancelled(part, whole)
@@ -147,7 +147,7 @@ test('a plugin that loops or fills the memory fails alone, whoever crosses with 
         const expected = await play(alone, 'c', flows)
         const found = await play(together, 'c', flows)
         for (let i = 0; i < flows.length; i++) {
-          expectSame(untilRefused(found[i]!), untilRefused(expected[i]!))
+          expectSame(found[i]!, expected[i]!)
         }
         expect(faultsOf(together)).toEqual(faultsOf(alone))
       } finally {

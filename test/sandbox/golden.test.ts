@@ -9,6 +9,7 @@ import { encodeField, encodeItems, flagsOf, UNIT } from '../../core/sandbox/wire
 import type { HookName } from '../../sdk/points.ts'
 import cases from '../fixtures/golden/abi-1/cases.json' with { type: 'json' }
 import verdicts from '../fixtures/golden/abi-1/verdicts.json' with { type: 'json' }
+import { seen } from './harness.ts'
 
 interface Case {
   readonly name: string
@@ -66,7 +67,7 @@ function verdictOf(one: Case, isRun: boolean): Promise<Verdict> {
   const run: Run = {
     hook: hook as HookName,
     fields: values.length,
-    members: [{ instance: 0, fields: [...values.keys()], written: [] }],
+    members: [{ instance: 0, fields: [...values.keys()], written: [], writes: seen }],
   }
   const own = state === undefined ? values : [...values, encodeField(state)]
   const text = flagsOf('L7', state !== undefined) + own.map((value) => value + UNIT).join('')

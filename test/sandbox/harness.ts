@@ -4,7 +4,16 @@ import { bundlePlugin } from '../../core/sandbox/bundle.ts'
 import type { CrossingGuard } from '../../core/sandbox/crossing-guard.ts'
 import type { SandboxEvent } from '../../core/sandbox/event.ts'
 import { defaultLimits } from '../../core/sandbox/limits.ts'
-import type { HookCall, Instance, Limits, PluginCode, Run, Sandbox, Verdict } from '../../core/sandbox/plugin.ts'
+import type {
+  HookCall,
+  Instance,
+  Limits,
+  PluginCode,
+  Run,
+  Sandbox,
+  Verdict,
+  Writable,
+} from '../../core/sandbox/plugin.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
 import { encodeField, flagsOf, UNIT } from '../../core/sandbox/wire.ts'
 import type { HookName } from '../../sdk/points.ts'
@@ -90,6 +99,8 @@ export function callOf(
 }
 
 const runs = new Map<string, Run>()
+/** What the plugins of most tests write. */
+export const seen: Writable = { consumer: false, headers: ['x-seen'], responseHeaders: [] }
 
 /** The steps of a call, as a run: one for each instance, with the values of its fields. */
 export function runOf(
@@ -98,7 +109,9 @@ export function runOf(
 ): Pick<HookCall, 'steps' | 'run' | 'text'> {
   const key = JSON.stringify([instances, values.map(({ length }) => length)])
   let fields = 0
-  const members = instances.map((instance, i) => ({ instance, fields: values[i]!.map(() => fields++), written: [] }))
+  const members = instances.map((instance, i) => {
+    return { instance, fields: values[i]!.map(() => fields++), written: [], writes: seen }
+  })
   const run = runs.get(key) ?? { hook: 'onRequest', fields, members }
   runs.set(key, run)
   const text = values.flat().map((value) => encodeField(value) + UNIT)

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { GrantHost } from '../../core/grants/grant-host.ts'
 import type { Run } from '../../core/sandbox/plugin.ts'
-import { type Harness, headerOf, openHarness, runOf, until } from './harness.ts'
+import { type Harness, headerOf, openHarness, runOf, seen, until } from './harness.ts'
 
 let harness: Harness
 afterEach(() => harness.sandbox.close())
@@ -56,6 +56,14 @@ test('an unhandled rejection fails no call', async () => {
   const by = { plugin: 'hostile', hash, policy: 'policy-0', hook: 'onRequest', alone: false }
   expect(harness.events).toEqual([{ type: 'rejection', ...by, message }])
   expect(harness.sandbox.stats()).toMatchObject([{ rejections: 1, errors: 0 }])
+})
+
+test('an unhandled rejection in a crossing of several plugins is told of the one whose code it was', async () => {
+  harness = await openHarness([{ plugin: 'asks' }, { plugin: 'hostile' }])
+  await Promise.all([harness.run(0, '/header'), harness.run(1, '/rejection'), harness.run(1, '/a')])
+  const { hash } = harness.instances[1]!.plugin
+  expect(harness.events[0]).toMatchObject({ type: 'rejection', plugin: 'hostile', hash })
+  expect(harness.events[0]!.message).toMatch(/^Error: left alone\n.*test\/fixtures\/plugins\/hostile\.ts:\d+:\d+/)
 })
 
 test('a promise that never settles ends at the deadline', async () => {
@@ -166,7 +174,11 @@ test('large requests on many routes stay within the memory of a plugin that keep
   const kinds = new Set<string>()
   for (let i = 0; i < 100; i++) {
     // Every route brings runs of its own.
-    const run: Run = { hook: 'onRequest', fields: 1, members: [{ instance: 0, fields: [0], written: [] }] }
+    const run: Run = {
+      hook: 'onRequest',
+      fields: 1,
+      members: [{ instance: 0, fields: [0], written: [], writes: seen }],
+    }
     const kind = await new Promise<string>((resolve) =>
       harness.sandbox.call({
         hook: 'onRequest',

@@ -8,6 +8,8 @@ import { plainOperations, readRecord } from '../../core/sandbox/records.ts'
 import type { MemberShape } from '../../core/sandbox/run-shape.ts'
 import { encodeField, flagsOf, OPERATION, op, RECORD, UNIT } from '../../core/sandbox/wire.ts'
 
+const none = { consumer: false, headers: [], responseHeaders: [] }
+
 type Seen = readonly [plugin: number, state: string, ...fields: string[]]
 
 /** A run of these members in one crossing: what each was given, and the records. */
@@ -33,7 +35,7 @@ function cross(
         return recordOf(plugin)
       },
   )
-  const { dispatch } = createDispatcher(enters, () => {}, undefined, undefined, starts)
+  const { dispatch } = createDispatcher(enters, () => {}, false, undefined, starts)
   const shape = shapePiece({ number: 7, chained: true, fields: fields.length, members })
   const text = [...fields, ...states].map((field) => field + UNIT).join('')
   const call = runHead(7) + flagsOf('L7', states.length > 0) + text
@@ -58,7 +60,14 @@ test('each member of a run is given its own fields and state, and no others', ()
       fc.boolean(),
       (fields, wanted, hasStates) => {
         const members = wanted.map((own, plugin): MemberShape => {
-          return { plugin, entry: 0, fields: own.filter((field) => field < fields.length), written: [] }
+          return {
+            plugin,
+            entry: 0,
+            fields: own.filter((field) => field < fields.length),
+            written: [],
+            writes: none,
+            notes: [],
+          }
         })
         const states = hasStates ? members.map((_, i) => encodeField(`state ${i}`)) : []
         const { seen } = cross(members, fields, () => '', states)
@@ -102,15 +111,15 @@ test.each([
     { field: 0, header: undefined },
     { field: 1, header: 'x-a' },
   ]
-  const writer: MemberShape = { plugin: 0, entry: 0, fields: [], written }
-  const reader: MemberShape = { plugin: 1, entry: 0, fields: [0, 1], written: [] }
+  const writer: MemberShape = { plugin: 0, entry: 0, fields: [], written, writes: none, notes: [] }
+  const reader: MemberShape = { plugin: 1, entry: 0, fields: [0, 1], written: [], writes: none, notes: [] }
   const { seen } = cross([writer, reader], ['before', 'x'], (plugin) => (plugin === 0 ? record : ''))
   expect(seen[1]?.slice(2, 4)).toEqual([name, header])
 })
 
 test('a write that its policy does not declare is not seen', () => {
-  const writer: MemberShape = { plugin: 0, entry: 0, fields: [], written: [] }
-  const reader: MemberShape = { plugin: 1, entry: 0, fields: [0], written: [] }
+  const writer: MemberShape = { plugin: 0, entry: 0, fields: [], written: [], writes: none, notes: [] }
+  const reader: MemberShape = { plugin: 1, entry: 0, fields: [0], written: [], writes: none, notes: [] }
   const { seen } = cross([writer, reader], ['before'], (plugin) => (plugin === 0 ? consumer('eve') : ''))
   expect(seen[1]?.[2]).toBe('before')
 })
@@ -125,8 +134,8 @@ test.each([
     { field: 0, header: undefined },
     { field: 1, header: 'x-a' },
   ]
-  const writer: MemberShape = { plugin: 0, entry: 0, fields: [], written }
-  const reader: MemberShape = { plugin: 1, entry: 0, fields: [0, 1], written: [] }
+  const writer: MemberShape = { plugin: 0, entry: 0, fields: [], written, writes: none, notes: [] }
+  const reader: MemberShape = { plugin: 1, entry: 0, fields: [0, 1], written: [], writes: none, notes: [] }
   const { seen, records } = cross([writer, reader, reader], ['before', 'x'], (plugin) => (plugin === 0 ? record : ''))
   expect(seen.map(([plugin]) => plugin)).toEqual([0])
   expect(records).toEqual([record, '0'])
@@ -140,7 +149,14 @@ test('any record of a member leaves the others their turns, or ends the run', ()
     fc.property(text, (record) => {
       const written = [{ field: 0, header: 'x-a' }]
       const members = [0, 1].map(
-        (plugin): MemberShape => ({ plugin, entry: 0, fields: [0], written: plugin === 0 ? written : [] }),
+        (plugin): MemberShape => ({
+          plugin,
+          entry: 0,
+          fields: [0],
+          written: plugin === 0 ? written : [],
+          writes: none,
+          notes: [],
+        }),
       )
       const { seen, records } = cross(members, ['x'], (plugin) => (plugin === 0 ? record : set('x-b', 'y')))
       expect(records.length).toBeLessThanOrEqual(2)

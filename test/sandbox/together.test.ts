@@ -1,56 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { ask, compileChain, type HookFlow } from '../../core/hooks/chain.ts'
+import { ask, compileChain } from '../../core/hooks/chain.ts'
 import type { Policy } from '../../core/hooks/policy.ts'
 import { findRuns } from '../../core/hooks/runs.ts'
-import { Fields } from '../../core/http/fields.ts'
+import { readerOf } from '../../core/hooks/scopes.ts'
 import type { HookCall, Sandbox } from '../../core/sandbox/plugin.ts'
 import cases from '../cases/sandbox/together.json' with { type: 'json' }
-
-function createFlow(sandbox: Sandbox): HookFlow {
-  const request = {
-    id: 'r',
-    method: 'GET',
-    scheme: 'http',
-    host: 'h',
-    path: '/',
-    query: '',
-    fields: new Fields(['cookie', 'c=1', 'x-a', '0']),
-    consumer: undefined,
-  }
-  const response = { status: 200, fields: new Fields(['x-a', 'b']) }
-  const facts: HookFlow['facts'] = {
-    layer: 'L7',
-    id: 'r',
-    clientIp: '192.0.2.1',
-    clientPort: 1,
-    peerIp: '192.0.2.1',
-    localPort: 80,
-    tls: undefined,
-    listenerName: 'web',
-    routeName: undefined,
-    upstreamName: undefined,
-    request,
-    response,
-    backend: undefined,
-    candidates: [],
-    outcome: '',
-    requestFields: request.fields,
-    responseFields: response.fields,
-    consumer: undefined,
-    states: [],
-    upstreamProblem: () => undefined,
-    useUpstream: () => {},
-  }
-  return {
-    facts,
-    sandbox,
-    ended: false,
-    reached: 0,
-    awaited: undefined,
-    onHook: () => {},
-    replaceResponse: () => {},
-  }
-}
+import { requestFlow } from '../hooks/flow.ts'
 
 test('a policy whose trigger does not match is passed over at its turn, and only then', () => {
   const passed: number[] = []
@@ -84,7 +39,7 @@ test('a policy whose trigger does not match is passed over at its turn, and only
       }
     },
   } as unknown as Sandbox
-  const flow = createFlow(sandbox)
+  const flow = requestFlow(sandbox)
   let by: string | undefined
   ask(flow, 'onRequest', compileChain(policies), 0, (_result, policy) => {
     by = policy?.name
@@ -96,6 +51,24 @@ test('a policy whose trigger does not match is passed over at its turn, and only
     [4, 5, 0, 2],
   ])
   expect([by, flow.reached, passed]).toEqual(['p4', 5, [0, 2]])
+})
+
+test('a call keeps nothing of what it was given, however long it waits: that is read from the flow again', () => {
+  const calls: HookCall[] = []
+  const sandbox = { skipped: () => {}, call: (call: HookCall) => calls.push(call) } as unknown as Sandbox
+  const flow = requestFlow(sandbox, ['x-a', 'first'])
+  const policy = {
+    ...{ instance: 0, group: 'g', bodies: {}, scopes: { reads: ['header:x-a'], writes: [] } },
+    readers: { onRequest: [readerOf('header:x-a')] },
+  } as unknown as Policy
+  ask(flow, 'onRequest', compileChain([policy]), 0, () => {})
+  const [call] = calls
+  for (const value of ['first', 'second']) {
+    flow.facts.requestFields!.set('x-a', value)
+    flow.facts.states[0] = `state of the ${value}`
+    expect(call!.text).toBe(`2${value}\x1estate of the ${value}\x1e`)
+    expect(call!.steps[0]!.input).toBe(`L7\x1estate of the ${value}\x1e${value}`)
+  }
 })
 
 describe('policies that cross together', () => {

@@ -1,26 +1,19 @@
 import { bounds } from '../bounds.ts'
-import { ended, holdsAll, kinds, leftOut, threeDigits, twoDigits } from '../frame.ts'
+import { ended, holdsAll, kinds, leftOut, threeDigits, twoDigits, unfinished } from '../frame.ts'
 import type { RunShape } from '../run-shape.ts'
-import { endsRun, entry, flags, OPERATION, RECORD, UNIT, waits, zero } from '../wire.ts'
+import { endsRun, entry, flags, OPERATION, op, RECORD, UNIT, waits, zero } from '../wire.ts'
 import type { CrossingSetting } from './crossing-setting.ts'
 import { broken } from './guest.ts'
 import { withoutPlace } from './leases.ts'
+import { isSure } from './plain-record.ts'
 import { GuestRun, type Member } from './run.ts'
 import { StepTimes } from './step-times.ts'
-import type { Turns, Waiting } from './waiting.ts'
+import { Turns, type Waiting } from './waiting.ts'
 
 const shape = kinds.shape.charCodeAt(0)
 const run = kinds.run.charCodeAt(0)
 const start = kinds.start.charCodeAt(0)
 const resume = kinds.resume.charCodeAt(0)
-/**
- * Microtask turns between two polls of the waiting hooks. A hook needs three turns from a grant's result to its end,
- * and polling one hook costs 0.1 µs.
- */
-const stride = 3
-/** Polls in a row without progress of any hook after which the waiting hooks are released. */
-const idlePolls = 6
-const resolved = Promise.resolve()
 /** Taken once: the dispatcher's global is sealed, and looking something up there is slow. */
 const { parse } = JSON
 const { abs } = Math
@@ -34,8 +27,9 @@ const noSteps: string[] = ['']
 const outs = new Array<string>(256).fill('')
 
 /**
- * The steps of one crossing. Hooks that wait for results which the host has immediately get them and continue in the
- * microtasks of the crossing, and then the members of their run that come after them have their turns.
+ * The steps of one crossing. Hooks that wait for results which leases or the host have immediately get them, continue in
+ * the microtasks after that, and then the members of their run that come after them have their turns: so a crossing with
+ * such hooks has several rounds.
  */
 export class GuestCrossing {
   readonly #setting: CrossingSetting
@@ -57,9 +51,6 @@ export class GuestCrossing {
   #waiting: Waiting[] = noWaiting
   /** Characters of the records so far. */
   #size = 0
-  #turns = 0
-  /** Polls in a row without progress. */
-  #quiet = 0
   readonly #times = new StepTimes()
 
   constructor(setting: CrossingSetting, text: string) {
@@ -67,21 +58,8 @@ export class GuestCrossing {
     this.#text = text
   }
 
-  /** As in `frame.ts`. */
-  get output(): string {
-    const times = this.#times.text
-    if (this.#silent && this.#complete) return times === '' ? '' : times + RECORD
-    let output = times + RECORD
-    for (let i = 0; i < this.#runs; i++) output += outs[i]!
-    for (let i = 0; i < this.#done; i++) output += this.#records[i]! + RECORD
-    return output
-  }
-
-  /**
-   * Runs the steps until the time slice is over. Returns whether the crossing is over; if not, it continues in
-   * microtasks.
-   */
-  run(): boolean {
+  /** The first round: runs the steps until the time slice is over. Returns a result as in `frame.ts`. */
+  begin(): string {
     const text = this.#text
     const head = text.indexOf(RECORD)
     const id = +text.slice(0, head)
@@ -90,12 +68,44 @@ export class GuestCrossing {
       if (this.#isFull() || text.charCodeAt(at + 1) === run) this.#complete = false
       else this.#stepAll(text.slice(at), id + this.#members)
     }
+    return this.#endRound()
+  }
+
+  /** The next round, when the microtasks of the last one are over. @param answers as in `frame.ts`. */
+  goOn(answers: string): string {
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#times.share(waiting)
+    const pieces = answers.split(RECORD)
+    let asked = 0
+    for (const one of waiting) {
+      if (one.record !== '') this.#take(one, pieces[asked++]!)
+      else this.#collect(one)
+    }
+    return this.#endRound()
+  }
+
+  /** Hooks get what leases allow; what else they wait for is the host's to answer. */
+  #endRound(): string {
+    let asked = ''
+    for (const waiting of this.#waiting) {
+      const { id, record } = waiting
+      // It waits for a promise of its own.
+      if (record === op.wait) this.#passedOn(waiting)
+      else if (record !== '' && !this.#decide(waiting)) asked += id + RECORD + record + RECORD
+    }
     // Microtasks after the only step of a crossing can only be its own.
     if (this.#count > 1) this.#setting.mark(-1)
-    if (this.#waiting.length > 0) this.#answer()
-    if (this.#waiting.length === 0) return true
-    resolved.then(() => this.#turn())
-    return false
+    return this.#waiting.length === 0 ? this.#output : unfinished + asked
+  }
+
+  get #output(): string {
+    const times = this.#times.text
+    if (this.#silent && this.#complete) return times === '' ? '' : times + RECORD
+    let output = times + RECORD
+    for (let i = 0; i < this.#runs; i++) output += outs[i]!
+    for (let i = 0; i < this.#done; i++) output += this.#records[i]! + RECORD
+    return output
   }
 
   /** How many steps the crossing has. */
@@ -142,12 +152,16 @@ export class GuestCrossing {
     const index = this.#members
     this.#members += called.members.length
     outs[place] = ''
-    this.#goThrough(called, place, id, index, bits, values, 0)
+    this.#goThrough(called, place, id, index, bits, values, undefined)
     called.forget(text.length)
     return at
   }
 
-  /** The turns of the members from this one on, until one ends the run or waits. */
+  /**
+   * The turns of the members, until one ends the run or waits.
+   *
+   * @param before of the member behind which they begin, which has waited. Default: they begin with the first one.
+   */
   #goThrough(
     called: GuestRun,
     place: number,
@@ -155,11 +169,11 @@ export class GuestCrossing {
     index: number,
     bits: number,
     values: string[],
-    from: number,
+    before: Turns | undefined,
   ): void {
     const { members, chained } = called
-    const canWait = this.#setting.port !== undefined
-    for (let k = from; k < members.length; k++) {
+    const { canWait } = this.#setting
+    for (let k = before === undefined ? 0 : before.member + 1; k < members.length; k++) {
       if (k > 0 && this.#isFull()) return this.#leaveOut(place)
       const member = members[k]!
       const record = this.#call(member, id + k, index + k, bits, values)
@@ -167,11 +181,14 @@ export class GuestCrossing {
         outs[place] += RECORD
         continue
       }
-      if (canWait && waits(record)) {
-        const turns = { run: called, place, id, index, bits, values: values.slice(), member: k, written: '' }
+      if (waits(record)) {
         const { plugin } = member
-        const taker = this.#setting.leases?.taker(plugin, member.entry, id + k)
-        return this.#attend({ index: index + k, plugin, id: id + k, record, turns, taker })
+        if (canWait && isSure(outs[place]!, members, k, before)) {
+          const turns = new Turns(called, place, id, index, bits, values.slice(), k)
+          const taker = this.#setting.leases?.taker(plugin, member.entry, id + k)
+          return this.#attend({ index: index + k, plugin, id: id + k, record, turns, taker })
+        }
+        this.#enter(plugin, id + k, entry.release, '', index + k)
       }
       if (!this.#keep(called, place, k, record, record, values) && chained) return
     }
@@ -239,9 +256,11 @@ export class GuestCrossing {
     const at = this.#members + index
     const record = this.#enter(plugin, id, number, text.slice(6), at)
     this.#times.measure(at)
-    const { port, leases } = this.#setting
-    if (port !== undefined && waits(record)) {
-      this.#attend({ index: at, plugin, id, record, turns: undefined, taker: leases?.taker(plugin, number, id) })
+    const { canWait, leases } = this.#setting
+    if (waits(record)) {
+      const taker = leases?.taker(plugin, number, id)
+      if (canWait) this.#attend({ index: at, plugin, id, record, turns: undefined, taker })
+      else this.#enter(plugin, id, entry.release, '', at)
     }
     return record
   }
@@ -251,7 +270,7 @@ export class GuestCrossing {
     const plugin = twoDigits(text, 1)
     const end = text.indexOf(UNIT)
     const id = +text.slice(3, end)
-    const isAttended = kind === resume && this.#setting.port !== undefined
+    const isAttended = kind === resume && this.#setting.canWait
     const number = kind === resume ? (isAttended ? entry.answer : entry.resume) : entry.drop
     const at = this.#members + index
     this.#enter(plugin, id, number, text.slice(end + 1), at)
@@ -263,7 +282,6 @@ export class GuestCrossing {
   #attend(waiting: Waiting): void {
     if (this.#waiting === noWaiting) this.#waiting = []
     this.#waiting.push(waiting)
-    this.#times.wait(waiting.index)
   }
 
   /** Gives the hook the result of the take that it waits for, if it waits for one that can be decided here. */
@@ -279,65 +297,33 @@ export class GuestCrossing {
   /** What the hook has asked for is no longer kept here, except for what it has written. */
   #passedOn(waiting: Waiting): void {
     const { turns, index, record } = waiting
-    if (turns !== undefined) turns.written += record + OPERATION
-    else this.#records[index - this.#members] = ''
+    if (turns !== undefined) {
+      turns.written += record + OPERATION
+      turns.waits++
+    } else this.#records[index - this.#members] = ''
     waiting.record = ''
   }
 
-  /** Passes on to the host what hooks have asked for, and gives them the results it has. */
-  #answer(): void {
-    const asking = this.#waiting.filter((waiting) => waiting.record !== '' && !this.#decide(waiting))
-    if (asking.length === 0) return
-    let asked = ''
-    for (const { id, record } of asking) asked += id + RECORD + record + RECORD
-    const answers = this.#setting.port!.answer(asked).split(RECORD)
-    for (let i = 0; i < asking.length; i++) {
-      const waiting = asking[i]!
-      const { plugin, id, index, taker } = waiting
-      const answer = answers[i] ?? ''
-      this.#passedOn(waiting)
-      const results = answer.length > 1 ? answer.slice(1).split(OPERATION) : []
-      for (const result of results) this.#enter(plugin, id, entry.answer, withoutPlace(result, taker), index)
-      if (answer.charAt(0) !== holdsAll) this.#release(waiting)
-      // The hook waits for a promise of its own, not for a grant: its records are collected.
-      else if (results.length === 0) this.#enter(plugin, id, entry.collect, '', index)
+  /** The host has answered the hook. */
+  #take(waiting: Waiting, answer: string): void {
+    const { plugin, id, index, taker, turns } = waiting
+    this.#passedOn(waiting)
+    const results = answer.length > 1 ? answer.slice(1).split(OPERATION) : []
+    for (const result of results) this.#enter(plugin, id, entry.answer, withoutPlace(result, taker), index)
+    if (answer.charAt(0) === holdsAll) this.#waiting.push(waiting)
+    else {
+      if (turns !== undefined) turns.isReleased = true
+      this.#release(waiting)
     }
   }
 
-  #turn(): void {
-    if (++this.#turns % stride === 0) this.#poll()
-    if (this.#waiting.length > 0) resolved.then(() => this.#turn())
-  }
-
-  /** Collects the records of waiting hooks. */
-  #poll(): void {
-    const before = this.#waiting
-    this.#waiting = []
-    this.#quiet++
-    for (const waiting of before) {
-      const { index, plugin, id } = waiting
-      if (waiting.record !== '') {
-        this.#quiet = 0
-        this.#waiting.push(waiting)
-        continue
-      }
-      const record = this.#enter(plugin, id, entry.collect, '', index)
-      if (waits(record)) {
-        if (record.length > 1) {
-          waiting.record = record
-          this.#quiet = 0
-        }
-        this.#waiting.push(waiting)
-        continue
-      }
-      this.#quiet = 0
-      this.#finish(waiting, record)
-    }
-    this.#answer()
-    if (this.#quiet >= idlePolls) for (const waiting of [...this.#waiting]) this.#release(waiting)
-    if (this.#waiting.length > 0) return
-    this.#times.shareRest()
-    this.#setting.onEnd(this.output)
+  /** Takes what a hook has written and asked for. One that waits for nothing that this crossing can bring is released. */
+  #collect(waiting: Waiting): void {
+    const record = this.#enter(waiting.plugin, waiting.id, entry.collect, '', waiting.index)
+    if (!waits(record)) return this.#finish(waiting, record)
+    if (record.length === 1) return this.#release(waiting)
+    waiting.record = record
+    this.#waiting.push(waiting)
   }
 
   /** @param record empty when the realm knows nothing of the hook. */
@@ -356,16 +342,17 @@ export class GuestCrossing {
     this.#store(step, isStart && record === ended ? '' : record)
   }
 
-  #goOnThrough({ run, place, id, index, bits, values, member, written }: Turns, last: string): void {
+  #goOnThrough(turns: Turns, last: string): void {
+    const { run, place, id, index, bits, values, member, written } = turns
     const record = last === ended ? '' : last
-    const goesOn = this.#keep(run, place, member, record, written + record, values)
-    if (goesOn || !run.chained) this.#goThrough(run, place, id, index, bits, values, member + 1)
+    turns.written = record === '' ? written.slice(0, -1) : written + record
+    const goesOn = this.#keep(run, place, member, record, turns.written, values)
+    if (goesOn || !run.chained) this.#goThrough(run, place, id, index, bits, values, turns)
     if (this.#count > 1) this.#setting.mark(-1)
   }
 
   /** From now on the hook sends its records itself. */
   #release(waiting: Waiting): void {
-    this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
     this.#finish(waiting, this.#enter(waiting.plugin, waiting.id, entry.release, '', waiting.index))
   }
 

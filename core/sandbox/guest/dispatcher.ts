@@ -1,20 +1,20 @@
-import { unfinished } from '../frame.ts'
+import { none } from '../frame.ts'
 import { refuseCodeFromText } from './code-from-text.ts'
 import { GuestCrossing } from './crossing.ts'
-import type { CrossingSetting, Port } from './crossing-setting.ts'
+import type { CrossingSetting } from './crossing-setting.ts'
 import { Leases } from './leases.ts'
 import { boundMemory } from './memory.ts'
 import type { Enter, Start } from './run.ts'
 import { sealRealm } from './seal.ts'
 
 export interface Dispatcher {
-  /**
-   * Runs the steps of one crossing until the time slice is over; `frame.ts` has the format of both strings. Returns
-   * `unfinished` when hooks continue in microtasks: then `Port.finish` receives the output.
-   */
+  /** Runs the steps of one crossing until the time slice is over; `frame.ts` has the format of both strings. */
   dispatch(crossing: string): string
+  /** Continues a crossing in which hooks wait, once its microtasks are over. */
+  goOn(answers: string): string
   /**
-   * The output of the last crossing. Needed when `dispatch` throws, after its work is done, for an unhandled rejection.
+   * The last result of the two above, or `none`. Needed when one throws, after its work is done, for an
+   * unhandled rejection.
    */
   last(): string
 }
@@ -25,28 +25,30 @@ export interface Dispatcher {
  *
  * @param plugins by the plugin's index; not a function when the plugin did not start.
  * @param mark takes the index of each step before it runs, and -1 after it, for a watchdog in another thread.
- * @param port Default: hooks that wait get no answer during the crossing.
+ * @param canWait whether `goOn` is called for hooks that wait. Default: they get no answer during the crossing.
  * @param leases Default: the host decides all takes of counters.
  * @param starts as `plugins`, for members of runs. Default: `plugins` serve them too.
  */
 export function createDispatcher(
   plugins: readonly Enter[],
   mark: (index: number) => void = () => {},
-  port?: Port,
+  canWait: boolean = false,
   leases?: Leases,
   starts: readonly (Start | undefined)[] = [],
 ): Dispatcher {
-  let last = ''
-  const onEnd = (output: string): void => {
-    last = output
-    port?.finish(output)
-  }
-  const setting: CrossingSetting = { plugins, starts, runs: [], mark, port, leases, onEnd }
+  let last = none
+  let crossing: GuestCrossing | undefined
+  const setting: CrossingSetting = { plugins, starts, runs: [], mark, canWait, leases }
   return {
     dispatch: (text) => {
-      last = unfinished
-      const crossing = new GuestCrossing(setting, text)
-      if (crossing.run()) last = crossing.output
+      last = none
+      crossing = new GuestCrossing(setting, text)
+      last = crossing.begin()
+      return last
+    },
+    goOn: (answers) => {
+      last = none
+      last = crossing!.goOn(answers)
       return last
     },
     last: () => last,
@@ -65,14 +67,13 @@ export function createMark(progress: SharedArrayBuffer | undefined): ((index: nu
 }
 
 /**
- * Takes the arguments of a closure: the guard's progress, the host's two callbacks, the entries of the counter leases,
- * how many shared memories they need and these (the journal first), then two functions of each plugin. It keeps them in
- * closures and seals its realm, so that an object of the realm would be of no use to a plugin.
+ * Takes the arguments of a closure: the guard's progress, whether the host answers, the entries of the counter leases, how
+ * many shared memories they need and these (the journal first), then two functions of each plugin. It keeps them in closures
+ * and seals its realm, so that an object of the realm would be of no use to a plugin.
  */
 export function openDispatcher(
   progress: SharedArrayBuffer | undefined,
-  answer: Port['answer'] | undefined,
-  finish: Port['finish'],
+  canWait: boolean,
   entries: string | undefined,
   memories: number,
   ...others: readonly unknown[]
@@ -83,8 +84,7 @@ export function openDispatcher(
   const starts = functions.filter((_, i) => i % 2 === 1) as Start[]
   const [journal, ...slots] = others.slice(0, memories) as SharedArrayBuffer[]
   const leases = entries === undefined || journal === undefined ? undefined : new Leases(entries, journal, slots)
-  const port = answer === undefined ? undefined : { answer, finish }
-  const dispatcher = Object.freeze(createDispatcher(plugins, mark, port, leases, starts))
+  const dispatcher = Object.freeze(createDispatcher(plugins, mark, canWait, leases, starts))
   const scope = globalThis as Record<string, unknown>
   refuseCodeFromText(scope)
   boundMemory(scope)

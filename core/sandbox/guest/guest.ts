@@ -130,7 +130,6 @@ export class Guest {
       },
       (thrown) => end(this.#fail(call, thrown)),
     )
-    call.emit = this.#emit
     return joined(call.take(), op.wait)
   }
 

@@ -59,6 +59,7 @@ export class GuestRun {
 export class Member {
   readonly plugin: number
   readonly written: readonly WrittenField[]
+  readonly shape: MemberShape
   readonly entry: number
   readonly #enter: Enter
   readonly #start: Start | undefined
@@ -75,7 +76,9 @@ export class Member {
   readonly #g: number
   readonly #h: number
 
-  constructor({ plugin, entry, fields, written }: MemberShape, state: number, start: Start | undefined, enter: Enter) {
+  constructor(shape: MemberShape, state: number, start: Start | undefined, enter: Enter) {
+    const { plugin, entry, fields, written } = shape
+    this.shape = shape
     this.plugin = plugin
     this.written = written
     this.entry = entry

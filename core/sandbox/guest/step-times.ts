@@ -10,8 +10,6 @@ export class StepTimes {
   readonly #began = now()
   /** When the last step had ended. */
   #clock = this.#began
-  /** Indexes of the steps that have waited. */
-  #waited = ''
 
   /** From the beginning of the crossing until the last step had ended; negative when the clock was set back. */
   get passed(): number {
@@ -25,16 +23,15 @@ export class StepTimes {
     this.#clock = time
   }
 
-  /** A step waits. */
-  wait(index: number): void {
-    this.#waited += (this.#waited === '' ? '' : UNIT) + index
-  }
-
-  /** Those that have waited share the rest: what hooks do in microtasks does not tell whose they are. */
-  shareRest(): void {
-    const rest = now() - this.#clock
-    const waited = this.#waited.split(UNIT)
-    if (rest > 0) for (const index of waited) this.#charge(index, rest / waited.length)
+  /**
+   * Steps that wait share what has passed since: what hooks do in microtasks does not tell whose they are, and what the
+   * host does for them in the meantime is theirs, too.
+   */
+  share(steps: readonly { readonly index: number }[]): void {
+    const time = now()
+    const rest = time - this.#clock
+    if (rest > 0) for (const { index } of steps) this.#charge(`${index}`, rest / steps.length)
+    this.#clock = time
   }
 
   #charge(index: string, ms: number): void {

@@ -16,7 +16,7 @@ export interface Waiting {
 }
 
 /** The call of a run, one of whose members waits. */
-export interface Turns {
+export class Turns {
   readonly run: GuestRun
   /** Which of the run calls of the crossing it is. */
   readonly place: number
@@ -27,6 +27,20 @@ export interface Turns {
   readonly values: string[]
   /** The member that waits. */
   readonly member: number
-  /** What it has written so far. */
-  written: string
+  /** What it has written so far: records that asked for something, with an OPERATION behind each. */
+  written = ''
+  /** How many these are. */
+  waits = 0
+  /** The host has not answered all that it asked for, for whatever reason. */
+  isReleased = false
+
+  constructor(run: GuestRun, place: number, id: number, index: number, bits: number, values: string[], member: number) {
+    this.run = run
+    this.place = place
+    this.id = id
+    this.index = index
+    this.bits = bits
+    this.values = values
+    this.member = member
+  }
 }

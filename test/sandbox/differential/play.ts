@@ -30,7 +30,8 @@ export async function play(
     const [notes = [], asked = []] = [cast.notes.get(id), cast.asked.get(id)]
     cast.notes.delete(id)
     cast.asked.delete(id)
-    return { trace: traces[i]!, notes, asked, left: left[i]! }
+    // What a hook asks for at once is performed in the order in which it can be.
+    return { trace: traces[i]!, notes, asked: asked.toSorted(), left: left[i]! }
   })
 }
 
@@ -64,19 +65,6 @@ function countersOf({ grants, chains }: Cast, id: string, { line, acts }: FlowSc
 const plugin = { name: 'look', publisher: 'look', hash: '' }
 const { signal } = new AbortController()
 const hold = (): void => {}
-
-/**
- * An outcome up to the first policy that wrote what it must not write. What those behind it have asked of the grants by
- * then, if they crossed together, is done already: alone they would not have been asked, or would have seen other values.
- */
-export function untilRefused(outcome: Outcome): Outcome {
-  const { trace } = outcome
-  const end = trace.findIndex((event) => {
-    const [, policy, , , error] = JSON.parse(event) as [string, string, unknown, unknown, [string, string] | null]
-    return Array.isArray(error) && error[1]?.startsWith(`policy "${policy}", `) === true
-  })
-  return end === -1 ? outcome : { trace: trace.slice(0, end + 1), notes: [], asked: [], left: [] }
-}
 
 /**
  * What the statistics say in the end, without times and numbers of crossings, which depend on the machine. Whose promise was rejected is known only when
