@@ -5,6 +5,7 @@ import { asList, asObject } from '../config/untyped.ts'
 import type { ServerTlsConfig } from '../tls/server-config.ts'
 import { newServerContext } from '../tls/server-context.ts'
 import { CertificateCheck } from './certificates.ts'
+import { readClientRules } from './client-certificates.ts'
 import type { Draft } from './draft.ts'
 import type { Hazard } from './hazards.ts'
 
@@ -15,8 +16,9 @@ export interface ServerTlsCheck {
 }
 
 /** What the schema has left of `tls` of a listener. */
-interface Written extends Omit<ServerTlsConfig, 'certificates'> {
+interface Written extends Omit<ServerTlsConfig, 'certificates' | 'clientCertificate'> {
   readonly certificates: unknown
+  readonly clientCertificate?: unknown
 }
 
 /** Reads and judges what listeners need for TLS: the workers get nothing that OpenSSL could refuse. */
@@ -28,13 +30,18 @@ export function checkServerTls(draft: Draft, context: ReferenceContext): ServerT
     const at = ['listeners', name, 'tls']
     if (!beginsWithTls(protocol) || typeof tls !== 'object' || tls === null) continue
     const check = new CertificateCheck(draft, context, (path, message) => warnings.push({ path, message }))
-    const { certificates: list, minVersion, ciphers, groups, tickets, strict } = tls as Written
+    const { certificates: list, minVersion, ciphers, groups, tickets, strict, clientCertificate } = tls as Written
     const certificates = asList(list).flatMap(
       (one, index) => check.judge(one, [...at, 'certificates', index], index) ?? [],
     )
+    const clients =
+      clientCertificate === undefined
+        ? undefined
+        : readClientRules(draft, context, clientCertificate, [...at, 'clientCertificate'])
     if (draft.problems.touches(draft.source, at)) continue
     const optional = { ...(ciphers !== undefined && { ciphers }), ...(groups !== undefined && { groups }) }
-    const config = { certificates, minVersion, ...optional, tickets, strict }
+    const rules = clients === undefined ? {} : { clientCertificate: clients }
+    const config = { certificates, minVersion, ...optional, tickets, strict, ...rules }
     checkSettings(draft, at, config)
     byListener.set(name, config)
   }

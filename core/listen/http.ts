@@ -122,13 +122,12 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
 
   /** A client that speaks HTTP in clear understands an answer in clear. */
   onPlain(stream: ByteStream, first: Buffer, id: string): void {
-    if (!/^[A-Z]/.test(first.toString('latin1', 0, 1))) return stream.destroy()
-    const error = new PosternError('DPE', '', { detail: 'This port speaks TLS: use https:// instead of http://.' })
-    const { status, headers, body: text } = problemOf(error, id)
-    const body = Buffer.from(text)
-    const fields = new Fields([...headers.flat(), 'x-request-id', id])
-    const head = encodeResponseHead(status, '', fields, body.length, body.length, 'close')
-    sayLast(stream, Buffer.concat([Buffer.from(head, 'latin1'), body]))
+    if (!/^[A-Z]/.test(first.toString('latin1', 0, 1))) stream.destroy()
+    else sayLast(stream, words('This port speaks TLS: use https:// instead of http://.', id))
+  }
+
+  onUnverified(stream: ByteStream, problem: string, id: string): void {
+    sayLast(stream, words(`${problem[0]!.toUpperCase()}${problem.slice(1)}.`, id), true)
   }
 
   onCrash(exchange: Exchange, error: unknown): void {
@@ -194,6 +193,15 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
       this.#leave(session)
     }
   }
+}
+
+/** A whole answer of the gateway that is no answer to a request: 400. */
+function words(detail: string, id: string): Buffer {
+  const { status, headers, body: text } = problemOf(new PosternError('DPE', detail, { detail }), id)
+  const body = Buffer.from(text)
+  const fields = new Fields([...headers.flat(), 'x-request-id', id])
+  const head = encodeResponseHead(status, '', fields, body.length, body.length, 'close')
+  return Buffer.concat([Buffer.from(head, 'latin1'), body])
 }
 
 interface Connection extends HttpConnection {

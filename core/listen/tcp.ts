@@ -65,6 +65,10 @@ export class TcpListener implements Listener, SecuredListener {
     if (this.active === 0) this.#onEmpty?.()
   }
 
+  onUnverified(stream: ByteStream): void {
+    stream.destroy()
+  }
+
   onPlain(stream: ByteStream): void {
     stream.destroy()
   }

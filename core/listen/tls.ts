@@ -18,6 +18,8 @@ export interface SecuredListener {
   onHello(peer: Peer): Visit | undefined
   /** The handshake is over. @param stream not started. @param visit of `onHello`. */
   onSecured(stream: ByteStream, peer: Peer, visit: Visit | undefined): void
+  /** The client's certificate is not accepted. @param stream not started; to be ended */
+  onUnverified(stream: ByteStream, problem: string, id: string): void
   /** The client does not speak TLS. @param stream to be ended */
   onPlain(stream: ByteStream, first: Buffer, id: string): void
   /** One connection less is on its way. */
@@ -80,7 +82,8 @@ export class TlsEntrance implements ArrivalOwner {
     const context = this.#contexts.find(serverName)
     if (context !== undefined) {
       const protocols = alpn[plan.layer]
-      const options = { context, ...(protocols !== undefined && { alpn: [...protocols] }) }
+      const { clients } = this.#contexts
+      const options = { context, clients, ...(protocols !== undefined && { alpn: [...protocols] }) }
       return this.#admit(arrival, () => arrival.secure(options))
     }
     const named = serverName === undefined ? 'the client names no server' : `no certificate is for "${serverName}"`
@@ -102,6 +105,11 @@ export class TlsEntrance implements ArrivalOwner {
     const { peer, visit } = this.#forget(arrival)
     this.#listener.onSecured(stream, { ...peer, tls: arrival.facts }, visit)
     this.#listener.onArrivalOver()
+  }
+
+  onUnverified(arrival: TlsArrival, stream: ByteStream, problem: string): void {
+    const id = this.#tell(arrival, { code: 'DPE', problem, alert: undefined })
+    this.#listener.onUnverified(stream, problem, id)
   }
 
   onPlain(arrival: TlsArrival, first: Buffer): void {

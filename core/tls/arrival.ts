@@ -8,6 +8,7 @@ import { type Expiring, WheelTimer } from '../net/timer-wheel.ts'
 import { socketOf, streamOfTls } from '../net/tls-stream.ts'
 import { alertOf, alertRecord, type OwnAlert } from './alerts.ts'
 import { type ClientHello, ClientHelloReader } from './client-hello.ts'
+import type { ClientRules } from './client-rules.ts'
 import { type Handshaking, handshakes } from './handshake-gate.ts'
 import { factsOfHandshake, factsOfHello } from './tls-facts.ts'
 
@@ -22,12 +23,14 @@ export interface HandshakeFailure {
   readonly plugin?: string | undefined
 }
 
-/** Follows connections until they are over TLS. Exactly one of `onSecured`, `onPlain`, `onFailed` and `onQuit` is the last call. */
+/** Follows connections until they are over TLS. Each gets exactly one call after `onHello`. */
 export interface ArrivalOwner {
   /** The client has said what it wants: call `secure` or `refuse`. */
   onHello(arrival: TlsArrival, hello: ClientHello): void
   /** @param stream not started */
   onSecured(arrival: TlsArrival, stream: ByteStream): void
+  /** The certificate of the client is not accepted, which TLS 1.3 cannot tell it any more. @param stream not started; to be ended */
+  onUnverified(arrival: TlsArrival, stream: ByteStream, problem: string): void
   /** What the client sends is not TLS. The stream has no receiver, and is to be ended. */
   onPlain(arrival: TlsArrival, first: Buffer): void
   /** The connection is closed, or will be. */
@@ -41,6 +44,8 @@ export interface HandshakeOptions {
   readonly context: SecureContext
   /** Protocols in the order of preference. A client that offers only others is refused; one that offers none is not. */
   readonly alpn?: string[]
+  /** Default: the client is not asked for a certificate. */
+  readonly clients?: ClientRules | undefined
 }
 
 const late: HandshakeFailure = { code: 'CI', problem: 'the TLS handshake timed out', alert: undefined }
@@ -123,10 +128,12 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
   // ── handshake ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   begin(): void {
-    const { context, alpn } = this.#options!
+    const { context, alpn, clients } = this.#options!
     const socket = new TLSSocket(socketOf(this.stream, this.#reader.bytes) as Duplex, {
       isServer: true,
       secureContext: context,
+      // Node goes on after a certificate that is not verified in any case.
+      ...(clients !== undefined && { requestCert: true, rejectUnauthorized: clients.isRequired }),
       ...(alpn !== undefined && { ALPNProtocols: alpn }),
     })
     this.#socket = socket
@@ -139,13 +146,16 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
 
   readonly #secured = (): void => {
     const socket = this.#socket!
+    const { clients } = this.#options!
     if (!this.#end()) return
     socket.off('end', this.#gone)
     socket.off('close', this.#gone)
-    this.facts = factsOfHandshake(socket, this.facts?.serverName)
+    this.facts = factsOfHandshake(socket, this.facts?.serverName, clients)
     const stream = streamOfTls(socket)
     socket.off('error', this.#failed)
-    this.#owner.onSecured(this, stream)
+    const problem = clients?.refusalOf(this.facts.client)
+    if (problem === undefined) this.#owner.onSecured(this, stream)
+    else this.#owner.onUnverified(this, stream, `the client's certificate is not accepted: ${problem}`)
   }
 
   readonly #gone = (): void => this.#fail(gone)

@@ -12,6 +12,18 @@ export interface ServerCertificate {
   readonly key: string
 }
 
+/** Which certificates clients show. */
+export interface ClientCertificateConfig {
+  /** `require` refuses clients without a certificate that is verified. */
+  readonly mode: 'request' | 'require'
+  /** PEM: the authorities whose certificates are accepted. */
+  readonly ca: string
+  /** PEM, one list each: what they have revoked. */
+  readonly crl: readonly string[]
+  /** Most certificates between that of a client and an authority. */
+  readonly depth?: number
+}
+
 /** How a listener speaks TLS. */
 export interface ServerTlsConfig {
   /** The first one is for clients that name no server, or one that no certificate is for. */
@@ -24,4 +36,6 @@ export interface ServerTlsConfig {
   readonly tickets: boolean
   /** Whether a handshake for a name without a certificate is refused. */
   readonly strict: boolean
+  /** Without it clients are not asked for certificates. */
+  readonly clientCertificate?: ClientCertificateConfig
 }

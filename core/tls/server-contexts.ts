@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { SecureContext } from 'node:tls'
+import { ClientRules } from './client-rules.ts'
 import type { ServerCertificate, ServerTlsConfig } from './server-config.ts'
-import { type ContextSettings, newServerContext } from './server-context.ts'
+import { type ContextSettings, newServerContext, resumes } from './server-context.ts'
 import type { TicketKeys } from './ticket-keys.ts'
 
 /** The certificates of one name, with the context that is made when the first client asks for it. */
@@ -14,6 +15,8 @@ interface Group {
 /** Which certificates a listener offers to which clients. */
 export class ServerContexts {
   readonly config: ServerTlsConfig
+  /** `undefined`: clients are not asked for certificates. */
+  readonly clients: ClientRules | undefined
   readonly #settings: ContextSettings
   readonly #exact = new Map<string, Group>()
   /** By the part of the name behind `*.`. */
@@ -30,6 +33,7 @@ export class ServerContexts {
     const { certificates, strict: _, ...settings } = config
     this.config = config
     this.#tickets = tickets
+    this.clients = config.clientCertificate && new ClientRules(config.clientCertificate)
     this.#settings = { ...settings, sessionIdContext: sessionIdContextOf(listener, config) }
     const [first] = certificates
     for (const certificate of certificates) for (const name of certificate.names) this.#add(name, certificate)
@@ -63,7 +67,7 @@ export class ServerContexts {
     let context = this.#made.get(key)
     if (context === undefined) {
       context = newServerContext(certificates, this.#settings)
-      if (this.#settings.tickets) this.#tickets.apply(context, this.#settings.sessionIdContext)
+      if (resumes(this.#settings)) this.#tickets.apply(context, this.#settings.sessionIdContext)
       this.#made.set(key, context)
     }
     return context
@@ -87,10 +91,8 @@ export class ServerContexts {
   }
 }
 
-/** The same in all workers and after each start. */
-function sessionIdContextOf(listener: string, _config: ServerTlsConfig): string {
-  return createHash('sha256')
-    .update(JSON.stringify([listener]))
-    .digest('hex')
-    .slice(0, 32)
+/** The same in all workers and after each start. A session that began under other rules may have a client that these refuse. */
+function sessionIdContextOf(listener: string, { clientCertificate }: ServerTlsConfig): string {
+  const rules = JSON.stringify([listener, clientCertificate])
+  return createHash('sha256').update(rules).digest('hex').slice(0, 32)
 }

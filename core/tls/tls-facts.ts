@@ -7,6 +7,13 @@ const largestCertificate = 16_384
 /** Most certificates above the client's own. */
 const longestChain = 10
 
+/** What a listener says of the certificates of clients. */
+interface Judge {
+  readonly authorities: readonly X509Certificate[]
+  /** What is wrong with the number of certificates above one that OpenSSL has verified. */
+  depthProblem(own: Buffer, chain: () => readonly Buffer[]): string | undefined
+}
+
 /** What is known of a client that has sent its ClientHello, and no more. */
 export function factsOfHello(serverName: string | undefined): TlsFacts {
   return { serverName, version: undefined, cipher: undefined, alpn: undefined, resumed: false, client: undefined }
@@ -18,13 +25,9 @@ export function factsOfHello(serverName: string | undefined): TlsFacts {
  *
  * @param socket of the server's side, its handshake done.
  * @param serverName as the ClientHello had it, in lower case.
- * @param authorities of the listener.
+ * @param rules of the listener, if it asks for certificates.
  */
-export function factsOfHandshake(
-  socket: TLSSocket,
-  serverName: string | undefined,
-  authorities: readonly X509Certificate[] = [],
-): TlsFacts {
+export function factsOfHandshake(socket: TLSSocket, serverName: string | undefined, rules?: Judge): TlsFacts {
   const x509 = socket.getPeerX509Certificate()
   return {
     serverName,
@@ -32,7 +35,7 @@ export function factsOfHandshake(
     cipher: socket.getCipher().name,
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
     resumed: socket.isSessionReused(),
-    client: x509 && new PresentedCertificate(x509, problemOf(socket, x509), authorities),
+    client: x509 && new PresentedCertificate(x509, problemOf(socket, x509), rules),
   }
 }
 
@@ -56,11 +59,11 @@ class PresentedCertificate implements ClientCertificate {
   #san: readonly string[] | undefined
   #chain: readonly Buffer[] | undefined
 
-  constructor(x509: X509Certificate, problem: string | undefined, authorities: readonly X509Certificate[]) {
+  constructor(x509: X509Certificate, problem: string | undefined, rules: Judge | undefined) {
     this.#x509 = x509
-    this.#authorities = authorities
-    this.problem = problem
+    this.#authorities = rules?.authorities ?? []
     this.#isReadable = x509.raw.length <= largestCertificate
+    this.problem = problem ?? rules?.depthProblem(x509.raw, () => this.chain)
   }
 
   get verified(): boolean {

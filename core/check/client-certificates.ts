@@ -1,0 +1,62 @@
+import type { Path } from '../config/problem.ts'
+import type { ReferenceContext } from '../config/references.ts'
+import { asList, asObject } from '../config/untyped.ts'
+import type { ClientCertificateConfig } from '../tls/server-config.ts'
+import { newServerContext } from '../tls/server-context.ts'
+import type { Draft } from './draft.ts'
+import { certificatesOf, readPem } from './pem.ts'
+
+const list = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g
+
+/** Reads what a listener judges the certificates of clients by. */
+export function readClientRules(
+  draft: Draft,
+  context: ReferenceContext,
+  value: unknown,
+  at: Path,
+): ClientCertificateConfig {
+  const { mode, ca, crl, depth } = asObject(value)
+  const problem = (path: Path, message: string): void => draft.problems.add(draft.source, path, message)
+  const texts = <T>(name: string, entries: unknown, read: (pem: string, shown: string, path: Path) => T[]): T[] =>
+    asList(entries).flatMap((entry, index) => {
+      const path = [...at, name, index]
+      const pem = typeof entry === 'string' ? readPem(draft, context, path, entry) : undefined
+      return pem === undefined ? [] : read(pem.text, pem.shown, path)
+    })
+  const authorities = texts('ca', ca, (text, shown, path) => {
+    const found = certificatesOf({ text, shown })
+    if (typeof found !== 'string') return found
+    problem(path, found)
+    return []
+  })
+  const lists = texts('crl', crl, (text, shown, path) => {
+    const found = text.match(list) ?? []
+    if (found.length === 0) problem(path, `${shown} holds no revocation list in PEM ("-----BEGIN X509 CRL-----")`)
+    if (!found.every(isReadable)) problem(path, `${shown} holds a revocation list that cannot be read`)
+    return found
+  })
+  const orphan =
+    lists.length === 0 ? undefined : authorities.find((one) => !authorities.some((by) => one.checkIssued(by)))
+  if (orphan !== undefined) {
+    const message = `with "crl" the authority that issued ${JSON.stringify(orphan.subject)} is needed in "ca", too`
+    problem([...at, 'ca'], message)
+  }
+  return {
+    mode: mode as ClientCertificateConfig['mode'],
+    ca: authorities.map(String).join(''),
+    crl: lists,
+    ...(depth !== undefined && { depth: depth as number }),
+  }
+}
+
+function isReadable(crl: string): boolean {
+  try {
+    newServerContext([], {
+      ...{ minVersion: '1.2', tickets: false, sessionIdContext: '' },
+      clientCertificate: { mode: 'request', ca: '', crl: [crl] },
+    })
+    return true
+  } catch {
+    return false
+  }
+}
