@@ -30,7 +30,18 @@ export function checkServerTls(draft: Draft, context: ReferenceContext): ServerT
     const at = ['listeners', name, 'tls']
     if (!beginsWithTls(protocol) || typeof tls !== 'object' || tls === null) continue
     const check = new CertificateCheck(draft, context, (path, message) => warnings.push({ path, message }))
-    const { certificates: list, minVersion, ciphers, groups, tickets, strict, clientCertificate } = tls as Written
+    const {
+      certificates: list,
+      minVersion,
+      ciphers,
+      groups,
+      tickets,
+      strict,
+      clientCertificate,
+      starttls,
+      plain,
+    } = tls as Written
+    checkStarttls(draft, protocol, asObject(tls), at)
     const certificates = asList(list).flatMap(
       (one, index) => check.judge(one, [...at, 'certificates', index], index) ?? [],
     )
@@ -40,12 +51,33 @@ export function checkServerTls(draft: Draft, context: ReferenceContext): ServerT
         : readClientRules(draft, context, clientCertificate, [...at, 'clientCertificate'])
     if (draft.problems.touches(draft.source, at)) continue
     const optional = { ...(ciphers !== undefined && { ciphers }), ...(groups !== undefined && { groups }) }
+    const asked = { ...(starttls !== undefined && { starttls, plain: plain === true }) }
     const rules = clients === undefined ? {} : { clientCertificate: clients }
-    const config = { certificates, minVersion, ...optional, tickets, strict, ...rules }
+    const config = { certificates, minVersion, ...optional, tickets, strict, ...rules, ...asked }
     checkSettings(draft, at, config)
     byListener.set(name, config)
   }
   return { byListener, warnings }
+}
+
+function checkStarttls(
+  { source, problems }: Draft,
+  protocol: unknown,
+  tls: Readonly<Record<string, unknown>>,
+  at: Path,
+): void {
+  if (tls.starttls !== undefined && protocol === 'https') {
+    problems.add(source, [...at, 'starttls'], 'https clients begin with TLS; remove it, or use "protocol": "tls"')
+  }
+  if (tls.plain !== undefined && tls.starttls === undefined) {
+    problems.add(source, [...at, 'plain'], 'is for clients that ask for TLS; add "starttls": "postgres", or remove it')
+  } else if (tls.plain === true && asObject(tls.clientCertificate).mode === 'require') {
+    problems.add(
+      source,
+      [...at, 'plain'],
+      'clients without TLS show no certificate, and "clientCertificate" requires one',
+    )
+  }
 }
 
 /** Asks OpenSSL about each setting alone, so that its answer is about that one. */

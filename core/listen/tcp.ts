@@ -9,6 +9,7 @@ import type { Tap } from '../telemetry/tap.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
 import { bind } from './bind.ts'
 import type { BoundHandle, Listener } from './listener.ts'
+import { PostgresEntrance } from './postgres.ts'
 import { type SecuredListener, TlsEntrance } from './tls.ts'
 
 /** Accepts L4 connections and gives each to a flow, under the plan that is active when it arrives. */
@@ -18,6 +19,8 @@ export class TcpListener implements Listener, SecuredListener {
   readonly #server: Server
   /** `undefined`: connections are forwarded as they come. */
   readonly #entrance: TlsEntrance | undefined
+  /** In front of it, while the plan says so. */
+  readonly #postgres: PostgresEntrance | undefined
   readonly #flows = new Set<ConnectionFlow>()
   #port = 0
   #onEmpty: (() => void) | undefined
@@ -27,11 +30,18 @@ export class TcpListener implements Listener, SecuredListener {
     this.#tap = tap
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
     this.#entrance = plan.config.tls === undefined ? undefined : new TlsEntrance(this, tap, tickets)
+    this.#postgres = this.#entrance && new PostgresEntrance(this, this.#entrance)
   }
 
   #accept(stream: ByteStream): void {
-    if (this.#entrance !== undefined) return this.#entrance.accept(stream)
-    const flow = this.#flowOf(peerOf(stream, this.#port))
+    if (this.#entrance === undefined) return this.onClear(stream, peerOf(stream, this.#port))
+    const isAsked = this.plan.config.tls?.starttls === 'postgres'
+    if (isAsked) this.#postgres!.accept(stream)
+    else this.#entrance.accept(stream)
+  }
+
+  onClear(stream: ByteStream, peer: Peer): void {
+    const flow = this.#flowOf(peer)
     if (flow === undefined) return stream.destroy()
     this.#flows.add(flow)
     flow.start(stream)
@@ -101,6 +111,7 @@ export class TcpListener implements Listener, SecuredListener {
 
   drain(): Promise<void> {
     this.#server.close()
+    this.#postgres?.close()
     this.#entrance?.close(false)
     return new Promise((resolve) => {
       if (this.active === 0) resolve()
@@ -110,6 +121,7 @@ export class TcpListener implements Listener, SecuredListener {
 
   close(): void {
     this.#server.close()
+    this.#postgres?.close()
     this.#entrance?.close(true)
     for (const flow of [...this.#flows]) flow.close()
   }

@@ -29,9 +29,14 @@ export interface SecuredListener {
 /** Protocols of the layers that a client may choose (ALPN). L4 clients may speak any, so none is agreed on. */
 const alpn = { L7: ['http/1.1'], L4: undefined } as const
 
+/** The one of clients that ask for TLS as those of PostgreSQL do. */
+const database = 'postgresql'
+
 interface Arriving {
   readonly peer: Peer
   readonly since: number
+  /** It has begun with TLS where others ask for it. */
+  readonly isDirect: boolean
   visit: Visit | undefined
 }
 
@@ -58,10 +63,15 @@ export class TlsEntrance implements ArrivalOwner {
     this.#contexts = this.#contexts.next(name, config.tls!)
   }
 
-  accept(stream: ByteStream): void {
+  /**
+   * @param since when it was accepted, by `performance.now`
+   * @param isDirect it has begun with TLS where others ask for it
+   */
+  accept(stream: ByteStream, since: number = performance.now(), isDirect: boolean = false): void {
     const { plan, port } = this.#listener
-    const arrival = new TlsArrival(stream, plan.config.timeouts.handshake, this)
-    this.#arrivals.set(arrival, { peer: peerOf(stream, port), since: performance.now(), visit: undefined })
+    const rest = plan.config.timeouts.handshake - (performance.now() - since)
+    const arrival = new TlsArrival(stream, Math.max(1, rest), this)
+    this.#arrivals.set(arrival, { peer: peerOf(stream, port), since, isDirect, visit: undefined })
   }
 
   /** Connections whose handshake is under way. */
@@ -77,11 +87,16 @@ export class TlsEntrance implements ArrivalOwner {
     for (const arrival of this.#arrivals.keys()) if (all || arrival.facts === undefined) arrival.abort(closing)
   }
 
-  onHello(arrival: TlsArrival, { serverName }: ClientHello): void {
+  onHello(arrival: TlsArrival, { serverName, alpn: offered }: ClientHello): void {
     const { plan } = this.#listener
+    if (this.#arrivals.get(arrival)!.isDirect && !offered.includes(database)) {
+      // As PostgreSQL does: it may be a client of another protocol that a third party has led here.
+      const problem = `the client began with TLS before asking for it, and did not offer ${database} (ALPN)`
+      return arrival.refuse({ alert: 'no_application_protocol', code: 'DPE', problem })
+    }
     const context = this.#contexts.find(serverName)
     if (context !== undefined) {
-      const protocols = alpn[plan.layer]
+      const protocols = plan.config.tls!.starttls === 'postgres' ? [database] : alpn[plan.layer]
       const { clients } = this.#contexts
       const options = { context, clients, ...(protocols !== undefined && { alpn: [...protocols] }) }
       return this.#admit(arrival, () => arrival.secure(options))
@@ -127,8 +142,16 @@ export class TlsEntrance implements ArrivalOwner {
     this.#listener.onArrivalOver()
   }
 
-  #tell(arrival: TlsArrival, { code, problem, alert, plugin }: HandshakeFailure): string {
+  #tell(arrival: TlsArrival, failure: HandshakeFailure): string {
     const { peer, since, visit } = this.#forget(arrival)
+    const id = this.tell({ ...peer, tls: arrival.facts }, since, failure)
+    visit?.end()
+    this.#listener.onArrivalOver()
+    return id
+  }
+
+  /** Has it recorded that a connection did not become one over TLS. @returns the identifier of the record */
+  tell(peer: Peer, since: number, { code, problem, alert, plugin }: HandshakeFailure): string {
     const id = flowId()
     this.#tap.tell({
       kind: 'handshake',
@@ -136,13 +159,11 @@ export class TlsEntrance implements ArrivalOwner {
       listener: this.#listener.plan.name,
       client: peer.address,
       port: peer.port,
-      serverName: arrival.facts?.serverName,
+      serverName: peer.tls?.serverName,
       alert,
       ms: performance.now() - since,
       error: new PosternError(code, problem, { plugin }),
     })
-    visit?.end()
-    this.#listener.onArrivalOver()
     return id
   }
 

@@ -7,6 +7,7 @@ const numbers = {
   decode_error: 50,
   internal_error: 80,
   unrecognized_name: 112,
+  no_application_protocol: 120,
 } as const
 
 export type OwnAlert = keyof typeof numbers

@@ -69,4 +69,4 @@ export function refuseEncryption(answer: (bytes: Uint8Array) => void): (bytes: B
   }
 }
 
-const nothing = Buffer.alloc(0)
+export const nothing: Buffer = Buffer.alloc(0)

@@ -38,4 +38,8 @@ export interface ServerTlsConfig {
   readonly strict: boolean
   /** Without it clients are not asked for certificates. */
   readonly clientCertificate?: ClientCertificateConfig
+  /** How clients ask for TLS; `undefined`: they begin with it. L4 only. */
+  readonly starttls?: 'postgres'
+  /** Whether clients that do not ask for it are served in clear. With `starttls` only. */
+  readonly plain?: boolean
 }

@@ -49,3 +49,38 @@ describeWithPostgres('PostgreSQL behind the gateway, over TLS', () => {
     expect(why).toMatch(/unable to verify the first certificate/)
   })
 })
+
+describeWithPostgres('psql in front of the gateway', () => {
+  test('verifies the gateway, which speaks TLS with both sides', async () => {
+    const leaf = ca.issue()
+    const { port } = await startPostgres(ca.issue())
+    const listener = { protocol: 'tls', address: '127.0.0.1', port: 0 }
+    const certificates = [{ cert: 'server.pem', key: 'server.key' }]
+    const config: Json = {
+      listeners: {
+        strict: { ...listener, tls: { certificates, starttls: 'postgres' } },
+        open: { ...listener, tls: { certificates, starttls: 'postgres', plain: true } },
+      },
+      routes: {
+        strict: { listener: 'strict', upstream: 'database' },
+        open: { listener: 'open', upstream: 'database' },
+      },
+      upstreams: {
+        database: {
+          protocol: 'tcp',
+          backends: [{ address: `127.0.0.1:${port}` }],
+          tls: { ca: 'ca.pem', starttls: 'postgres' },
+        },
+      },
+    }
+    const files = { 'ca.pem': ca.cert, 'server.pem': leaf.chain, 'server.key': leaf.key }
+    const gateway = await startInProcess(config, files)
+    const verified = { sslmode: 'verify-full', sslrootcert: `${gateway.folder}/ca.pem` }
+    for (const name of ['strict', 'open']) {
+      expect(await query(gateway.port(name), isEncrypted, verified)).toBe('t')
+    }
+    const clear = { sslmode: 'disable' }
+    expect(await query(gateway.port('open'), isEncrypted, clear)).toBe('t')
+    await expect(query(gateway.port('strict'), 'select 1', clear)).rejects.toThrow('this port takes only TLS')
+  })
+})
