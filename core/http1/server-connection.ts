@@ -164,7 +164,7 @@ export class ServerConnection implements ByteReceiver, HttpSession, DroppedUploa
     this.#handler.onOver(exchange)
     if (this.#state === RELEASED) this.#handler.onClose(this)
     if (this.#state !== OPEN) return
-    if (this.last) return this.#close()
+    if (this.last) return this.#closeAfter(exchange)
     if (this.#reader.body.done) this.#timer.arm(this.#handler.timeouts.keepAlive)
     else {
       this.#state = DISCARDING
@@ -368,6 +368,19 @@ export class ServerConnection implements ByteReceiver, HttpSession, DroppedUploa
     }
     this.#handler.onOver(exchange)
     if (this.#state === RELEASED) this.#handler.onClose(this)
+  }
+
+  /**
+   * A client that sends no more, and whose response is with the kernel, loses nothing when the connection is closed at once: no
+   * shutdown, no read of the FIN of the client and no timer.
+   */
+  #closeAfter(exchange: ServerExchange): void {
+    const { stream } = this
+    const { body, input } = this.#reader
+    const isQuiet = exchange.sendsNoMore && body.done && input.length === 0
+    if (!isQuiet || stream.isTls || stream.unsent > 0) return this.#close()
+    this.#state = CLOSING
+    stream.destroy()
   }
 
   /**

@@ -62,6 +62,11 @@ export class ServerExchange implements Exchange {
     return this.version === '1.0' || !this.#persistent
   }
 
+  /** Whether the client sends nothing after this request, as it has said (RFC 9112 §9.6). Bytes of a tunnel may follow a CONNECT. */
+  get sendsNoMore(): boolean {
+    return !this.#persistent && this.method !== 'CONNECT'
+  }
+
   get #current(): boolean {
     return this.#carrier.exchange === this
   }

@@ -5,7 +5,7 @@ import { Fields } from '../../core/http/fields.ts'
 import { dropMore, endDropping } from '../../core/http1/dropped-uploads.ts'
 import { until } from '../helpers/until.ts'
 import { idleOwner } from './idle-owner.ts'
-import { collect, ok, rawBackend } from './raw-backend.ts'
+import { answering, collect, ok, rawBackend } from './raw-backend.ts'
 import { type Relay, startRelay } from './relay.ts'
 import { open, reset } from './transport.ts'
 
@@ -151,4 +151,16 @@ describe('the time and the number of dropped uploads', () => {
     expect(all.flatMap(({ cuts }, index) => (cuts > 0 ? [index] : []))).toEqual([0, 2])
     for (const one of all) endDropping(one)
   })
+})
+
+test('a client that has said that it sends no more is not waited for: its connection is closed when it has its answer', async () => {
+  const backend = await answering(ok)
+  const relay = await startRelay(backend.port)
+  const client = await open(relay.port)
+  const got = collect(client)
+  client.write('GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n')
+  await until('the end', () => got.end === 'fin')
+  expect(got.text).toContain('connection: close')
+  // A gateway that waits for the client takes what it sends.
+  await until('a refused byte', () => client.errored ?? !client.write('x'), 20_000)
 })
