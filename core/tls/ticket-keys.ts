@@ -13,8 +13,8 @@ interface TicketKey {
 /** What a callback answers: how the ticket is to be treated, the keys, and for a new ticket the name and the vector. */
 type Answer = [treatment: number, hmac: Buffer, aes: Buffer, name?: Buffer, vector?: Buffer]
 
-/** OpenSSL's answers to a ticket: make a full handshake; open or seal it; open it and send another one. */
-const treatments = { ignore: 0, use: 1, renew: 2 } as const
+/** What OpenSSL is to do with a ticket: make a full handshake; open it; open it and send another one; seal it. */
+const treatments = { ignore: 0, use: 1, renew: 2, seal: 1 } as const
 
 /** The handle of a context. Node keeps this callback for a test of its own; with `setTicketKeys` a context has only one key. */
 interface ContextHandle {
@@ -38,17 +38,19 @@ export class TicketKeys {
    * @param scope contexts open each other's tickets only within the same scope: the listener and its rules for client
    *   certificates. A session that began under other rules would bring along a client that these rules have not seen
    *   (CVE-2025-23419).
+   * @param isRenewed whether a client that resumes gets another ticket: clients use each one only once, and those of TLS 1.3
+   *   do not tell that they come back (RFC 8446 §C.4). The time of such a chain is not bounded, so it is not for clients of
+   *   which a certificate was verified at its beginning. Default: true.
    */
-  apply({ context }: SecureContext, scope: string): void {
+  apply({ context }: SecureContext, scope: string, isRenewed: boolean = true): void {
     const handle = context as ContextHandle
     // A Node without it resumes sessions only in the process in which they began, as Node does by itself.
     if (handle.enableTicketKeyCallback === undefined) return
-    const answer = this.#answers(scope)
-    handle.onticketkeycallback = answer
+    handle.onticketkeycallback = this.#answers(scope, isRenewed ? treatments.renew : treatments.use)
     handle.enableTicketKeyCallback()
   }
 
-  #answers(scope: string): NonNullable<ContextHandle['onticketkeycallback']> {
+  #answers(scope: string, opened: number): NonNullable<ContextHandle['onticketkeycallback']> {
     let derivedFrom = this.#secrets
     let { current, previous } = derive(derivedFrom, scope)
     return (name, _vector, isNew) => {
@@ -56,9 +58,9 @@ export class TicketKeys {
         derivedFrom = this.#secrets
         ;({ current, previous } = derive(derivedFrom, scope))
       }
-      if (isNew) return [treatments.use, current.hmac, current.aes, current.name, nextVector()]
-      if (current.name.equals(name)) return [treatments.use, current.hmac, current.aes]
-      if (previous?.name.equals(name)) return [treatments.renew, previous.hmac, previous.aes]
+      if (isNew) return [treatments.seal, current.hmac, current.aes, current.name, nextVector()]
+      if (current.name.equals(name)) return [opened, current.hmac, current.aes]
+      if (previous?.name.equals(name)) return [opened, previous.hmac, previous.aes]
       // Node reads the keys of this answer too, and would end the process without them.
       return [treatments.ignore, current.hmac, current.aes]
     }

@@ -5,6 +5,7 @@ import { echoBackend } from '../helpers/backend.ts'
 import { drained, open } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
+import { describeWith } from '../peers/needs.ts'
 import { createAuthority } from './certificates.ts'
 import { request } from './client.ts'
 import { integer, sequence, tagged } from './der.ts'
@@ -130,30 +131,32 @@ test.each(attacks)('$what: $outcome', async ({ bytes, ends = false, outcome, ale
   expect(backend.sockets.size).toBeLessThanOrEqual(1)
 })
 
-test('a client that asks for another handshake on its connection (TLS 1.2) does not get one', async () => {
-  const backend = await echoBackend()
-  const { port, gateway } = await startInProcess(https(backend.port), files)
-  // A line with an R makes openssl ask for it.
-  const said = await openssl(port('web'), ['-tls1_2'], 'R\n')
-  expect(said).toContain('RENEGOTIATING')
-  expect(said).toMatch(/no renegotiation/)
-  await until('all connections to be over', () => gateway.active === 0)
-  expect(await request(port('web'), { ca })).toContain('HTTP/1.1 200 ')
-})
+describeWith(['openssl'], 'openssl s_client', () => {
+  test('a client that asks for another handshake on its connection (TLS 1.2) does not get one', async () => {
+    const backend = await echoBackend()
+    const { port, gateway } = await startInProcess(https(backend.port), files)
+    // A line with an R makes openssl ask for it.
+    const said = await openssl(port('web'), ['-tls1_2'], 'R\n')
+    expect(said).toContain('RENEGOTIATING')
+    expect(said).toMatch(/no renegotiation/)
+    await until('all connections to be over', () => gateway.active === 0)
+    expect(await request(port('web'), { ca })).toContain('HTTP/1.1 200 ')
+  })
 
-test('data that a client sends before the handshake (0-RTT) is refused, and no request comes of it', async () => {
-  const backend = await echoBackend()
-  const { port, folder, log } = await startInProcess(https(backend.port), files)
-  const [session, early] = [join(folder, 'session.pem'), join(folder, 'early')]
-  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`
-  const args = ['-tls1_3', '-ign_eof']
-  await openssl(port('web'), [...args, '-sess_out', session], get('/first'))
-  writeFileSync(early, get('/early'))
-  writeFileSync(session, withEarlyData(readFileSync(session, 'latin1')))
-  const said = await openssl(port('web'), [...args, '-sess_in', session, '-early_data', early], get('/late'))
-  expect(said).toContain('Early data was rejected')
-  expect(said).toContain('HTTP/1.1 200 ')
-  expect(log.map(({ path }) => path).filter((path) => path !== undefined)).toEqual(['/first', '/late'])
+  test('data that a client sends before the handshake (0-RTT) is refused, and no request comes of it', async () => {
+    const backend = await echoBackend()
+    const { port, folder, log } = await startInProcess(https(backend.port), files)
+    const [session, early] = [join(folder, 'session.pem'), join(folder, 'early')]
+    const get = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`
+    const args = ['-tls1_3', '-ign_eof']
+    await openssl(port('web'), [...args, '-sess_out', session], get('/first'))
+    writeFileSync(early, get('/early'))
+    writeFileSync(session, withEarlyData(readFileSync(session, 'latin1')))
+    const said = await openssl(port('web'), [...args, '-sess_in', session, '-early_data', early], get('/late'))
+    expect(said).toContain('Early data was rejected')
+    expect(said).toContain('HTTP/1.1 200 ')
+    expect(log.map(({ path }) => path).filter((path) => path !== undefined)).toEqual(['/first', '/late'])
+  })
 })
 
 /** A session of openssl that claims that the server takes early data: max_early_data is its element [15]. */

@@ -3,6 +3,7 @@ import type { SecureVersion } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { type BinaryGateway, type Json, shareGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
+import { describeWith } from '../peers/needs.ts'
 import { createAuthority } from './certificates.ts'
 import { openssl } from './openssl.ts'
 import { type Visit, visit } from './visit.ts'
@@ -80,17 +81,19 @@ test('a session resumes in every worker, and when all that were there have died'
   }
 })
 
-test('openssl s_client -reconnect says Reused, with two workers', async () => {
-  const gateway = await serve()
-  const port = gateway.port('web')
-  const of12 = await openssl(port, ['-tls1_2', '-reconnect'])
-  expect(of12.match(/^(New|Reused), TLSv1\.2/gm)).toEqual(['New, TLSv1.2', ...Array(5).fill('Reused, TLSv1.2')])
-  // With TLS 1.3 tickets follow the handshake, and -reconnect does not wait for them.
-  const file = join(gateway.folder, 'session')
-  const get = 'GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n'
-  const talk = (...args: string[]): Promise<string> => openssl(port, ['-tls1_3', '-ign_eof', ...args], get)
-  expect(await talk('-sess_out', file)).toMatch(/New, TLSv1\.3[\s\S]*HTTP\/1\.1 50/)
-  for (let i = 0; i < 6; i++) expect(await talk('-sess_in', file)).toMatch(/Reused, TLSv1\.3[\s\S]*HTTP\/1\.1 50/)
+describeWith(['openssl'], 'openssl s_client -reconnect', () => {
+  test('says Reused, with two workers', async () => {
+    const gateway = await serve()
+    const port = gateway.port('web')
+    const of12 = await openssl(port, ['-tls1_2', '-reconnect'])
+    expect(of12.match(/^(New|Reused), TLSv1\.2/gm)).toEqual(['New, TLSv1.2', ...Array(5).fill('Reused, TLSv1.2')])
+    // With TLS 1.3 tickets follow the handshake, and -reconnect does not wait for them.
+    const file = join(gateway.folder, 'session')
+    const get = 'GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n'
+    const talk = (...args: string[]): Promise<string> => openssl(port, ['-tls1_3', '-ign_eof', ...args], get)
+    expect(await talk('-sess_out', file)).toMatch(/New, TLSv1\.3[\s\S]*HTTP\/1\.1 50/)
+    for (let i = 0; i < 6; i++) expect(await talk('-sess_in', file)).toMatch(/Reused, TLSv1\.3[\s\S]*HTTP\/1\.1 50/)
+  })
 })
 
 describe('a session does not resume', () => {

@@ -19,11 +19,15 @@ function secrets(previous?: TicketSecrets): TicketSecrets {
 }
 
 /** A server as a worker has one: its keys, and a context with them. The `sessionIdContext` is the same for all. */
-async function serve(told: TicketSecrets, scope = 'web'): Promise<{ port: number; keys: TicketKeys }> {
+async function serve(
+  told: TicketSecrets,
+  scope = 'web',
+  isRenewed?: boolean,
+): Promise<{ port: number; keys: TicketKeys }> {
   const keys = new TicketKeys()
   keys.adopt(told)
   const context = createSecureContext({ key, cert, sessionIdContext: 'the same' })
-  keys.apply(context, scope)
+  keys.apply(context, scope, isRenewed)
   const server = createServer((plain) => {
     const socket = new TLSSocket(plain, { isServer: true, secureContext: context })
     socket.on('error', () => {})
@@ -67,6 +71,25 @@ describe.each(['TLSv1.3', 'TLSv1.2'] as const)('%s', (version) => {
     keys.adopt(secrets(second))
     expect((await at(port, version, old)).resumed).toBe(false)
     expect((await at(port, version, renewed)).resumed).toBe(true)
+  })
+
+  test('a client that uses each ticket only once resumes at each visit, unless tickets are not renewed', async () => {
+    const told = secrets()
+    const { port } = await serve(told)
+    const resumed: boolean[] = []
+    let { session } = await at(port, version)
+    for (let i = 0; i < 4; i++) {
+      const next = await at(port, version, session)
+      resumed.push(next.resumed)
+      expect(next.session).toBeDefined()
+      session = next.session
+    }
+    expect(resumed).toEqual([true, true, true, true])
+    const other = await serve(told, 'web', false)
+    const { session: only } = await at(other.port, version)
+    const again = await at(other.port, version, only)
+    expect(again.resumed).toBe(true)
+    expect(again.session === undefined || again.session.equals(only!)).toBe(true)
   })
 
   test('a ticket of another scope does not open, even if the session would fit', async () => {

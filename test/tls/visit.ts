@@ -5,6 +5,8 @@ export interface Visit {
   readonly resumed: boolean
   /** The last session that the server gave, to be offered at the next visit; `undefined`: none. */
   readonly session: Buffer | undefined
+  /** DER of the certificate that the server showed, now or when the session began. */
+  readonly certificate: Buffer | undefined
   /** All that the server sent; empty when the handshake failed. */
   readonly text: string
   readonly error: string | undefined
@@ -17,6 +19,7 @@ export async function visit(port: number, options: ConnectionOptions): Promise<V
   const socket = connect({ host: '127.0.0.1', port, servername: 'localhost', ...options })
   let resumed = false
   let session: Buffer | undefined
+  let certificate: Buffer | undefined
   let text = ''
   let error: string | undefined
   socket.on('session', (given: Buffer) => {
@@ -24,6 +27,7 @@ export async function visit(port: number, options: ConnectionOptions): Promise<V
   })
   socket.on('secureConnect', () => {
     resumed = socket.isSessionReused()
+    certificate = socket.getPeerX509Certificate()?.raw
     // Of TLS 1.2 node tells only after a full handshake, while the server may have renewed the ticket.
     if (socket.getProtocol() === 'TLSv1.2') session = socket.getSession()
     socket.write(request)
@@ -35,5 +39,5 @@ export async function visit(port: number, options: ConnectionOptions): Promise<V
     error = failure.code ?? failure.message
   })
   await new Promise((resolve) => socket.once('close', resolve))
-  return { resumed, session, text, error }
+  return { resumed, session, certificate, text, error }
 }
