@@ -3,14 +3,13 @@ import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
 import { echoBackend } from '../helpers/backend.ts'
-import { httpConfig, type Json, startGateway } from '../helpers/gateway.ts'
+import { httpConfig, type Json, startGateway, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { createAuthority, type Issued } from './certificates.ts'
 import { visit } from './visit.ts'
 
 const authority = createAuthority()
 const { ca } = authority
-const reloads = 20
 /** Between two requests of a client, so that the reloads get their share of the processors. */
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 25))
 
@@ -82,30 +81,41 @@ function asked(socket: TLSSocket): Promise<string> {
   })
 }
 
-test(`${reloads} reloads with new certificate files under load: no connection and no request fails`, async () => {
-  const backend = await echoBackend()
-  const tls: Json = { certificates: [{ cert: 'web.crt', key: 'web.key' }] }
-  const config = httpConfig([backend.port], { listeners: { web: { protocol: 'https', tls } } })
-  const filesOf = ({ chain, key }: Issued): Record<string, string> => ({ 'web.crt': chain, 'web.key': key })
-  const gateway = await startGateway(config, filesOf(authority.issue()))
-  const port = gateway.port('web')
-  const load = traffic(port)
-  await until('answers of each kind', () => Object.values(load.answered).every((count) => count > 0))
-  for (let i = 0; i < reloads; i++) {
-    // EC and RSA in turn: a context is made anew, and clients that come back meet another kind of key.
-    const next = authority.issue({ key: i % 2 === 0 ? 'rsa' : 'ec' })
-    for (const [name, text] of Object.entries(filesOf(next))) writeFileSync(join(gateway.folder, name), text)
-    await gateway.reload(config)
-    const { certificate } = await visit(port, { ca })
-    expect(certificate?.equals(next.der)).toBe(true)
-  }
-  const before = { ...load.answered }
-  await until('more answers of each kind', () =>
-    Object.entries(load.answered).every(([kind, count]) => count > before[kind as keyof typeof before]),
-  )
-  await load.stop()
-  console.log(`${reloads} reloads: ${JSON.stringify(load.answered)} answers, ${load.failed.length} failed`)
-  expect(load.failed).toEqual([])
-  expect(gateway.log.filter(({ msg }) => msg === 'handshake')).toEqual([])
-  // A check of a configuration takes a second of CPU time.
-}, 300_000)
+/** Each reload of the second way starts a process that checks the configuration, and takes a second of CPU time. */
+const ways = [
+  ['in this process', 20, startInProcess],
+  ['with two workers', 4, startGateway],
+] as const
+
+test.each(ways)(
+  'reloads with new certificate files under load, %s, %i times: no connection and no request fails',
+  async (...way) => {
+    const [, reloads, start] = way
+    const backend = await echoBackend()
+    const tls: Json = { certificates: [{ cert: 'web.crt', key: 'web.key' }] }
+    const config = httpConfig([backend.port], { listeners: { web: { protocol: 'https', tls } } })
+    const filesOf = ({ chain, key }: Issued): Record<string, string> => ({ 'web.crt': chain, 'web.key': key })
+    const gateway = await start(config, filesOf(authority.issue()))
+    const port = gateway.port('web')
+    const load = traffic(port)
+    const more = (): Promise<boolean> => {
+      const before = { ...load.answered }
+      const kinds = ['anew', 'resumed', 'kept'] as const
+      return until('more answers of each kind', () => kinds.every((kind) => load.answered[kind] > before[kind]))
+    }
+    await more()
+    for (let i = 0; i < reloads; i++) {
+      // EC and RSA in turn: clients that come back meet another kind of key.
+      const next = authority.issue({ key: i % 2 === 0 ? 'rsa' : 'ec' })
+      for (const [name, text] of Object.entries(filesOf(next))) writeFileSync(join(gateway.folder, name), text)
+      await gateway.reload(config)
+      const { certificate } = await visit(port, { ca })
+      expect(certificate?.equals(next.der)).toBe(true)
+      await more()
+    }
+    await load.stop()
+    console.log(`${reloads} reloads: ${JSON.stringify(load.answered)} answers, ${load.failed.length} failed`)
+    expect(load.failed).toEqual([])
+    expect(gateway.log.filter(({ msg }) => msg === 'handshake')).toEqual([])
+  },
+)
