@@ -67,7 +67,8 @@ export class ServerContexts {
     let context = this.#made.get(key)
     if (context === undefined) {
       context = newServerContext(certificates, this.#settings)
-      if (resumes(this.#settings)) this.#tickets.apply(context, this.#settings.sessionIdContext)
+      const { sessionIdContext, clientCertificate } = this.#settings
+      if (resumes(this.#settings)) this.#tickets.apply(context, sessionIdContext, clientCertificate === undefined)
       this.#made.set(key, context)
     }
     return context

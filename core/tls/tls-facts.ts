@@ -40,10 +40,12 @@ export function factsOfHandshake(socket: TLSSocket, serverName: string | undefin
 }
 
 /** node keeps the verdict of OpenSSL in the handle, and sets `authorized` only where its own server has accepted. */
-function problemOf(socket: TLSSocket, { raw }: X509Certificate): string | undefined {
+function problemOf(socket: TLSSocket, { raw, validToDate }: X509Certificate): string | undefined {
   const { _handle: handle } = socket as unknown as { _handle: { verifyError(): Error | null } }
   const error = handle.verifyError()
   if (error !== null && error !== undefined) return error.message
+  // OpenSSL has looked at the clock when the session began.
+  if (validToDate.getTime() < Date.now()) return 'certificate has expired'
   return raw.length > largestCertificate
     ? `the certificate has ${raw.length} bytes; at most ${largestCertificate} are accepted`
     : undefined
