@@ -1,5 +1,6 @@
 import { AcmeState } from './acme/acme-state.ts'
 import type { CheckedConfig } from './config/checked.ts'
+import type { Config } from './config/types.ts'
 import { HealthFlow } from './flow/health-flow.ts'
 import type { GrantHost } from './grants/grant-host.ts'
 import { PolicySet } from './hooks/policy-set.ts'
@@ -9,6 +10,7 @@ import { type BoundHandle, type Listener, listenerKey } from './listen/listener.
 import { TcpListener } from './listen/tcp.ts'
 import { descriptors } from './net/descriptors.ts'
 import { checkRawSockets } from './net/raw-check.ts'
+import { checkRawTls } from './net/raw-tls-check.ts'
 import type { CrossingGuard } from './sandbox/crossing-guard.ts'
 import type { SandboxEvent } from './sandbox/event.ts'
 import type { Instance, QuarantineState, Sandbox } from './sandbox/plugin.ts'
@@ -61,6 +63,7 @@ export class Gateway {
   readonly #suspects = new Set<string>()
   readonly #unwatch: () => void
   #ending = false
+  #isTlsChecked = false
   /** Ends the delay of a drain. */
   #endDelay: (() => void) | undefined
   #snapshot: Snapshot | undefined
@@ -109,7 +112,7 @@ export class Gateway {
       this.#releaseSandbox(sandbox)
     }
     try {
-      await this.#checkSockets()
+      await this.#checkSockets(checked.config)
       const compiled = await inSlices(this.#compile(checked, policies, sandbox, before))
       for (const plan of compiled.snapshot.listeners.values()) {
         const key = listenerKey(plan.name, plan.config)
@@ -134,10 +137,17 @@ export class Gateway {
     }
   }
 
-  async #checkSockets(): Promise<void> {
+  async #checkSockets({ listeners, upstreams }: Config): Promise<void> {
     const problem = await checkRawSockets()
-    if (problem === undefined || this.#snapshot !== undefined) return
-    this.#options.log.warn('raw sockets do not work with this node; connections use slower ones', { cause: problem })
+    const { log } = this.#options
+    if (problem !== undefined && this.#snapshot === undefined) {
+      log.warn('raw sockets do not work with this node; connections use slower ones', { cause: problem })
+    }
+    const isEncrypted = [...Object.values(listeners), ...Object.values(upstreams)].some(({ tls }) => tls !== undefined)
+    if (!isEncrypted || this.#isTlsChecked) return
+    this.#isTlsChecked = true
+    const cause = await checkRawTls()
+    if (cause !== undefined) log.warn('raw TLS does not work with this node; connections use slower sockets', { cause })
   }
 
   /**

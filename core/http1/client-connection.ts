@@ -354,9 +354,9 @@ export class ClientConnection implements ByteReceiver, Deferred {
   #takeEnd(): boolean {
     const cause = this.#cause ?? this.#reset
     if (this.#headSeen && cause === undefined && this.#reader.body.close()) {
-      if (!this.#stream.isTls) return true
-      // RFC 9112 §9.8: only close_notify completes it, and node ends the socket in the same way with and without one.
-      return this.#failAs('UC', 'the response has no length; over TLS it cannot be known whether it is complete')
+      if (!this.#stream.mayBeCut) return true
+      // RFC 9112 §9.8: only close_notify completes it.
+      return this.#failAs('UC', 'the response has no length, and its TLS connection ended without close_notify')
     }
     const refusal = this.uses === 1 && !this.#answered ? refusalOf(cause) : undefined
     if (refusal !== undefined) return this.#failAs('UF', refusal, cause)

@@ -49,8 +49,9 @@ export interface ByteStream {
   readonly unsent: number
   /** A write has failed, at once or later: what was written since will not arrive. The receiver is told after that. */
   readonly hasFailed: boolean
-  /** TLS: an end without a close_notify, which a third party can cause, looks like one with it. */
   readonly isTls: boolean
+  /** TLS: the other side has not said that it ends (close_notify), or node does not tell. Then a third party may have cut it off. */
+  readonly mayBeCut: boolean
   /** Has the receiver told of everything from now on, and reads; bytes that were given back come first. */
   start(receiver: ByteReceiver): void
   /** Ends `start`: reads no more, and the receiver gets no more calls. Another one may start. */
@@ -90,6 +91,7 @@ export abstract class Receiving {
   isOpen = true
   protected receiver: ByteReceiver | undefined
   hasEnded = false
+  mayBeCut = false
   /** The failure that closed it. */
   protected failure: NodeJS.ErrnoException | undefined
   #held: Buffer | undefined
@@ -97,7 +99,7 @@ export abstract class Receiving {
   #told = false
   /** `onClose` is due, or has been called. */
   #closed = false
-  #halted = true
+  protected isHalted = true
 
   /** Makes the socket read, or not. */
   protected abstract read(on: boolean): void
@@ -124,12 +126,12 @@ export abstract class Receiving {
   }
 
   pause(): void {
-    this.#halted = true
+    this.isHalted = true
     if (this.isOpen) this.read(false)
   }
 
   resume(): void {
-    this.#halted = false
+    this.isHalted = false
     if (this.#held !== undefined || this.hasEnded || this.#closed) nextTick(catchUp, this)
     else if (this.isOpen) this.read(true)
   }
@@ -143,12 +145,21 @@ export abstract class Receiving {
     }
     if (this.#closed) this.#tellClose()
     else if (this.hasEnded) this.#tellEnd()
-    else if (!this.#halted && this.isOpen) this.read(true)
+    else if (!this.isHalted && this.isOpen) this.read(true)
   }
 
-  /** The bytes that a receiver is told of; bytes without a receiver are held. */
+  /** Who takes bytes that arrive now; without a receiver they are held. */
   protected get taker(): ByteTaker {
-    return this.receiver ?? holder(this)
+    return this.receiver ?? this.holder
+  }
+
+  protected get holder(): ByteTaker {
+    return {
+      onBytes: (bytes, borrowed) => {
+        this.giveBack(borrowed ? Buffer.from(bytes) : bytes)
+        return borrowed
+      },
+    }
   }
 
   protected sawEnd(): void {
@@ -162,11 +173,11 @@ export abstract class Receiving {
   }
 
   get #mayTell(): boolean {
-    return this.receiver !== undefined && !this.#halted
+    return this.receiver !== undefined && !this.isHalted
   }
 
   #tellEnd(): void {
-    if (this.#told || !this.#mayTell || !this.isOpen) return
+    if (this.#told || this.#held !== undefined || !this.#mayTell || !this.isOpen) return
     this.#told = true
     this.receiver!.onEnd()
   }
@@ -176,7 +187,10 @@ export abstract class Receiving {
     this.receiver = undefined
     if (receiver === undefined) return
     // Both sides have ended, the other one while nothing was to be read: a stream of node tells of its end nevertheless.
-    if (this.isFinished && !this.#told) receiver.onEnd()
+    if (this.isFinished && !this.#told) {
+      if (this.#held !== undefined) receiver.onBytes(this.#held, false)
+      receiver.onEnd()
+    }
     if (failure !== undefined) receiver.onError(failure)
     receiver.onClose()
   }
@@ -184,13 +198,4 @@ export abstract class Receiving {
 
 function catchUp(stream: Receiving): void {
   stream.catchUp()
-}
-
-function holder(stream: Receiving): ByteTaker {
-  return {
-    onBytes(bytes, borrowed) {
-      stream.giveBack(borrowed ? Buffer.from(bytes) : bytes)
-      return borrowed
-    },
-  }
 }

@@ -19,6 +19,7 @@ export class DuplexStream extends Receiving implements ByteStream {
   constructor(stream: Duplex, reader?: SocketReader) {
     super()
     this.#stream = stream
+    this.mayBeCut = this.isTls
     if (reader !== undefined) reader.takerNow = () => this.taker
     else stream.on('data', (bytes: Buffer) => void this.taker.onBytes(bytes, false)).pause()
     if (!this.isTls) keepOnWriteError(stream)

@@ -1,17 +1,12 @@
-/** A TCP connection of node, below its sockets. Methods that can fail return 0, or a negative error number of the system. */
-export interface TcpHandle {
-  /** Set by `RawSocket`, and found on `this` in the callbacks. */
-  owner?: TcpOwner
-  onread: (this: TcpHandle) => Uint8Array | undefined
-  readonly fd: number
-  /** `undefined` once it is closed. */
+/**
+ * A connection of node, below its sockets. Methods that can fail return 0, or a negative error number of the system.
+ */
+export interface StreamHandle {
+  /** Set by `RawStream`, and found on `this` in the callbacks. */
+  owner?: HandleOwner
+  onread: (this: StreamHandle) => Uint8Array | undefined
+  /** Bytes of writes that are not complete; `undefined` once it is closed. */
   readonly writeQueueSize: number | undefined
-  readonly bytesWritten: number
-  connect(request: ConnectRequest, address: string, port: number): number
-  connect6(request: ConnectRequest, address: string, port: number): number
-  setNoDelay(on: boolean): number
-  getpeername(to: object): number
-  getsockname(to: object): number
   /** Reads into this memory, or into that which `onread` returned last. May be called once. */
   useUserBuffer(memory: Uint8Array): void
   readStart(): number
@@ -21,12 +16,23 @@ export interface TcpHandle {
   /** @param chunks chunk, encoding, chunk, encoding; `buffer` for bytes */
   writev(request: WriteRequest, chunks: readonly (Uint8Array | string)[], allBuffers: boolean): number
   shutdown(request: ShutdownRequest): number
+}
+
+/** A TCP connection. */
+export interface TcpHandle extends StreamHandle {
+  readonly fd: number
+  readonly bytesWritten: number
+  connect(request: ConnectRequest, address: string, port: number): number
+  connect6(request: ConnectRequest, address: string, port: number): number
+  setNoDelay(on: boolean): number
+  getpeername(to: object): number
+  getsockname(to: object): number
   reset(done: (this: TcpHandle) => void): number
   close(done: (this: TcpHandle) => void): void
 }
 
 /** Whom a handle calls. */
-export interface TcpOwner {
+export interface HandleOwner {
   onRead(): Uint8Array | undefined
   onWritten(status: number): void
   onShut(): void
@@ -43,16 +49,16 @@ export interface ServerHandle {
 
 /** Its callback is called when the write was asynchronous. What is written has to stay reachable until then. */
 export interface WriteRequest {
-  oncomplete?: (this: WriteRequest, status: number, handle: TcpHandle) => void
+  oncomplete?: ((this: WriteRequest, status: number, handle: StreamHandle) => void) | undefined
   kept?: unknown
 }
 
 export interface ShutdownRequest {
-  oncomplete?: (this: ShutdownRequest, status: number, handle: TcpHandle) => void
+  oncomplete?: (this: ShutdownRequest, status: number, handle: StreamHandle) => void
 }
 
 export interface ConnectRequest {
-  oncomplete?: (this: ConnectRequest, status: number, handle: TcpHandle) => void
+  oncomplete?: (this: ConnectRequest, status: number, handle: StreamHandle) => void
 }
 
 interface TcpModule {

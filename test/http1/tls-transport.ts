@@ -5,7 +5,7 @@ import { connect, createServer, type TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
 import { PosternError } from '../../core/errors.ts'
 import { connectSocket } from '../../core/net/connect.ts'
-import { DuplexStream } from '../../core/net/duplex-stream.ts'
+import { streamOfTls } from '../../core/net/tls-stream.ts'
 import type { Transport } from './transport.ts'
 import { Wire } from './wire.ts'
 
@@ -23,7 +23,7 @@ const cut = new WeakSet<Socket>()
 export const tls: Transport = {
   async listen(accept) {
     const options = { allowHalfOpen: true, noDelay: true }
-    const server = tls.createServer(options, (socket) => accept(new DuplexStream(socket)))
+    const server = tls.createServer(options, (socket) => accept(streamOfTls(socket as TLSSocket)))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     return server
   },
@@ -49,7 +49,7 @@ export const tls: Transport = {
       below.set(secure, socket)
       secured(secure, (failure) =>
         failure === undefined
-          ? done(undefined, new DuplexStream(tls))
+          ? done(undefined, streamOfTls(tls))
           : done(new PosternError('UF', failure.message), undefined),
       )
     })

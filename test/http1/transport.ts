@@ -3,6 +3,7 @@ import { acceptStreams } from '../../core/net/accept.ts'
 import type { ByteStream } from '../../core/net/byte-stream.ts'
 import { connectTo } from '../../core/net/connect.ts'
 import { checkRawSockets } from '../../core/net/raw-check.ts'
+import { checkRawTls } from '../../core/net/raw-tls-check.ts'
 import { open as openTcp } from '../helpers/client.ts'
 
 /** What carries the bytes between the client, the codec and the backend. */
@@ -22,6 +23,7 @@ export interface Transport {
 }
 
 await checkRawSockets()
+await checkRawTls()
 
 const tcp: Transport = {
   createServer,

@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ByteReceiver, ByteStream } from '../../core/net/byte-stream.ts'
 import type { Delivery } from '../../core/net/delivery.ts'
 import { DuplexStream } from '../../core/net/duplex-stream.ts'
+import { areRawSocketsUsable } from '../../core/net/raw-check.ts'
 import { kinds, pair, until } from '../upstream/sockets.ts'
 
 /** Notes all that a stream tells it. */
@@ -70,6 +71,9 @@ test.runIf(kinds.includes('raw'))(
 )
 
 describe.each(kinds)('a stream of the kind %s', (kind) => {
+  /** Node resets no TLS socket of its own, and a failed write closes it. */
+  const isSlowTls = kind.startsWith('tls') && !areRawSocketsUsable()
+
   async function open() {
     const [near, far] = await pair(kind)
     far.on('error', () => {})
@@ -206,7 +210,7 @@ describe.each(kinds)('a stream of the kind %s', (kind) => {
     }
   })
 
-  test('a reset breaks the other side, also when an end is on its way', async () => {
+  test.skipIf(isSlowTls)('a reset breaks the other side, also when an end is on its way', async () => {
     for (const prepare of [
       (near: ByteStream) => near.writeText('half'),
       (near: ByteStream) => near.write(Buffer.alloc(16 * 1024 * 1024)),
@@ -253,26 +257,29 @@ describe.each(kinds)('a stream of the kind %s', (kind) => {
     expect(notes.events).toEqual(['read ECONNRESET', 'close'])
   })
 
-  test('what the other side sent before it closed is read after a failed write, which does not close', async () => {
-    const { near, far } = await open()
-    const notes = new Notes()
-    near.start(notes)
-    near.pause()
-    far.write('the answer')
-    // Bytes that it has not read make its close a reset.
-    near.writeText('unread')
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    far.destroy()
-    await until(() => far.closed)
-    while (notes.events.length === 0) {
-      near.writeText('more')
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-    expect(notes.events[0]).toMatch(/^write E(PIPE|CONNRESET)$/)
-    expect(near.isOpen).toBe(true)
-    near.destroy()
-    await until(() => notes.events.includes('close'))
-  })
+  test.skipIf(isSlowTls)(
+    'what the other side sent before it closed is read after a failed write, which does not close',
+    async () => {
+      const { near, far } = await open()
+      const notes = new Notes()
+      near.start(notes)
+      near.pause()
+      far.write('the answer')
+      // Bytes that it has not read make its close a reset.
+      near.writeText('unread')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      far.destroy()
+      await until(() => far.closed)
+      while (notes.events.length === 0) {
+        near.writeText('more')
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      expect(notes.events[0]).toMatch(/^write E(PIPE|CONNRESET)$/)
+      expect(near.isOpen).toBe(true)
+      near.destroy()
+      await until(() => notes.events.includes('close'))
+    },
+  )
 })
 
 test.each([0, 1, 2, 3, 4, 5, 6])(

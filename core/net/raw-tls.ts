@@ -1,0 +1,229 @@
+import { constants } from 'node:os'
+import type { ByteStream, ByteTaker } from './byte-stream.ts'
+import { onWritten, RawStream } from './raw-stream.ts'
+import { type StreamHandle, type TcpBinding, type TcpHandle, tcp, type WriteRequest } from './tcp-binding.ts'
+
+/** The TLS layer of node on a TCP connection. What is read from it and written to it is not encrypted. */
+export interface TlsHandle extends StreamHandle {
+  readonly _parent: TcpHandle
+  onerror: ((this: TlsHandle, cause: Error) => void) | undefined
+  /** After the handshake, and only before TLS 1.3: a renegotiation. */
+  onhandshakestart: ((this: TlsHandle) => void) | undefined
+  onhandshakedone: (() => void) | undefined
+  getProtocol(): string
+  destroySSL(): void
+}
+
+/** Never used without a binding: see `raw-check.ts`. */
+const { WriteWrap } = (tcp ?? {}) as TcpBinding
+
+/** Most bytes of waiting writes that are encrypted in one turn. */
+const maxFlight = 256 * 1024
+
+/** libuv: the stream already reads. */
+const alreadyReading = -constants.errno.EALREADY
+
+/**
+ * All connections write text from here: node encrypts what is written before a write returns, or copies it.
+ */
+const out = Buffer.allocUnsafeSlow(16 * 1024)
+
+/** TLS on handles of node, after the handshake. */
+export class RawTls extends RawStream implements ByteStream {
+  readonly isTls = true
+  override mayBeCut = true
+  #request: WriteRequest | undefined
+  /** The last write is with the kernel, but node's TLS layer may not have got over it yet: it does in the next turn. */
+  #isUnsettled = false
+  /** What waits for the write under way. */
+  #waiting: (Uint8Array | string)[] | undefined
+  #waitingBytes = 0
+
+  /** @param handle its handshake is complete; without an owner. */
+  constructor(handle: TlsHandle) {
+    super(handle, handle._parent)
+    handle.readStop()
+    handle.onerror = onerror
+    handle.onhandshakestart = onhandshakestart
+    handle.onhandshakedone = undefined
+  }
+
+  // ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override onRead(): Uint8Array | undefined {
+    // Node goes on with what it has decrypted, also when the connection is closed or paused meanwhile.
+    return this.isOpen ? super.onRead() : undefined
+  }
+
+  protected override get taker(): ByteTaker {
+    return this.isHalted || this.hasHeld ? this.holder : super.taker
+  }
+
+  protected override takeEnd(): void {
+    this.mayBeCut = !this.#isNotified()
+    // Node's TLS layer handles its last write before.
+    if (this.mayBeCut) setImmediate(lookBroken, this)
+    this.tcp.readStop()
+    super.takeEnd()
+  }
+
+  /**
+   * Whether it was close_notify that ended the connection. Node reports a FIN without one in the same way, but libuv has then
+   * stopped to read.
+   */
+  #isNotified(): boolean {
+    return !this.isReading || this.tcp.readStart() === alreadyReading
+  }
+
+  /** For the handle. */
+  onError(cause: Error): void {
+    this.fail(cause)
+  }
+
+  /** For the handle. */
+  onRenegotiation(): void {
+    this.fail(new Error('TLS renegotiation is not allowed'))
+  }
+
+  // ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get unsent(): number {
+    return this.pending === 0 ? 0 : this.#waitingBytes + (this.handle.writeQueueSize ?? 0) || 1
+  }
+
+  writeText(text: string): void {
+    if (this.isOver || text === '') return
+    if (!this.#isFree) this.#wait(text)
+    else if (text.length <= out.length) this.#writeNow(out.subarray(0, out.write(text, 'latin1')))
+    else this.#writeNow(Buffer.from(text, 'latin1'))
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.isOver || bytes.length === 0) return
+    if (this.#isFree) this.#writeNow(bytes)
+    else this.#wait(bytes)
+  }
+
+  writeBoth(text: string, bytes: Uint8Array): void {
+    if (this.isOver) return
+    const length = text.length + bytes.length
+    if (length <= out.length && this.#isFree) {
+      out.set(bytes, out.write(text, 'latin1'))
+      this.#writeNow(out.subarray(0, length))
+    } else {
+      this.#wait(text)
+      this.#wait(bytes)
+      if (this.#isFree) this.#writeWaiting()
+    }
+  }
+
+  writeBorrowed(bytes: Buffer): void {
+    if (this.isOver || bytes.length === 0) return
+    if (this.#isFree) this.#writeNow(bytes)
+    else this.#wait(Buffer.from(bytes))
+  }
+
+  /** Node's TLS layer takes one write at a time, and ends the process when it gets another one. */
+  get #isFree(): boolean {
+    if (this.pending > 0) return false
+    if (!this.#isUnsettled) return true
+    this.#isUnsettled = this.handle.writeQueueSize !== 0
+    if (!this.#isUnsettled) return true
+    this.#request!.oncomplete = onWritten
+    this.pending = 1
+    return false
+  }
+
+  #wait(chunk: Uint8Array | string): void {
+    this.#waiting ??= []
+    this.#waiting.push(chunk)
+    this.#waitingBytes += chunk.length
+  }
+
+  #writeNow(bytes: Uint8Array): void {
+    const { handle } = this
+    const wasClear = handle.writeQueueSize === 0
+    this.#written(handle.writeBuffer(this.#begin(), bytes))
+    // All of it is encrypted, and with the kernel: there is nothing to wait for.
+    if (this.pending > 0 && wasClear && handle.writeQueueSize !== 0 && this.tcp.writeQueueSize === 0) {
+      this.#request!.oncomplete = undefined
+      this.#isUnsettled = true
+      this.pending = 0
+    }
+  }
+
+  #writeWaiting(): void {
+    const waiting = this.#waiting!
+    const chunks: (Uint8Array | string)[] = []
+    let length = 0
+    let count = 0
+    while (count < waiting.length && length < maxFlight) {
+      const chunk = waiting[count++]!
+      length += chunk.length
+      chunks.push(chunk, typeof chunk === 'string' ? 'latin1' : 'buffer')
+    }
+    this.#waiting = count < waiting.length ? waiting.slice(count) : undefined
+    this.#waitingBytes -= length
+    this.#written(this.handle.writev(this.#begin(), chunks, false))
+  }
+
+  #begin(): WriteRequest {
+    this.#request ??= new WriteWrap()
+    this.#request.oncomplete = onWritten
+    this.pending = 1
+    return this.#request
+  }
+
+  /** The result of a write. */
+  #written(status: number): void {
+    if (status !== 0) this.onWritten(status)
+  }
+
+  /** For the handle; a write that fails may call it before it returns. */
+  onWritten(status: number): void {
+    this.pending = 0
+    this.#isUnsettled = false
+    // Node still holds it.
+    this.#request = undefined
+    if (!this.isOpen) return
+    if (status !== 0) {
+      this.#waiting = undefined
+      this.#waitingBytes = 0
+      this.failWrite(status)
+    } else if (this.#waiting === undefined) this.allWritten()
+    else this.#writeWaiting()
+  }
+
+  // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override end(): void {
+    // What tells that a write is complete tells that close_notify may follow.
+    if (!this.isOver) void this.#isFree
+    super.end()
+  }
+
+  /**
+   * When what node writes of its own, like a ticket, is refused with a reset, nothing is told of it, and what is read afterwards
+   * is an end. Node then writes no more.
+   */
+  lookBroken(): void {
+    if (this.handle.writeQueueSize !== 0 && this.tcp.writeQueueSize === 0) this.failRead(-constants.errno.ECONNRESET)
+  }
+
+  override onClosed(): void {
+    ;(this.handle as TlsHandle).destroySSL()
+    super.onClosed()
+  }
+}
+
+function lookBroken(stream: RawTls): void {
+  stream.lookBroken()
+}
+
+function onerror(this: TlsHandle, cause: Error): void {
+  ;(this.owner as RawTls).onError(cause)
+}
+
+function onhandshakestart(this: TlsHandle): void {
+  ;(this.owner as RawTls).onRenegotiation()
+}
