@@ -1,3 +1,5 @@
+import { orderWhenNeeded, Renewals } from './acme/renewals.ts'
+import { takeStored } from './acme/take-stored.ts'
 import { checkConfig } from './check/check.ts'
 import { ConfigError } from './config/config-error.ts'
 import { Gateway } from './gateway.ts'
@@ -44,6 +46,14 @@ export async function startGateway(options: StartOptions = {}): Promise<RunningG
   const grants = createGrantHost({ onLog: (line) => log.plugin(line) })
   const gateway = new Gateway({ log, grants, onEvent: createEventLog(log) })
   const rotation = new TicketRotation((secrets) => gateway.tickets.adopt(secrets))
+  const renewals = new Renewals({
+    log,
+    state: gateway.acme,
+    order: orderWhenNeeded,
+    challenge: async (challenges) => gateway.acme.challenge(challenges),
+    onIssued: (certificate) => gateway.acme.install([certificate]),
+  })
+  renewals.lead(true)
   let turn: Promise<unknown> = Promise.resolve()
   let closing = false
 
@@ -51,11 +61,14 @@ export async function startGateway(options: StartOptions = {}): Promise<RunningG
     const checked = await checkConfig(options.config ?? 'gateway.json', { env: options.env ?? process.env })
     if (!checked.ok) throw new ConfigError(checked.problems)
     const prepared = await gateway.prepare(checked)
+    takeStored(gateway.acme, checked.config.acme, log)
     prepared.commit()
+    renewals.adopt(checked.config.acme)
     for (const warning of checked.warnings) log.warn('configuration', { ...warning })
   }
   const close = async (): Promise<void> => {
     closing = true
+    renewals.close()
     rotation.close()
     gateway.close()
     await log.flush()
@@ -75,6 +88,7 @@ export async function startGateway(options: StartOptions = {}): Promise<RunningG
     },
     drain: async () => {
       closing = true
+      renewals.close()
       await gateway.drain()
       rotation.close()
       await log.flush()

@@ -27,6 +27,12 @@ export interface RenewalsHost {
   onIssued(certificate: IssuedCertificate): void
 }
 
+/** Orders a certificate. Loads acme-client and what it needs first, which most processes never do. */
+export async function orderWhenNeeded(job: OrderJob): Promise<Bundle> {
+  const { orderCertificate } = await import('./order.ts')
+  return orderCertificate(job)
+}
+
 /** Longest time of one order, ms. */
 const orderLimit = 5 * 60_000
 /** Longest sleep, ms: timers run late when the machine was suspended, and the clock may be set. */
@@ -60,6 +66,7 @@ export class Renewals {
 
   /** A configuration is in force, with these entries. Reads again what is on disk about failures. */
   adopt(configs: readonly AcmeConfig[]): void {
+    this.#host.state.keep(new Set(configs.map(({ id }) => id)))
     const underWay = this.#underWay?.entry
     this.#entries = configs.map((config) =>
       underWay !== undefined && isDeepStrictEqual(underWay.config, config) ? underWay : this.#entryOf(config),

@@ -3,12 +3,8 @@ import type { AcmeState } from './acme-state.ts'
 import type { IssuedCertificate } from './issued-certificate.ts'
 import { type AcmeLog, AcmeStorage } from './storage.ts'
 
-/**
- * For a configuration that is about to be in force: reads the certificates of new entries from disk into the state, and
- * forgets those of entries that are gone. Returns what it has read.
- */
+/** For a configuration that is about to be in force: reads the certificates of new entries into the state, and returns them. */
 export function takeStored(state: AcmeState, configs: readonly AcmeConfig[], log: AcmeLog): IssuedCertificate[] {
-  state.keep(new Set(configs.map(({ id }) => id)))
   const found = configs.flatMap((config) => {
     const known = state.certificate(config.id)
     return known !== undefined && !known.interim ? [] : (read(config, log) ?? [])

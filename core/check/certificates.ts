@@ -3,8 +3,10 @@ import type { Path } from '../config/problem.ts'
 import type { ReferenceContext } from '../config/references.ts'
 import { asObject, asText } from '../config/untyped.ts'
 import { isNotForServers, kindOf, namesOf } from '../tls/certificate.ts'
+import type { ManagedCertificate } from '../tls/managed-certificate.ts'
 import type { ServerCertificate } from '../tls/server-config.ts'
 import { newServerContext } from '../tls/server-context.ts'
+import type { AcmeCheck } from './acme.ts'
 import type { Draft } from './draft.ts'
 import { certificatesOf, readPem } from './pem.ts'
 import { plainKey, readPrivateKey } from './private-key.ts'
@@ -19,18 +21,21 @@ const makeOne =
 export class CertificateCheck {
   readonly #draft: Draft
   readonly #context: ReferenceContext
+  readonly #acme: AcmeCheck
   readonly #warn: (path: Path, message: string) => void
   /** Index of the certificate, by name and kind of key. */
   readonly #taken = new Map<string, number>()
 
-  constructor(draft: Draft, context: ReferenceContext, warn: (path: Path, message: string) => void) {
+  constructor(draft: Draft, context: ReferenceContext, acme: AcmeCheck, warn: (path: Path, message: string) => void) {
     this.#draft = draft
     this.#context = context
+    this.#acme = acme
     this.#warn = warn
   }
 
   /** The certificate, if nothing is wrong with it. */
-  judge(value: unknown, at: Path, index: number): ServerCertificate | undefined {
+  judge(value: unknown, at: Path, index: number): ServerCertificate | ManagedCertificate | undefined {
+    if (asObject(value).acme !== undefined) return this.#ordered(asObject(value), at, index)
     const { cert, key, passphrase, names } = asObject(value)
     const { source, problems } = this.#draft
     if (typeof cert !== 'string' || typeof key !== 'string' || problems.touches(source, at)) return undefined
@@ -53,6 +58,15 @@ export class CertificateCheck {
       { names: all, kind, cert: chain!.join(''), key: plainKey(own, keyFile, this.#context.secrets) },
       at,
     )
+  }
+
+  #ordered(value: Readonly<Record<string, unknown>>, at: Path, index: number): ManagedCertificate | undefined {
+    const { acme, ...others } = value
+    for (const name of Object.keys(others))
+      this.#problem([...at, name], 'does not go with "acme", which orders key and certificate; remove one of them')
+    const ordered = this.#acme.judge(acme, [...at, 'acme'])
+    if (ordered === undefined || !this.#take(ordered.names, 'EC', [...at, 'acme', 'names'], index)) return undefined
+    return ordered
   }
 
   /** @returns the kind of its key */

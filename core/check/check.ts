@@ -73,7 +73,9 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   if (problems.count > 0) return { ok: false, problems: problems.list }
 
   const data = new Map([...found].map(([name, policy]) => [name, policy.data]))
-  const config = deepFreeze(normalizeConfig(resolved, data, source.keysOf(['routes']), tls.byListener, upstreamTls))
+  const config = deepFreeze(
+    normalizeConfig(resolved, data, source.keysOf(['routes']), tls.byListener, upstreamTls, tls.acme),
+  )
   const policies = new Map<string, CheckedPolicy>()
   for (const [name, { plugin, options, scopes, limits, fetch, group }] of facts) {
     const { onFailure } = config.policies[name]!

@@ -111,6 +111,18 @@ export const formats: Readonly<Record<string, Format>> = {
         ? undefined
         : `${quote(text)} is not a host name or an IP address; write it without a port`,
   },
+  'public-name': { expected: 'a host name such as "www.example.com"', problem: publicNameProblem },
+  'email-address': {
+    expected: 'an address such as "admin@example.com"',
+    problem: (text) => (/^[^\s@]+@[^\s@]+$/.test(text) ? undefined : `${quote(text)} is not an email address`),
+  },
+  'https-url': {
+    expected: 'a URL such as "https://ca.example.com/directory"',
+    problem: (text) =>
+      /^https:\/\/[^\s#]+$/i.test(text) && URL.canParse(text)
+        ? undefined
+        : `${quote(text)} is not a URL that begins with https://`,
+  },
   origin: { expected: 'an origin such as "https://id.example.com"', problem: originProblem },
   'plugin-source': {
     expected: 'a file such as "./plugins/jwt/index.ts" or the name of a package',
@@ -126,6 +138,15 @@ export const formats: Readonly<Record<string, Format>> = {
         ? undefined
         : `${quote(text)} is not a name; use up to 100 letters, digits, dots, dashes and underscores, and begin with a letter or digit`,
   },
+}
+
+function publicNameProblem(text: string): string | undefined {
+  if (text.startsWith('*.'))
+    return `${quote(text)} has a wildcard, which only challenges by DNS can prove; list the names`
+  if (isIP(text) !== 0) return `${quote(text)} is an IP address; certificates by ACME are for host names`
+  if (isHostName(text) && !text.includes('_')) return undefined
+  const isForeign = /[^\x00-\x7f]/.test(text)
+  return `${quote(text)} is not a host name${isForeign ? '; write it as it is in DNS ("xn--…")' : ''}`
 }
 
 /** True for a plugin `source` that is a file, not a package. */

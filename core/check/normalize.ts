@@ -1,3 +1,4 @@
+import type { AcmeConfig } from '../acme/acme-config.ts'
 import { upstreamProtocols } from '../config/protocols.ts'
 import type {
   Config,
@@ -70,6 +71,7 @@ interface WrittenPlugin {
  * @param routeNames in the order written
  * @param listenerTls of each listener that has it: its files have been read
  * @param upstreamTls of each upstream that has it
+ * @param acme of all listeners
  */
 export function normalizeConfig(
   data: unknown,
@@ -77,6 +79,7 @@ export function normalizeConfig(
   routeNames: readonly string[],
   listenerTls: ReadonlyMap<string, ServerTlsConfig>,
   upstreamTls: ReadonlyMap<string, UpstreamTls>,
+  acme: readonly AcmeConfig[],
 ): Config {
   const { listeners, routes, upstreams, plugins, log, workers, drain } = data as Written
   const ranks = ranksOfAll(routes, routeNames)
@@ -86,6 +89,7 @@ export function normalizeConfig(
     upstreams: mapNames(upstreams, (upstream, name) => upstreamOf(upstream, upstreamTls.get(name))),
     policies: mapNames(Object.fromEntries(policies), policyOf),
     plugins: mapNames(plugins, pluginOf),
+    acme,
     log: { level: log.level, access: log.access },
     workers,
     drain: drainOf(drain),

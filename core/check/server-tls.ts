@@ -1,9 +1,11 @@
+import type { AcmeConfig } from '../acme/acme-config.ts'
 import type { Path } from '../config/problem.ts'
 import { beginsWithTls } from '../config/protocols.ts'
 import type { ReferenceContext } from '../config/references.ts'
 import { asList, asObject } from '../config/untyped.ts'
 import type { ServerTlsConfig } from '../tls/server-config.ts'
 import { newServerContext } from '../tls/server-context.ts'
+import { AcmeCheck } from './acme.ts'
 import { CertificateCheck } from './certificates.ts'
 import { readClientRules } from './client-certificates.ts'
 import type { Draft } from './draft.ts'
@@ -12,6 +14,8 @@ import type { Hazard } from './hazards.ts'
 export interface ServerTlsCheck {
   /** By name of the listener. */
   readonly byListener: ReadonlyMap<string, ServerTlsConfig>
+  /** What is ordered for all listeners. */
+  readonly acme: readonly AcmeConfig[]
   readonly warnings: readonly Hazard[]
 }
 
@@ -25,11 +29,13 @@ interface Written extends Omit<ServerTlsConfig, 'certificates' | 'clientCertific
 export function checkServerTls(draft: Draft, context: ReferenceContext): ServerTlsCheck {
   const byListener = new Map<string, ServerTlsConfig>()
   const warnings: Hazard[] = []
+  const warn = (path: Path, message: string): void => void warnings.push({ path, message })
+  const acme = new AcmeCheck(draft, context, warn)
   for (const [name, value] of Object.entries(asObject(draft.data.listeners))) {
     const { protocol, tls } = asObject(value)
     const at = ['listeners', name, 'tls']
     if (!beginsWithTls(protocol) || typeof tls !== 'object' || tls === null) continue
-    const check = new CertificateCheck(draft, context, (path, message) => warnings.push({ path, message }))
+    const check = new CertificateCheck(draft, context, acme, warn)
     const {
       certificates: list,
       minVersion,
@@ -57,7 +63,7 @@ export function checkServerTls(draft: Draft, context: ReferenceContext): ServerT
     checkSettings(draft, at, config)
     byListener.set(name, config)
   }
-  return { byListener, warnings }
+  return { byListener, acme: acme.configs, warnings }
 }
 
 function checkStarttls(

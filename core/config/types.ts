@@ -1,3 +1,4 @@
+import type { AcmeConfig } from '../acme/acme-config.ts'
 import type { Origin } from '../grants/origin.ts'
 import type { HalfClose } from '../http/exchange.ts'
 import type { Underscores } from '../http/underscores.ts'
@@ -20,6 +21,8 @@ export interface Config {
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>
   readonly policies: Readonly<Record<string, PolicyConfig>>
   readonly plugins: Readonly<Record<string, PluginConfig>>
+  /** Every certificate of a listener that is ordered by ACME. */
+  readonly acme: readonly AcmeConfig[]
   readonly log: LogConfig
   /** Worker processes of the host; `auto`: one per core. */
   readonly workers: 'auto' | number

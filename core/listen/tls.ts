@@ -1,12 +1,16 @@
+import type { SecureContext } from 'node:tls'
 import { PosternError } from '../errors.ts'
 import { flowId } from '../flow/flow-id.ts'
 import type { Refusal, Visit } from '../flow/visit.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
+import { sayLast } from '../net/last-words.ts'
 import { type Peer, peerOf } from '../net/peer.ts'
 import type { HttpPlan, TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import { type ArrivalOwner, type HandshakeFailure, TlsArrival } from '../tls/arrival.ts'
 import type { ClientHello } from '../tls/client-hello.ts'
+import type { IssuedCertificates } from '../tls/managed-certificate.ts'
+import { newServerContext } from '../tls/server-context.ts'
 import { ServerContexts } from '../tls/server-contexts.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
 
@@ -31,6 +35,9 @@ const alpn = { L7: ['http/1.1'], L4: undefined } as const
 
 /** The one of clients that ask for TLS as those of PostgreSQL do. */
 const database = 'postgresql'
+/** What a CA offers, and nothing else, that looks for the proof that a name leads here. */
+const acme = 'acme-tls/1'
+const nothing = new Uint8Array(0)
 
 interface Arriving {
   readonly peer: Peer
@@ -54,7 +61,8 @@ export class TlsEntrance implements ArrivalOwner {
   constructor(listener: SecuredListener, tap: Tap, tickets: TicketKeys) {
     this.#listener = listener
     this.#tap = tap
-    this.#contexts = new ServerContexts(listener.plan.name, listener.plan.config.tls!, tickets)
+    const { name, config, snapshot } = listener.plan
+    this.#contexts = new ServerContexts(name, config.tls!, tickets, snapshot.acme)
   }
 
   /** The plan has changed: handshakes from now on use its certificates. */
@@ -87,22 +95,25 @@ export class TlsEntrance implements ArrivalOwner {
     for (const arrival of this.#arrivals.keys()) if (all || arrival.facts === undefined) arrival.abort(closing)
   }
 
-  onHello(arrival: TlsArrival, { serverName, alpn: offered }: ClientHello): void {
+  onHello(arrival: TlsArrival, hello: ClientHello): void {
     const { plan } = this.#listener
+    const { serverName, alpn: offered } = hello
+    const proof = proofFor(hello, plan.snapshot.acme)
+    // No policy is asked: the CA connects from anywhere, and gets nothing but the proof.
+    if (proof !== undefined) return arrival.secure({ context: proof, alpn: [acme] })
     if (this.#arrivals.get(arrival)!.isDirect && !offered.includes(database)) {
       // As PostgreSQL does: it may be a client of another protocol that a third party has led here.
       const problem = `the client began with TLS before asking for it, and did not offer ${database} (ALPN)`
       return arrival.refuse({ alert: 'no_application_protocol', code: 'DPE', problem })
     }
     const context = this.#contexts.find(serverName)
-    if (context !== undefined) {
+    if (typeof context !== 'string') {
       const protocols = plan.config.tls!.starttls === 'postgres' ? [database] : alpn[plan.layer]
       const { clients } = this.#contexts
       const options = { context, clients, ...(protocols !== undefined && { alpn: [...protocols] }) }
       return this.#admit(arrival, () => arrival.secure(options))
     }
-    const named = serverName === undefined ? 'the client names no server' : `no certificate is for "${serverName}"`
-    arrival.refuse({ alert: 'unrecognized_name', code: 'DPE', problem: `${named}, and the listener is strict` })
+    arrival.refuse({ alert: 'unrecognized_name', code: 'DPE', problem: context })
   }
 
   /** Asks the policies that need no handshake: a refusal by them costs none. */
@@ -118,7 +129,9 @@ export class TlsEntrance implements ArrivalOwner {
 
   onSecured(arrival: TlsArrival, stream: ByteStream): void {
     const { peer, visit } = this.#forget(arrival)
-    this.#listener.onSecured(stream, { ...peer, tls: arrival.facts }, visit)
+    // The CA has seen its proof (RFC 8737 §3).
+    if (arrival.facts?.alpn === acme) sayLast(stream, nothing)
+    else this.#listener.onSecured(stream, { ...peer, tls: arrival.facts }, visit)
     this.#listener.onArrivalOver()
   }
 
@@ -172,6 +185,12 @@ export class TlsEntrance implements ArrivalOwner {
     this.#arrivals.delete(arrival)
     return known
   }
+}
+
+function proofFor({ serverName, alpn }: ClientHello, issued: IssuedCertificates): SecureContext | undefined {
+  if (serverName === undefined || alpn.length !== 1 || alpn[0] !== acme) return undefined
+  const proof = issued.proof(serverName)
+  return proof && newServerContext([proof], { minVersion: '1.2', tickets: false, sessionIdContext: '' })
 }
 
 /** The refusal of a policy, as the record of the handshake shows it. */

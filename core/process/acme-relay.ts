@@ -32,6 +32,7 @@ export class AcmeRelay {
   /** A configuration is about to be in force. */
   adopt(configs: readonly AcmeConfig[]): void {
     const certificates = takeStored(this.#state, configs, this.#log)
+    this.#state.keep(new Set(configs.map(({ id }) => id)))
     if (certificates.length > 0) this.#workers.tell({ type: 'certificates', certificates })
   }
 

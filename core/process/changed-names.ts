@@ -37,7 +37,7 @@ function policiesOf({ config, policies }: CheckedConfig): Record<string, unknown
 
 /** Everything that has no list of its own. */
 function others(config: CheckedConfig['config']): Record<string, unknown> {
-  const { listeners: _l, routes: _r, upstreams: _u, policies: _p, plugins: _g, ...rest } = config
+  const { listeners: _l, routes: _r, upstreams: _u, policies: _p, plugins: _g, acme: _a, ...rest } = config
   return rest
 }
 

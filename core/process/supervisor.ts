@@ -300,7 +300,7 @@ export class Supervisor implements SlotHost {
     this.#current = current
     this.log.configure(config.log, secrets)
     this.shared.adopt(current.packed)
-    this.acme.adopt([])
+    this.acme.adopt(config.acme)
     for (const warning of warnings) this.log.warn('configuration', { ...warning })
   }
 

@@ -1,5 +1,5 @@
 import type { AcmeState, Challenge } from '../acme/acme-state.ts'
-import { Renewals } from '../acme/renewals.ts'
+import { orderWhenNeeded, Renewals } from '../acme/renewals.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ToSupervisor } from './channel.ts'
 
@@ -15,8 +15,7 @@ export class WorkerRenewals {
     this.renewals = new Renewals({
       log,
       state,
-      // Loads acme-client, undici and what they need.
-      order: async (job) => (await import('../acme/order.ts')).orderCertificate(job),
+      order: orderWhenNeeded,
       challenge: (challenges) => this.#challenge(challenges),
       onIssued: (certificate) => {
         state.install([certificate])

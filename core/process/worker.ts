@@ -93,7 +93,7 @@ async function answerTo(question: Question): Promise<Answer> {
     }
     case 'commit':
       config.commit(question.generation)
-      acme.renewals.adopt([])
+      acme.renewals.adopt(gateway.snapshot.config.acme)
       // Saves the code compiled so far, so that the next worker starts faster.
       setImmediate(flushCompileCache)
       return undefined

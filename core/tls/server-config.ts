@@ -1,3 +1,5 @@
+import type { ManagedCertificate } from './managed-certificate.ts'
+
 /** A certificate of a listener with its key, as the check has judged them. Plain data. */
 export interface ServerCertificate {
   /** A hash of all it consists of: certificates with the same one are the same, through reloads too. */
@@ -27,7 +29,7 @@ export interface ClientCertificateConfig {
 /** How a listener speaks TLS. */
 export interface ServerTlsConfig {
   /** The first one is for clients that name no server, or one that no certificate is for. */
-  readonly certificates: readonly ServerCertificate[]
+  readonly certificates: readonly (ServerCertificate | ManagedCertificate)[]
   readonly minVersion: '1.2' | '1.3'
   /** As OpenSSL writes them. */
   readonly ciphers?: string

@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
-import type { ServerCertificate, ServerTlsConfig } from './server-config.ts'
+import type { KeyPair } from './managed-certificate.ts'
+import type { ServerTlsConfig } from './server-config.ts'
 
 /** What a context is made of, beside its certificates. */
 export interface ContextSettings extends Omit<ServerTlsConfig, 'certificates' | 'strict'> {
@@ -18,7 +19,7 @@ export function resumes({ tickets, clientCertificate }: ContextSettings): boolea
  *
  * @throws {Error} when OpenSSL refuses a certificate or a setting.
  */
-export function newServerContext(certificates: readonly ServerCertificate[], settings: ContextSettings): SecureContext {
+export function newServerContext(certificates: readonly KeyPair[], settings: ContextSettings): SecureContext {
   const { minVersion, ciphers, groups, clientCertificate: clients, sessionIdContext } = settings
   const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | (resumes(settings) ? 0 : constants.SSL_OP_NO_TICKET)
   return createSecureContext({

@@ -1,16 +1,23 @@
 import { createHash } from 'node:crypto'
 import type { SecureContext } from 'node:tls'
 import { ClientRules } from './client-rules.ts'
+import type { IssuedCertificates, KeyPair, ManagedCertificate } from './managed-certificate.ts'
 import type { ServerCertificate, ServerTlsConfig } from './server-config.ts'
 import { type ContextSettings, newServerContext, resumes } from './server-context.ts'
 import type { TicketKeys } from './ticket-keys.ts'
 
 /** The certificates of one name, with the context that is made when the first client asks for it. */
 interface Group {
-  readonly certificates: ServerCertificate[]
+  readonly certificates: (ServerCertificate | ManagedCertificate)[]
+  /** Whether some come while the gateway runs. */
+  isManaged: boolean
+  /** Of those that there are. */
+  present: readonly PresentCertificate[]
   /** Contexts with the same key are the same. */
   key: string
 }
+
+type PresentCertificate = Pick<ServerCertificate, 'id' | 'cert' | 'key'>
 
 /** Which certificates a listener offers to which clients. */
 export class ServerContexts {
@@ -18,31 +25,42 @@ export class ServerContexts {
   /** `undefined`: clients are not asked for certificates. */
   readonly clients: ClientRules | undefined
   readonly #settings: ContextSettings
+  /** The part that the keys of all groups have in common. */
+  readonly #common: string
   readonly #exact = new Map<string, Group>()
   /** By the part of the name behind `*.`. */
   readonly #wildcard = new Map<string, Group>()
   readonly #default: Group
   readonly #made = new Map<string, SecureContext>()
+  readonly #groups: ReadonlySet<Group>
   readonly #tickets: TicketKeys
+  readonly #issued: IssuedCertificates
 
   /**
    * @param listener its name: sessions of one listener are not resumed by another
    * @param before of the previous configuration: contexts with the same certificates and settings are taken from it
    */
-  constructor(listener: string, config: ServerTlsConfig, tickets: TicketKeys, before?: ServerContexts) {
+  constructor(
+    listener: string,
+    config: ServerTlsConfig,
+    tickets: TicketKeys,
+    issued: IssuedCertificates,
+    before?: ServerContexts,
+  ) {
     const { certificates, strict: _, ...settings } = config
     this.config = config
     this.#tickets = tickets
     this.clients = config.clientCertificate && new ClientRules(config.clientCertificate)
+    this.#issued = issued
     this.#settings = { ...settings, sessionIdContext: sessionIdContextOf(listener, config) }
     const [first] = certificates
     for (const certificate of certificates) for (const name of certificate.names) this.#add(name, certificate)
     const named = first!.names[0]
-    this.#default = (named === undefined ? undefined : this.#named(named)) ?? { certificates: [first!], key: '' }
-    const groups = new Set([...this.#exact.values(), ...this.#wildcard.values(), this.#default])
-    const common = JSON.stringify(this.#settings)
-    for (const group of groups) {
-      group.key = `${group.certificates.map(({ id }) => id).join(' ')} ${common}`
+    this.#default = (named === undefined ? undefined : this.#named(named)) ?? groupOf(first!)
+    this.#groups = new Set([...this.#exact.values(), ...this.#wildcard.values(), this.#default])
+    this.#common = JSON.stringify(this.#settings)
+    for (const group of this.#groups) {
+      this.#complete(group)
       const kept = before === undefined ? undefined : before.#made.get(group.key)
       if (kept !== undefined) this.#made.set(group.key, kept)
     }
@@ -50,23 +68,29 @@ export class ServerContexts {
 
   /** Those of the next configuration. */
   next(listener: string, config: ServerTlsConfig): ServerContexts {
-    return config === this.config ? this : new ServerContexts(listener, config, this.#tickets, this)
+    return config === this.config ? this : new ServerContexts(listener, config, this.#tickets, this.#issued, this)
   }
 
   /**
    * The context for a client.
    *
    * @param serverName in lower case; `undefined`: the client named none
-   * @returns `undefined`: no certificate is for this name, and the listener is strict
+   * @returns a text: why no certificate can be shown
    * @throws {Error} when OpenSSL refuses the certificates.
    */
-  find(serverName: string | undefined): SecureContext | undefined {
+  find(serverName: string | undefined): SecureContext | string {
     const group = serverName === undefined ? undefined : this.#matching(serverName)
-    if (group === undefined && this.config.strict) return undefined
-    const { certificates, key } = group ?? this.#default
+    if (group === undefined && this.config.strict) {
+      const named = serverName === undefined ? 'the client names no server' : `no certificate is for "${serverName}"`
+      return `${named}, and the listener is strict`
+    }
+    const chosen = group ?? this.#default
+    if (chosen.isManaged) this.#refresh(chosen)
+    const { present, key } = chosen
+    if (present.length === 0) return 'the certificate for this name has not been issued yet'
     let context = this.#made.get(key)
     if (context === undefined) {
-      context = newServerContext(certificates, this.#settings)
+      context = newServerContext(present, this.#settings)
       const { sessionIdContext, clientCertificate } = this.#settings
       if (resumes(this.#settings)) this.#tickets.apply(context, sessionIdContext, clientCertificate === undefined)
       this.#made.set(key, context)
@@ -74,11 +98,30 @@ export class ServerContexts {
     return context
   }
 
-  #add(name: string, certificate: ServerCertificate): void {
+  /** Finds out what a group consists of now. */
+  #complete(group: Group): void {
+    const { certificates } = group
+    group.isManaged = certificates.some((certificate) => 'managed' in certificate)
+    group.present = certificates.flatMap((certificate) => {
+      return 'managed' in certificate ? (presentOf(this.#issued.certificate(certificate.managed)) ?? []) : certificate
+    })
+    group.key = `${group.present.map(({ id }) => id).join(' ')} ${this.#common}`
+  }
+
+  /** A certificate may have been issued since the last handshake: then the context of the one before is dropped. */
+  #refresh(group: Group): void {
+    const before = group.key
+    this.#complete(group)
+    if (group.key === before) return
+    for (const { key } of this.#groups) if (key === before) return
+    this.#made.delete(before)
+  }
+
+  #add(name: string, certificate: ServerCertificate | ManagedCertificate): void {
     const group = this.#named(name)
     if (group !== undefined) group.certificates.push(certificate)
-    else if (name.startsWith('*.')) this.#wildcard.set(name.slice(2), { certificates: [certificate], key: '' })
-    else this.#exact.set(name, { certificates: [certificate], key: '' })
+    else if (name.startsWith('*.')) this.#wildcard.set(name.slice(2), groupOf(certificate))
+    else this.#exact.set(name, groupOf(certificate))
   }
 
   /** @param name as a certificate names it */
@@ -90,6 +133,23 @@ export class ServerContexts {
   #matching(name: string): Group | undefined {
     return this.#exact.get(name) ?? this.#wildcard.get(name.slice(name.indexOf('.') + 1))
   }
+}
+
+function groupOf(certificate: ServerCertificate | ManagedCertificate): Group {
+  return { certificates: [certificate], isManaged: false, present: [], key: '' }
+}
+
+const ids = new WeakMap<KeyPair, string>()
+
+function presentOf(issued: KeyPair | undefined): PresentCertificate | undefined {
+  if (issued === undefined) return undefined
+  let id = ids.get(issued)
+  if (id === undefined) {
+    id = createHash('sha256').update(issued.cert).digest('hex')
+    ids.set(issued, id)
+  }
+  const { cert, key } = issued
+  return { id, cert, key }
 }
 
 /** The same in all workers and after each start. A session that began under other rules may have a client that these refuse. */

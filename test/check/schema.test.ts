@@ -123,6 +123,18 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['app.internal', '10.0.0.5', 'fd00::1'],
     ['a b', 'https://a', ''],
   ],
+  'public-name': [
+    ['www.example.com', 'localhost', 'XN--BCHER-KVA.example'],
+    ['*.example.com', 'b\u00fccher.example', 'a_b.example', 'fd00::1', ''],
+  ],
+  'email-address': [
+    ['admin@example.com', '"a"@b'],
+    ['admin', 'a b@c', 'a@b@c'],
+  ],
+  'https-url': [
+    ['https://ca.example.com/directory', 'HTTPS://10.0.0.5:14000/dir'],
+    ['http://ca.example.com', 'ca.example.com', 'https://a b'],
+  ],
   origin: [
     ['https://id.example.com', 'HTTP://10.0.0.5:8080'],
     ['id.example.com', 'https://a/b', 'ftp://a'],
