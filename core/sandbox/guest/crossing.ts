@@ -5,7 +5,7 @@ import { endsRun, entry, flags, OPERATION, op, RECORD, UNIT, waits, zero } from 
 import type { CrossingSetting } from './crossing-setting.ts'
 import { broken } from './guest.ts'
 import { withoutPlace } from './leases.ts'
-import { isSure } from './plain-record.ts'
+import { isSure } from './record-judge.ts'
 import { GuestRun, type Member } from './run.ts'
 import { StepTimes } from './step-times.ts'
 import { Turns, type Waiting } from './waiting.ts'

@@ -3,6 +3,7 @@ import { bounds } from '../bounds.ts'
 import type { WrittenField } from '../plugin.ts'
 import type { MemberShape, RunShape } from '../run-shape.ts'
 import { ESCAPE, flags, OPERATION, op, UNIT } from '../wire.ts'
+import { RecordJudge } from './record-judge.ts'
 
 /** Starts a hook from its input as one string. */
 export type Enter = (id: number, entry: number, text: string) => unknown
@@ -59,7 +60,7 @@ export class GuestRun {
 export class Member {
   readonly plugin: number
   readonly written: readonly WrittenField[]
-  readonly shape: MemberShape
+  readonly judge: RecordJudge
   readonly entry: number
   readonly #enter: Enter
   readonly #start: Start | undefined
@@ -78,7 +79,7 @@ export class Member {
 
   constructor(shape: MemberShape, state: number, start: Start | undefined, enter: Enter) {
     const { plugin, entry, fields, written } = shape
-    this.shape = shape
+    this.judge = new RecordJudge(shape)
     this.plugin = plugin
     this.written = written
     this.entry = entry
