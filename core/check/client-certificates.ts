@@ -15,7 +15,7 @@ export function readClientRules(
   value: unknown,
   at: Path,
 ): ClientCertificateConfig {
-  const { mode, ca, crl, depth } = asObject(value)
+  const { mode, ca, crl, depth, forward } = asObject(value)
   const problem = (path: Path, message: string): void => draft.problems.add(draft.source, path, message)
   const texts = <T>(name: string, entries: unknown, read: (pem: string, shown: string, path: Path) => T[]): T[] =>
     asList(entries).flatMap((entry, index) => {
@@ -45,6 +45,7 @@ export function readClientRules(
     mode: mode as ClientCertificateConfig['mode'],
     ca: authorities.map(String).join(''),
     crl: lists,
+    forward: forward === true,
     ...(depth !== undefined && { depth: depth as number }),
   }
 }
@@ -53,7 +54,7 @@ function isReadable(crl: string): boolean {
   try {
     newServerContext([], {
       ...{ minVersion: '1.2', tickets: false, sessionIdContext: '' },
-      clientCertificate: { mode: 'request', ca: '', crl: [crl] },
+      clientCertificate: { mode: 'request', ca: '', crl: [crl], forward: false },
     })
     return true
   } catch {

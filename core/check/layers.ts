@@ -36,6 +36,8 @@ export function checkLayers(draft: Draft): void {
     const unseen = seesNo(String(protocol), 'headers')
     if (Object.hasOwn(listener, 'trustedProxies')) problems.add(source, [...at, 'trustedProxies'], unseen)
     if (Object.hasOwn(listener, 'underscores')) problems.add(source, [...at, 'underscores'], unseen)
+    const clients = asObject(asObject(listener.tls).clientCertificate)
+    if (Object.hasOwn(clients, 'forward')) problems.add(source, [...at, 'tls', 'clientCertificate', 'forward'], unseen)
     if (Object.hasOwn(listener, 'halfClose')) {
       const message = `${protocol} listeners pass the end of each direction on; remove "halfClose"`
       problems.add(source, [...at, 'halfClose'], message)

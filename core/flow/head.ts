@@ -1,5 +1,6 @@
 import { PosternError } from '../errors.ts'
 import type { Chain } from '../hooks/chain.ts'
+import { addClientCert, dropClientCert } from '../http/client-cert.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { Fields, SharedFields } from '../http/fields.ts'
 import { dropForwarding, forwardingFields, takeForwarding } from '../http/forwarding.ts'
@@ -12,7 +13,7 @@ import type { RequestFacts } from './request-facts.ts'
 
 /**
  * Cleans the head of a request when it arrives, before routes and policies see it: removes aliases with underscores, the
- * X-Forwarded family, Forwarded and `X-Request-Id`, of which only that of a trusted peer is believed. So a policy sees only
+ * X-Forwarded family, Forwarded, Client-Cert and `X-Request-Id`, of which only that of a trusted peer is believed. So a policy sees only
  * what the backend will see.
  *
  * @returns why the request is refused on every route; `undefined` when it is accepted
@@ -32,6 +33,7 @@ export function cleanHead(facts: RequestFacts, plan: HttpPlan): PosternError | u
   if (facts.client.trusted) facts.identify(fields.get('x-request-id'))
   fields.delete('x-request-id')
   facts.earlier = takeForwarding(fields, facts.client)
+  if (config.tls?.clientCertificate?.forward === true) dropClientCert(fields)
   return undefined
 }
 
@@ -45,14 +47,18 @@ export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bo
 }
 
 /**
- * Adds the fields that only the gateway may set: the X-Forwarded family, Forwarded, Via, Host and X-Request-Id. Values that
- * policies wrote are replaced.
+ * Adds the fields that only the gateway may set: the X-Forwarded family, Forwarded, Via, Host, X-Request-Id and, where the
+ * listener forwards certificates, Client-Cert. Values that policies wrote are replaced.
  */
-function addOwnFields({ version, fields }: Exchange, facts: RequestFacts, { snapshot }: HttpPlan): void {
+function addOwnFields({ version, fields }: Exchange, facts: RequestFacts, { snapshot, config }: HttpPlan): void {
   const { hop, earlier, target, id } = facts
   const isAsked = facts.chain!.steps.onRequest.length > 0
   if (isAsked) fields.put('x-request-id', id)
   if (isAsked || earlier !== undefined) dropForwarding(fields)
+  if (config.tls?.clientCertificate?.forward === true) {
+    if (isAsked) dropClientCert(fields)
+    addClientCert(fields, facts.tls?.client)
+  }
   fields.put('host', target.authority)
   // A line of its own continues the list of Via (RFC 9110 §5.2).
   const via = snapshot.via.entry[version]

@@ -11,8 +11,6 @@ import { countHop } from '../http/max-forwards.ts'
 import { idempotent } from '../http/methods.ts'
 import type { Reuse, UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
-import { locate } from '../route/locate.ts'
-import { noRoute } from '../route/no-route.ts'
 import type { Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import { Phases } from '../telemetry/phases.ts'
@@ -22,6 +20,7 @@ import type { Backend } from '../upstream/backend.ts'
 import { Bodies, type BodiesFlow } from './bodies.ts'
 import { BodyPath } from './body-path.ts'
 import { Deadline, type TimedFlow } from './deadline.ts'
+import { findRoute } from './find-route.ts'
 import { cleanHead, completeHead, passableTrailers } from './head.ts'
 import { replyOfRoute, replyToChallenge, respondHere } from './local-reply.ts'
 import { FinalResponse, RequestFacts } from './request-facts.ts'
@@ -73,11 +72,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     if (answer !== undefined) return this.answer(replyToChallenge(answer))
     // Upgrade stays, so that routes can match it.
     removeHopByHop(facts.fields, upgradeOffer(this.#exchange, this.#bodies))
-    const located = refused ?? locate(this.#plan, this.#exchange, facts.client)
-    if (located instanceof PosternError) return this.fail(located)
-    const { target, route } = located
-    facts.target = target
-    if (route === undefined) return this.fail(noRoute(this.#plan.routes, facts))
+    const route = refused ?? findRoute(facts, this.#exchange, this.#plan)
+    if (route instanceof PosternError) return this.fail(route)
     this.#phases.enter('policies', route.base.steps.onRequest.length > 0)
     facts.take(route)
     if (route.config.timeout !== undefined) this.#deadline.limitAll(route.config.timeout)

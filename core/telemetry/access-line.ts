@@ -108,27 +108,32 @@ function resultOf({ flow, bytesIn, bytesOut, phases, attempts }: FlowEnd, cause:
   return text + phasesOf(phases) + (phases.hooks === undefined ? '}' : hooksOf(phases.hooks))
 }
 
-interface Handshake {
-  readonly facts: TlsFacts | undefined
+function tlsOf({ serverName, version, cipher, alpn, resumed, client }: TlsFacts): string {
+  let text = ',"tls":{"version":"' + version + '","cipher":"' + cipher
+  if (serverName !== undefined) text += '","serverName":' + quote(serverName)
+  else text += '"'
+  if (alpn !== undefined) text += ',"alpn":' + quote(alpn)
+  if (resumed) text += ',"resumed":true'
+  return text + (client === undefined ? '}' : ',"client":' + clientOf(client) + '}')
+}
+
+interface Shown {
   readonly text: string
   readonly isAscii: boolean
 }
 
-/** The one of the last record: consecutive requests of a connection have the same facts. */
-let lastHandshake: Handshake = { facts: undefined, text: '', isAscii: true }
+/** A client sends many requests with the same certificate. */
+const certificates = new WeakMap<ClientCertificate, Shown>()
 
-function tlsOf(facts: TlsFacts): string {
-  if (facts !== lastHandshake.facts) {
-    const text = ',"tls":' + JSON.stringify(tlsRecord(facts))
-    lastHandshake = { facts, text, isAscii: !beyondAscii.test(text) }
+function clientOf(certificate: ClientCertificate): string {
+  let shown = certificates.get(certificate)
+  if (shown === undefined) {
+    const text = JSON.stringify(clientRecord(certificate))
+    shown = { text, isAscii: !beyondAscii.test(text) }
+    certificates.set(certificate, shown)
   }
-  isAscii &&= lastHandshake.isAscii
-  return lastHandshake.text
-}
-
-/** Those of `interface Tls` of the SDK, as far as they are known. */
-function tlsRecord({ serverName, version, cipher, alpn, resumed, client }: TlsFacts): object {
-  return { serverName, version, cipher, alpn, resumed: resumed || undefined, client: client && clientRecord(client) }
+  isAscii &&= shown.isAscii
+  return shown.text
 }
 
 /** Clients choose what is in a certificate that is not verified. */
@@ -191,13 +196,8 @@ function hooksOf(hooks: readonly HookTime[]): string {
   return text + '}'
 }
 
-interface Label {
-  readonly text: string
-  readonly isAscii: boolean
-}
-
 /** By policy and hook. */
-const labels = new Map<string, { [hook in HookName]?: Label }>()
+const labels = new Map<string, { [hook in HookName]?: Shown }>()
 /** Reloads may name policies as they like. */
 const mostLabels = 1_000
 
@@ -207,7 +207,7 @@ function labelOf(policy: string, hook: HookName): string {
   return label.text
 }
 
-function newLabel(policy: string, hook: HookName): Label {
+function newLabel(policy: string, hook: HookName): Shown {
   if (labels.size >= mostLabels) labels.clear()
   const text = JSON.stringify(`${policy}.${hook}`) + ':'
   const label = { text: inOnePiece(text), isAscii: !beyondAscii.test(text) }

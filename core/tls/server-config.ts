@@ -24,6 +24,8 @@ export interface ClientCertificateConfig {
   readonly crl: readonly string[]
   /** Most certificates between that of a client and an authority. */
   readonly depth?: number
+  /** Whether backends get them (RFC 9440). L7 only. */
+  readonly forward: boolean
 }
 
 /** How a listener speaks TLS. */
