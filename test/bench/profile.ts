@@ -25,12 +25,19 @@ const choices: Readonly<Record<string, Subject>> = {
 const shown = { parts: 16, functions: 4 }
 
 const { values } = parseArgs({
-  options: { plugins: { type: 'string', default: '0' }, seconds: { type: 'string', default: '5' } },
+  options: {
+    plugins: { type: 'string', default: '0' },
+    connections: { type: 'string', default: '64' },
+    connect: { type: 'boolean', default: false },
+    seconds: { type: 'string', default: '5' },
+  },
 })
 const subject = choices[values.plugins]
 const seconds = Number(values.seconds)
-if (subject === undefined || !(seconds > 0)) {
-  process.stderr.write('usage: npm run bench:profile -- [--plugins 0|1|3|5] [--seconds <s>]\n')
+const connections = Number(values.connections)
+if (subject === undefined || !(seconds > 0) || !(connections > 0)) {
+  const usage = '[--plugins 0|1|3|5] [--connections <n>] [--connect] [--seconds <s>]'
+  process.stderr.write(`usage: npm run bench:profile -- ${usage}\n`)
   process.exitCode = 64
 } else if (!hasCommand('perf')) {
   process.stderr.write('bench:profile: needs perf (Debian: linux-perf)\n')
@@ -47,9 +54,9 @@ async function main(subject: Subject): Promise<void> {
     const fleet = new Fleet(lab, await startBackend(lab))
     // Workers inherit the environment: what is profiled is what `postern run` runs.
     process.env.NODE_OPTIONS = '--perf-basic-prof'
-    const target = await fleet.start(subject, 64)
+    const target = await fleet.start(subject, connections)
     delete process.env.NODE_OPTIONS
-    const load = { port: target.port, path: '/', headers: requestHeaders, connections: 64 }
+    const load = { port: target.port, path: '/', headers: requestHeaders, connections, close: values.connect }
     await warmUp({ lab, effort: { seconds, warmUpSeconds: 5 } }, target, load)
     const worker = busiestOf(target.process.pid)
     const data = join(lab.folder, 'perf.data')
