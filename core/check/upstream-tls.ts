@@ -1,9 +1,8 @@
-import { createSecureContext } from 'node:tls'
 import type { Path } from '../config/problem.ts'
 import { layerOf } from '../config/protocols.ts'
 import type { ReferenceContext } from '../config/references.ts'
 import { asObject, asText } from '../config/untyped.ts'
-import type { UpstreamTls } from '../tls/client-context.ts'
+import { newClientContext, type UpstreamTls } from '../tls/client-context.ts'
 import type { Draft } from './draft.ts'
 import { certificatesOf, readPem } from './pem.ts'
 import { plainKey, readPrivateKey } from './private-key.ts'
@@ -53,7 +52,13 @@ class UpstreamTlsCheck {
   #authorities(ca: unknown): string | undefined {
     if (ca === undefined) return undefined
     const texts: [unknown, Path][] = Array.isArray(ca) ? ca.map((text, i) => [text, ['ca', i]]) : [[ca, ['ca']]]
-    return texts.map(([text, at]) => this.#certificates(at, text) ?? '').join('')
+    const all = texts.map(([text, at]) => this.#certificates(at, text) ?? '').join('')
+    try {
+      newClientContext({ ca: all })
+    } catch (error) {
+      this.#add(['ca'], `OpenSSL refuses it: ${(error as Error).message}`)
+    }
+    return all
   }
 
   /** What the gateway shows. */
@@ -67,7 +72,7 @@ class UpstreamTlsCheck {
     if (cert === undefined || key === undefined) return {}
     try {
       // OpenSSL refuses the key of another certificate, and those that are too short.
-      createSecureContext({ cert, key })
+      newClientContext({ cert, key })
       return { cert, key }
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException

@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto'
 import { isIP } from 'node:net'
 import { type ConnectionOptions, checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls'
 
@@ -33,7 +34,7 @@ export class ClientContext {
 
   /** 0.7 ms and 32 KB, so there is one for all connections. */
   get secureContext(): SecureContext {
-    this.#secureContext ??= createSecureContext(this.#options)
+    this.#secureContext ??= newClientContext(this.settings)
     return this.#secureContext
   }
 
@@ -58,13 +59,15 @@ export class ClientContext {
   #nameOf(host: string): string {
     return this.settings.serverName ?? host.replace(/%.*$/, '')
   }
+}
 
-  get #options(): Parameters<typeof createSecureContext>[0] {
-    const { ca, cert, key, minVersion } = this.settings
-    return {
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert, key }),
-      minVersion: minVersion === '1.2' ? 'TLSv1.2' : 'TLSv1.3',
-    }
-  }
+/** Makes OpenSSL's part of a context. @throws Error when it refuses something */
+export function newClientContext({ ca, cert, key, minVersion }: Partial<UpstreamTls>): SecureContext {
+  return createSecureContext({
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert, key }),
+    minVersion: minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
+    // A backend could make the gateway begin again and again.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  })
 }
