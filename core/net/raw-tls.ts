@@ -80,8 +80,12 @@ export class RawTls extends RawStream implements ByteStream {
     this.fail(cause)
   }
 
-  /** For the handle. */
+  /** For the handle. OpenSSL refuses it, where the context says so, with an alert that is written before this closes. */
   onRenegotiation(): void {
+    setImmediate(refuse, this)
+  }
+
+  refuse(): void {
     this.fail(new Error('TLS renegotiation is not allowed'))
   }
 
@@ -218,6 +222,10 @@ export class RawTls extends RawStream implements ByteStream {
 
 function lookBroken(stream: RawTls): void {
   stream.lookBroken()
+}
+
+function refuse(stream: RawTls): void {
+  stream.refuse()
 }
 
 function onerror(this: TlsHandle, cause: Error): void {
