@@ -62,6 +62,22 @@ const wanted: readonly Wanted[] = [
     value: (figure) => figure('connect', 'postern', cpu) / figure('connect', 'nginx', cpu),
   },
   {
+    title: 'over TLS / nginx, CPU per request',
+    target: 1.8,
+    stretch: 1.4,
+    value: (figure) => figure('tls', 'postern', cpu) / figure('tls', 'nginx', cpu),
+  },
+  {
+    title: 'full TLS handshake / nginx, CPU per connection with its request',
+    target: 1.3,
+    value: (figure) => figure('handshake', 'postern', cpu) / figure('handshake', 'nginx', cpu),
+  },
+  {
+    title: 'resumed TLS handshake / nginx, CPU per connection with its request',
+    target: 1.25,
+    value: (figure) => figure('resumption', 'postern', cpu) / figure('resumption', 'nginx', cpu),
+  },
+  {
     title: 'TCP relay / haproxy, CPU per request',
     target: 1.15,
     stretch: 1.08,
@@ -82,6 +98,11 @@ const wanted: readonly Wanted[] = [
     target: 2.5,
     stretch: 1.5,
     value: (figure) => figure('idle', 'postern', 'perConnection'),
+  },
+  {
+    title: 'idle connection over TLS, KB',
+    target: 36,
+    value: (figure) => figure('idle-tls', 'postern', 'perConnection'),
   },
   {
     title: 'p99 added at half load / p99 that nginx adds',

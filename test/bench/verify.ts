@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { request as requestTls } from 'node:https'
 import { smallBody } from './backend.ts'
 import { echoLoop } from './load/echo-loop.ts'
 import { requestHeaders } from './peers/peer.ts'
@@ -7,6 +8,7 @@ import type { Subject } from './subject.ts'
 /** Makes sure that a subject does what it is measured for. */
 export async function verify({ name, work }: Subject, port: number): Promise<void> {
   const path = work.routes === undefined ? '/' : '/r/0'
+  const get = getBy(work.tls ? requestTls : request)
   const answer = await get(port, path, requestHeaders)
   const upstream = work.plugins >= 3 ? 'beta' : 'stable'
   const problems = [
@@ -31,18 +33,22 @@ interface Answer {
   readonly body: string
 }
 
-function get(port: number, path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ host: '127.0.0.1', port, path, headers, agent: false }, (response) => {
-      let body = ''
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => {
-        body += chunk
+type Get = (port: number, path: string, headers: Readonly<Record<string, string>>) => Promise<Answer>
+
+function getBy(ask: typeof requestTls): Get {
+  return (port, path, headers) =>
+    new Promise((resolve, reject) => {
+      const options = { host: '127.0.0.1', port, path, headers, agent: false, rejectUnauthorized: false }
+      const outgoing = ask(options, (response) => {
+        let body = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk: string) => {
+          body += chunk
+        })
+        response.on('error', reject)
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }))
       })
-      response.on('error', reject)
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }))
+      outgoing.on('error', reject)
+      outgoing.end()
     })
-    outgoing.on('error', reject)
-    outgoing.end()
-  })
 }

@@ -1,4 +1,6 @@
 import { connect, type Socket } from 'node:net'
+import { createSecureContext, type SecureContext, connect as secure } from 'node:tls'
+import type { Load } from './load.ts'
 
 /** What happened to a request; the time is µs since it was sent. */
 export interface ClientEvents {
@@ -21,9 +23,9 @@ export class Client {
   #left = -1
   #over = false
 
-  constructor(port: number, events: ClientEvents) {
+  constructor({ port, tls }: Load, events: ClientEvents) {
     this.#events = events
-    this.#socket = connect({ host: '127.0.0.1', port, noDelay: true })
+    this.#socket = tls === undefined ? connect({ host: '127.0.0.1', port, noDelay: true }) : encrypted(port, tls)
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk))
     this.#socket.on('error', () => {})
     this.#socket.on('close', () => this.#fail())
@@ -72,3 +74,26 @@ export class Client {
     this.#events.onError(this)
   }
 }
+
+let context: SecureContext | undefined
+let session: Buffer | undefined
+
+function encrypted(port: number, how: 'full' | 'resumed'): Socket {
+  context ??= createSecureContext()
+  const options = { host: '127.0.0.1', port, secureContext: context, rejectUnauthorized: false }
+  const socket = secure(how === 'full' || session === undefined ? options : { ...options, session })
+  socket.setNoDelay(true)
+  if (how === 'resumed') {
+    socket.on('session', (latest) => {
+      session = latest
+    })
+    socket.on('secureConnect', () => {
+      if (session !== undefined && !socket.isSessionReused() && ++refused > 100)
+        throw new Error('sessions are not resumed')
+    })
+  }
+  return socket
+}
+
+/** Handshakes that could have resumed a session. The first ones of many connections cannot have. */
+let refused = 0

@@ -14,7 +14,7 @@ export function closedLoop(load: Load): Promise<LoadResult> {
     let over = false
     const next = (): string => requests[turn++ % requests.length]!
     const open = (): void => {
-      const client = new Client(load.port, {
+      const client = new Client(load, {
         onResponse: (client, micros) => {
           if (over) return
           latencies.push(micros)

@@ -23,7 +23,7 @@ export function openIdle(load: Load): Promise<number> {
         if (settled === load.connections) resolve(settled - failed)
         else open()
       }
-      const client = new Client(load.port, {
+      const client = new Client(load, {
         onResponse: settle,
         onError: () => {
           if (!isSettled) failed++

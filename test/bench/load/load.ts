@@ -10,6 +10,8 @@ export interface Load {
   readonly paths?: number
   /** A new connection for each request. */
   readonly close?: boolean
+  /** Over TLS; a connection that is not the first resumes the session of one before it, or begins a new one. */
+  readonly tls?: 'full' | 'resumed'
   /** Messages of WebSockets instead of requests. */
   readonly echo?: boolean
 }

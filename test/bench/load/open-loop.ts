@@ -20,7 +20,7 @@ export function openLoop(load: Load & { readonly rate: number }): Promise<LoadRe
     let over = false
     const send = (client: Client, at: number): void => client.send(requests[turn++ % requests.length]!, at)
     const open = (): void => {
-      const client = new Client(load.port, {
+      const client = new Client(load, {
         onResponse: (client, micros) => {
           latencies.push(micros)
           const at = waiting.shift()

@@ -9,12 +9,12 @@ const sizes: Readonly<Record<string, number>> = { B: 1, KB: 2 ** 10, MB: 2 ** 20
 
 /** Runs wrk: a closed loop, one request at a time on each connection. Whole seconds only. */
 export async function runWrk(lab: Lab, load: Load): Promise<LoadResult> {
-  const { port, path, headers, connections, seconds, paths, close } = load
+  const { port, path, headers, connections, seconds, paths, close, tls } = load
   const fields = Object.entries({ ...headers, ...(close ? { connection: 'close' } : {}) })
   const args = ['-t', '1', '-c', `${connections}`, '-d', `${Math.max(1, Math.round(seconds))}s`, '--latency']
   args.push(...fields.flatMap(([name, value]) => ['-H', `${name}: ${value}`]))
   if (paths !== undefined) args.push('-s', writeScript(lab, path, paths))
-  return parseWrk(await outputOf(lab.load(['wrk', ...args, `http://127.0.0.1:${port}${path}`])))
+  return parseWrk(await outputOf(lab.load(['wrk', ...args, `${tls ? 'https' : 'http'}://127.0.0.1:${port}${path}`])))
 }
 
 /** Reads what `wrk --latency` prints. */

@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasCommand, versionOf } from '../installed.ts'
-import type { Peer } from './peer.ts'
+import { certificate, type Peer } from './peer.ts'
 
 /** As shipped it writes no access log. */
 export const caddy: Peer = {
   name: 'caddy',
   missing: () => (hasCommand('caddy') ? undefined : 'caddy'),
   version: () => versionOf('caddy', 'version'),
-  command(_work, { folder, port, stable }) {
+  command({ tls }, { folder, port, stable }) {
     const file = join(folder, 'Caddyfile')
     writeFileSync(
       file,
@@ -16,8 +16,9 @@ export const caddy: Peer = {
   admin off
   auto_https off
 }
-http://127.0.0.1:${port} {
+${tls ? 'https' : 'http'}://127.0.0.1:${port} {
   bind 127.0.0.1
+${tls ? `  tls ${certificate.cert} ${certificate.key}` : ''}
   reverse_proxy 127.0.0.1:${stable}
 }
 `,

@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasCommand, versionOf } from '../installed.ts'
 import { lua, luaHttp } from './nginx-lua.ts'
-import type { Peer, Site, Work } from './peer.ts'
+import { certificate, type Peer, type Site, type Work } from './peer.ts'
 
 /** Where Debian and its relatives keep what nginx loads at run time. */
 const modules = '/usr/lib/nginx/modules'
@@ -80,7 +80,8 @@ ${withLua ? luaHttp : ''}
   upstream stable { server 127.0.0.1:${stable}; keepalive 128; }
   upstream beta { server 127.0.0.1:${beta}; keepalive 128; }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port} ${work.tls ? 'ssl ' : ''}backlog=4096;
+${work.tls ? `    ssl_certificate ${certificate.cert}; ssl_certificate_key ${certificate.key}; ssl_protocols TLSv1.2 TLSv1.3;` : ''}
 ${work.routes === undefined ? `    location / { ${withLua ? lua.location : ''} ${proxy} }` : exact}
   }
 }`

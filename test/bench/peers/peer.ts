@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+
 /** What a proxy is to do. */
 export interface Work {
   readonly layer: 'http' | 'tcp'
@@ -17,6 +19,8 @@ export interface Work {
   readonly healthChecks?: false
   /** Also passes WebSockets on, to a backend that echoes. */
   readonly webSockets?: true
+  /** Encrypted towards the client, with `certificate`, and resumed sessions. */
+  readonly tls?: true
   /** Worker processes. Default: 1. */
   readonly workers?: number
 }
@@ -43,6 +47,11 @@ export interface Peer {
   /** Writes what it needs into the folder and says how to run it in the foreground. */
   command(work: Work, site: Site): string[]
 }
+
+const fixtures = join(import.meta.dirname, '../../fixtures/tls')
+
+/** Of all that encrypt: ECDSA, P-256, for 127.0.0.1. */
+export const certificate = { cert: join(fixtures, 'cert.pem'), key: join(fixtures, 'key.pem') } as const
 
 /** Sent with every request, to all. */
 export const requestHeaders: Readonly<Record<string, string>> = {

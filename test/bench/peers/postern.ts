@@ -1,7 +1,7 @@
 import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { version } from '../../../core/cli/version.ts'
-import { keys, type Peer, type Site, type Work } from './peer.ts'
+import { certificate, keys, type Peer, type Site, type Work } from './peer.ts'
 
 /** Plugins of the bench itself. */
 const ownPlugins = join(import.meta.dirname, '../plugins')
@@ -33,7 +33,7 @@ const policies = {
 const oneGroup = Object.fromEntries(Object.values(policies).map(({ plugin }) => [plugin, { group: 'bench' }]))
 
 function configOf(work: Work, site: Site): unknown {
-  const { layer, plugins, routes, upstreams = 1, accessLog = true, healthChecks = true } = work
+  const { layer, plugins, routes, upstreams = 1, accessLog = true, healthChecks = true, tls } = work
   const protocol = { protocol: layer }
   const names = namesOf(plugins)
   const route = { listener: 'in', upstream: 'stable', policies: names }
@@ -42,7 +42,7 @@ function configOf(work: Work, site: Site): unknown {
   const upstreamOf = (index: number): string => (upstreams === 1 ? 'stable' : `u${index % upstreams}`)
   const exact = list(routes ?? 0, (i) => [`r${i}`, { ...route, match: { path: `/r/${i}` }, upstream: upstreamOf(i) }])
   return {
-    listeners: { in: { ...protocol, address: '127.0.0.1', port: site.port } },
+    listeners: { in: { ...(tls ? encrypted : protocol), address: '127.0.0.1', port: site.port } },
     routes: routes === undefined ? { all: route } : exact,
     upstreams: {
       ...list(upstreams, (i) => [upstreamOf(i), stable]),
@@ -54,6 +54,8 @@ function configOf(work: Work, site: Site): unknown {
     ...(accessLog ? {} : { log: { access: false } }),
   }
 }
+
+const encrypted = { protocol: 'https', tls: { certificates: [certificate] } }
 
 /** Whoever chooses the upstream comes last: those behind it could not cross together with those before it. */
 function namesOf(plugins: number): string[] {

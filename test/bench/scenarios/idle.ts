@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { holdIdle } from '../load/generate.ts'
 import { requestHeaders } from '../peers/peer.ts'
-import { type Row, withRatios } from '../results.ts'
-import { subjects } from '../subject.ts'
+import { type Row, type Table, withRatios } from '../results.ts'
+import { type Subject, subjects } from '../subject.ts'
 import { warmUp } from '../warm-up.ts'
 import type { Bench, Scenario } from './scenario.ts'
 
@@ -15,24 +15,32 @@ export const idle: Scenario = {
   name: 'idle',
   title: 'idle kept-alive connections',
   subjects: [subjects.nginx, subjects.haproxy, subjects.postern],
-  async run(bench, all) {
-    const measured = bench.effort.quick ? all.filter(({ name }) => name !== 'haproxy') : all
-    const wanted = bench.effort.quick ? 2_000 : 20_000
-    const count = Math.min(wanted, openFiles() - spare)
-    const rows: Omit<Row, 'ratio'>[] = []
-    for (const subject of measured) {
-      bench.say(`idle: ${subject.name}`)
-      rows.push(await measure(bench, subject, count))
-    }
-    const columns = [
-      { key: 'perConnection', title: 'KB/connection', digits: 2 },
-      { key: 'connections', title: 'connections', digits: 0 },
-      { key: 'before', title: 'RSS MB with a quarter', digits: 0 },
-      { key: 'after', title: 'RSS MB with them', digits: 0 },
-      { key: 'cpu', title: 'core % while idle', digits: 1 },
-    ]
-    return [{ scenario: 'idle', title: idle.title, columns, rows: withRatios('perConnection', rows) }]
-  },
+  run: (bench, all) => tables(idle, bench, all, bench.effort.quick ? 2_000 : 20_000),
+}
+
+export const idleTls: Scenario = {
+  name: 'idle-tls',
+  title: 'idle kept-alive connections over TLS',
+  subjects: [subjects.nginxTls, subjects.caddyTls, subjects.posternTls],
+  run: (bench, all) => tables(idleTls, bench, all, bench.effort.quick ? 1_000 : 6_000),
+}
+
+async function tables(scenario: Scenario, bench: Bench, all: readonly Subject[], wanted: number): Promise<Table[]> {
+  const measured = bench.effort.quick ? all.filter(({ name }) => name !== 'haproxy') : all
+  const count = Math.min(wanted, openFiles() - spare)
+  const rows: Omit<Row, 'ratio'>[] = []
+  for (const subject of measured) {
+    bench.say(`${scenario.name}: ${subject.name}`)
+    rows.push(await measure(bench, subject, count))
+  }
+  const columns = [
+    { key: 'perConnection', title: 'KB/connection', digits: 2 },
+    { key: 'connections', title: 'connections', digits: 0 },
+    { key: 'before', title: 'RSS MB with a quarter', digits: 0 },
+    { key: 'after', title: 'RSS MB with them', digits: 0 },
+    { key: 'cpu', title: 'core % while idle', digits: 1 },
+  ]
+  return [{ scenario: scenario.name, title: scenario.title, columns, rows: withRatios('perConnection', rows) }]
 }
 
 async function measure(
@@ -43,7 +51,8 @@ async function measure(
   // Started for this alone: memory that an earlier load has left free would hide what a connection takes.
   const target = await bench.fleet.start(subject, count)
   try {
-    const load = { port: target.port, path: '/', headers: requestHeaders, connections: 64, seconds: 1 }
+    const tls = subject.work.tls ? { tls: 'full' as const } : {}
+    const load = { port: target.port, path: '/', headers: requestHeaders, connections: 64, seconds: 1, ...tls }
     await warmUp(bench, target, load)
     await sleep(bench.effort.quick ? 200 : 2_000)
     const seconds = bench.effort.quick ? 0.5 : 5

@@ -1,5 +1,5 @@
 import { subjects as s } from '../subject.ts'
-import { idle } from './idle.ts'
+import { idle, idleTls } from './idle.ts'
 import { latency } from './latency.ts'
 import { reload } from './reload.ts'
 import type { Scenario } from './scenario.ts'
@@ -33,6 +33,32 @@ const connect = throughput({
   subjects: [s.nginx, s.haproxy, s.caddy, s.postern],
   concurrency: [64],
   load: { close: true },
+})
+
+const overTls = [s.nginxTls, s.caddyTls, s.posternTls]
+
+const tls = throughput({
+  name: 'tls',
+  title: 'small JSON over TLS',
+  subjects: overTls,
+  concurrency: [64],
+  load: { tls: 'full' },
+})
+
+const handshake = throughput({
+  name: 'handshake',
+  title: 'new TLS connection per request',
+  subjects: overTls,
+  concurrency: [16],
+  load: { tls: 'full', close: true },
+})
+
+const resumption = throughput({
+  name: 'resumption',
+  title: 'new TLS connection per request, session resumed',
+  subjects: overTls,
+  concurrency: [16],
+  load: { tls: 'resumed', close: true },
 })
 
 const routes = throughput({
@@ -82,9 +108,11 @@ export function scenariosOf(quick: boolean): Scenario[] {
       subjects: [s.nginxTcp, s.haproxyTcp, s.posternTcp],
       concurrency: [64],
     }),
-    ...(quick ? [] : [routes]),
+    tls,
+    ...(quick ? [] : [handshake, resumption, routes]),
     latency,
     ...(quick ? [] : [reload]),
     idle,
+    ...(quick ? [] : [idleTls]),
   ]
 }
