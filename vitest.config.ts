@@ -12,8 +12,9 @@ const apart = [
   'test/process/{counters,ending,supervisor}.test.ts',
   'test/flow/{health-hook,http,process,quarantine}.test.ts',
   'test/tls/{half-open,reload,resumption,secrets}.test.ts',
-  // Runs other files of tests, over TLS: they must not have been loaded before.
+  // Run other files of tests, over TLS: they must not have been loaded before.
   'test/http1/tls.test.ts',
+  'test/tls/flow.test.ts',
 ].map((pattern) => (pattern.endsWith('**') ? `${pattern}/*.test.ts` : pattern))
 
 export default defineConfig({

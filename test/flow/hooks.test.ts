@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { deadPort, echoBackend, tcpBackend } from '../helpers/backend.ts'
-import { drained, open, send } from '../helpers/client.ts'
+import { drained, open, send, testInClear } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
 
 /** Leaves its mark on the request and the response; replies when told so by a header. */
@@ -233,28 +233,26 @@ export default definePlugin({
   })
 })
 
-describe('one plugin on both layers', () => {
-  it('ip-restriction refuses clients on the http and on the tcp listener', async () => {
-    const web = await echoBackend()
-    const tcp = await tcpBackend((socket) => void socket.end('here'))
-    const config = (deny: string): Json => ({
-      listeners: {
-        web: { address: '127.0.0.1', port: 0, policies: ['guard'] },
-        db: { protocol: 'tcp', address: '127.0.0.1', port: 0, policies: ['guard'] },
-      },
-      routes: { web: { listener: 'web', upstream: 'web' }, db: { listener: 'db', upstream: 'db' } },
-      upstreams: {
-        web: { backends: [{ address: `127.0.0.1:${web.port}` }], health: false },
-        db: { protocol: 'tcp', backends: [{ address: `127.0.0.1:${tcp.port}` }], health: false },
-      },
-      policies: { guard: { plugin: 'ip-restriction', options: { deny: [deny] } } },
-    })
-    const { port, reload, record } = await startInProcess(config('127.0.0.0/8'))
-    expect((await send(port('web'), '/')).status).toBe(403)
-    expect(await drained(await open(port('db')))).toBe('')
-    expect((await record((line) => line.msg === 'connection')).outcome).toBe('PD:ip-restriction')
-    await reload(config('192.0.2.0/24'))
-    expect((await send(port('web'), '/')).status).toBe(200)
-    expect(await drained(await open(port('db')))).toBe('here')
+testInClear('one plugin refuses clients on both layers: ip-restriction on an http and a tcp listener', async () => {
+  const web = await echoBackend()
+  const tcp = await tcpBackend((socket) => void socket.end('here'))
+  const config = (deny: string): Json => ({
+    listeners: {
+      web: { address: '127.0.0.1', port: 0, policies: ['guard'] },
+      db: { protocol: 'tcp', address: '127.0.0.1', port: 0, policies: ['guard'] },
+    },
+    routes: { web: { listener: 'web', upstream: 'web' }, db: { listener: 'db', upstream: 'db' } },
+    upstreams: {
+      web: { backends: [{ address: `127.0.0.1:${web.port}` }], health: false },
+      db: { protocol: 'tcp', backends: [{ address: `127.0.0.1:${tcp.port}` }], health: false },
+    },
+    policies: { guard: { plugin: 'ip-restriction', options: { deny: [deny] } } },
   })
+  const { port, reload, record } = await startInProcess(config('127.0.0.0/8'))
+  expect((await send(port('web'), '/')).status).toBe(403)
+  expect(await drained(await open(port('db')))).toBe('')
+  expect((await record((line) => line.msg === 'connection')).outcome).toBe('PD:ip-restriction')
+  await reload(config('192.0.2.0/24'))
+  expect((await send(port('web'), '/')).status).toBe(200)
+  expect(await drained(await open(port('db')))).toBe('here')
 })

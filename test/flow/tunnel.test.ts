@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { testInClear } from '../helpers/client.ts'
 import { startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { answering, ok, rawBackend } from '../http1/raw-backend.ts'
@@ -49,22 +50,26 @@ describe('the end of a tunnel', () => {
     expect(record).toMatchObject({ outcome: '', route: 'all', upstream: 'app', bytesIn: 5 })
   })
 
-  it('does not come with twenty reloads, for none of 1,000 tunnels', async () => {
-    const backend = await echoing()
-    const gateway = await startWith(backend.port)
-    const tunnels = await Promise.all(Array.from({ length: 1000 }, () => tunnelTo(gateway)))
-    for (let i = 0; i < 20; i++) {
-      await gateway.reload(configOf(backend.port, {}, { routes: { all: { timeout: `${i + 1}m` } } }))
-    }
-    await Promise.all(tunnels.map((tunnel) => echo(tunnel, 'hello')))
-    expect(tunnels.filter(({ got }) => got.end !== undefined)).toEqual([])
-    expect(gateway.log.filter(({ msg }) => msg === 'request')).toEqual([])
-    for (const { client } of tunnels) client.end()
-    await until('nothing left', () => backend.sockets.size === 0 && gateway.gateway.active === 0, 30_000)
-    expect(new Set(gateway.log.filter(({ msg }) => msg === 'request').map(({ outcome }) => outcome))).toEqual(
-      new Set(['']),
-    )
-  }, 60_000)
+  testInClear(
+    'does not come with twenty reloads, for none of 1,000 tunnels',
+    async () => {
+      const backend = await echoing()
+      const gateway = await startWith(backend.port)
+      const tunnels = await Promise.all(Array.from({ length: 1000 }, () => tunnelTo(gateway)))
+      for (let i = 0; i < 20; i++) {
+        await gateway.reload(configOf(backend.port, {}, { routes: { all: { timeout: `${i + 1}m` } } }))
+      }
+      await Promise.all(tunnels.map((tunnel) => echo(tunnel, 'hello')))
+      expect(tunnels.filter(({ got }) => got.end !== undefined)).toEqual([])
+      expect(gateway.log.filter(({ msg }) => msg === 'request')).toEqual([])
+      for (const { client } of tunnels) client.end()
+      await until('nothing left', () => backend.sockets.size === 0 && gateway.gateway.active === 0, 30_000)
+      expect(new Set(gateway.log.filter(({ msg }) => msg === 'request').map(({ outcome }) => outcome))).toEqual(
+        new Set(['']),
+      )
+    },
+    60_000,
+  )
 
   it('comes at the end of a drain', async () => {
     const backend = await echoing()

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { describe, expect, it, test } from 'vitest'
-import { open } from '../helpers/client.ts'
+import { open, testInClear } from '../helpers/client.ts'
 import { httpConfig, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { answering, collect, ok, rawBackend } from '../http1/raw-backend.ts'
@@ -34,7 +34,7 @@ describe('an upgrade', () => {
     await until('nothing left', () => got.end === 'fin' && backend.sockets.size === 0 && gateway.gateway.active === 0)
   })
 
-  it('carries a WebSocket', async () => {
+  testInClear('carries a WebSocket', async () => {
     const backend = await rawBackend((socket, seen) => {
       const end = seen.indexOf('\r\n\r\n') + 4
       if (seen.length === end) {

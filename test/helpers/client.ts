@@ -1,6 +1,8 @@
 import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { connect, type Socket } from 'node:net'
-import { onTestFinished } from 'vitest'
+import { connect as connectTls } from 'node:tls'
+import { onTestFinished, test } from 'vitest'
 
 export interface ClientResponse {
   readonly status: number
@@ -16,11 +18,24 @@ export interface ClientRequest {
   readonly body?: string | Buffer
 }
 
+let ca: string | undefined
+
+/** From now on the clients of this process speak TLS. @param authority that they trust */
+export function speakTls(authority: string): void {
+  ca = authority
+}
+
+/** Like `test`, for what is about TCP itself, brings a client of its own or takes long: it does not run again over TLS. */
+export function testInClear(name: string, run: () => Promise<void>, limit?: number): void {
+  if (ca === undefined) test(name, run, limit)
+}
+
 /** One request on a connection of its own. */
 export function send(port: number, path: string, options: ClientRequest = {}): Promise<ClientResponse> {
   return new Promise((resolve, reject) => {
     const { method = 'GET', headers = {}, body } = options
-    const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
+    const send = ca === undefined ? httpRequest : httpsRequest
+    const request = send({ host: '127.0.0.1', port, path, method, headers, agent: false, ca }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)
@@ -38,8 +53,9 @@ export function send(port: number, path: string, options: ClientRequest = {}): P
 /** A raw connection; ended when the test is over. */
 export function open(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
-    socket.once('connect', () => {
+    const options = { host: '127.0.0.1', port, allowHalfOpen: true }
+    const socket = ca === undefined ? connect(options) : openSecured(connect(options), ca)
+    socket.once(ca === undefined ? 'connect' : 'secureConnect', () => {
       socket.off('error', reject)
       socket.on('error', () => {})
       resolve(socket)
@@ -47,6 +63,17 @@ export function open(port: number): Promise<Socket> {
     socket.once('error', reject)
     onTestFinished(() => void socket.destroy())
   })
+}
+
+/** A TLS connection that can be reset, which node does not offer. */
+function openSecured(socket: Socket, ca: string): Socket {
+  const options = { socket, ca, servername: 'localhost', allowHalfOpen: true }
+  const secured = connectTls(options)
+  secured.resetAndDestroy = () => {
+    socket.resetAndDestroy()
+    return secured
+  }
+  return secured
 }
 
 /** Everything that arrives until the other side ends or resets. */

@@ -39,8 +39,25 @@ function newFolder(onFinished: (end: () => void) => void): string {
   return folder
 }
 
+let overTls: Json | undefined
+
+/** From now on listeners are `https` and `tls` instead of `http` and `tcp`. @param tls of each listener */
+export function listenOverTls(tls: Json): void {
+  overTls = tls
+}
+
+/** The text of a configuration. */
+function textOf(config: Json): string {
+  if (overTls === undefined) return JSON.stringify(config)
+  const { listeners, ...rest } = config as { [section: string]: { [name: string]: { [key: string]: Json } } }
+  const secured = Object.entries(listeners ?? {}).map(([name, listener]) => {
+    return [name, { ...listener, protocol: listener.protocol === 'tcp' ? 'tls' : 'https', tls: overTls }]
+  })
+  return JSON.stringify({ ...rest, listeners: Object.fromEntries(secured) as Json })
+}
+
 function write(folder: string, config: Json, files: Record<string, string>): void {
-  for (const [name, text] of Object.entries({ 'gateway.json': JSON.stringify(config), ...files })) {
+  for (const [name, text] of Object.entries({ 'gateway.json': textOf(config), ...files })) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), text)
   }
@@ -123,7 +140,7 @@ async function run(folder: string, options: PosternOptions): Promise<BinaryGatew
     port: (listener) => ports.get(listener) ?? 0,
     reload: async (next) => {
       const before = process.log().filter(isAnswer).length
-      writeFileSync(join(folder, 'gateway.json'), JSON.stringify(withWorkers(next)))
+      writeFileSync(join(folder, 'gateway.json'), textOf(withWorkers(next)))
       process.child.kill('SIGHUP')
       const answer = await awaited('the reload', () => process.log().filter(isAnswer)[before])
       if (answer.msg !== 'reloaded') throw new Error((answer.problems as string[]).join('\n'))
@@ -150,7 +167,7 @@ export async function startInProcess(
     log,
     port: (listener) => gateway.port(listener) ?? 0,
     reload: (next) => {
-      writeFileSync(join(folder, 'gateway.json'), JSON.stringify(next))
+      writeFileSync(join(folder, 'gateway.json'), textOf(next))
       return running.reload()
     },
     record: (matches) => until('a log record', () => log.find(matches)),

@@ -1,0 +1,24 @@
+import { describe } from 'vitest'
+import { speakTls } from '../helpers/client.ts'
+import { listenOverTls } from '../helpers/gateway.ts'
+import { createAuthority } from './certificates.ts'
+
+const authority = createAuthority()
+const { chain: cert, key } = authority.issue()
+speakTls(authority.ca)
+listenOverTls({ certificates: [{ cert, key }] })
+
+// A flow must not notice what carries it: its tests, with clients that speak TLS.
+describe('over TLS', async () => {
+  await import('../flow/body.test.ts')
+  await import('../flow/header-text.test.ts')
+  await import('../flow/hooks.test.ts')
+  await import('../flow/interim.test.ts')
+  await import('../flow/response-types.test.ts')
+  await import('../flow/rewind.test.ts')
+  await import('../flow/resend.test.ts')
+  await import('../flow/tcp.test.ts')
+  await import('../flow/trailers.test.ts')
+  await import('../flow/tunnel.test.ts')
+  await import('../flow/upgrade.test.ts')
+})
