@@ -51,12 +51,26 @@ const sent: Readonly<Record<string, string>> = {
   DATA_LENGTH_TOO_LONG: 'record_overflow',
   UNEXPECTED_CCS_MESSAGE: 'unexpected_message',
   TOO_MANY_WARN_ALERTS: 'unexpected_message',
+  UNEXPECTED_RECORD: 'unexpected_message',
+  BAD_CHANGE_CIPHER_SPEC: 'unexpected_message',
+  CCS_RECEIVED_EARLY: 'unexpected_message',
+  INVALID_ALERT: 'unexpected_message',
+  CIPHER_OPERATION_FAILED: 'bad_record_mac',
+  BINDER_DOES_NOT_VERIFY: 'decrypt_error',
+  BAD_KEY_SHARE: 'illegal_parameter',
+  INVALID_KEY: 'illegal_parameter',
+  EXCESSIVE_MESSAGE_SIZE: 'illegal_parameter',
+  ERROR_IN_RECEIVED_CIPHER_LIST: 'decode_error',
+  RENEGOTIATION_ENCODING_ERR: 'decode_error',
+  MISSING_PSK_KEX_MODES_EXTENSION: 'missing_extension',
+  MISSING_SIGALGS_EXTENSION: 'missing_extension',
+  MISSING_SUPPORTED_GROUPS_EXTENSION: 'missing_extension',
 }
 
 /** @param code of an error of node: `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`, `ERR_SSL_NO_SHARED_CIPHER` */
 export function alertOf(code: string | undefined): AlertFacts {
   const reason = /^ERR_SSL_(.+)$/.exec(code ?? '')?.[1]
-  const received = /^(?:SSLV3|TLSV1|TLSV13)_ALERT_(.+)$/.exec(reason ?? '')?.[1]
+  const received = /^(?:SSLV3_ALERT|SSL\/TLS_ALERT|TLSV13_ALERT|TLSV1_ALERT|TLSV1)_(.+)$/.exec(reason ?? '')?.[1]
   if (received !== undefined) return { alert: received.toLowerCase(), isReceived: true }
   const alert = reason !== undefined && Object.hasOwn(sent, reason) ? sent[reason] : undefined
   return { alert, isReceived: false }
