@@ -10,6 +10,7 @@ import { findHazards, type Hazard } from './hazards.ts'
 import { idleHooks } from './layers.ts'
 import type { PolicyFacts } from './plugins.ts'
 import { warnOfRoutes } from './route-warnings.ts'
+import { warnOfTls } from './tls-warnings.ts'
 import { warnOfChoice, warnOfUpstreams } from './upstream-warnings.ts'
 
 /**
@@ -58,6 +59,7 @@ export function findWarnings(
   for (const attachment of attachments) {
     const policy = facts.get(attachment.policy)
     warnOfChoice(attachment, policy, config, warn)
+    warnOfTls(attachment, policy, config, warn)
     const idle = policy === undefined ? [] : idleHooks(attachment, policy)
     if (idle.length === 0) continue
     warn(

@@ -59,6 +59,7 @@ class PresentedCertificate implements ClientCertificate {
   #subject: string | undefined
   #issuer: string | undefined
   #san: readonly string[] | undefined
+  #fingerprint: string | undefined
   #chain: readonly Buffer[] | undefined
 
   constructor(x509: X509Certificate, problem: string | undefined, rules: Judge | undefined) {
@@ -87,7 +88,8 @@ class PresentedCertificate implements ClientCertificate {
     return this.#san
   }
   get fingerprint(): string {
-    return this.#x509.fingerprint256.replaceAll(':', '').toLowerCase()
+    this.#fingerprint ??= this.#x509.fingerprint256.replaceAll(':', '').toLowerCase()
+    return this.#fingerprint
   }
   get der(): Buffer {
     return this.#x509.raw

@@ -1,0 +1,33 @@
+import type { Path } from '../config/problem.ts'
+import type { Config } from '../config/types.ts'
+import type { Attachment } from './attachments.ts'
+import type { PolicyFacts } from './plugins.ts'
+
+/** Warns of policies that wait for what no client of their listener has. Those of an upstream may serve any listener. */
+export function warnOfTls(
+  { policy, level, name, path }: Attachment,
+  facts: PolicyFacts | undefined,
+  { listeners, routes }: Config,
+  warn: (path: Path, message: string) => void,
+): void {
+  const listener = level === 'listener' ? name : level === 'route' ? routes[name]?.listener : undefined
+  const config = listener === undefined ? undefined : listeners[listener]
+  if (facts === undefined || config === undefined) return
+  const { when, reads } = facts.scopes
+  const asks = config.tls?.clientCertificate !== undefined
+  if (when?.tls !== undefined && config.tls === undefined) {
+    warn(
+      path,
+      `policy "${policy}" never runs here: its trigger is for TLS, and listener "${listener}" is ${config.protocol}`,
+    )
+    return
+  }
+  const remedy = `listener "${listener}" does not ask for them; set "clientCertificate" of its "tls"`
+  if (when?.tls?.client !== undefined && !asks) {
+    warn(path, `policy "${policy}" never runs here: its trigger is for certificates of clients, and ${remedy}`)
+    return
+  }
+  const read = reads.find((scope) => scope.startsWith('tls.client.'))
+  if (read !== undefined && !asks)
+    warn(path, `policy "${policy}" reads ${read} of certificates of clients, but ${remedy}`)
+}
