@@ -101,7 +101,9 @@ export class Renewals {
     try {
       const failures = entry.storage.failures()
       entry.failures = failures?.count ?? 0
-      entry.notBefore = failures?.retryAt ?? 0
+      // The worker that ordered has died, or the gateway has been replaced. Not again and again: the order may be the cause.
+      const mayRepeat = failures?.underWay && failures.count === 1
+      entry.notBefore = mayRepeat ? 0 : (failures?.retryAt ?? 0)
     } catch {
       // The order will fail for the same reason, and say so.
     }
@@ -158,6 +160,7 @@ export class Renewals {
       count: entry.failures + 1,
       retryAt: Math.round(Date.now() + retryDelay(entry.failures + 1)),
       problem: 'the gateway ended during the order',
+      underWay: true,
     })
     const bundle = await this.#order(entry, signal)
     const facts = factsOf(bundle.cert)

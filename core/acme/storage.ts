@@ -11,6 +11,8 @@ export interface Failures {
   /** The next order is not earlier, ms since 1970. */
   readonly retryAt: number
   readonly problem: string
+  /** The last of them had not ended when this was written: it fails unless this is written again. */
+  readonly underWay?: true
 }
 
 /** The log, as far as it is used here. */
@@ -90,9 +92,9 @@ export class AcmeStorage {
 
   failures(): Failures | undefined {
     return this.#read(this.failuresFile, (text) => {
-      const { count, retryAt, problem } = JSON.parse(text) as Partial<Failures>
+      const { count, retryAt, problem, underWay } = JSON.parse(text) as Partial<Failures>
       if (!Number.isSafeInteger(count) || !Number.isSafeInteger(retryAt)) throw new Error('it has no numbers')
-      return { count: count!, retryAt: retryAt!, problem: String(problem) }
+      return { count: count!, retryAt: retryAt!, problem: String(problem), ...(underWay && { underWay }) }
     })
   }
 

@@ -1,6 +1,9 @@
+import type { TLSSocket } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { AcmeState } from '../../../core/acme/acme-state.ts'
-import { startInProcess } from '../../helpers/gateway.ts'
+import { type Json, startInProcess } from '../../helpers/gateway.ts'
+import { createAuthority, selfSigned } from '../certificates.ts'
+import { openTls } from '../client.ts'
 
 const answer = { type: 'http-01', token: 'token-1', answer: 'token-1.thumb' } as const
 const listeners = { web: { port: 0 } }
@@ -67,4 +70,39 @@ test('a state keeps the certificates of entries that stay, and the newest of eac
   state.keep(new Set(['two', 'three']))
   expect(state.certificates.map(({ id }) => id)).toEqual(['two'])
   expect(state.certificate('one')).toBeUndefined()
+})
+
+describe('a challenge by tls-alpn-01', () => {
+  const authority = createAuthority()
+  const web = authority.issue({ names: ['a.example'] })
+  const proof = selfSigned({ names: ['a.example'] })
+  const challenge = { type: 'tls-alpn-01', name: 'a.example', cert: proof.cert, key: proof.key } as const
+  const files = { 'web.crt': web.chain, 'web.key': web.key, 'ca.crt': authority.ca }
+
+  test.each([
+    ['https', {}],
+    ['https', { clientCertificate: { mode: 'require', ca: ['ca.crt'] }, strict: true }],
+    ['tls', { starttls: 'postgres' }],
+  ] as const)('is answered by a listener with the protocol %s and %j', async (protocol, more) => {
+    const tls = { certificates: [{ cert: 'web.crt', key: 'web.key' }], ...more } as Json
+    const reply = { listener: 'web', reply: { status: 200 } }
+    const config = { listeners: { web: { port: 0, protocol, tls } }, routes: protocol === 'tls' ? {} : { all: reply } }
+    const { gateway, port, log } = await startInProcess(config as Json, files)
+    const open = (servername: string, ALPNProtocols = ['acme-tls/1']): Promise<TLSSocket> =>
+      openTls(port('web'), { servername, ALPNProtocols, rejectUnauthorized: false })
+    await expect(open('a.example')).rejects.toThrow(/no application protocol/)
+    gateway.acme.challenge([challenge])
+    const socket = await open('A.example')
+    expect(socket.alpnProtocol).toBe('acme-tls/1')
+    expect(socket.getPeerX509Certificate()?.raw.equals(proof.der)).toBe(true)
+    // It gets the proof, and nothing else.
+    const ended = new Promise((resolve) => socket.once('end', resolve))
+    socket.resume()
+    await ended
+    await expect(open('b.example')).rejects.toThrow()
+    await expect(open('a.example', ['acme-tls/1', 'x'])).rejects.toThrow()
+    gateway.acme.challenge([])
+    await expect(open('a.example')).rejects.toThrow()
+    expect(log.filter(({ level }) => level === 'error')).toEqual([])
+  })
 })

@@ -1,17 +1,30 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { isDeepStrictEqual } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { raw } from '../../helpers/client.ts'
-import { type Json, startGateway } from '../../helpers/gateway.ts'
+import { type Json, shareGateway, startGateway } from '../../helpers/gateway.ts'
 import { until } from '../../helpers/until.ts'
 import { describeWith } from '../../peers/needs.ts'
 import { openTls } from '../client.ts'
 import { type Pebble, startPebble } from './pebble.ts'
 
-type Challenge = 'http-01' | 'tls-alpn-01'
+/*
+ * Takes longer than other tests: a gateway with two workers, whose certificates live for seconds. It listens where pebble
+ * looks for names, so that its tests cannot have gateways at the same time.
+ */
 
-/** A gateway at the ports where pebble looks for names: everything on http is redirected to https. */
-function configFor(pebble: Pebble, challenge: Challenge, names: readonly string[] = ['a.example']): Json {
+let pebble: Pebble
+const ends: (() => void | Promise<void>)[] = []
+beforeAll(async () => {
+  pebble = await startPebble({ lifetime: 9, onFinished: (end) => void ends.push(end) })
+}, 30_000)
+afterAll(async () => {
+  for (const end of ends) await end()
+})
+
+/** Everything on http is redirected to https. */
+function configFor(challenge: 'http-01' | 'tls-alpn-01', names: readonly string[]): Json {
   const { directory, ca } = pebble
   const acme = { names: [...names], email: 'admin@a.example', agreeTerms: true, directory, ca, challenge }
   return {
@@ -26,14 +39,21 @@ function configFor(pebble: Pebble, challenge: Challenge, names: readonly string[
   }
 }
 
-const issued = ({ msg }: Record<string, unknown>): boolean => msg === 'certificate issued'
-const failed = ({ msg }: Record<string, unknown>): boolean => msg === 'certificate not issued'
+/** Records of orders for these names: they may come before the one that says that the configuration is in force. */
+const issued = matching('certificate issued')
+const failed = matching('certificate not issued')
+
+function matching(event: string) {
+  return (...names: readonly string[]) =>
+    (record: Record<string, unknown>): boolean =>
+      record.msg === event && isDeepStrictEqual(record.names, names)
+}
 
 /** Serial numbers that clients of a name see, over as many connections: workers take turns. */
-async function serialsOf(port: number, servername = 'a.example', connections = 8): Promise<string[]> {
+async function serialsOf(servername: string, connections = 6): Promise<string[]> {
   const seen = new Set<string>()
   for (let i = 0; i < connections; i++) {
-    const socket = await openTls(port, { servername, rejectUnauthorized: false })
+    const socket = await openTls(pebble.tls, { servername, rejectUnauthorized: false })
     seen.add(socket.getPeerCertificate().serialNumber)
     socket.destroy()
   }
@@ -41,77 +61,90 @@ async function serialsOf(port: number, servername = 'a.example', connections = 8
 }
 
 describeWith(['pebble'], 'a gateway with two workers', () => {
-  test.each(['http-01', 'tls-alpn-01'] as const)(
-    'gets its certificate by %s beside a redirect of everything to https, and all workers use it without a reload',
-    async (challenge) => {
-      const pebble = await startPebble()
-      const gateway = await startGateway(configFor(pebble, challenge, ['a.example', 'b.example']))
-      const { names } = await gateway.record(issued)
-      expect(names).toEqual(['a.example', 'b.example'])
-      const socket = await openTls(pebble.tls, { servername: 'b.example', rejectUnauthorized: false })
-      expect(socket.getPeerCertificate().subjectaltname).toBe('DNS:a.example, DNS:b.example')
-      socket.destroy()
-      expect(await serialsOf(pebble.tls)).toHaveLength(1)
+  const gatewayWith = shareGateway()
+
+  test.each([
+    ['http-01', ['a.example', 'b.example']],
+    ['tls-alpn-01', ['c.example']],
+  ] as const)(
+    'gets a certificate by %s beside a redirect of everything to https, and all workers use it without a reload',
+    async (challenge, names) => {
+      const gateway = await gatewayWith(configFor(challenge, names))
+      await gateway.process.record(issued(...names))
+      const [servername = ''] = names
+      const socket = await openTls(pebble.tls, { servername, rejectUnauthorized: false })
+      expect(socket.getPeerCertificate().subjectaltname).toBe(names.map((name) => `DNS:${name}`).join(', '))
+      expect((await serialsOf(servername)).length).toBeLessThanOrEqual(2)
+      const answer = await raw(pebble.http, 'GET /x HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n')
+      expect(answer).toContain('location: https://a.example/x')
+      expect(gateway.process.log().filter(failed(...names))).toEqual([])
       const folder = join(gateway.folder, 'acme')
-      const files = readdirSync(folder)
-      expect(files).toHaveLength(2)
-      expect(files.map((file) => statSync(join(folder, file)).mode & 0o777)).toEqual([0o600, 0o600])
-      expect(await raw(pebble.http, 'GET /x HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n')).toContain(
-        'location: https://a.example/x',
-      )
-      expect(gateway.log.filter(failed)).toEqual([])
-      // A name is refused in words while it has no certificate, and so is a CA that nobody has asked.
-      await expect(
-        openTls(pebble.tls, { servername: 'a.example', ALPNProtocols: ['acme-tls/1'], rejectUnauthorized: false }),
-      ).rejects.toThrow(/no application protocol/)
+      const modes = readdirSync(folder).map((file) => statSync(join(folder, file)).mode & 0o777)
+      expect(new Set(modes)).toEqual(new Set([0o600]))
     },
     60_000,
   )
 
-  test('renews it before it expires, under traffic, and successors of dead workers have the newest', async () => {
-    const pebble = await startPebble({ lifetime: 9 })
-    const gateway = await startGateway(configFor(pebble, 'tls-alpn-01'))
-    await gateway.record(issued)
-    const [first] = await serialsOf(pebble.tls)
-    await until('a renewal', () => gateway.log.filter(issued).length >= 2, 60_000)
-    const [second, ...others] = await serialsOf(pebble.tls)
-    expect(second).not.toBe(first)
-    expect(others.length).toBeLessThanOrEqual(1)
-    const orders = gateway.log.filter(issued).length
-    // The one that leads is among them, so another one has to go on.
-    for (const pid of gateway.process.workers()) {
-      const known = gateway.log.length
-      process.kill(pid, 'SIGKILL')
-      await gateway.process.record(({ msg }) => msg === 'worker started', known)
-      expect(await serialsOf(pebble.tls)).not.toContain(first)
-    }
-    await until('another renewal', () => gateway.log.filter(issued).length > orders, 60_000)
-  }, 120_000)
-
   test('keeps the certificate in use when the CA refuses, and says so', async () => {
-    const pebble = await startPebble({ lifetime: 6 })
-    const gateway = await startGateway(configFor(pebble, 'http-01'))
-    await gateway.record(issued)
-    const before = await serialsOf(pebble.tls)
-    const config = configFor(pebble, 'http-01', ['a.example', 'c.blocked-domain.example'])
-    await gateway.reload(config)
-    const failure = await gateway.record(failed)
-    expect(failure).toMatchObject({ level: 'error', names: ['a.example', 'c.blocked-domain.example'], failures: 1 })
+    const first = await gatewayWith(configFor('http-01', ['d.example']))
+    await first.process.record(issued('d.example'))
+    const before = await serialsOf('d.example')
+    const gateway = await gatewayWith(configFor('http-01', ['d.example', 'd.blocked-domain.example']))
+    const failure = await gateway.process.record(failed('d.example', 'd.blocked-domain.example'))
+    expect(failure).toMatchObject({ level: 'error', failures: 1 })
     expect(failure.problem).toContain('blocked-domain.example')
     expect(failure.inUse).toMatch(/^a stored one for some of the names, /)
-    expect(before).toEqual(expect.arrayContaining(await serialsOf(pebble.tls)))
-    expect(gateway.process.ended()).toBe(false)
+    expect(await serialsOf('d.example')).toHaveLength(1)
+    expect(before.length).toBeLessThanOrEqual(2)
   }, 60_000)
 
   test('refuses handshakes in words until the first certificate comes', async () => {
-    const pebble = await startPebble()
-    const gateway = await startGateway(configFor(pebble, 'http-01', ['c.blocked-domain.example']))
-    await gateway.record(failed)
-    await expect(openTls(pebble.tls, { servername: 'c.blocked-domain.example' })).rejects.toThrow(/unrecognized name/)
+    const gateway = await gatewayWith(configFor('http-01', ['e.blocked-domain.example']))
+    const failure = await gateway.process.record(failed('e.blocked-domain.example'))
+    expect(failure.inUse).toBe('none: handshakes for these names fail')
+    await expect(openTls(pebble.tls, { servername: 'e.blocked-domain.example' })).rejects.toThrow(/unrecognized name/)
     const record = await gateway.record(({ msg }) => msg === 'handshake')
     expect(record).toMatchObject({
       alert: 'unrecognized_name',
       cause: 'the certificate for this name has not been issued yet',
     })
+  }, 60_000)
+
+  test('renews without a reload, goes on when workers die, and their successors have the newest certificate', async () => {
+    const gateway = await gatewayWith(configFor('tls-alpn-01', ['f.example']))
+    const orders = (): number => gateway.process.log().filter(issued('f.example')).length
+    await until('an order', () => orders() >= 1, 60_000)
+    const [first] = await serialsOf('f.example')
+    await until('a renewal', () => orders() >= 2, 60_000)
+    expect(await serialsOf('f.example')).not.toContain(first)
+    // The one that leads is among them.
+    for (const pid of gateway.process.workers()) {
+      const known = gateway.process.log().length
+      process.kill(pid, 'SIGKILL')
+      await gateway.process.record(({ msg }) => msg === 'worker started', known)
+      expect(await serialsOf('f.example')).not.toContain(first)
+    }
+    const known = orders()
+    await until('another renewal', () => orders() > known, 60_000)
+  }, 120_000)
+})
+
+describeWith(['pebble'], 'when the worker that orders dies', () => {
+  test('another one orders at once', async () => {
+    const config = configFor('http-01', ['g.example'])
+    const { listeners, routes } = config as { listeners: { web: Json }; routes: { redirected: Json } }
+    const plain = { listeners: { web: listeners.web }, routes: { redirected: routes.redirected } }
+    const gateway = await startGateway(plain)
+    // The first one that serves leads.
+    const { pid } = gateway.log.find(({ msg }) => msg === 'worker started')!
+    const orders = (): number => pebble.said().split('/order-plz').length
+    const before = orders()
+    const reloaded = gateway.reload(config)
+    await until('an order', () => orders() > before, 60_000)
+    process.kill(Number(pid), 'SIGKILL')
+    await reloaded.catch(() => {})
+    await gateway.record(issued('g.example'))
+    expect(gateway.log.filter(failed('g.example'))).toEqual([])
+    expect(await serialsOf('g.example')).toHaveLength(1)
   }, 60_000)
 })

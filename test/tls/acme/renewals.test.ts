@@ -342,6 +342,27 @@ describe('an order under way', () => {
     expect(orders).toHaveLength(1)
   })
 
+  test('is made at once by a gateway that starts after a crash, but not after each of many', async () => {
+    const config = acmeConfig(temporaryFolder())
+    const crash = async (): Promise<void> => {
+      const { renewals, begun, orders } = hanging()
+      renewals.adopt([config])
+      renewals.lead(true)
+      await begun()
+      expect(orders).toHaveLength(1)
+      renewals.close()
+    }
+    await crash()
+    await crash()
+    const third = setUp((job) => issue(job.config))
+    third.renewals.adopt([config])
+    third.renewals.lead(true)
+    await rest()
+    expect(third.orders).toHaveLength(0)
+    later(third.renewals, 5 * minute)
+    await settle(() => third.events().length === 1)
+  })
+
   test('is made by the next worker at once', async () => {
     const config = acmeConfig(temporaryFolder())
     const first = hanging()
