@@ -81,7 +81,7 @@ export class Gateway {
         else options.log.warn('backend down', facts)
         options.onHealth?.(backend)
       },
-      onWeight: options.onHealth,
+      onState: options.onHealth,
       // Probes survive reloads: each one asks the policies that are active when it begins.
       examine: (backend, timeout, done) => {
         const snapshot = this.#snapshot

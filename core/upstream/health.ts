@@ -29,8 +29,8 @@ export type Examine = (
 /** The listeners and the policies that take part in health checks. */
 export interface HealthParty {
   readonly onHealth?: HealthListener | undefined
-  /** Called when a backend's measured weight changes. */
-  readonly onWeight?: ((backend: Backend) => void) | undefined
+  /** Called when other processes cannot know the health or the measured weight of a backend: one has changed, or it is new. */
+  readonly onState?: ((backend: Backend) => void) | undefined
   readonly examine?: Examine | undefined
 }
 
@@ -89,7 +89,7 @@ export class HealthCheck {
     const backend = this.#backend
     if (weight !== backend.measuredWeight) {
       backend.measuredWeight = weight
-      this.#party.onWeight?.(backend)
+      this.#party.onState?.(backend)
     }
     if (healthy === backend.healthy) {
       this.#streak = 0

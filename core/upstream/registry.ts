@@ -121,7 +121,10 @@ export class UpstreamRegistry {
     const { entries: before } = this.#inForce
     const { entries } = next
     this.#inForce = next
-    for (const [name, entry] of entries) if (entry !== before.get(name)) this.#adopt(name, entry, before.get(name))
+    const isFirst = before === nothing.entries
+    for (const [name, entry] of entries) {
+      if (entry !== before.get(name)) this.#adopt(name, entry, before.get(name), isFirst)
+    }
     for (const [name, entry] of before) {
       const after = entries.get(name)
       if (after === entry) continue
@@ -133,7 +136,7 @@ export class UpstreamRegistry {
     }
   }
 
-  #adopt(name: string, { config, balance, backends }: Entry, before: Entry | undefined): void {
+  #adopt(name: string, { config, balance, backends }: Entry, before: Entry | undefined, isFirst: boolean): void {
     const sameHealth = isDeepStrictEqual(config.health, before?.config.health)
     for (const configured of config.backends) {
       const { address, weight, state } = configured
@@ -149,6 +152,9 @@ export class UpstreamRegistry {
         const heard = this.#heard.get(JSON.stringify([name, address]))
         if (!this.#probing && heard !== undefined) believe(backend, heard)
         this.#startCheck(backend, config.health)
+        // The others may remember what was found out about a backend of the same name and address with other settings.
+        const isNew = !isFirst && backend !== before?.backends.get(address)
+        if (isNew && this.#probing) this.#party.onState?.(backend)
       }
     }
   }

@@ -226,3 +226,30 @@ test('close ends probes and pools', async () => {
   expect(closed).toBe(1)
   expect(commit).toThrow('out of date')
 })
+
+test('what was found out about a backend with other settings of TLS is forgotten by all processes', async () => {
+  const health = healthConfig({ interval: 60_000 })
+  const other = new UpstreamRegistry()
+  other.probe(false)
+  const probing = new UpstreamRegistry({
+    onState: ({ upstream, address, healthy }) => other.hear(upstream, address, { healthy }),
+  })
+  endings.push(() => other.close())
+  endings.push(() => probing.close())
+  const healthyIn = ([registry, changes]: readonly [UpstreamRegistry, Partial<UpstreamConfig>]): boolean => {
+    const { upstreams, commit } = atOnce(registry.prepare({ app: upstreamConfig([a], { health, ...changes }) }))
+    commit()
+    return upstreams.get('app')!.backends[0]!.healthy
+  }
+  const both = (changes: Partial<UpstreamConfig>): boolean[] =>
+    (
+      [
+        [probing, changes],
+        [other, changes],
+      ] as const
+    ).map(healthyIn)
+  expect(both({})).toEqual([true, true])
+  // As the probing process has reported it.
+  other.hear('app', a.address, { healthy: false })
+  expect(both({ tls: { minVersion: '1.2', verify: true } })).toEqual([true, true])
+})
