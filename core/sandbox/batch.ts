@@ -1,7 +1,7 @@
 import type { Step } from './executor.ts'
 import type { RunsText } from './frame.ts'
-import type { HookRun } from './hook-run.ts'
 import type { PendingCall } from './pending-call.ts'
+import type { StepTurn } from './step-turn.ts'
 import type { Turn } from './turn.ts'
 
 /** What has to cross: the next step of a call, or a message to a hook that has begun. */
@@ -11,7 +11,7 @@ export type Task = PendingCall | Resume
 export interface Resume {
   readonly kind: 'resume'
   readonly pending: PendingCall
-  readonly run: HookRun
+  readonly turn: StepTurn
   /** One of `wire.entry`. */
   readonly entry: number
   readonly text: string
@@ -22,11 +22,11 @@ export interface Resume {
 /** Policies that are named in a message. */
 const mostNamed = 8
 
-/** The steps of one crossing, and the run that each belongs to. */
+/** The steps of one crossing, and the turn that each belongs to. */
 export class Batch {
   readonly steps: Step[] = []
-  /** The run of each step, by the same index. */
-  readonly runs: HookRun[] = []
+  /** The turn of each step, by the same index. */
+  readonly stepTurns: StepTurn[] = []
   /** What each step was added for. */
   readonly tasks: Task[] = []
   /** Characters of all texts. */
@@ -49,15 +49,15 @@ export class Batch {
 
   /** All turns in the crossing. */
   get turns(): readonly Turn[] {
-    if (this.#members.length === 0) return this.runs
-    return this.runs.length === 0 ? this.#members : [...this.#members, ...this.runs]
+    if (this.#members.length === 0) return this.stepTurns
+    return this.stepTurns.length === 0 ? this.#members : [...this.#members, ...this.stepTurns]
   }
 
   get size(): number {
     return this.steps.length
   }
 
-  /** Highest id of all runs that have begun, in this crossing or an earlier one. */
+  /** Highest id of all turns that have begun, in this crossing or an earlier one. */
   get lastId(): number {
     return this.#nextId - 1
   }
@@ -75,32 +75,32 @@ export class Batch {
     return length === 1 ? '; its call runs again' : `; its ${length} calls run again, each on its own`
   }
 
-  /** The run with this id when it begins in this crossing; otherwise `undefined`. */
-  beginner(id: number): HookRun | undefined {
-    // Runs that begin here have consecutive ids. Resumes among them only shift them to higher indexes.
-    for (let i = Math.max(0, id - this.#firstId); i < this.runs.length; i++) {
-      const run = this.runs[i]!
-      if (run.id === id && this.steps[i]!.entry >= 0) return run
+  /** The turn with this id when it begins in this crossing; otherwise `undefined`. */
+  beginner(id: number): StepTurn | undefined {
+    // Turns that begin here have consecutive ids. Resumes among them only shift them to higher indexes.
+    for (let i = Math.max(0, id - this.#firstId); i < this.stepTurns.length; i++) {
+      const turn = this.stepTurns[i]!
+      if (turn.id === id && this.steps[i]!.entry >= 0) return turn
     }
     return undefined
   }
 
   /** Adds the next step of a call. */
-  start(run: HookRun): void {
-    const { binding, pending, index } = run
+  start(turn: StepTurn): void {
+    const { binding, pending, index } = turn
     const { hook, steps } = pending.call
-    run.id = this.#nextId++
-    this.#add(pending, run, binding.entries[hook]!, steps[index]!.input)
+    turn.id = this.#nextId++
+    this.#add(pending, turn, binding.entries[hook]!, steps[index]!.input)
   }
 
   resume(task: Resume): void {
-    this.#add(task, task.run, task.entry, task.text)
+    this.#add(task, task.turn, task.entry, task.text)
   }
 
-  #add(task: Task, run: HookRun, entry: number, text: string): void {
+  #add(task: Task, turn: StepTurn, entry: number, text: string): void {
     this.tasks.push(task)
-    this.runs.push(run)
+    this.stepTurns.push(turn)
     this.length += text.length
-    this.steps.push({ plugin: run.binding.plugin, call: run.id, entry, text })
+    this.steps.push({ plugin: turn.binding.plugin, call: turn.id, entry, text })
   }
 }

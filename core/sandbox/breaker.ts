@@ -1,6 +1,6 @@
-import type { HookRun } from './hook-run.ts'
 import type { Binding } from './layout.ts'
 import type { FailureCode, QuarantineState } from './plugin.ts'
+import type { StepTurn } from './step-turn.ts'
 
 /** How a step may cross: with others, alone, or not at all. */
 export type Passage = 'together' | 'alone' | Denial
@@ -31,14 +31,14 @@ export class Breaker {
   }
 
   /** How the step may cross. In state `half-open` this makes it the probe if the plugin has none under way. */
-  passage(run: HookRun): Passage {
-    const { binding, pending, hook, plugin } = run
+  passage(turn: StepTurn): Passage {
+    const { binding, pending, hook, plugin } = turn
     if (pending.number > this.#lastCall) return { code: 'PE', message: 'the sandbox is closed' }
     if (binding.entries[hook] === undefined) return { code: 'PE', message: `plugin "${plugin}" has no ${hook}` }
-    const passage = this.#supervision.passage(run.hash, run)
+    const passage = this.#supervision.passage(turn.hash, turn)
     if (typeof passage === 'object') return passage
     // A pause applies neither to a probe, which has to show how the plugin fares, nor to a step that has begun before.
-    const isNew = passage === 'together' && !run.tried
+    const isNew = passage === 'together' && !turn.tried
     const code = isNew ? this.#pauses.get(binding.plugin)?.failure(pending.number) : undefined
     if (code !== undefined) return { code, message: pausedMessage }
     return pending.alone ? 'alone' : passage
@@ -60,8 +60,8 @@ export class Breaker {
   }
 
   /** The call is over. Returns true when it was the probe of its plugin; the next call becomes the probe then. */
-  endProbe(run: HookRun): boolean {
-    return this.#supervision.endProbe(run.hash, run)
+  endProbe(turn: StepTurn): boolean {
+    return this.#supervision.endProbe(turn.hash, turn)
   }
 
   /**

@@ -4,8 +4,8 @@ import type { LeaseSlots } from '../grants/counter/lease-slots.ts'
 import type { SharedLeases } from '../grants/counter/shared-leases.ts'
 import type { GrantUse } from './grant-use.ts'
 import type { LeaseEntry } from './guest/leases.ts'
-import type { HookRun } from './hook-run.ts'
 import type { Binding } from './layout.ts'
+import type { StepTurn } from './step-turn.ts'
 
 /** What the dispatcher gets. */
 export interface LeaseMemory {
@@ -40,8 +40,8 @@ export class CrossingLeases {
   readonly #policies: readonly PolicyLeases[]
   /** Takes in the crossing that is under way, or was the last one, in their order. */
   #taken: Taken[] = []
-  /** The same by run, made when somebody asks. */
-  #byRun: Map<number, Taken[]> | undefined
+  /** The same by turn, made when somebody asks. */
+  #byTurn: Map<number, Taken[]> | undefined
   #isClosed = false
 
   /** @param bindings those of the group. */
@@ -67,12 +67,12 @@ export class CrossingLeases {
   }
 
   /** A crossing begins. */
-  begin(runs: readonly HookRun[]): void {
+  begin(turns: readonly StepTurn[]): void {
     this.#taken = []
-    this.#byRun = undefined
+    this.#byTurn = undefined
     this.#journal.clear()
-    // What a run has taken before its isolate was lost must not be taken again; the host knows what that was.
-    const replays = runs.some((run) => run.replays)
+    // What a hook has taken before its isolate was lost must not be taken again; the host knows what that was.
+    const replays = turns.some((turn) => turn.replays)
     this.#journal.now = replays ? Number.POSITIVE_INFINITY : this.#shared.now()
   }
 
@@ -81,7 +81,7 @@ export class CrossingLeases {
     const journal = this.#journal
     const { length } = journal
     if (length === 0) return
-    this.#byRun = undefined
+    this.#byTurn = undefined
     for (let i = 0; i < length; i++) {
       const take = journal.at(i)
       const { binding, slots } = this.#policies[take.memory]!
@@ -95,15 +95,15 @@ export class CrossingLeases {
     journal.clear()
   }
 
-  /** The takes of a run in this crossing. A run that goes on after it has to remember them. */
-  takesOf(run: number): readonly Taken[] {
+  /** The takes of a turn in this crossing. One that goes on after it has to remember them. */
+  takesOf(turn: number): readonly Taken[] {
     if (this.#taken.length === 0) return none
-    this.#byRun ??= Map.groupBy(this.#taken, (taken) => taken.run)
-    return this.#byRun.get(run) ?? none
+    this.#byTurn ??= Map.groupBy(this.#taken, (taken) => taken.turn)
+    return this.#byTurn.get(turn) ?? none
   }
 
   /** The place of the lease from which an operation was decided, for the dispatcher. */
-  place({ binding }: HookRun, { operation, args, succeeded }: GrantUse): number | undefined {
+  place({ binding }: StepTurn, { operation, args, succeeded }: GrantUse): number | undefined {
     if (operation !== 'counter.take' || !succeeded) return undefined
     return this.#shared.place(binding.instance.policy, args)
   }

@@ -2,8 +2,8 @@ import { GrantError } from '../grants/grant-error.ts'
 import type { GrantCall } from '../grants/operation.ts'
 import type { Origin } from '../grants/origin.ts'
 import type { Taken } from './crossing-leases.ts'
-import type { HookRun } from './hook-run.ts'
 import type { PluginCode } from './plugin.ts'
+import type { StepTurn } from './step-turn.ts'
 import { escapeText, UNIT } from './wire.ts'
 
 /**
@@ -18,7 +18,7 @@ export class GrantUse {
   result: string | undefined
   /** The operation is done and has not failed. */
   succeeded = false
-  /** Which of the hook's operations was done first, second, …: a second run gets the results in the same order. */
+  /** Which of the hook's operations was done first, second, …: one that begins again gets the results in the same order. */
   order = 0
 
   constructor(number: number, operation: string, args: readonly string[]) {
@@ -57,43 +57,43 @@ export class GrantUse {
 
 const noOrigins: readonly Origin[] = []
 
-/** One operation of a run, as the grants receive it. */
+/** One operation of a hook, as the grants receive it. */
 export class GrantRequest implements GrantCall {
   readonly operation: string
   readonly args: readonly string[]
-  readonly #run: HookRun
+  readonly #turn: StepTurn
 
-  constructor(run: HookRun, operation: string, args: readonly string[]) {
+  constructor(turn: StepTurn, operation: string, args: readonly string[]) {
     this.operation = operation
     this.args = args
-    this.#run = run
+    this.#turn = turn
   }
 
   get policy(): string {
-    return this.#run.policy
+    return this.#turn.policy
   }
   get plugin(): PluginCode {
-    return this.#run.binding.instance.plugin
+    return this.#turn.binding.instance.plugin
   }
   get origins(): readonly Origin[] {
-    const listed = this.#run.binding.instance.fetch ?? noOrigins
-    const { backend } = this.#run.pending.call
+    const listed = this.#turn.binding.instance.fetch ?? noOrigins
+    const { backend } = this.#turn.pending.call
     // Before the others: it says how TLS with the backend is to be.
     return backend === undefined ? listed : [backend, ...listed]
   }
   get request(): string {
-    return this.#run.flow
+    return this.#turn.flow
   }
   /** Made on first use: most grants never read it, and an AbortController costs as much as a call. */
   get signal(): AbortSignal {
-    return this.#run.signal
+    return this.#turn.signal
   }
   hold(bytes: number): void {
     // A hook need not wait for what it has asked for.
-    const problem = this.#run.holdApart(bytes)
+    const problem = this.#turn.holdApart(bytes)
     if (problem !== undefined) throw new GrantError(problem)
   }
   spend(ms: number): void {
-    this.#run.spend(ms)
+    this.#turn.spend(ms)
   }
 }

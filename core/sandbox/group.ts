@@ -7,14 +7,14 @@ import type { Answer, Crossing, Emit } from './executor.ts'
 import { ExecutorPair } from './executor-pair.ts'
 import { holdsSome, readOutput } from './frame.ts'
 import type { GroupOptions } from './group-options.ts'
-import { HookRun } from './hook-run.ts'
 import { type Binding, codeOf } from './layout.ts'
 import { MemoryWatch } from './memory-watch.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { HookCall } from './plugin.ts'
 import { RunCalls } from './run-calls.ts'
-import { codes, Runs, types } from './runs.ts'
 import { SharedDeadline } from './shared-deadline.ts'
+import { codes, StepCalls, types } from './step-calls.ts'
+import { StepTurn } from './step-turn.ts'
 import { entry, RECORD } from './wire.ts'
 
 type Done = Extract<Crossing, { kind: 'done' }>
@@ -40,7 +40,7 @@ export class Group {
   /** Heap of the isolate at the last check, MB; 0 before its first check. */
   heap = 0
   readonly #options: GroupOptions
-  readonly #runs: Runs
+  readonly #stepCalls: StepCalls
   readonly #executors: ExecutorPair
   readonly #runCalls: RunCalls
   /** Calls cross as runs where they can. */
@@ -65,9 +65,9 @@ export class Group {
   #batch: Batch | undefined
   #scheduled = false
   #closing = false
-  /** Numbers of the last call and the last run. */
+  /** Number of the last call, and id of the last turn. */
   #lastCall = 0
-  #lastRun = 0
+  #lastTurn = 0
   #heapChecked = Number.NEGATIVE_INFINITY
   /** Only in a process whose memory is looked at. */
   readonly #memory: MemoryWatch | undefined
@@ -77,60 +77,60 @@ export class Group {
     this.name = options.name
     this.#options = options
     this.#breaker = new Breaker(options.supervision ?? new Supervision())
-    this.#runs = new Runs({
+    this.#stepCalls = new StepCalls({
       group: options.name,
       grants: options.grants,
       leases: options.leases,
       breaker: this.#breaker,
       onEvent: options.onEvent,
       begin: (pending) => this.#push(pending),
-      send: (run, number, text) => {
-        this.#push({ kind: 'resume', pending: run.pending, run, entry: number, text, generation: this.#generation })
+      send: (turn, number, text) => {
+        this.#push({ kind: 'resume', pending: turn.pending, turn, entry: number, text, generation: this.#generation })
       },
       onIdle: () => {
         if (this.#closing) this.#schedule()
       },
     })
     const emit: Emit = (...record) => {
-      if (this.#emitted === undefined) this.#runs.receive([record])
+      if (this.#emitted === undefined) this.#stepCalls.receive([record])
       else this.#emitted.push(record)
     }
     const answer: Answer = (id, record) => {
       options.leases?.adopt()
-      const run = this.#batch?.beginner(id) ?? this.#runCalls.beginner(id) ?? this.#runs.waiting(id)
-      return run === undefined || this.#batch === undefined ? holdsSome : this.#runs.answer(run, record)
+      const turn = this.#batch?.beginner(id) ?? this.#runCalls.beginner(id) ?? this.#stepCalls.waiting(id)
+      return turn === undefined || this.#batch === undefined ? holdsSome : this.#stepCalls.answer(turn, record)
     }
     this.#executors = new ExecutorPair(
       (without) => options.open(emit, without, answer),
       ({ plugin, kind, message }, isSpare) => {
         if (!isSpare) this.#breaker.lost(plugin, 'PE', this.#lastCall)
-        this.#runs.pluginEvent(types[kind], codeOf(options.bindings, options.name, plugin), message)
+        this.#stepCalls.pluginEvent(types[kind], codeOf(options.bindings, options.name, plugin), message)
       },
     )
     const { bindings, fused = true } = options
     const breaker = this.#breaker
     this.#fused = fused && this.#executors.active.learn !== undefined
-    this.#runCalls = new RunCalls({ bindings, runs: this.#runs, breaker, executors: this.#executors })
+    this.#runCalls = new RunCalls({ bindings, stepCalls: this.#stepCalls, breaker, executors: this.#executors })
     const memory = options.guard?.memory
     this.#memory = memory && new MemoryWatch(memory, options.memory, this.#executors)
   }
 
   call(call: HookCall): void {
     const number = ++this.#lastCall
-    if (!this.#fused || call.run === undefined || this.#closing) return this.#push(this.#runs.add(call, number))
-    this.#runs.began()
+    if (!this.#fused || call.run === undefined || this.#closing) return this.#push(this.#stepCalls.add(call, number))
+    this.#stepCalls.began()
     this.#runCalls.push(call, number)
     this.#schedule()
   }
 
   cancel(call: HookCall): void {
-    if (!this.#runCalls.cancel(call)) this.#runs.cancel(call)
+    if (!this.#runCalls.cancel(call)) this.#stepCalls.cancel(call)
   }
 
   refused(call: HookCall, message: string): void {
     const { settling } = this.#runCalls
-    if (settling === undefined) this.#runs.refused(call, message)
-    else this.#runs.refusedOf(settling, message)
+    if (settling === undefined) this.#stepCalls.refused(call, message)
+    else this.#stepCalls.refusedOf(settling, message)
   }
 
   close(): void {
@@ -144,7 +144,7 @@ export class Group {
 
   #push(task: Task): void {
     const isRestricted =
-      task.kind === 'resume' && (this.#memory?.isAlone === true || this.#breaker.isSupervised(task.run.hash))
+      task.kind === 'resume' && (this.#memory?.isAlone === true || this.#breaker.isSupervised(task.turn.hash))
     if (task.pending.alone || isRestricted) this.#alone.push(task)
     else this.#ready.push(task)
     this.#schedule()
@@ -171,27 +171,27 @@ export class Group {
   /** Whether the task is still needed: its call is not over, and its isolate is the active one. */
   #isLive(task: Task): boolean {
     if (task.kind === 'start') return !task.over
-    return task.generation === this.#generation && (task.entry === entry.drop || !task.run.over)
+    return task.generation === this.#generation && (task.entry === entry.drop || !task.turn.over)
   }
 
-  /** The run of the step whose turn it is. */
-  #runOf(pending: PendingCall): HookRun {
-    pending.run ??= this.#newRun(pending, pending.position)
-    return pending.run
+  /** The turn of the step that is due. */
+  #turnOf(pending: PendingCall): StepTurn {
+    pending.turn ??= this.#newTurn(pending, pending.position)
+    return pending.turn
   }
 
-  #newRun(pending: PendingCall, index: number): HookRun {
+  #newTurn(pending: PendingCall, index: number): StepTurn {
     const binding = this.#options.bindings[pending.call.steps[index]!.instance]!
-    return pending.kept(index) ?? new HookRun(pending, index, binding)
+    return pending.kept(index) ?? new StepTurn(pending, index, binding)
   }
 
   /** How the step whose turn it is may cross; a step that may not cross is settled here. */
-  #passage(run: HookRun): 'together' | 'alone' | 'none' {
-    const passage = this.#breaker.passage(run)
+  #passage(turn: StepTurn): 'together' | 'alone' | 'none' {
+    const passage = this.#breaker.passage(turn)
     if (passage === 'together' && this.#memory?.isAlone === true) return 'alone'
-    if (typeof passage === 'object') this.#runs.deny(run, passage.code, passage.message)
-    else if (this.#executors.lacks(run.binding.plugin)) {
-      this.#runs.deny(run, 'PE', 'the plugin did not start in the new isolate')
+    if (typeof passage === 'object') this.#stepCalls.deny(turn, passage.code, passage.message)
+    else if (this.#executors.lacks(turn.binding.plugin)) {
+      this.#stepCalls.deny(turn, 'PE', 'the plugin did not start in the new isolate')
       this.#replace('starting all plugins again')
     } else return passage
     return 'none'
@@ -201,9 +201,9 @@ export class Group {
 
   #crossTogether(): void {
     const calls = this.#runCalls
-    const text = calls.take(this.#lastRun + 1, this.#width, this.#memory?.isAlone === true)
+    const text = calls.take(this.#lastTurn + 1, this.#width, this.#memory?.isAlone === true)
     const batch =
-      text === undefined ? new Batch(this.#lastRun) : new Batch(this.#lastRun, text, calls.turns, calls.count)
+      text === undefined ? new Batch(this.#lastTurn) : new Batch(this.#lastTurn, text, calls.turns, calls.count)
     while (this.#ready.length > 0 && batch.size + calls.size < this.#width && batch.length < bounds.crossing) {
       const task = this.#ready.shift()!
       if (!this.#isLive(task)) continue
@@ -211,10 +211,10 @@ export class Group {
         batch.resume(task)
         continue
       }
-      const run = this.#runOf(task)
-      const passage = this.#passage(run)
+      const turn = this.#turnOf(task)
+      const passage = this.#passage(turn)
       if (passage === 'alone') this.#alone.push(task)
-      if (passage === 'together') batch.start(run)
+      if (passage === 'together') batch.start(turn)
     }
     if (batch.size + calls.size === 0) return
     const began = performance.now()
@@ -224,8 +224,8 @@ export class Group {
     this.#width = spent > bounds.slice * 2 ? Math.max(1, this.#width >> 2) : Math.min(widest, this.#width * 2)
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
     const cost = crossing.kind === 'time' ? this.#deadline.ended() : 0
-    const lost = [...calls.lose(), ...batch.runs]
-    for (const run of lost) run.crossAlone(cost)
+    const lost = [...calls.lose(), ...batch.stepTurns]
+    for (const turn of lost) turn.crossAlone(cost)
     this.#lose(batch, crossing, batch.again, lost)
   }
 
@@ -236,29 +236,30 @@ export class Group {
       this.#replace('more than half of its memory was in use when a call had to cross alone')
       if (!this.#isLive(task)) return
     }
-    const run = task.kind === 'resume' ? task.run : this.#runOf(task)
-    if (task.kind === 'start' && this.#passage(run) === 'none') return
-    const batch = new Batch(this.#lastRun)
+    const turn = task.kind === 'resume' ? task.turn : this.#turnOf(task)
+    if (task.kind === 'start' && this.#passage(turn) === 'none') return
+    const batch = new Batch(this.#lastTurn)
     if (task.kind === 'resume') batch.resume(task)
-    else batch.start(run)
-    const { trial } = run
+    else batch.start(turn)
+    const { trial } = turn
     const began = performance.now()
     const crossing = this.#cross(batch, trial.begin(this.#deadline.level), began, true)
     const spent = performance.now() - began
     if (crossing.kind === 'done') return this.#apply(batch, crossing, spent)
-    run.binding.counts.time += spent
-    run.crossAlone(0)
+    turn.binding.counts.time += spent
+    turn.crossAlone(0)
     const ruling = crossing.kind === 'time' ? trial.ended() : 'exceeded'
     this.#deadline.learn(ruling === 'exceeded')
     if (ruling === 'again') return this.#lose(batch, crossing, `, alone; ${trial.account}; its call runs again`)
-    const pause = this.#breaker.lost(run.binding.plugin, codes[crossing.kind], this.#lastCall)
+    const pause = this.#breaker.lost(turn.binding.plugin, codes[crossing.kind], this.#lastCall)
     const messages = {
       time: `the hook ${trial.failure}`,
-      memory: `the hook used more than ${run.binding.instance.limits.memory} MB`,
+      memory: `the hook used more than ${turn.binding.instance.limits.memory} MB`,
     }
-    if (ruling === 'starved') this.#runs.starve(run, messages.time)
-    else this.#runs.fail(run, crossing.kind, crossing.kind === 'thrown' ? crossing.message : messages[crossing.kind])
-    this.#lose(batch, crossing, pause === 0 ? '' : `; plugin "${run.plugin}" is paused for ${pause / 1_000} s`)
+    if (ruling === 'starved') this.#stepCalls.starve(turn, messages.time)
+    else
+      this.#stepCalls.fail(turn, crossing.kind, crossing.kind === 'thrown' ? crossing.message : messages[crossing.kind])
+    this.#lose(batch, crossing, pause === 0 ? '' : `; plugin "${turn.plugin}" is paused for ${pause / 1_000} s`)
   }
 
   #cross(batch: Batch, timeout: number, now: number, alone: boolean): Crossing {
@@ -266,14 +267,14 @@ export class Group {
     const memory = this.#memory
     this.#emitted = []
     this.#crossings++
-    this.#lastRun = batch.lastId
-    for (const [i, task] of batch.tasks.entries()) if (task.kind === 'start') batch.runs[i]!.begin()
+    this.#lastTurn = batch.lastId
+    for (const [i, task] of batch.tasks.entries()) if (task.kind === 'start') batch.stepTurns[i]!.begin()
     try {
       const executor = this.#executors.active
       memory?.before(now)
       if (batch.text !== undefined) this.#runCalls.teach(executor)
       guard?.enter(batch.turns, timeout, alone)
-      leases?.begin(batch.runs)
+      leases?.begin(batch.stepTurns)
       this.#batch = batch
       try {
         const crossing = executor.cross(batch.steps, timeout, batch.text)
@@ -304,20 +305,20 @@ export class Group {
   #read(batch: Batch, { output, rejection }: Done, spent: number): void {
     const emitted = this.#emitted ?? []
     this.#emitted = undefined
-    if (rejection !== undefined) this.#runs.rejected(batch.turns, rejection)
+    if (rejection !== undefined) this.#stepCalls.rejected(batch.turns, rejection)
     const ran: Binding[] = []
     const start = output.indexOf(RECORD) + 1
     const behind = batch.text === undefined ? start : this.#runCalls.read(output, start, ran)
     const records = readOutput(output, behind)
     const done = records?.length ?? batch.size
     const left = batch.tasks.slice(done)
-    for (const [i, run] of batch.runs.entries()) {
+    for (const [i, turn] of batch.stepTurns.entries()) {
       const task = batch.tasks[i]!
-      if (i >= done) run.started &&= task.kind === 'resume'
+      if (i >= done) turn.started &&= task.kind === 'resume'
       else {
-        ran.push(run.binding)
-        if (task.kind === 'resume') this.#runs.processResumed(run, records?.[i] ?? '')
-        else this.#runs.processStarted(run, records?.[i] ?? '')
+        ran.push(turn.binding)
+        if (task.kind === 'resume') this.#stepCalls.processResumed(turn, records?.[i] ?? '')
+        else this.#stepCalls.processStarted(turn, records?.[i] ?? '')
       }
     }
     if (left.length > 0) this.#ready.unshift(...left)
@@ -326,15 +327,15 @@ export class Group {
       if (binding.crossing !== this.#crossings) binding.counts.batches++
       binding.crossing = this.#crossings
     }
-    this.#runs.receive(emitted)
+    this.#stepCalls.receive(emitted)
     if (this.#memory?.isFull === true) this.#retire(this.#memory)
     this.#checkHeap()
   }
 
   // ── replace the isolate ────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @param lost runs that had begun in it. Default: those of its steps. */
-  #lose(batch: Batch, { kind, message }: Lost, consequence = '', lost: readonly HookRun[] = batch.runs): void {
+  /** @param lost turns that had begun in it. Default: those of its steps. */
+  #lose(batch: Batch, { kind, message }: Lost, consequence = '', lost: readonly StepTurn[] = batch.stepTurns): void {
     const { memory } = this.#options
     this.#deadline.lost(performance.now())
     const why = { time: 'a crossing timed out', memory: `out of memory (limit ${memory} MB)`, thrown: message }[kind]
@@ -344,9 +345,9 @@ export class Group {
   /**
    * Replaces the isolate. Every hook that had begun in it begins again in the next one.
    *
-   * @param lost runs of the crossing that did not return.
+   * @param lost turns of the crossing that did not return.
    */
-  #replace(why: string, lost: readonly HookRun[] = []): void {
+  #replace(why: string, lost: readonly StepTurn[] = []): void {
     this.#emitted = undefined
     this.#generation++
     this.restarts++
@@ -354,8 +355,8 @@ export class Group {
     this.heap = 0
     this.#executors.replace()
     this.#memory?.replaced()
-    this.#runs.event('replaced', undefined, `isolate of "${this.name}": ${why}`)
-    this.#runs.restart(lost)
+    this.#stepCalls.event('replaced', undefined, `isolate of "${this.name}": ${why}`)
+    this.#stepCalls.restart(lost)
   }
 
   /** The isolate holds more outside of its heap than its limit allows. */
@@ -363,7 +364,7 @@ export class Group {
     const plugin = memory.retire(performance.now())
     const message = `it holds more than ${this.#options.memory} MB outside of its heap`
     if (plugin !== undefined)
-      this.#runs.pluginEvent('memory', codeOf(this.#options.bindings, this.name, plugin), message)
+      this.#stepCalls.pluginEvent('memory', codeOf(this.#options.bindings, this.name, plugin), message)
     this.#replace(message)
   }
 
@@ -381,7 +382,7 @@ export class Group {
 
   /** Closes the isolates when `close` was called and no call is under way. */
   #closeWhenIdle(): void {
-    if (!this.#closing || this.#runs.size > 0) return
+    if (!this.#closing || this.#stepCalls.size > 0) return
     this.#memory?.close()
     this.#executors.close()
     this.#options.leases?.close()

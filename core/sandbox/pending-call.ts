@@ -1,5 +1,5 @@
-import type { HookRun } from './hook-run.ts'
 import type { HookCall } from './plugin.ts'
+import type { StepTurn } from './step-turn.ts'
 
 /** One hook call on the host's side, from `Sandbox.call` until its last step is settled or it is cancelled. */
 export class PendingCall {
@@ -10,8 +10,8 @@ export class PendingCall {
   readonly call: HookCall
   /** Index of the step whose turn it is. */
   position = 0
-  /** The run of that step; `undefined` until the step has to cross. */
-  run: HookRun | undefined = undefined
+  /** The turn of that step; `undefined` until the step has to cross. */
+  turn: StepTurn | undefined = undefined
   /** It is settled or cancelled. */
   over = false
   /** It was part of a crossing that did not return: from now on it crosses alone, one step at a time. */
@@ -21,8 +21,8 @@ export class PendingCall {
    */
   applying = false
 
-  /** Runs whose turn has not come yet but for which grants have worked already, by step index. */
-  #kept: Map<number, HookRun> | undefined = undefined
+  /** Turns that are not due yet but for which grants have worked already, by step index. */
+  #kept: Map<number, StepTurn> | undefined = undefined
 
   constructor(number: number, call: HookCall) {
     this.number = number
@@ -34,18 +34,18 @@ export class PendingCall {
   }
 
   /**
-   * Keeps the run in case the crossing is lost: it then begins again, and its grant operations are not performed twice.
+   * Keeps the turn in case the crossing is lost: it then begins again, and its grant operations are not performed twice.
    */
-  keep(run: HookRun): void {
+  keep(turn: StepTurn): void {
     this.#kept ??= new Map()
-    this.#kept.set(run.index, run)
+    this.#kept.set(turn.index, turn)
   }
 
-  kept(index: number): HookRun | undefined {
+  kept(index: number): StepTurn | undefined {
     return this.#kept?.get(index)
   }
 
-  get keptRuns(): Iterable<HookRun> {
+  get keptTurns(): Iterable<StepTurn> {
     return this.#kept?.values() ?? []
   }
 }

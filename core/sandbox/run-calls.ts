@@ -4,20 +4,20 @@ import type { Breaker } from './breaker.ts'
 import type { Executor } from './executor.ts'
 import type { ExecutorPair } from './executor-pair.ts'
 import { leftOut, pieceOf, type RunsText, runHead } from './frame.ts'
-import { HookRun } from './hook-run.ts'
 import type { Binding } from './layout.ts'
 import { PendingCall } from './pending-call.ts'
 import type { HookCall, Run, Verdict } from './plugin.ts'
 import { plainOperations } from './records.ts'
 import type { RunShape } from './run-shape.ts'
-import type { Runs } from './runs.ts'
+import type { StepCalls } from './step-calls.ts'
+import { StepTurn } from './step-turn.ts'
 import type { Turn } from './turn.ts'
 import { endsRun, RECORD, waits } from './wire.ts'
 
 export interface RunCallsOptions {
   /** Indexed by `RunMember.instance`. */
   readonly bindings: readonly Binding[]
-  readonly runs: Runs
+  readonly stepCalls: StepCalls
   readonly breaker: Breaker
   readonly executors: ExecutorPair
 }
@@ -59,7 +59,7 @@ class MemberTurn implements Turn {
 /**
  * The fast path: calls that cross as runs. A call has no object of its own here, and its members' records are read and
  * settled one after the other as they stand in the output. This holds for the usual crossing only. As soon as something
- * else happens, the call is handed over to `Runs`, which knows everything that can happen, from the member whose turn it
+ * else happens, the call is handed over to `StepCalls`, which knows everything that can happen, from the member whose turn it
  * is: when its record asks for more than plain writes, when it was left out, when it got an answer in the middle of the
  * crossing; from the first member when the crossing is lost or a plugin is restricted.
  */
@@ -117,12 +117,12 @@ export class RunCalls {
 
   /** @param pending what is kept of the call, if one of its members got an answer in the middle of the crossing. */
   #end(pending: PendingCall | undefined): void {
-    const { runs } = this.#options
-    for (const run of pending?.keptRuns ?? []) {
-      run.abort()
-      runs.end(run, false)
+    const { stepCalls } = this.#options
+    for (const turn of pending?.keptTurns ?? []) {
+      turn.abort()
+      stepCalls.end(turn, false)
     }
-    runs.ended()
+    stepCalls.ended()
   }
 
   // ── cross ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +145,7 @@ export class RunCalls {
       if (run === undefined) break
       taken++
       if (alone || !this.#isFree(run)) {
-        this.#options.runs.begin(this.#pendingOf(call, call.number!))
+        this.#options.stepCalls.begin(this.#pendingOf(call, call.number!))
         continue
       }
       this.#calls.push(call)
@@ -217,7 +217,7 @@ export class RunCalls {
   }
 
   /** A member asks for a grant in the middle of the crossing. Returns what the host keeps of it from now on. */
-  beginner(id: number): HookRun | undefined {
+  beginner(id: number): StepTurn | undefined {
     const binding = this.bindingOf(id)
     if (binding === undefined) return undefined
     let i = this.#firsts.length - 1
@@ -226,21 +226,21 @@ export class RunCalls {
     const pending = (call.pending as PendingCall | undefined) ?? new PendingCall(this.#numbers[i]!, call)
     call.pending = pending
     const member = id - this.#firsts[i]!
-    const run = pending.kept(member) ?? this.#beginRun(pending, member, binding, id)
-    pending.keep(run)
-    return run
+    const turn = pending.kept(member) ?? this.#beginTurn(pending, member, binding, id)
+    pending.keep(turn)
+    return turn
   }
 
-  #beginRun(pending: PendingCall, member: number, binding: Binding, id: number): HookRun {
-    const run = new HookRun(pending, member, binding)
-    run.id = id
-    run.begin()
-    return run
+  #beginTurn(pending: PendingCall, member: number, binding: Binding, id: number): StepTurn {
+    const turn = new StepTurn(pending, member, binding)
+    turn.id = id
+    turn.begin()
+    return turn
   }
 
-  /** The crossing is lost: its calls begin again, each on its own. Returns the runs that had begun. */
-  lose(): HookRun[] {
-    const lost: HookRun[] = []
+  /** The crossing is lost: its calls begin again, each on its own. Returns the turns that had begun. */
+  lose(): StepTurn[] {
+    const lost: StepTurn[] = []
     for (const [i, { binding }] of this.#turns.slice(0, this.size).entries()) {
       // What a member has taken must not be taken again when it begins again.
       const id = this.#firsts[0]! + i
@@ -248,9 +248,9 @@ export class RunCalls {
     }
     for (const [i, call] of this.#calls.entries()) {
       const pending = this.#pendingOf(call, this.#numbers[i]!)
-      pending.run = pending.kept(0) ?? this.#beginRun(pending, 0, this.#runs[i]!.bindings[0]!, this.#firsts[i]!)
-      pending.keep(pending.run)
-      lost.push(...pending.keptRuns)
+      pending.turn = pending.kept(0) ?? this.#beginTurn(pending, 0, this.#runs[i]!.bindings[0]!, this.#firsts[i]!)
+      pending.keep(pending.turn)
+      lost.push(...pending.keptTurns)
     }
     this.#clear()
     return lost
@@ -291,7 +291,7 @@ export class RunCalls {
   }
 
   #readCall(i: number, output: string, from: number, isSilent: boolean, ran: Binding[]): number {
-    const { runs } = this.#options
+    const { stepCalls } = this.#options
     const call = this.#calls[i]!
     const number = this.#numbers[i]!
     const { bindings } = this.#runs[i]!
@@ -317,7 +317,7 @@ export class RunCalls {
       call.pending = undefined
       call.number = 0
       this.settling = this.#turns[this.#firsts[i]! - this.#firsts[0]! + k]
-      const goesOn = runs.settled(call, k, verdict)
+      const goesOn = stepCalls.settled(call, k, verdict)
       this.settling = undefined
       if (!goesOn || k === last) {
         this.#end(pending)
@@ -340,7 +340,7 @@ export class RunCalls {
       at = end + 1
       if (record === leftOut) return at
       ran.push(bindings[k]!)
-      if (waits(record)) this.#options.runs.drop(bindings[k]!, this.#firsts[i]! + k, this.#calls[i]!)
+      if (waits(record)) this.#options.stepCalls.drop(bindings[k]!, this.#firsts[i]! + k, this.#calls[i]!)
       if (shape.chained && endsRun(record)) return at
     }
     return at
@@ -348,7 +348,7 @@ export class RunCalls {
 
   /** From this member on the call is one like all others. */
   #handOver(i: number, from: number, output: string, start: number, isSilent: boolean, ran: Binding[]): number {
-    const { runs } = this.#options
+    const { stepCalls } = this.#options
     const { bindings, shape } = this.#runs[i]!
     const pending = this.#pendingOf(this.#calls[i]!, this.#numbers[i]!)
     const first = this.#firsts[i]!
@@ -362,16 +362,16 @@ export class RunCalls {
       if (record === leftOut) break
       const binding = bindings[k]!
       ran.push(binding)
-      const run = pending.kept(k) ?? this.#beginRun(pending, k, binding, first + k)
-      if (pending.over) runs.end(run, !waits(record))
+      const turn = pending.kept(k) ?? this.#beginTurn(pending, k, binding, first + k)
+      if (pending.over) stepCalls.end(turn, !waits(record))
       else {
-        pending.run = run
-        runs.process(run, record)
+        pending.turn = turn
+        stepCalls.process(turn, record)
       }
       if (shape.chained && endsRun(record)) break
     }
     pending.applying = false
-    if (!pending.over && pending.run === undefined) runs.begin(pending)
+    if (!pending.over && pending.turn === undefined) stepCalls.begin(pending)
     return at
   }
 }

@@ -60,8 +60,8 @@ test('a plain take is decided, and written down', async () => {
       .slice(0, 4),
   ).toEqual(['2', '1', '', '997'])
   expect(journal.length).toBe(2)
-  expect(journal.at(0)).toMatchObject({ run: runs, number: 1, cost: 3, allowed: true, remaining: 997, left: 997 })
-  expect(journal.at(1)).toMatchObject({ run: runs, number: 2, cost: 998, allowed: false, remaining: 997, left: 997 })
+  expect(journal.at(0)).toMatchObject({ turn: runs, number: 1, cost: 3, allowed: true, remaining: 997, left: 997 })
+  expect(journal.at(1)).toMatchObject({ turn: runs, number: 2, cost: 998, allowed: false, remaining: 997, left: 997 })
   expect(await left()).toBe(997)
 })
 

@@ -1,7 +1,7 @@
 /** A take that the dispatcher has decided. */
 export interface DecidedTake {
-  /** Number of the hook's run, as the crossing has it. */
-  readonly run: number
+  /** Id of the hook's turn, as the crossing has it. */
+  readonly turn: number
   /** Number of the operation in the call. */
   readonly number: number
   /** Index of the memory of its policy. */
@@ -52,11 +52,11 @@ export class LeaseJournal {
     return this.length >= LeaseJournal.most
   }
 
-  add({ run, number, memory, place, cost, allowed, remaining, reset, left }: DecidedTake): void {
+  add({ turn, number, memory, place, cost, allowed, remaining, reset, left }: DecidedTake): void {
     const words = this.#words
     const { length } = this
     const at = head + length * width
-    words[at] = run
+    words[at] = turn
     words[at + 1] = number
     words[at + 2] = place
     words[at + 3] = cost
@@ -72,7 +72,7 @@ export class LeaseJournal {
     const at = head + index * width
     const words = this.#words
     return {
-      run: words[at]!,
+      turn: words[at]!,
       number: words[at + 1]!,
       place: words[at + 2]!,
       cost: words[at + 3]!,

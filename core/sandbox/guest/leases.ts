@@ -83,28 +83,28 @@ export class Leases {
   }
 
   /** For a hook that begins and waits; `undefined` when the host decides all that it takes. */
-  taker(plugin: number, entry: number, run: number): Taker | undefined {
+  taker(plugin: number, entry: number, turn: number): Taker | undefined {
     const policy = this.#policies[plugin]?.[entry]
-    return policy && new Taker(this.#journal, policy.leases, policy.operations, run)
+    return policy && new Taker(this.#journal, policy.leases, policy.operations, turn)
   }
 }
 
-/** The takes of one run of a hook, from its beginning until the host was asked for anything. */
+/** The takes of one turn of a hook, from its beginning until the host was asked for anything. */
 export class Taker {
   readonly #journal: LeaseJournal
   readonly #leases: PolicyLeases
-  readonly #run: number
+  readonly #turn: number
   readonly #operations: number
   /** Takes decided so far, which were its only grant operations. */
   #taken = 0
   /** Key and limit of the take that the host is asked for; empty when it is asked for anything else. */
   #text = ''
 
-  constructor(journal: LeaseJournal, leases: PolicyLeases, operations: number, run: number) {
+  constructor(journal: LeaseJournal, leases: PolicyLeases, operations: number, turn: number) {
     this.#journal = journal
     this.#leases = leases
     this.#operations = operations
-    this.#run = run
+    this.#turn = turn
   }
 
   /**
@@ -143,7 +143,7 @@ export class Taker {
     const { memory } = this.#leases
     const left = allowed ? numbers.left - cost : numbers.left
     // In this order: see `LeaseJournal`.
-    this.#journal.add({ run: this.#run, number, memory, place, cost, allowed, remaining, reset, left })
+    this.#journal.add({ turn: this.#turn, number, memory, place, cost, allowed, remaining, reset, left })
     numbers.left = left
     this.#taken = number
     return `${number}${UNIT}1${UNIT}${allowed ? '1' : ''}${UNIT}${remaining}${UNIT}${reset}`

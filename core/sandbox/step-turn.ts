@@ -18,7 +18,7 @@ interface Note {
 }
 
 /**
- * Shared empty lists: most runs have none of these, and lists of their own were a fifth of what a step cost the host.
+ * Shared empty lists: most turns have none of these, and lists of their own were a fifth of what a step cost the host.
  */
 export const none: readonly GrantUse[] = []
 export const noNotes: readonly Note[] = []
@@ -26,8 +26,11 @@ export const noNames: readonly string[] = []
 const noTakes: readonly Taken[] = []
 const noOperations: readonly (readonly string[])[] = []
 
-/** The run of one step of a call: one policy's hook, from its first crossing until it is settled. */
-export class HookRun implements GuardedCall {
+/**
+ * The turn of one step of a call that does not cross as a run, or no longer: one policy's hook, from its first crossing until
+ * it is settled. Its code may begin several times.
+ */
+export class StepTurn implements GuardedCall {
   /** Identifies it on the wire; a new id each time its code begins. */
   id = 0
   readonly pending: PendingCall
@@ -117,7 +120,7 @@ export class HookRun implements GuardedCall {
     this.trial.charge(cost)
   }
 
-  /** Aborted when the run's result is no longer needed, so that the host stops its work for the run. */
+  /** Aborted when its result is no longer needed, so that the host stops its work for it. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
     return this.#abort.signal
@@ -174,7 +177,7 @@ export class HookRun implements GuardedCall {
   }
 
   /**
-   * Adds CPU time to what the run costs; one that costs more than the plugin's time limit fails. What is used after its
+   * Adds CPU time to what the turn costs; one that costs more than the plugin's time limit fails. What is used after its
    * end is added to the next one.
    */
   spend(ms: number): void {
@@ -184,7 +187,7 @@ export class HookRun implements GuardedCall {
   }
 
   /**
-   * Counts bytes that the host keeps until the run is over; negative ones are no longer kept. Returns a problem when
+   * Counts bytes that the host keeps until the turn is over; negative ones are no longer kept. Returns a problem when
    * the calls of this policy hold too many.
    */
   hold(bytes: number): string | undefined {
@@ -194,7 +197,7 @@ export class HookRun implements GuardedCall {
     return problem
   }
 
-  /** The same for what may be kept longer than the run is under way: only negative ones end it. */
+  /** The same for what may be kept longer than the turn is under way: only negative ones end it. */
   holdApart(bytes: number): string | undefined {
     const held = this.binding.held + bytes
     if (bytes > 0 && held > bounds.held) return 'the calls of this policy that are under way hold more than 16 MB'
@@ -202,7 +205,7 @@ export class HookRun implements GuardedCall {
     return undefined
   }
 
-  /** Nothing of the run is kept any more. */
+  /** Nothing of it is kept any more. */
   release(): void {
     this.binding.held -= this.#held
     this.#held = 0
@@ -235,7 +238,7 @@ export class HookRun implements GuardedCall {
     return undefined
   }
 
-  /** A grant operation is done. Returns `false` when the run no longer needs the result. */
+  /** A grant operation is done. Returns `false` when the hook no longer needs the result. */
   finish(use: GrantUse, values: readonly string[] | undefined, message: string): boolean {
     if (values === undefined) use.fail(message, ++this.#done)
     else {
@@ -285,7 +288,7 @@ export class HookRun implements GuardedCall {
     return bounds.operations + bounds.notes + fields + this.binding.instance.limits.operations * 2
   }
 
-  /** A second run repeats no note. Its notes may differ (a time of day), so they are compared by their position. */
+  /** A hook that begins again repeats no note. Its notes may differ (a time of day), so they are compared by their position. */
   #note(operation: string, args: readonly string[]): string | undefined {
     if (!this.#granted(operation)) return `the hook used ${operation} without the grant`
     // Any other would pass the limit on the operations of a call, and what it brings would be counted for no call.

@@ -6,17 +6,17 @@ import type { SandboxEvent } from './event.ts'
 import type { Emit } from './executor.ts'
 import { ended as atItsEnd, holdsAll, holdsSome } from './frame.ts'
 import { GrantRequest, type GrantUse } from './grant-use.ts'
-import { HookRun, noNames, noNotes, none } from './hook-run.ts'
 import { IdTable } from './id-table.ts'
 import type { Binding } from './layout.ts'
 import { PendingCall } from './pending-call.ts'
 import type { FailureCode, HookCall, PluginCode, Verdict } from './plugin.ts'
+import { noNames, noNotes, none, StepTurn } from './step-turn.ts'
 import { describeThrown, type Thrown } from './trace.ts'
 import { type Turn, turnsOf } from './turn.ts'
 import { UndeclaredReads } from './undeclared.ts'
 import { entry, ITEM, OPERATION, waits } from './wire.ts'
 
-export interface RunsOptions {
+export interface StepCallsOptions {
   /** Name of the group, for events that no single plugin has caused. */
   readonly group: string
   readonly grants: GrantHost
@@ -26,7 +26,7 @@ export interface RunsOptions {
   /** Queues the step whose turn it is. */
   begin(pending: PendingCall): void
   /** Sends a message to a hook that has begun; `entry` is one of `wire.entry`. */
-  send(run: HookRun, entry: number, text: string): void
+  send(turn: StepTurn, entry: number, text: string): void
   /** The last call under way has ended. */
   onIdle(): void
 }
@@ -39,17 +39,17 @@ export const types = { time: 'timeout', memory: 'memory', thrown: 'threw' } as c
 const counters = { time: 'timeouts', memory: 'memory', thrown: 'errors' } as const
 
 /**
- * The calls and runs of a group that are under way: processes their records, performs their grant operations, settles
+ * The calls of a group whose steps have turns of their own: processes their records, performs their grant operations, settles
  * them.
  */
-export class Runs {
-  readonly #options: RunsOptions
-  /** Runs that wait for a grant, by id. All other runs end in the crossing in which they begin. */
-  readonly #waiting = new IdTable<HookRun>()
+export class StepCalls {
+  readonly #options: StepCallsOptions
+  /** Turns that wait for a grant, by id. All others end in the crossing in which they begin. */
+  readonly #waiting = new IdTable<StepTurn>()
   #size = 0
   readonly #undeclared = new UndeclaredReads()
 
-  constructor(options: RunsOptions) {
+  constructor(options: StepCallsOptions) {
     this.#options = options
   }
 
@@ -83,41 +83,41 @@ export class Runs {
   /**
    * The isolate is lost: every step that had begun in it begins again.
    *
-   * @param lost runs of the crossing that did not return.
+   * @param lost those of the crossing that did not return.
    */
-  restart(lost: readonly HookRun[]): void {
+  restart(lost: readonly StepTurn[]): void {
     const begun = [...this.#waiting.values(), ...lost]
     this.#waiting.clear()
-    for (const run of begun) {
-      if (!run.started) continue
-      // Notes that it made before it got an answer are not repeated by its next run. Before its turn it writes none: a run
+    for (const turn of begun) {
+      if (!turn.started) continue
+      // Notes that it made before it got an answer are not repeated when it begins again. Before it is due it writes none: a turn
       // that is kept still has them then, any other one makes them again.
-      if (run.notes.length > 0 && run.pending.run === run) this.#note(run)
-      run.restart()
-      if (run.replays && run !== run.pending.run) run.pending.keep(run)
-      if (!run.over && run.pending.run === run) this.#options.begin(run.pending)
+      if (turn.notes.length > 0 && turn.pending.turn === turn) this.#note(turn)
+      turn.restart()
+      if (turn.replays && turn !== turn.pending.turn) turn.pending.keep(turn)
+      if (!turn.over && turn.pending.turn === turn) this.#options.begin(turn.pending)
     }
   }
 
   cancel(call: HookCall): void {
     const pending = pendingOf(call)
     if (pending === undefined) return
-    const { run } = pending
-    if (run !== undefined) {
-      run.abort()
-      this.end(run, false)
-      if (run.tried) run.binding.counts.calls++
-      this.#options.breaker.endProbe(run)
+    const { turn } = pending
+    if (turn !== undefined) {
+      turn.abort()
+      this.end(turn, false)
+      if (turn.tried) turn.binding.counts.calls++
+      this.#options.breaker.endProbe(turn)
     }
     this.#end(pending)
   }
 
   /** The host refused the operations of the step that is being settled. */
   refused(call: HookCall, message: string): void {
-    const run = pendingOf(call)?.run
-    if (run === undefined) return
-    run.refused = true
-    this.refusedOf(run, message)
+    const turn = pendingOf(call)?.turn
+    if (turn === undefined) return
+    turn.refused = true
+    this.refusedOf(turn, message)
   }
 
   /** The same for a member of a run. */
@@ -127,13 +127,13 @@ export class Runs {
   }
 
   /** Processes the first record of a hook. */
-  processStarted(run: HookRun, record: string): void {
-    if (run.pending.over) this.end(run, false)
-    else this.process(run, record)
+  processStarted(turn: StepTurn, record: string): void {
+    if (turn.pending.over) this.end(turn, false)
+    else this.process(turn, record)
   }
 
-  /** The run with this id when it waits for a grant; otherwise `undefined`. */
-  waiting(id: number): HookRun | undefined {
+  /** The turn with this id when it waits for a grant; otherwise `undefined`. */
+  waiting(id: number): StepTurn | undefined {
     return this.#waiting.get(id)
   }
 
@@ -141,26 +141,26 @@ export class Runs {
    * A hook waits in the middle of a crossing: it gets the results that are known or available immediately. The rest of
    * its record is kept for the end of the crossing. Returns an answer as in `frame.ts`.
    */
-  answer(run: HookRun, record: string): string {
-    if (run.over || !run.started) return holdsSome
-    run.problem ??= run.addRecord(record)
-    if (run.problem !== undefined) return holdsSome
-    const { asked, known } = run
-    run.known = none
-    run.asked = none
+  answer(turn: StepTurn, record: string): string {
+    if (turn.over || !turn.started) return holdsSome
+    turn.problem ??= turn.addRecord(record)
+    if (turn.problem !== undefined) return holdsSome
+    const { asked, known } = turn
+    turn.known = none
+    turn.asked = none
     const results = known.map(({ result }) => result!)
     for (const use of asked) {
-      // An earlier step of its call may have no verdict yet, so that this run has no turn for now.
-      if (run !== run.pending.run) run.pending.keep(run)
-      if (this.#options.grants.immediate?.has(use.operation) !== true) run.asked = [...run.asked, use]
-      else if (this.#perform(run, use)) results.push(use.result! + this.#placeOf(run, use))
+      // An earlier step of its call may have no verdict yet, so that this one is not due yet.
+      if (turn !== turn.pending.turn) turn.pending.keep(turn)
+      if (this.#options.grants.immediate?.has(use.operation) !== true) turn.asked = [...turn.asked, use]
+      else if (this.#perform(turn, use)) results.push(use.result! + this.#placeOf(turn, use))
     }
     return (results.length === asked.length + known.length ? holdsAll : holdsSome) + results.join(OPERATION)
   }
 
   /** What the dispatcher learns with a result: see `frame.ts`. */
-  #placeOf(run: HookRun, use: GrantUse): string {
-    const place = this.#options.leases?.place(run, use)
+  #placeOf(turn: StepTurn, use: GrantUse): string {
+    const place = this.#options.leases?.place(turn, use)
     return place === undefined ? '' : ITEM + place
   }
 
@@ -169,9 +169,9 @@ export class Runs {
    *
    * @param record empty when there is nothing new.
    */
-  processResumed(run: HookRun, record: string): void {
-    if (record === '' || run.over) return
-    this.process(run, record === atItsEnd ? '' : record)
+  processResumed(turn: StepTurn, record: string): void {
+    if (record === '' || turn.over) return
+    this.process(turn, record === atItsEnd ? '' : record)
   }
 
   /**
@@ -181,71 +181,71 @@ export class Runs {
   receive(records: readonly Parameters<Emit>[]): void {
     let late = 0
     for (const [plugin, id, text] of records) {
-      const run = this.#waiting.get(id)
+      const turn = this.#waiting.get(id)
       // A plugin must not send records for calls of other plugins.
-      if (run === undefined || run.over || run.binding.plugin !== plugin) late++
-      else this.process(run, text)
+      if (turn === undefined || turn.over || turn.binding.plugin !== plugin) late++
+      else this.process(turn, text)
     }
     if (late > 0) this.event('late', undefined, `${late} records arrived for calls that have ended`)
   }
 
   /** Processes a record of a hook. */
-  process(run: HookRun, text: string): void {
-    if (run.over) return
-    const problem = run.problem ?? run.addRecord(text)
-    if (run.notes.length > 0) this.#note(run)
-    if (run.undeclared.length > 0) this.#reportUndeclared(run)
+  process(turn: StepTurn, text: string): void {
+    if (turn.over) return
+    const problem = turn.problem ?? turn.addRecord(text)
+    if (turn.notes.length > 0) this.#note(turn)
+    if (turn.undeclared.length > 0) this.#reportUndeclared(turn)
     // A record without a wait is the last one of its hook.
-    if (problem !== undefined) return this.fail(run, 'thrown', problem, !waits(text))
-    if (run.hostTime > run.binding.instance.limits.time) return this.#costTooMuch(run, !waits(text))
-    if (run.waits) this.#waiting.set(run.id, run)
-    const { asked, known } = run
-    run.asked = none
-    run.known = none
-    for (const use of asked) if (this.#perform(run, use)) this.#resume(run, use)
-    for (const use of known) this.#resume(run, use)
-    if (run.waits) this.#limitWait(run)
-    else this.#settle(run, { kind: 'done', operations: run.operations }, true)
+    if (problem !== undefined) return this.fail(turn, 'thrown', problem, !waits(text))
+    if (turn.hostTime > turn.binding.instance.limits.time) return this.#costTooMuch(turn, !waits(text))
+    if (turn.waits) this.#waiting.set(turn.id, turn)
+    const { asked, known } = turn
+    turn.asked = none
+    turn.known = none
+    for (const use of asked) if (this.#perform(turn, use)) this.#resume(turn, use)
+    for (const use of known) this.#resume(turn, use)
+    if (turn.waits) this.#limitWait(turn)
+    else this.#settle(turn, { kind: 'done', operations: turn.operations }, true)
   }
 
   /** @param returned the code of the hook has ended. */
-  fail(run: HookRun, kind: FailureKind, message: string, returned = false): void {
-    if (run.over) return
-    run.binding.counts[counters[kind]]++
-    this.event(types[kind], run, message)
-    this.#settle(run, failure(run, codes[kind], message), returned)
+  fail(turn: StepTurn, kind: FailureKind, message: string, returned = false): void {
+    if (turn.over) return
+    turn.binding.counts[counters[kind]]++
+    this.event(types[kind], turn, message)
+    this.#settle(turn, failure(turn, codes[kind], message), returned)
   }
 
-  #costTooMuch(run: HookRun, returned: boolean): void {
-    const { time } = run.binding.instance.limits
-    this.fail(run, 'time', `what the hook wrote and asked for took the gateway more than ${time} ms`, returned)
+  #costTooMuch(turn: StepTurn, returned: boolean): void {
+    const { time } = turn.binding.instance.limits
+    this.fail(turn, 'time', `what the hook wrote and asked for took the gateway more than ${time} ms`, returned)
   }
 
   /** The step fails without running. */
-  deny(run: HookRun, code: FailureCode, message: string): void {
-    if (run.over) return
-    run.binding.counts.denied++
-    this.#settle(run, failure(run, code, message), true)
+  deny(turn: StepTurn, code: FailureCode, message: string): void {
+    if (turn.over) return
+    turn.binding.counts.denied++
+    this.#settle(turn, failure(turn, code, message), true)
   }
 
-  /** The run is over; records that still arrive are ignored. */
-  end(run: HookRun, returned: boolean): void {
-    run.over = true
-    run.release()
-    if (run.deadline !== undefined) {
-      run.deadline.disarm()
-      this.#waiting.delete(run.id)
+  /** The turn is over; records that still arrive are ignored. */
+  end(turn: StepTurn, returned: boolean): void {
+    turn.over = true
+    turn.release()
+    if (turn.deadline !== undefined) {
+      turn.deadline.disarm()
+      this.#waiting.delete(turn.id)
     }
     // The guest still holds the call unless its code has ended there.
-    if (run.started && !returned) this.#options.send(run, entry.drop, '')
+    if (turn.started && !returned) this.#options.send(turn, entry.drop, '')
   }
 
   /** The guest still holds a hook of a call that is over. */
   drop(binding: Binding, id: number, call: HookCall): void {
-    const run = new HookRun(new PendingCall(0, call), 0, binding)
-    run.id = id
-    run.over = true
-    this.#options.send(run, entry.drop, '')
+    const turn = new StepTurn(new PendingCall(0, call), 0, binding)
+    turn.id = id
+    turn.over = true
+    this.#options.send(turn, entry.drop, '')
   }
 
   event(type: SandboxEvent['type'], turn: Turn | undefined, message: string): void {
@@ -278,14 +278,14 @@ export class Runs {
     this.#options.onEvent?.({ type, plugin: name, hash, alone: true, message })
   }
 
-  /** Performs a grant operation. Returns true when the result is there and the run still needs it. */
-  #perform(run: HookRun, use: GrantUse): boolean {
+  /** Performs a grant operation. Returns true when the result is there and the hook still needs it. */
+  #perform(turn: StepTurn, use: GrantUse): boolean {
     const { operation, args } = use
     try {
-      const result = this.#options.grants.perform(new GrantRequest(run, operation, args))
-      if (!(result instanceof Promise)) return run.finish(use, result, '')
+      const result = this.#options.grants.perform(new GrantRequest(turn, operation, args))
+      if (!(result instanceof Promise)) return turn.finish(use, result, '')
       const finish = (values: readonly string[] | undefined, message: string): void => {
-        if (run.finish(use, values, message) && run.started) this.#resume(run, use)
+        if (turn.finish(use, values, message) && turn.started) this.#resume(turn, use)
       }
       result.then(
         (values) => finish(values, ''),
@@ -293,63 +293,63 @@ export class Runs {
       )
       return false
     } catch (error) {
-      return run.finish(use, undefined, messageOf(error))
+      return turn.finish(use, undefined, messageOf(error))
     }
   }
 
   /** Performs the operations without a result. No hook waits for them, so their failures are ignored. */
-  #note(run: HookRun): void {
-    for (const { operation, args } of run.notes) {
+  #note(turn: StepTurn): void {
+    for (const { operation, args } of turn.notes) {
       try {
-        const result = this.#options.grants.perform(new GrantRequest(run, operation, args))
+        const result = this.#options.grants.perform(new GrantRequest(turn, operation, args))
         if (result instanceof Promise) result.catch(() => {})
       } catch {}
     }
-    run.notes = noNotes
+    turn.notes = noNotes
   }
 
-  #reportUndeclared(run: HookRun): void {
-    for (const field of run.undeclared) {
-      const message = this.#undeclared.message(run.binding.instance, field)
-      if (message !== undefined) this.event('undeclared', run, message)
+  #reportUndeclared(turn: StepTurn): void {
+    for (const field of turn.undeclared) {
+      const message = this.#undeclared.message(turn.binding.instance, field)
+      if (message !== undefined) this.event('undeclared', turn, message)
     }
-    run.undeclared = noNames
+    turn.undeclared = noNames
   }
 
-  #resume(run: HookRun, use: GrantUse): void {
-    if (run.hostTime > run.binding.instance.limits.time) return this.#costTooMuch(run, false)
-    this.#options.send(run, entry.resume, use.result!)
+  #resume(turn: StepTurn, use: GrantUse): void {
+    if (turn.hostTime > turn.binding.instance.limits.time) return this.#costTooMuch(turn, false)
+    this.#options.send(turn, entry.resume, use.result!)
   }
 
-  #limitWait(run: HookRun): void {
-    if (run.deadline !== undefined) return
-    run.deadline = new WheelTimer({ onTimeout: () => this.#waitedTooLong(run) })
-    run.deadline.arm(run.binding.instance.limits.wait)
+  #limitWait(turn: StepTurn): void {
+    if (turn.deadline !== undefined) return
+    turn.deadline = new WheelTimer({ onTimeout: () => this.#waitedTooLong(turn) })
+    turn.deadline.arm(turn.binding.instance.limits.wait)
   }
 
-  #waitedTooLong(run: HookRun): void {
-    this.starve(run, `the hook waited more than ${run.binding.instance.limits.wait} ms`)
+  #waitedTooLong(turn: StepTurn): void {
+    this.starve(turn, `the hook waited more than ${turn.binding.instance.limits.wait} ms`)
   }
 
   /** Its time on the clock is over. It has not used its CPU time, so for fault counts that weighs no more than an error. */
-  starve(run: HookRun, message: string): void {
-    if (run.over) return
-    run.binding.counts.timeouts++
-    this.event('threw', run, message)
-    this.#settle(run, failure(run, 'PT', message), false)
+  starve(turn: StepTurn, message: string): void {
+    if (turn.over) return
+    turn.binding.counts.timeouts++
+    this.event('threw', turn, message)
+    this.#settle(turn, failure(turn, 'PT', message), false)
   }
 
-  #settle(run: HookRun, verdict: Verdict, returned: boolean): void {
-    const { pending, index, binding } = run
-    if (verdict.kind === 'failed') run.abort()
-    this.end(run, returned)
-    if (run.tried) binding.counts.calls++
+  #settle(turn: StepTurn, verdict: Verdict, returned: boolean): void {
+    const { pending, index, binding } = turn
+    if (verdict.kind === 'failed') turn.abort()
+    this.end(turn, returned)
+    if (turn.tried) binding.counts.calls++
     const goesOn = this.settled(pending.call, index, verdict)
-    this.#endProbe(run, verdict)
+    this.#endProbe(turn, verdict)
     if (pending.over) return
     if (!goesOn || index === pending.call.steps.length - 1) return this.#end(pending)
     pending.position++
-    pending.run = undefined
+    pending.turn = undefined
     if (!pending.applying) this.#options.begin(pending)
   }
 
@@ -366,10 +366,10 @@ export class Runs {
     }
   }
 
-  #endProbe(run: HookRun, verdict: Verdict): void {
-    if (!this.#options.breaker.endProbe(run)) return
-    const isOk = verdict.kind === 'done' && !run.refused
-    this.event(isOk ? 'ok-probe' : 'failed-probe', run, verdict.kind === 'failed' ? verdict.message : '')
+  #endProbe(turn: StepTurn, verdict: Verdict): void {
+    if (!this.#options.breaker.endProbe(turn)) return
+    const isOk = verdict.kind === 'done' && !turn.refused
+    this.event(isOk ? 'ok-probe' : 'failed-probe', turn, verdict.kind === 'failed' ? verdict.message : '')
   }
 
   #end(pending: PendingCall): void {
@@ -380,7 +380,7 @@ export class Runs {
   }
 }
 
-function failure({ binding, hook }: HookRun, code: FailureCode, message: string): Verdict {
+function failure({ binding, hook }: StepTurn, code: FailureCode, message: string): Verdict {
   const { policy, plugin } = binding.instance
   const text = `policy "${policy}" (plugin "${plugin.name}"), ${hook}, ${code}: ${message}`
   return { kind: 'failed', code, message: text }
