@@ -28,6 +28,8 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
   plan: HttpPlan
   /** Requests under way. */
   #requests = 0
+  /** Connections that were in their handshake when the drain began: each may still send one request. */
+  #awaited = 0
   readonly #tap: Tap
   readonly #server: Server
   /** `undefined`: the listener speaks HTTP in clear. */
@@ -45,7 +47,7 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
   }
 
   get active(): number {
-    return this.#requests + (this.#entrance?.active ?? 0)
+    return this.#requests + this.#awaited + (this.#entrance?.active ?? 0)
   }
 
   get timeouts(): ClientTimeouts {
@@ -80,7 +82,8 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
 
   /** A connection that speaks HTTP from now on. */
   #serve(stream: ByteStream, peer: Peer, admission: Admission | undefined): void {
-    const connection: Connection = { peer, admission }
+    const connection: Connection = { peer, admission, isAwaited: this.#draining }
+    if (this.#draining) this.#awaited++
     const session = new ServerConnection(stream, connection, this)
     if (this.plan.snapshot.leaving || this.#draining) session.makeLast()
     this.#sessions.add(session)
@@ -92,8 +95,10 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
   }
 
   onRequest(exchange: Exchange): void {
-    const { admission } = exchange.connection as Connection
+    const connection = exchange.connection as Connection
+    const { admission } = connection
     this.#requests++
+    this.#arrived(connection)
     const flow = new RequestFlow(exchange, this.plan, this.#tap)
     exchange.owner = flow
     if (admission === undefined) this.#start(exchange, flow, undefined)
@@ -113,11 +118,17 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
 
   onOver(): void {
     this.#requests--
-    if (this.#draining && this.active === 0) this.#onEmpty?.()
+    this.onArrivalOver()
   }
 
   onArrivalOver(): void {
     if (this.#draining && this.active === 0) this.#onEmpty?.()
+  }
+
+  /** The first request of a connection, or its end. */
+  #arrived(connection: Connection): void {
+    if (connection.isAwaited) this.#awaited--
+    connection.isAwaited = false
   }
 
   /** A client that speaks HTTP in clear understands an answer in clear. */
@@ -149,6 +160,8 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
   onClose(session: HttpSession): void {
     this.#sessions.delete(session)
     this.#leave(session)
+    this.#arrived(session.connection as Connection)
+    this.onArrivalOver()
   }
 
   #leave({ connection }: HttpSession): void {
@@ -207,4 +220,6 @@ function words(detail: string, id: string): Buffer {
 interface Connection extends HttpConnection {
   /** Set when a policy of the listener has `onConnect` or `onDisconnect`. */
   readonly admission: Admission | undefined
+  /** It counts as active until its first request. */
+  isAwaited: boolean
 }

@@ -96,6 +96,14 @@ export class TlsEntrance implements ArrivalOwner {
   }
 
   onHello(arrival: TlsArrival, hello: ClientHello): void {
+    try {
+      this.#choose(arrival, hello)
+    } catch (error) {
+      arrival.refuse({ alert: 'internal_error', code: 'GE', problem: (error as Error).message })
+    }
+  }
+
+  #choose(arrival: TlsArrival, hello: ClientHello): void {
     const { plan } = this.#listener
     const { serverName, alpn: offered } = hello
     const proof = proofFor(hello, plan.snapshot.acme)
