@@ -8,12 +8,14 @@ import { type Peer, startPeer } from './peer.ts'
  * @param rules lines of its `frontend`
  * @param probes whether it checks the port, 10 times a second, and takes it for down after the first failure
  * @param bind what stands behind the address in `bind`: `ssl crt …`
+ * @param server what stands behind the address in `server`: `ssl verify required …`
  */
 export function startHaproxy(
   to: number,
   rules: readonly string[] = [],
   probes: boolean = false,
   bind: string = '',
+  server: string = '',
 ): Promise<Peer> {
   return startPeer(({ folder, port }) => {
     const file = join(folder, 'haproxy.cfg')
@@ -36,7 +38,7 @@ frontend in
   bind 127.0.0.1:${port} ${bind}
 ${rules.map((rule) => `  ${rule}\n`).join('')}  default_backend next
 backend next
-${probes ? '  option httpchk\n' : ''}  server one 127.0.0.1:${to}${probes ? ' check inter 100 fall 1' : ''}
+${probes ? '  option httpchk\n' : ''}  server one 127.0.0.1:${to} ${server}${probes ? ' check inter 100 fall 1' : ''}
 `,
     )
     return ['haproxy', '-db', '-f', file]
