@@ -152,8 +152,11 @@ function presentOf(issued: KeyPair | undefined): PresentCertificate | undefined 
   return { id, cert, key }
 }
 
-/** The same in all workers and after each start. A session that began under other rules may have a client that these refuse. */
-function sessionIdContextOf(listener: string, { clientCertificate }: ServerTlsConfig): string {
-  const rules = JSON.stringify([listener, clientCertificate])
+/**
+ * The same in all workers and after each start. A session that began under other rules may have a client that these refuse, or a
+ * cipher: OpenSSL resumes a session of TLS 1.2 with the one that it began with.
+ */
+function sessionIdContextOf(listener: string, { clientCertificate, ciphers, groups }: ServerTlsConfig): string {
+  const rules = JSON.stringify([listener, clientCertificate, ciphers, groups])
   return createHash('sha256').update(rules).digest('hex').slice(0, 32)
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { SecureVersion } from 'node:tls'
 import { describe, expect, test } from 'vitest'
-import { type BinaryGateway, type Json, shareGateway } from '../helpers/gateway.ts'
+import { type BinaryGateway, httpConfig, type Json, shareGateway, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { describeWith } from '../peers/needs.ts'
 import { createAuthority } from './certificates.ts'
@@ -108,5 +108,18 @@ describe('a session does not resume', () => {
     }
     expect(await at(gateway.port('without'), version, session)).toMatchObject(answered)
     expect(await at(gateway.port('web'), version, session)).toMatchObject({ resumed: true })
+  })
+
+  test('when the listener has other ciphers since (TLS 1.2)', async () => {
+    const of = (ciphers: string): Json => {
+      const tls = { certificates: [{ cert: 'site.pem', key: 'site.key' }], ciphers }
+      return httpConfig([9], { listeners: { web: { protocol: 'https', tls } } })
+    }
+    const running = await startInProcess(of('ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-GCM-SHA384'), files)
+    const options = { ca: authority.cert, maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA:AES256' } as const
+    const { session } = await visit(running.port('web'), options)
+    expect(await visit(running.port('web'), { ...options, session })).toMatchObject({ resumed: true })
+    await running.reload(of('ECDHE-ECDSA-AES256-GCM-SHA384'))
+    expect(await visit(running.port('web'), { ...options, session })).toMatchObject(answered)
   })
 })
