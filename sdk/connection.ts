@@ -9,7 +9,7 @@ import type { Tls } from './tls.ts'
  * @typeParam W scopes that may be written. Default: all.
  */
 export interface Connection<R extends ReadScope = ReadScope, W extends WriteScope = WriteScope> extends View<R | W> {
-  /** `'L4'` on a `tcp` listener, `'L7'` on an `http` listener. Needs no scope. */
+  /** `'L4'` on a `tcp` or `tls` listener, `'L7'` on an `http` or `https` listener. Needs no scope. */
   readonly layer: 'L4' | 'L7'
   /** Address of the other end of the socket. Scope `peer.ip`. */
   readonly peer: { readonly ip: Readable<R, 'peer.ip', string> }

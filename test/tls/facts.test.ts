@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { createHash, generateKeyPairSync, sign, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { TlsFacts } from '../../core/net/peer.ts'
 import { alternativeNames, distinguishedName, factsOfHandshake } from '../../core/tls/tls-facts.ts'
 import { type Authority, createAuthority, type Issued, type LeafOptions } from './certificates.ts'
-import { element, oid, sequence, set, text } from './der.ts'
+import { bits, element, oid, sequence, set, text } from './der.ts'
 
 const ca = createAuthority('root')
 const root = new X509Certificate(ca.cert)
@@ -285,4 +285,42 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session of %s that is resumed'
 
 function sha256(der: Buffer): string {
   return createHash('sha256').update(der).digest('hex')
+}
+
+test('whatever a certificate holds that OpenSSL can read, its facts are texts', () => {
+  const leaf = ca.issue({ names: ['a.example', '192.0.2.1', 'URI:spiffe://example/a', 'email:a@b.example'], key })
+  const content = leaf.der.subarray(4)
+  const body = content.subarray(0, 4 + content.readUInt16BE(2))
+  const algorithm = sequence(oid('1.2.840.10045.4.3.2'))
+  const change = fc.tuple(fc.nat(body.length - 1), fc.nat(255))
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), (changes) => {
+      const changed = Buffer.from(body)
+      for (const [at, byte] of changes) changed[at] = byte
+      const x509 = readable(sequence(changed, algorithm, bits(sign('sha256', changed, ca.privateKey))))
+      fc.pre(x509 !== undefined)
+      const { subject, issuer, serial, fingerprint, san, chain, verified } = factsOfHandshake(showing(x509), 'a', rules)
+        .client!
+      for (const text of [subject, issuer, serial, fingerprint, ...san]) expect(text).toBeTypeOf('string')
+      expect([Array.isArray(chain), verified]).toEqual([true, true])
+    }),
+    { numRuns: 200 },
+  )
+})
+
+const rules = { authorities: [root], depthProblem: () => undefined }
+
+function readable(der: Buffer): X509Certificate | undefined {
+  try {
+    return new X509Certificate(der)
+  } catch {
+    return undefined
+  }
+}
+
+/** A socket whose client has shown a certificate, as far as its facts need it. */
+function showing(x509: X509Certificate): TLSSocket {
+  const agreed = { getProtocol: () => 'TLSv1.3', getCipher: () => ({ name: 'C' }), isSessionReused: () => false }
+  const verdict = { getPeerX509Certificate: () => x509, _handle: { verifyError: () => null } }
+  return { ...agreed, ...verdict, alpnProtocol: false } as unknown as TLSSocket
 }

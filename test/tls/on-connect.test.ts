@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { echoBackend, tcpBackend } from '../helpers/backend.ts'
 import { drained, open } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess, type TestGateway } from '../helpers/gateway.ts'
+import { until } from '../helpers/until.ts'
 import { createAuthority } from './certificates.ts'
 import { helloOf, openTls, request } from './client.ts'
 
@@ -219,4 +220,54 @@ test('an L4 connection that no policy refuses is forwarded', async () => {
     expect(await drained(socket)).toBe('here')
     expect(said(gateway).filter((line) => line.startsWith('came'))).toHaveLength(doormen.length)
   }
+})
+
+test('an L4 policy may demand a certificate, and its names', async () => {
+  const people = createAuthority('People')
+  const issue = (name: string): object => {
+    const { chain, key } = people.issue({ names: [`URI:spiffe://example/${name}`], usage: 'client' })
+    return { ca, servername, cert: chain, key }
+  }
+  const backend = await tcpBackend((socket) => void socket.end('here'))
+  const guard = `
+import { definePlugin, reply } from 'postern/sdk'
+export default definePlugin({
+  name: 'guard',
+  reads: ['tls.client.verified', 'tls.client.san'],
+  onConnect({ connection: { tls: { client } } }) {
+    if (client.verified !== true || !client.san?.includes('URI:spiffe://example/a')) return reply(403)
+  },
+})`
+  const clientCertificate = { mode: 'request', ca: ['people.crt'] }
+  const listener = {
+    protocol: 'tls',
+    address: '127.0.0.1',
+    port: 0,
+    tls: { ...tls, clientCertificate },
+    policies: ['g'],
+  }
+  const gateway = await startInProcess(
+    {
+      listeners: { web: listener },
+      routes: { all: { listener: 'web', upstream: 'pool' } },
+      upstreams: { pool: { protocol: 'tcp', backends: [{ address: `127.0.0.1:${backend.port}` }], health: false } },
+      policies: { g: { plugin: 'guard' } },
+    },
+    { ...files, 'people.crt': people.cert, 'plugins/guard/index.ts': guard },
+  )
+  const { chain, key } = createAuthority('People').issue({ names: ['URI:spiffe://example/a'], usage: 'client' })
+  for (const [options, text] of [
+    [issue('a'), 'here'],
+    [issue('b'), ''],
+    [{ ca, servername, cert: chain, key }, ''],
+    [{ ca, servername }, ''],
+  ] as const) {
+    expect(await request(gateway.port('web'), options)).toBe(text)
+  }
+  const records = await until('the records', () => {
+    const all = gateway.log.filter(({ msg }) => msg === 'connection')
+    return all.length === 4 && all
+  })
+  const verified = records.map(({ tls }) => (tls as { client?: { verified: boolean } }).client?.verified)
+  expect(verified).toEqual([true, true, false, undefined])
 })
