@@ -10,15 +10,17 @@ interface GateLimits {
   readonly atOnce: number
   /** Handshakes that may begin in one turn of the event loop; each takes a millisecond, and other traffic waits for them. */
   readonly perTurn: number
-  /** How long one may be under way while others wait for it, ms. */
+  /** How long one may be under way while few others wait for it, ms. */
   readonly patience: number
+  /** How long it may be while many do, ms: a client far away takes 300 for its answer. */
+  readonly leastPatience: number
 }
 
-const limitsOfProcess: GateLimits = { atOnce: 512, perTurn: 4, patience: 2000 }
+const limitsOfProcess: GateLimits = { atOnce: 512, perTurn: 4, patience: 2000, leastPatience: 500 }
 
 /**
  * Lets a bounded number of handshakes be under way, in the order of their arrival. When clients that stop in the middle
- * occupy all of them, the oldest gives way.
+ * occupy all of them, the oldest gives way: the sooner, the more wait, so that all get their turn before their time is over.
  */
 export class HandshakeGate {
   /** With the time when each began, the oldest first. */
@@ -84,18 +86,21 @@ export class HandshakeGate {
   /** Ends those that have been under way for too long; if there are none, when the oldest has been. */
   #makeRoom(): void {
     const now = Date.now()
+    const patience = this.#patience
+    clearTimeout(this.#timer)
     for (const [one, since] of this.#underWay) {
-      const left = since + this.#limits.patience - now
-      if (left <= 0) {
-        one.giveWay()
-        continue
+      const left = since + patience - now
+      if (left > 0) {
+        this.#timer = setTimeout(() => this.#proceed(), left).unref()
+        break
       }
-      this.#timer ??= setTimeout(() => {
-        this.#timer = undefined
-        this.#proceed()
-      }, left).unref()
-      break
+      one.giveWay()
     }
+  }
+
+  get #patience(): number {
+    const { atOnce, patience, leastPatience } = this.#limits
+    return Math.max(leastPatience, (patience * atOnce) / (atOnce + this.#waiting.size))
   }
 }
 
