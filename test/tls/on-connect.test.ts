@@ -86,6 +86,8 @@ function said({ log }: Pick<TestGateway, 'log'>): string[] {
     .map(({ msg, fields }) => [msg, ...Object.values(fields as Record<string, string>)].join(' ').trim())
 }
 
+/** Longer than the second of vitest: the machine may be busy. */
+const eventually = <T>(seen: () => T): ReturnType<typeof expect.poll<T>> => expect.poll(seen, { timeout: 15_000 })
 const onHandshake = ({ msg }: Record<string, unknown>): boolean => msg === 'handshake'
 const early = (as: string, more: object = {}): Options => ({ as, ...more })
 const late = (as: string, more: object = {}): Options => ({ as, reads: ['serverName', 'version'], ...more })
@@ -99,21 +101,19 @@ describe.each([
     const hello = await helloOf({ servername: 'A.example' })
     const half = await open(gateway.port('web'))
     half.write(hello)
-    await expect.poll(() => said(gateway)).toEqual(['came a a.example'])
+    await eventually(() => said(gateway)).toEqual(['came a a.example'])
     half.destroy()
-    await expect.poll(() => said(gateway)).toEqual(['came a a.example', end])
+    await eventually(() => said(gateway)).toEqual(['came a a.example', end])
     expect(await gateway.record(onHandshake)).toMatchObject({ outcome: 'DC', serverName: 'a.example' })
     const socket = await openTls(gateway.port('web'), { ca, servername })
     const came = ['came a a.example', 'came b a.example 1.3', 'came c a.example', 'came d a.example']
-    await expect.poll(() => said(gateway).slice(2, 6)).toEqual(came)
+    await eventually(() => said(gateway).slice(2, 6)).toEqual(came)
     socket.destroy()
-    await expect
-      .poll(() =>
-        said(gateway)
-          .slice(6)
-          .map((line) => line.slice(0, ended.length + 2)),
-      )
-      .toEqual(['a', 'b', 'c', 'd'].map((as) => `${ended} ${as}`))
+    await eventually(() =>
+      said(gateway)
+        .slice(6)
+        .map((line) => line.slice(0, ended.length + 2)),
+    ).toEqual(['a', 'b', 'c', 'd'].map((as) => `${ended} ${as}`))
     expect(gateway.log.filter(onHandshake)).toHaveLength(1)
   })
 
@@ -125,7 +125,7 @@ describe.each([
       ...{ listener: 'web', serverName: 'a.example', alert: 'access_denied', outcome: 'PD:doorman' },
       cause: 'policy "b" refuses the connection: not here',
     })
-    await expect.poll(() => said(gateway).filter((line) => line.startsWith(ended))).toHaveLength(2)
+    await eventually(() => said(gateway).filter((line) => line.startsWith(ended))).toHaveLength(2)
     expect(said(gateway).filter((line) => line.startsWith('came'))).toEqual(['came a a.example', 'came b a.example'])
     await openTls(gateway.port('web'), { ca, servername: 'b.example' })
     expect(gateway.log.filter(({ msg }) => msg === 'request' || msg === 'connection')).toEqual([])
@@ -148,9 +148,9 @@ describe.each([
     await gateway.record(onHandshake)
     expect(said(gateway)).toEqual([])
     await openTls(gateway.port('web'), { ca, servername, maxVersion: 'TLSv1.2' })
-    await expect.poll(() => said(gateway)).toEqual(['came a a.example'])
+    await eventually(() => said(gateway)).toEqual(['came a a.example'])
     await openTls(gateway.port('web'), { ca, servername })
-    await expect.poll(() => said(gateway)).toEqual(['came a a.example', 'came b a.example'])
+    await eventually(() => said(gateway)).toEqual(['came a a.example', 'came b a.example'])
   })
 
   test('a policy that waits holds up the handshake; a client that does not wait, and the end of the gateway, cancel it', async () => {
@@ -163,14 +163,14 @@ describe.each([
     const origin = `http://127.0.0.1:${slow.port}`
     const gateway = await start([early('a', { waitsFor: `${origin}/` }), late('b')], [origin])
     const opening = openTls(gateway.port('web'), { ca, servername })
-    await expect.poll(() => release).toBeDefined()
+    await eventually(() => release).toBeDefined()
     expect(said(gateway)).toEqual(['came a a.example'])
     release!()
     await opening
-    await expect.poll(() => said(gateway)).toHaveLength(2)
+    await eventually(() => said(gateway)).toHaveLength(2)
     release = undefined
     const waiting = openTls(gateway.port('web'), { ca, servername }).catch((error: Error) => error)
-    await expect.poll(() => release).toBeDefined()
+    await eventually(() => release).toBeDefined()
     gateway.gateway.close()
     expect(await waiting).toBeInstanceOf(Error)
   })
