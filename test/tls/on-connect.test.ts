@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { echoBackend, tcpBackend } from '../helpers/backend.ts'
 import { drained, open } from '../helpers/client.ts'
@@ -5,6 +6,7 @@ import { httpConfig, type Json, startInProcess, type TestGateway } from '../help
 import { until } from '../helpers/until.ts'
 import { createAuthority } from './certificates.ts'
 import { helloOf, openTls, request } from './client.ts'
+import { sslRequest, startup } from './postgres-stub.ts'
 
 /** Says what it is told when a connection begins and ends, and refuses a server name. */
 const doorman = `
@@ -27,7 +29,7 @@ export default definePlugin({
     log.info('came', { as: options.as, name: tls.serverName ?? '', version: tls.version ?? '' })
     if (options.waitsFor !== '') await fetch(options.waitsFor)
     if (options.throws) throw new Error('broken')
-    if (tls.serverName === options.refuses) return reply(options.status, { title: 'not here' })
+    if (options.refuses !== undefined && tls.serverName === options.refuses) return reply(options.status, { title: 'not here' })
   },
   onClose({ options, log }) { log.info('closed', { as: options.as, name: '', version: '' }) },
   onDisconnect({ connection: { tls }, options, log }) {
@@ -63,7 +65,11 @@ async function onL7(
 }
 
 /** The first half of the doormen belongs to the listener, the others to the upstream. */
-async function onL4(doormen: readonly Options[], fetch: Json[] = []): ReturnType<typeof startInProcess> {
+async function onL4(
+  doormen: readonly Options[],
+  fetch: Json[] = [],
+  more: Json = {},
+): ReturnType<typeof startInProcess> {
   const backend = await tcpBackend((socket) => void socket.end('here'))
   const names = doormen.map(({ as }) => as)
   const half = Math.ceil(names.length / 2)
@@ -71,7 +77,15 @@ async function onL4(doormen: readonly Options[], fetch: Json[] = []): ReturnType
   return startInProcess(
     {
       ...common(doormen, fetch),
-      listeners: { web: { protocol: 'tls', address: '127.0.0.1', port: 0, tls, policies: names.slice(0, half) } },
+      listeners: {
+        web: {
+          protocol: 'tls',
+          address: '127.0.0.1',
+          port: 0,
+          tls: { ...tls, ...(more as object) },
+          policies: names.slice(0, half),
+        },
+      },
       routes: { all: { listener: 'web', upstream: 'pool' } },
       upstreams: { pool: { protocol: 'tcp', backends, health: false, policies: names.slice(half) } },
     },
@@ -220,6 +234,23 @@ test('an L4 connection that no policy refuses is forwarded', async () => {
     expect(await drained(socket)).toBe('here')
     expect(said(gateway).filter((line) => line.startsWith('came'))).toHaveLength(doormen.length)
   }
+})
+
+test('so it is for clients that ask for TLS first; those that do not ask, where they need not, have none', async () => {
+  const gateway = await onL4([early('a', { refuses: 'a.example' }), late('b')], [], {
+    starttls: 'postgres',
+    plain: true,
+  })
+  const asking = await open(gateway.port('web'))
+  asking.write(sslRequest)
+  expect(((await once(asking, 'data')) as [Buffer])[0].toString()).toBe('S')
+  asking.write(await helloOf({ servername }))
+  expect(await drained(asking)).toBe('\x15\x03\x03\0\x02\x02\x31')
+  expect(said(gateway)).toEqual(['came a a.example', 'closed a'])
+  const plain = await open(gateway.port('web'))
+  plain.write(startup)
+  expect(await drained(plain)).toBe('here')
+  expect(said(gateway).slice(2, 4)).toEqual(['came a', 'came b'])
 })
 
 test('an L4 policy may demand a certificate, and its names', async () => {
