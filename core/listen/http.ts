@@ -91,7 +91,8 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
 
   replan(plan: HttpPlan): void {
     this.plan = plan
-    this.#entrance?.replan()
+    // A client that the new rules do not accept would go on for as long as it sends requests.
+    if (this.#entrance?.replan()) for (const session of this.#sessions) session.drain()
   }
 
   onRequest(exchange: Exchange): void {

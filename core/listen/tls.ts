@@ -65,10 +65,22 @@ export class TlsEntrance implements ArrivalOwner {
     this.#contexts = new ServerContexts(name, config.tls!, tickets, snapshot.acme)
   }
 
-  /** The plan has changed: handshakes from now on use its certificates. */
-  replan(): void {
+  /**
+   * The plan has changed: handshakes from now on use its certificates. Those under way end when they began under other rules
+   * for the certificates of clients.
+   *
+   * @returns whether these rules have changed
+   */
+  replan(): boolean {
     const { name, config } = this.#listener.plan
-    this.#contexts = this.#contexts.next(name, config.tls!)
+    const before = this.#contexts
+    this.#contexts = before.next(name, config.tls!)
+    if (this.#contexts.judgesAs(before)) return false
+    const problem = 'a reload has changed the rules for the certificates of clients'
+    for (const arrival of this.#arrivals.keys()) {
+      if (arrival.facts !== undefined) arrival.abort({ code: 'SD', problem, alert: undefined })
+    }
+    return true
   }
 
   /**

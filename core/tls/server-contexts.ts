@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { SecureContext } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
 import { ClientRules } from './client-rules.ts'
 import type { IssuedCertificates, KeyPair, ManagedCertificate } from './managed-certificate.ts'
 import type { ServerCertificate, ServerTlsConfig } from './server-config.ts'
@@ -71,6 +72,11 @@ export class ServerContexts {
     return config === this.config ? this : new ServerContexts(listener, config, this.#tickets, this.#issued, this)
   }
 
+  /** Whether both judge the certificates of clients in the same way. */
+  judgesAs({ config }: ServerContexts): boolean {
+    return isDeepStrictEqual(config.clientCertificate, this.config.clientCertificate)
+  }
+
   /**
    * The context for a client.
    *
@@ -131,7 +137,8 @@ export class ServerContexts {
 
   /** RFC 9525 §6.3: a wildcard stands for one label. */
   #matching(name: string): Group | undefined {
-    return this.#exact.get(name) ?? this.#wildcard.get(name.slice(name.indexOf('.') + 1))
+    const dot = name.indexOf('.')
+    return this.#exact.get(name) ?? (dot > 0 ? this.#wildcard.get(name.slice(dot + 1)) : undefined)
   }
 }
 

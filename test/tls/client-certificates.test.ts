@@ -2,9 +2,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { echoBackend, tcpBackend } from '../helpers/backend.ts'
+import { open } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess, type TestGateway } from '../helpers/gateway.ts'
 import { createAuthority, type Issued } from './certificates.ts'
 import { openTls, request } from './client.ts'
+import { clientHello } from './raw-handshake.ts'
 import { visit } from './visit.ts'
 
 const authority = createAuthority('Servers')
@@ -118,6 +120,38 @@ describe('a listener that requires certificates', () => {
       await use(rules)
     }
   })
+})
+
+test('a reload that changes the rules ends connections and handshakes that began under others', async () => {
+  const backend = (await echoBackend()).port
+  const rules = { mode: 'require', ca: ['people.crt'] }
+  const running = await gateway(rules, backend)
+  const reload = (clientCertificate: Json): Promise<void> => {
+    const tls = { certificates: [{ cert: 'web.crt', key: 'web.key' }], clientCertificate }
+    return running.reload(httpConfig([backend], { listeners: { web: { protocol: 'https', tls } } }))
+  }
+  const [kept, half] = [await openTls(running.port('web'), as(bob)), await open(running.port('web'))]
+  let text = ''
+  kept.on('data', (bytes: Buffer) => {
+    text += bytes.toString('latin1')
+  })
+  const get = 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n'
+  kept.write(get)
+  await expect.poll(() => text).toContain('HTTP/1.1 200 ')
+  const reply = new Promise((resolve) => half.once('data', resolve))
+  half.write(await clientHello())
+  await reply
+  await reload(rules)
+  text = ''
+  kept.write(get)
+  await expect.poll(() => text).toContain('HTTP/1.1 200 ')
+  const ended = Promise.all([kept, half].map((socket) => new Promise((resolve) => socket.once('end', resolve))))
+  await reload({ ...rules, crl: ['people.crl'] })
+  await ended
+  const cause = 'a reload has changed the rules for the certificates of clients'
+  expect(handshakes(running)).toEqual([{ outcome: 'SD', alert: undefined, cause }])
+  expect(await request(running.port('web'), as(bob))).toContain('certificate revoked')
+  expect(await request(running.port('web'), as(alice))).toContain('HTTP/1.1 200 ')
 })
 
 test('several lists, one for each authority of a chain', async () => {

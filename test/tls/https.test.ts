@@ -154,10 +154,13 @@ describe('certificates by name', () => {
   })
 
   test('names of the configuration replace those of the certificate', async () => {
-    const named = [{ ...list[0]! }, { ...list[1]!, names: ['shop.example'] }]
+    const named = [{ ...list[0]! }, { ...list[1]!, names: ['shop.example', '*.corp'] }]
     const { port } = await startInProcess(httpsConfig((await echoBackend()).port, { certificates: named }), all)
     expect(await shown(port('web'), 'shop.example')).toBe(ecWild.der.toString('base64'))
-    expect(await shown(port('web'), 'y.b.example')).toBe(a.der.toString('base64'))
+    expect(await shown(port('web'), 'x.corp')).toBe(ecWild.der.toString('base64'))
+    for (const other of ['y.b.example', 'corp', '.corp']) {
+      expect(await shown(port('web'), other)).toBe(a.der.toString('base64'))
+    }
   })
 })
 
