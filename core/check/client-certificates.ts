@@ -3,6 +3,7 @@ import type { ReferenceContext } from '../config/references.ts'
 import { asList, asObject } from '../config/untyped.ts'
 import type { ClientCertificateConfig } from '../tls/server-config.ts'
 import { newServerContext } from '../tls/server-context.ts'
+import { elementsOf, timeOf } from './der.ts'
 import type { Draft } from './draft.ts'
 import { certificatesOf, readPem } from './pem.ts'
 
@@ -14,6 +15,7 @@ export function readClientRules(
   context: ReferenceContext,
   value: unknown,
   at: Path,
+  warn: (path: Path, message: string) => void,
 ): ClientCertificateConfig {
   const { mode, ca, crl, depth, forward } = asObject(value)
   const problem = (path: Path, message: string): void => draft.problems.add(draft.source, path, message)
@@ -23,16 +25,21 @@ export function readClientRules(
       const pem = typeof entry === 'string' ? readPem(draft, context, path, entry) : undefined
       return pem === undefined ? [] : read(pem.text, pem.shown, path)
     })
+  const warnOfEnd = (path: Path, end: number | undefined, what: string): void => {
+    if (end === undefined || end > Date.now()) return
+    warn(path, `${what} ended on ${new Date(end).toISOString().slice(0, 10)}: all clients of its authority are refused`)
+  }
   const authorities = texts('ca', ca, (text, shown, path) => {
     const found = certificatesOf({ text, shown })
-    if (typeof found !== 'string') return found
-    problem(path, found)
-    return []
+    if (typeof found === 'string') problem(path, found)
+    else for (const { subject, validTo } of found) warnOfEnd(path, Date.parse(validTo), JSON.stringify(subject))
+    return typeof found === 'string' ? [] : found
   })
   const lists = texts('crl', crl, (text, shown, path) => {
     const found = text.match(list) ?? []
     if (found.length === 0) problem(path, `${shown} holds no revocation list in PEM ("-----BEGIN X509 CRL-----")`)
     if (!found.every(isReadable)) problem(path, `${shown} holds a revocation list that cannot be read`)
+    else for (const one of found) warnOfEnd(path, endOf(one), 'the list')
     return found
   })
   const orphan =
@@ -60,4 +67,13 @@ function isReadable(crl: string): boolean {
   } catch {
     return false
   }
+}
+
+/** When a list has to have been replaced (RFC 5280 §5.1.2.5); `undefined`: it does not say. */
+function endOf(crl: string): number | undefined {
+  const der = Buffer.from(crl.replace(/-----[^-]+-----/g, ''), 'base64')
+  const list = elementsOf(elementsOf(elementsOf(der)[0]!.content)[0]!.content)
+  // Behind the version, which may be missing, the algorithm, the issuer, and when it was made.
+  const next = list[list[0]!.tag === 2 ? 4 : 3]
+  return next?.tag === 0x17 || next?.tag === 0x18 ? timeOf(next) : undefined
 }

@@ -10,6 +10,7 @@ import { CertificateCheck } from './certificates.ts'
 import { readClientRules } from './client-certificates.ts'
 import type { Draft } from './draft.ts'
 import type { Hazard } from './hazards.ts'
+import { stapled } from './staple.ts'
 
 export interface ServerTlsCheck {
   /** By name of the listener. */
@@ -23,6 +24,7 @@ export interface ServerTlsCheck {
 interface Written extends Omit<ServerTlsConfig, 'certificates' | 'clientCertificate'> {
   readonly certificates: unknown
   readonly clientCertificate?: unknown
+  readonly staple?: unknown
 }
 
 /** Reads and judges what listeners need for TLS: the workers get nothing that OpenSSL could refuse. */
@@ -43,18 +45,18 @@ export function checkServerTls(draft: Draft, context: ReferenceContext): ServerT
       groups,
       tickets,
       strict,
+      staple,
       clientCertificate,
       starttls,
       plain,
     } = tls as Written
     checkStarttls(draft, protocol, asObject(tls), at)
-    const certificates = asList(list).flatMap(
-      (one, index) => check.judge(one, [...at, 'certificates', index], index) ?? [],
-    )
+    const judged = asList(list).flatMap((one, index) => check.judge(one, [...at, 'certificates', index], index) ?? [])
+    const certificates = stapled(draft, context, judged, staple, [...at, 'staple'], warn)
     const clients =
       clientCertificate === undefined
         ? undefined
-        : readClientRules(draft, context, clientCertificate, [...at, 'clientCertificate'])
+        : readClientRules(draft, context, clientCertificate, [...at, 'clientCertificate'], warn)
     if (draft.problems.touches(draft.source, at)) continue
     const optional = { ...(ciphers !== undefined && { ciphers }), ...(groups !== undefined && { groups }) }
     const asked = { ...(starttls !== undefined && { starttls, plain: plain === true }) }

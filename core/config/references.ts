@@ -108,8 +108,12 @@ function lookUp(kind: string | undefined, name: string, context: ReferenceContex
   return { problem: `unknown reference "\${${kind}:…}"${near}; ${literal}` }
 }
 
-/** Text of a file that the configuration names, relative to its folder; without the line break at its end. */
-export function readReferenced(name: string, { folder, files }: ReferenceContext): Found {
+/**
+ * Text of a file that the configuration names, relative to its folder; without the line break at its end.
+ *
+ * @param isText false: one character for each byte, all of them. Default: true.
+ */
+export function readReferenced(name: string, { folder, files }: ReferenceContext, isText: boolean = true): Found {
   const file = resolve(folder, name)
   const shown = displayName(file)
   files.add(file)
@@ -117,7 +121,7 @@ export function readReferenced(name: string, { folder, files }: ReferenceContext
     const facts = statSync(file)
     if (!facts.isFile()) return { problem: `"${shown}" is not a regular file` }
     if (facts.size > largestFile) return { problem: `"${shown}" is larger than 1 MB, the limit for a reference` }
-    const value = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+    const value = isText ? readFileSync(file, 'utf8').replace(/\r?\n$/, '') : readFileSync(file, 'latin1')
     return value === '' ? { problem: `the file "${shown}" is empty` } : { value }
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'

@@ -126,14 +126,14 @@ export class TlsEntrance implements ArrivalOwner {
       const problem = `the client began with TLS before asking for it, and did not offer ${database} (ALPN)`
       return arrival.refuse({ alert: 'no_application_protocol', code: 'DPE', problem })
     }
-    const context = this.#contexts.find(serverName)
-    if (typeof context !== 'string') {
+    const offer = this.#contexts.find(serverName)
+    if (typeof offer !== 'string') {
       const protocols = plan.config.tls!.starttls === 'postgres' ? [database] : alpn[plan.layer]
       const { clients } = this.#contexts
-      const options = { context, clients, ...(protocols !== undefined && { alpn: [...protocols] }) }
+      const options = { ...offer, clients, ...(protocols !== undefined && { alpn: [...protocols] }) }
       return this.#admit(arrival, () => arrival.secure(options))
     }
-    arrival.refuse({ alert: 'unrecognized_name', code: 'DPE', problem: context })
+    arrival.refuse({ alert: 'unrecognized_name', code: 'DPE', problem: offer })
   }
 
   /** Asks the policies that need no handshake: a refusal by them costs none. */

@@ -42,6 +42,8 @@ export interface ArrivalOwner {
 /** What a handshake may agree on. */
 export interface HandshakeOptions {
   readonly context: SecureContext
+  /** An OCSP response (DER), for clients that ask for it. */
+  readonly staple?: Buffer | undefined
   /** Protocols in the order of preference. A client that offers only others is refused; one that offers none is not. */
   readonly alpn?: string[]
   /** Default: the client is not asked for a certificate. */
@@ -128,7 +130,7 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
   // ── handshake ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   begin(): void {
-    const { context, alpn, clients } = this.#options!
+    const { context, staple, alpn, clients } = this.#options!
     const socket = new TLSSocket(socketOf(this.stream, this.#reader.bytes) as Duplex, {
       isServer: true,
       secureContext: context,
@@ -138,6 +140,7 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
     })
     this.#socket = socket
     this.#reader.bytes = nothing
+    if (staple !== undefined) (socket as unknown as { ssl: TlsHandle }).ssl.setOCSPResponse(staple)
     socket.once('secure', this.#secured)
     socket.once('end', this.#gone)
     socket.on('error', this.#failed)
@@ -195,6 +198,11 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
     handshakes.leave(this)
     return true
   }
+}
+
+/** Node's servers pass on what they get by their event `OCSPRequest` in this way. */
+interface TlsHandle {
+  setOCSPResponse(response: Buffer): void
 }
 
 const nothing = Buffer.alloc(0)

@@ -12,6 +12,16 @@ export interface ServerCertificate {
   readonly cert: string
   /** PEM, not encrypted. */
   readonly key: string
+  /** Tells clients that ask for it that the certificate has not been revoked. */
+  readonly staple?: Staple
+}
+
+/** An OCSP response (RFC 6960). */
+export interface Staple {
+  /** DER, in base64. */
+  readonly response: string
+  /** It holds until then, by `Date.now`. */
+  readonly until: number
 }
 
 /** Which certificates clients show. */

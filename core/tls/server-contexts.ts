@@ -18,7 +18,14 @@ interface Group {
   key: string
 }
 
-type PresentCertificate = Pick<ServerCertificate, 'id' | 'cert' | 'key'>
+type PresentCertificate = Pick<ServerCertificate, 'id' | 'cert' | 'key' | 'staple'>
+
+/** What a client is offered. */
+export interface Offer {
+  readonly context: SecureContext
+  /** An OCSP response (DER) about the certificate. */
+  readonly staple: Buffer | undefined
+}
 
 /** Which certificates a listener offers to which clients. */
 export class ServerContexts {
@@ -78,13 +85,13 @@ export class ServerContexts {
   }
 
   /**
-   * The context for a client.
+   * What a client is offered.
    *
    * @param serverName in lower case; `undefined`: the client named none
    * @returns a text: why no certificate can be shown
    * @throws {Error} when OpenSSL refuses the certificates.
    */
-  find(serverName: string | undefined): SecureContext | string {
+  find(serverName: string | undefined): Offer | string {
     const group = serverName === undefined ? undefined : this.#matching(serverName)
     if (group === undefined && this.config.strict) {
       const named = serverName === undefined ? 'the client names no server' : `no certificate is for "${serverName}"`
@@ -101,7 +108,7 @@ export class ServerContexts {
       if (resumes(this.#settings)) this.#tickets.apply(context, sessionIdContext, clientCertificate === undefined)
       this.#made.set(key, context)
     }
-    return context
+    return { context, staple: stapleOf(present) }
   }
 
   /** Finds out what a group consists of now. */
@@ -140,6 +147,12 @@ export class ServerContexts {
     const dot = name.indexOf('.')
     return this.#exact.get(name) ?? (dot > 0 ? this.#wildcard.get(name.slice(dot + 1)) : undefined)
   }
+}
+
+/** With a certificate of each kind of key it is not known before the handshake which of them the client gets. */
+function stapleOf([first, ...others]: readonly PresentCertificate[]): Buffer | undefined {
+  const staple = others.length === 0 ? first?.staple : undefined
+  return staple === undefined || staple.until < Date.now() ? undefined : Buffer.from(staple.response, 'base64')
 }
 
 function groupOf(certificate: ServerCertificate | ManagedCertificate): Group {

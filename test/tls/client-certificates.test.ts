@@ -212,3 +212,27 @@ test('lists and authorities that cannot be read reject a configuration', async (
   })
   expect(await request(running.port('web'), as(alice))).toContain('HTTP/1.1 200 ')
 })
+
+test('lists and authorities that have ended are warned of, and refuse their clients', async () => {
+  const past = { thisUpdate: new Date(0), nextUpdate: new Date(1e12) }
+  const ended = createAuthority('Ended', { from: new Date(0), to: new Date(1e12) })
+  const running = await startInProcess(
+    httpConfig([(await echoBackend()).port], {
+      listeners: {
+        web: {
+          protocol: 'https',
+          tls: {
+            certificates: [{ cert: 'web.crt', key: 'web.key' }],
+            clientCertificate: { mode: 'require', ca: ['people.crt', 'ended.crt'], crl: ['old.crl'] },
+          },
+        },
+      },
+    }),
+    { ...files, 'old.crl': people.crl([], past), 'ended.crt': ended.cert },
+  )
+  expect(running.log.filter(({ msg }) => msg === 'configuration').map(({ message }) => message)).toEqual([
+    '"CN=Ended" ended on 2001-09-09: all clients of its authority are refused',
+    'the list ended on 2001-09-09: all clients of its authority are refused',
+  ])
+  expect(await request(running.port('web'), as(alice))).toContain('CRL has expired')
+})
