@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext, createServer as createTlsServer } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { AcmeConfig } from '../../../core/acme/acme-config.ts'
@@ -67,6 +68,29 @@ describeWith(['pebble'], 'at the pebble of Let’s Encrypt, an order', () => {
     const [account = ''] = readdirSync(config.storage)
     expect(account).toMatch(/^account-\w+\.key$/)
     expect(statSync(join(config.storage, account)).mode & 0o777).toBe(0o600)
+  })
+
+  test('lets the CA look only when every worker has the answer', async () => {
+    const state = new AcmeState()
+    await answerOnHttp(state)
+    const config = configFor(['a.example', 'b.example'])
+    const looks = (): number => pebble.said().split('/chalZ/').length
+    const seen: number[] = []
+    await orderCertificate({
+      config,
+      storage: new AcmeStorage(config, recordingLog()),
+      signal: new AbortController().signal,
+      challenge: async (challenges) => {
+        seen.push(looks())
+        await sleep(200)
+        seen.push(looks())
+        expect(challenges).toHaveLength(2)
+        state.challenge(challenges)
+      },
+    })
+    expect(seen).toHaveLength(2)
+    expect(seen[1]).toBe(seen[0])
+    expect(looks()).toBeGreaterThan(seen[0]!)
   })
 
   test('by tls-alpn-01 is proven by a certificate in the handshake', async () => {
