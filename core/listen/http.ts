@@ -102,7 +102,9 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
     this.#arrived(connection)
     const flow = new RequestFlow(exchange, this.plan, this.#tap)
     exchange.owner = flow
-    if (admission === undefined) this.#start(exchange, flow, undefined)
+    // A CA that has challenged the gateway connects from anywhere: no policy is asked, as for its handshakes.
+    const isChallenge = this.plan.snapshot.acme.answer(exchange.rawTarget) !== undefined
+    if (admission === undefined || isChallenge) this.#start(exchange, flow, undefined)
     else admission.whenDecided(() => this.#start(exchange, flow, admission))
   }
 

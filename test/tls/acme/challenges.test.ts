@@ -36,6 +36,26 @@ describe('a challenge by http-01', () => {
     expect(log.filter(({ status, path }) => status === 200 && path === known)).toHaveLength(2)
   })
 
+  test('is answered before a policy that refuses all connections', async () => {
+    const code = `import { definePlugin, reply } from 'postern/sdk'
+export default definePlugin({ name: 'closed', onConnect() { return reply(403) } })
+`
+    const { gateway, port } = await startInProcess(
+      {
+        listeners: { web: { port: 0, policies: ['closed'] } },
+        routes: { all: { listener: 'web', reply: { status: 200 } } },
+        policies: { closed: { plugin: 'closed' } },
+      },
+      { 'plugins/closed/index.ts': code },
+    )
+    const statusOf = async (path: string): Promise<number> =>
+      (await fetch(`http://127.0.0.1:${port('web')}${path}`)).status
+    gateway.acme.challenge([answer])
+    expect(await statusOf('/.well-known/acme-challenge/token-1')).toBe(200)
+    expect(await statusOf('/.well-known/acme-challenge/token-2')).toBe(403)
+    expect(await statusOf('/')).toBe(403)
+  })
+
   test('of a backend that gets certificates itself goes to it', async () => {
     const { gateway, port } = await startInProcess({
       listeners,
