@@ -12,6 +12,7 @@ const apart = [
   'test/process/{counters,ending,supervisor}.test.ts',
   'test/flow/{health-hook,http,process,quarantine}.test.ts',
   'test/tls/{half-open,reload,resumption,secrets}.test.ts',
+  'test/tls/acme/{gateway,order}.test.ts',
   // Run other files of tests, over TLS: they must not have been loaded before.
   'test/http1/tls.test.ts',
   'test/tls/flow.test.ts',
@@ -27,6 +28,7 @@ export default defineConfig({
     maxWorkers: Math.max(2, availableParallelism()),
     // Whole gateways, several processes each, on machines that do other things too.
     testTimeout: 90_000,
+    expect: { poll: { timeout: 30_000 } },
     reporters: ['default', './test/helpers/count-reporter.ts'],
     projects: [
       { extends: true, test: { name: 'processes', include: apart } },

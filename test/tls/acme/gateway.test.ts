@@ -82,7 +82,6 @@ describeWith(['pebble'], 'a gateway with two workers', () => {
       const modes = readdirSync(folder).map((file) => statSync(join(folder, file)).mode & 0o777)
       expect(new Set(modes)).toEqual(new Set([0o600]))
     },
-    60_000,
   )
 
   test('keeps the certificate in use when the CA refuses, and says so', async () => {
@@ -96,7 +95,7 @@ describeWith(['pebble'], 'a gateway with two workers', () => {
     expect(failure.inUse).toMatch(/^a stored one for some of the names, /)
     expect(await serialsOf('d.example')).toHaveLength(1)
     expect(before.length).toBeLessThanOrEqual(2)
-  }, 60_000)
+  })
 
   test('refuses handshakes in words until the first certificate comes', async () => {
     const gateway = await gatewayWith(configFor('http-01', ['e.blocked-domain.example']))
@@ -108,7 +107,7 @@ describeWith(['pebble'], 'a gateway with two workers', () => {
       alert: 'unrecognized_name',
       cause: 'the certificate for this name has not been issued yet',
     })
-  }, 60_000)
+  })
 
   test('renews without a reload, goes on when workers die, and their successors have the newest certificate', async () => {
     const gateway = await gatewayWith(configFor('tls-alpn-01', ['f.example']))
@@ -146,5 +145,5 @@ describeWith(['pebble'], 'when the worker that orders dies', () => {
     await gateway.record(issued('g.example'))
     expect(gateway.log.filter(failed('g.example'))).toEqual([])
     expect(await serialsOf('g.example')).toHaveLength(1)
-  }, 60_000)
+  })
 })
