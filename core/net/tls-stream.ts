@@ -11,12 +11,25 @@ import { takeTls } from './take-tls.ts'
  * Makes a socket of node out of a connection, for what needs one, like TLS. The stream is closed from then on.
  *
  * @param stream accepted or connected, without a receiver, and with nothing unsent
- * @param first bytes that were read from it, and are the first of the socket
  */
-export function socketOf(stream: ByteStream, first?: Buffer): Duplex {
-  const socket = stream instanceof RawSocket ? adopt(stream) : (stream as DuplexStream).release()
-  if (first !== undefined && first.length > 0) socket.unshift(first)
-  return socket
+export function socketOf(stream: ByteStream): Duplex {
+  return stream instanceof RawSocket ? adopt(stream) : (stream as DuplexStream).release()
+}
+
+/** Less than node's first memory for what a TLS connection receives: when that is full node adds 16 KB and keeps them. */
+const largestPiece = 1000
+
+/**
+ * Gives a TLS socket, in the turn in which it was made, bytes that were read from its connection before.
+ *
+ * @param below the socket that it was made with
+ */
+export function feed(socket: TLSSocket, below: Duplex, bytes: Buffer): void {
+  const { _handle: handle } = socket as unknown as { _handle: { receive?(bytes: Buffer): void } | null }
+  if (handle?.receive === undefined) return void below.unshift(bytes)
+  for (let at = 0; at < bytes.length && !socket.destroyed; at += largestPiece) {
+    handle.receive(bytes.subarray(at, at + largestPiece))
+  }
 }
 
 function adopt(stream: RawSocket): Socket {

@@ -1,11 +1,10 @@
-import type { Duplex } from 'node:stream'
 import { type SecureContext, TLSSocket } from 'node:tls'
 import type { OutcomeCode } from '../errors.ts'
 import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
 import { sayLast } from '../net/last-words.ts'
 import type { TlsFacts } from '../net/peer.ts'
 import { type Expiring, WheelTimer } from '../net/timer-wheel.ts'
-import { socketOf, streamOfTls } from '../net/tls-stream.ts'
+import { feed, socketOf, streamOfTls } from '../net/tls-stream.ts'
 import { alertOf, alertRecord, type OwnAlert } from './alerts.ts'
 import { type ClientHello, ClientHelloReader } from './client-hello.ts'
 import type { ClientRules } from './client-rules.ts'
@@ -131,13 +130,15 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
 
   begin(): void {
     const { context, staple, alpn, clients } = this.#options!
-    const socket = new TLSSocket(socketOf(this.stream, this.#reader.bytes) as Duplex, {
+    const below = socketOf(this.stream)
+    const socket = new TLSSocket(below, {
       isServer: true,
       secureContext: context,
       // Node goes on after a certificate that is not verified in any case.
       ...(clients !== undefined && { requestCert: true, rejectUnauthorized: clients.isRequired }),
       ...(alpn !== undefined && { ALPNProtocols: alpn }),
     })
+    const { bytes } = this.#reader
     this.#socket = socket
     this.#reader.bytes = nothing
     if (staple !== undefined) (socket as unknown as { ssl: TlsHandle }).ssl.setOCSPResponse(staple)
@@ -145,6 +146,7 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
     socket.once('end', this.#gone)
     socket.on('error', this.#failed)
     socket.once('close', this.#gone)
+    feed(socket, below, bytes)
   }
 
   readonly #secured = (): void => {
