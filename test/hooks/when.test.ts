@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { normalizeScopes } from '../../core/check/scopes.ts'
+import type { HookFlow } from '../../core/hooks/chain.ts'
+import type { Policy } from '../../core/hooks/policy.ts'
 import type { FlowFacts } from '../../core/hooks/scopes.ts'
+import { isTriggered } from '../../core/hooks/walk.ts'
 import { compileWhen } from '../../core/hooks/when.ts'
 import { factsOf } from '../../core/testing/facts.ts'
 import type { TestTls } from '../../core/testing/test-flow.ts'
@@ -57,6 +60,13 @@ test('where there is no request, the connection still counts', () => {
     expect(matches(factsOf({ tls: { serverName: 'b.example' } }, 'onConnect', layer))).toBe(false)
     expect(matches(factsOf({}, 'onConnect', layer))).toBe(false)
   }
+})
+
+test('a probe has no client, and its hook runs whatever the trigger says', () => {
+  const policy = { when: compileWhen({ tls: { client: { verified: true } } }) } as unknown as Policy
+  const host = { facts: factsOf({}, 'checkHealth', 'L7') } as unknown as HookFlow
+  expect(isTriggered(host, 'checkHealth', policy)).toBe(true)
+  expect(isTriggered(host, 'onClose', policy)).toBe(false)
 })
 
 test('one matching interpretation of a path is enough: a policy protects whatever a backend may read', () => {

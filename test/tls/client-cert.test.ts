@@ -182,3 +182,47 @@ describe('a request for another host than that of the handshake', () => {
     expect(await ask(trusted, 'a.example', get('b.example'))).toBe(200)
   })
 })
+
+describe('a strange certificate', () => {
+  const seer = `
+import { definePlugin } from 'postern/sdk'
+export default definePlugin({
+  name: 'seer',
+  reads: ['tls.client.subject', 'tls.client.issuer', 'tls.client.san', 'tls.client.verified'],
+  writes: ['header:x-seen'],
+  onRequest({ request, connection: { tls: { client } } }) {
+    const { subject = '', issuer = '', san = [], verified } = client
+    const name = subject.length > 300 ? subject.length : subject
+    request.setHeader('x-seen', encodeURIComponent(JSON.stringify([name, issuer.length, san, verified])))
+  },
+})`
+
+  test.each([
+    ['UTF-8', 'Zoë 名 😀', 'CN=Zoë 名 😀'],
+    ['a line end', 'a\r\nx-evil: 1', 'CN=a\\0D\\0Ax-evil: 1'],
+    ['a NUL', 'root\0.example', 'CN=root\\00.example'],
+    ['a terminal escape', '\x1b[31m', 'CN=\\1B[31m'],
+    ['another name', 'a,CN=root', 'CN=a\\,CN=root'],
+    ['separators of the sandbox', '\x1c\x1d\x1e\x1f', 'CN=\\1C\\1D\\1E\\1F'],
+    ['10 KB', 'x'.repeat(10_240), 10_243],
+  ])('with %s in its subject is served, and recorded in one line', async (_, name, expected) => {
+    const own = people.issue({ subject: [['CN', name]], names: ['URI:a\nb, DNS:c'], usage: 'client' })
+    const rules: Json = { mode: 'require', ca: ['people.crt'] }
+    const tls: Json = { certificates: [{ cert: 'web.crt', key: 'web.key' }], clientCertificate: rules }
+    const running = await startInProcess(
+      httpConfig([(await echoBackend()).port], {
+        listeners: { web: { protocol: 'https', tls, policies: ['s'] } },
+        policies: { s: { plugin: 'seer' } },
+      }),
+      { ...files, 'plugins/seer/index.ts': seer },
+    )
+    const answer = await request(running.port('web'), as(own))
+    const { headers } = JSON.parse(/\{.*\}/s.exec(answer)![0]) as { headers: Record<string, string> }
+    const issuer = 'CN=People'.length
+    expect(JSON.parse(decodeURIComponent(headers['x-seen']!))).toEqual([expected, issuer, ['URI:a\nb, DNS:c'], true])
+    expect(headers['x-evil']).toBeUndefined()
+    const { tls: record } = await running.record(({ msg }) => msg === 'request')
+    const { subject } = (record as { client: { subject: string } }).client
+    expect(subject).toBe(typeof expected === 'string' ? expected : `CN=${'x'.repeat(253)}`)
+  })
+})
