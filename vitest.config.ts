@@ -15,7 +15,7 @@ const apart = [
   'test/tls/acme/{gateway,order}.test.ts',
   // Run other files of tests, over TLS: they must not have been loaded before.
   'test/http1/tls.test.ts',
-  'test/tls/flow.test.ts',
+  'test/tls/{flow,conformance,hostile}.test.ts',
 ].map((pattern) => (pattern.endsWith('**') ? `${pattern}/*.test.ts` : pattern))
 
 export default defineConfig({

@@ -4,6 +4,7 @@ import { open, raw, send } from '../helpers/client.ts'
 import { httpConfig, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { answering, collect, ok } from '../http1/raw-backend.ts'
+import { reset } from '../http1/transport.ts'
 import type { Case } from './case.ts'
 import { runCase } from './run-case.ts'
 import { emptied, get, head, malformed, own, refusal } from './text.ts'
@@ -249,7 +250,7 @@ describe('reports against others', () => {
     const got = collect(client)
     client.write(ask)
     await until('half of it', () => got.text.endsWith('half'))
-    client.resetAndDestroy()
+    reset(client)
     expect(await record(({ msg }) => msg === 'request')).toMatchObject({ outcome: 'DC' })
     await until('nothing left', () => gateway.active === 0 && backend.sockets.size === 0)
   })

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { expect } from 'vitest'
 import { tcpBackend } from '../helpers/backend.ts'
-import { open, raw } from '../helpers/client.ts'
+import { isOverTls, open, raw } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { collect } from '../http1/raw-backend.ts'
@@ -49,7 +49,7 @@ export async function runCase({ config = {}, client, later = [], ...one }: Case)
   const ours = (text: string): string => text.replaceAll('{gateway}', gateway.snapshot.via.pseudonym)
   const socket = await open(port('web'))
   const got = collect(socket)
-  socket.write(ours(client), 'latin1')
+  socket.write(withScheme(ours(client)), 'latin1')
   for (const { after, send } of later) {
     await until(
       () => `"${after}" in ${JSON.stringify(got.text)}`,
@@ -60,13 +60,28 @@ export async function runCase({ config = {}, client, later = [], ...one }: Case)
   // Every final response says it, so that the cases need not.
   const identified = /x-request-id: \{id\}\r\n/g
   const state = (): unknown => {
-    return { seen: seen.map(clean), got: clean(got.text).replace(identified, ''), end: got.end ?? 'open' }
+    return {
+      seen: seen.map(clean).map(schemeless),
+      got: clean(got.text).replace(identified, ''),
+      end: got.end ?? 'open',
+    }
   }
-  const goal = { seen: wanted, got: wish, end }
+  const goal = { seen: wanted.map(schemeless), got: wish, end }
   await until('both sides', () => JSON.stringify(state()) === JSON.stringify(goal), 1500).catch(() => {})
   expect(state()).toEqual(goal)
   expect(await raw(port('web'), fence)).toMatch(/^HTTP\/1\.1 200 /)
   expect(state()).toEqual(goal)
+}
+
+/** The cases are written for clients without TLS. */
+function schemeless(text: string): string {
+  return isOverTls() ? text.replace(/(x-forwarded-proto: |;proto=)https/gi, '$1http') : text
+}
+
+/** In absolute-form, where the scheme of the connection is meant. */
+function withScheme(text: string): string {
+  if (!isOverTls()) return text
+  return text.replace(/^([A-Z]+ http)(s?):/gim, (_all, before: string, s: string) => `${before}${s === '' ? 's' : ''}:`)
 }
 
 function answer(socket: Socket, text: string): void {

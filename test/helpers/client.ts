@@ -1,5 +1,5 @@
-import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import { Agent, request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
+import { request as httpsRequest, Agent as TlsAgent } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { onTestFinished, test } from 'vitest'
@@ -30,12 +30,32 @@ export function testInClear(name: string, run: () => Promise<void>, limit?: numb
   if (ca === undefined) test(name, run, limit)
 }
 
+/** Whether clients speak TLS. */
+export function isOverTls(): boolean {
+  return ca !== undefined
+}
+
+/** For requests that share connections. */
+export function newAgent(options: { keepAlive: boolean; maxSockets?: number }): Agent {
+  return ca === undefined ? new Agent(options) : new TlsAgent({ ...options, ...requestOptions() })
+}
+
+/** `request` of node, which a client of its own needs with `requestOptions`. */
+export function requester(): typeof httpRequest {
+  return ca === undefined ? httpRequest : (httpsRequest as typeof httpRequest)
+}
+
+/** Whom a client trusts. Without the name it would look for that of the `Host`. */
+export function requestOptions(): { readonly ca?: string; readonly servername?: string } {
+  return ca === undefined ? {} : { ca, servername: 'localhost' }
+}
+
 /** One request on a connection of its own. */
-export function send(port: number, path: string, options: ClientRequest = {}): Promise<ClientResponse> {
+export function send(port: number, path: string, ask: ClientRequest = {}): Promise<ClientResponse> {
   return new Promise((resolve, reject) => {
-    const { method = 'GET', headers = {}, body } = options
-    const send = ca === undefined ? httpRequest : httpsRequest
-    const request = send({ host: '127.0.0.1', port, path, method, headers, agent: false, ca }, (response) => {
+    const { method = 'GET', headers = {}, body } = ask
+    const options = { host: '127.0.0.1', port, path, method, headers, agent: false, ...requestOptions() }
+    const request = requester()(options, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)

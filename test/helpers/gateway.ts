@@ -47,7 +47,7 @@ export function listenOverTls(tls: Json): void {
 }
 
 /** The text of a configuration. */
-function textOf(config: Json): string {
+export function textOf(config: Json): string {
   if (overTls === undefined) return JSON.stringify(config)
   const { listeners, ...rest } = config as { [section: string]: { [name: string]: { [key: string]: Json } } }
   const secured = Object.entries(listeners ?? {}).map(([name, listener]) => {

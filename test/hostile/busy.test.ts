@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { Agent } from 'node:http'
+import type { Agent } from 'node:http'
 import { expect, test, vi } from 'vitest'
+import { newAgent } from '../helpers/client.ts'
 import { cpuOf, onBusyMachine } from './busy-machine.ts'
 import { descendants, measurable, serving } from './footprint.ts'
 import { type Arena, arena, expectRefused, isGood } from './harness.ts'
@@ -48,7 +49,7 @@ async function traffic(ring: Arena, over: () => boolean): Promise<{ good: number
   let good = 0
   const wrong: string[] = []
   const lane = async (index: number): Promise<void> => {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const agent = newAgent({ keepAlive: true, maxSockets: 1 })
     while (!over() && wrong.length < 10) {
       const problem = await ask(ring, honest[index % honest.length]!, ++n, agent)
       if (problem === undefined) good++

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { Agent } from 'node:http'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { newAgent } from '../helpers/client.ts'
 import { until } from '../helpers/until.ts'
 import { type Footprint, footprintOf, lastingFootprintOf, measurable } from './footprint.ts'
 import { type Arena, arena, expectRefused } from './harness.ts'
@@ -30,7 +30,7 @@ test('10⁴ small offences leave nothing behind', async () => {
     let left = rounds
     // Every other one keeps its connection, the rest open one for each offence.
     const client = async (index: number): Promise<void> => {
-      const agent = index % 2 === 0 ? new Agent({ keepAlive: true, maxSockets: 1 }) : undefined
+      const agent = index % 2 === 0 ? newAgent({ keepAlive: true, maxSockets: 1 }) : undefined
       while (left-- > 0) {
         const answer = await ring.bad('cheap', `${path}/${left % kinds}`, agent && { agent })
         if (answer.status !== 200) expectRefused(answer, [500, 503])

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, vi } from 'vitest'
 import { echoBackend } from '../helpers/backend.ts'
-import { type Json, shareGateway, startGateway } from '../helpers/gateway.ts'
+import { type Json, shareGateway, startGateway, textOf } from '../helpers/gateway.ts'
 import type { PosternProcess } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 import { type Answer, type Ask, send } from './send.ts'
@@ -86,7 +86,7 @@ export async function arena(plugins: readonly string[], settings: ArenaOptions =
     record: (what, matches) =>
       until(`a log record: ${what}`, () => gateway.log().find((record, i) => i >= from && matches(record)), 15_000),
     reload: (options) => {
-      writeFileSync(join(running.folder, 'gateway.json'), JSON.stringify(configured(options)))
+      writeFileSync(join(running.folder, 'gateway.json'), textOf(configured(options)))
       gateway.child.kill('SIGHUP')
     },
   }

@@ -1,4 +1,5 @@
-import { type Agent, request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
+import type { Agent, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import { requester, requestOptions } from '../helpers/client.ts'
 
 export interface Answer {
   /** 0 when the connection was lost before the answer came. */
@@ -29,8 +30,8 @@ export function send(
     const end = (status: number, body: string, got: IncomingHttpHeaders, error?: string): void => {
       resolve({ status, body, headers: got, error, ms: performance.now() - began })
     }
-    const request = httpRequest(
-      { host: '127.0.0.1', port, path, method, headers, agent: agent ?? false },
+    const request = requester()(
+      { host: '127.0.0.1', port, path, method, headers, agent: agent ?? false, ...requestOptions() },
       (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))

@@ -1,5 +1,6 @@
-import { Agent } from 'node:http'
+import type { Agent } from 'node:http'
 import { expect } from 'vitest'
+import { newAgent } from '../helpers/client.ts'
 import { type Arena, isGood } from './harness.ts'
 import { type Answer, send } from './send.ts'
 
@@ -63,7 +64,7 @@ export async function underAttack<T>(arena: Arena, attack: () => Promise<T>): Pr
   }
   const clients: Promise<void>[] = []
   const ready = Array.from({ length: lanes * 2 }, (_, lane) => {
-    const agent = lane < lanes ? new Agent({ keepAlive: true, maxSockets: 1 }) : undefined
+    const agent = lane < lanes ? newAgent({ keepAlive: true, maxSockets: 1 }) : undefined
     return new Promise<void>((resolve) => clients.push(client(lane, agent, resolve)))
   })
   await Promise.all(ready)
