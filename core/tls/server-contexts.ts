@@ -81,7 +81,7 @@ export class ServerContexts {
 
   /** Whether both judge the certificates of clients in the same way. */
   judgesAs({ config }: ServerContexts): boolean {
-    return isDeepStrictEqual(config.clientCertificate, this.config.clientCertificate)
+    return isDeepStrictEqual(rulesOf(config), rulesOf(this.config))
   }
 
   /**
@@ -176,7 +176,14 @@ function presentOf(issued: KeyPair | undefined): PresentCertificate | undefined 
  * The same in all workers and after each start. A session that began under other rules may have a client that these refuse, or a
  * cipher: OpenSSL resumes a session of TLS 1.2 with the one that it began with.
  */
-function sessionIdContextOf(listener: string, { clientCertificate, ciphers, groups }: ServerTlsConfig): string {
-  const rules = JSON.stringify([listener, clientCertificate, ciphers, groups])
+function sessionIdContextOf(listener: string, config: ServerTlsConfig): string {
+  const rules = JSON.stringify([listener, rulesOf(config), config.ciphers, config.groups])
   return createHash('sha256').update(rules).digest('hex').slice(0, 32)
+}
+
+/** What decides about the certificate of a client. Whether backends get it does not. */
+function rulesOf({ clientCertificate }: ServerTlsConfig): object | undefined {
+  if (clientCertificate === undefined) return undefined
+  const { forward: _, ...rules } = clientCertificate
+  return rules
 }

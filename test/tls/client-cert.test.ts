@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { echoBackend } from '../helpers/backend.ts'
 import { send } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess, type TestGateway } from '../helpers/gateway.ts'
+import { until } from '../helpers/until.ts'
 import { createAuthority, type Issued } from './certificates.ts'
-import { request } from './client.ts'
+import { openTls, request } from './client.ts'
 import { visit } from './visit.ts'
 
 const authority = createAuthority('Servers')
@@ -103,6 +106,24 @@ describe('Client-Cert', () => {
       expect(again.resumed).toBe(true)
       expect(certFields(again.text)['client-cert']).toBe(ofAlice['client-cert'])
     }
+  })
+
+  test('can be turned on while connections are open, and sessions are kept', async () => {
+    const running = await gateway()
+    const socket = await openTls(running.port('web'), as(alice))
+    const { session } = await visit(running.port('web'), as(alice))
+    const config = JSON.parse(readFileSync(join(running.folder, 'gateway.json'), 'utf8')) as {
+      listeners: { web: { tls: { clientCertificate: { forward?: boolean } } } }
+    }
+    config.listeners.web.tls.clientCertificate.forward = true
+    await running.reload(config as Json)
+    let text = ''
+    socket.on('data', (bytes: Buffer) => {
+      text += bytes.toString()
+    })
+    socket.write('GET / HTTP/1.1\r\nhost: localhost\r\n\r\n')
+    expect(certFields(await until('the answer', () => text.includes('}') && text))).toEqual(ofAlice)
+    expect((await visit(running.port('web'), { ...as(alice), session })).resumed).toBe(true)
   })
 
   test('is not sent unless it is asked for, and that of a client never is', async () => {
