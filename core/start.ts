@@ -1,4 +1,5 @@
-import { orderWhenNeeded, Renewals } from './acme/renewals.ts'
+import { orderApart } from './acme/order-apart.ts'
+import { Renewals } from './acme/renewals.ts'
 import { takeStored } from './acme/take-stored.ts'
 import { checkConfig } from './check/check.ts'
 import { ConfigError } from './config/config-error.ts'
@@ -49,7 +50,7 @@ export async function startGateway(options: StartOptions = {}): Promise<RunningG
   const renewals = new Renewals({
     log,
     state: gateway.acme,
-    order: orderWhenNeeded,
+    order: orderApart,
     challenge: async (challenges) => gateway.acme.challenge(challenges),
     onIssued: (certificate) => gateway.acme.install([certificate]),
   })

@@ -38,7 +38,6 @@ const defaultRest = 60 * 60_000
 export function createTransport(
   outbound: Outbound,
   ca: string | undefined,
-  signal: AbortSignal,
 ): (request: ClientRequest) => Promise<ClientResponse> {
   const tls = ca === undefined ? undefined : { secureContext: createSecureContext({ ca }) }
   return async (request) => {
@@ -54,7 +53,7 @@ export function createTransport(
       ),
       body: request.data === undefined || request.data === null ? undefined : String(request.data),
       limit,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(requestLimit)]),
+      signal: AbortSignal.timeout(requestLimit),
     })
     refuseToHurry(url, response)
     const headers = Object.fromEntries(response.headers)

@@ -5,7 +5,6 @@ import { createTransport } from './acme-http.ts'
 import { AcmeProblem } from './acme-problem.ts'
 import type { Challenge } from './acme-state.ts'
 import { type Bundle, namesCovered, splitBundle } from './issued-certificate.ts'
-import type { OrderJob } from './renewals.ts'
 import type { AcmeStorage } from './storage.ts'
 
 type Acme = (typeof acme)['default']
@@ -16,26 +15,16 @@ const polls = { backoffAttempts: 15, backoffMin: 250, backoffMax: 15_000 }
 /**
  * Orders a certificate with a new key (RFC 8555 §7.4).
  *
+ * @param challenge resolves when every worker of the host answers these challenges.
  * @throws {AcmeProblem} when the CA refuses it, cannot be reached, or does not find the names here.
  */
-export async function orderCertificate(job: OrderJob): Promise<Bundle> {
-  const { signal } = job
-  signal.throwIfAborted()
-  const { promise: ended, reject } = Promise.withResolvers<never>()
-  const end = (): void => reject(signal.reason)
-  signal.addEventListener('abort', end, { once: true })
-  try {
-    // acme-client sleeps between its requests, and cannot be interrupted.
-    return await Promise.race([issue(job), ended])
-  } finally {
-    signal.removeEventListener('abort', end)
-  }
-}
-
-async function issue({ config, storage, challenge, signal }: OrderJob): Promise<Bundle> {
+export async function orderCertificate(
+  config: AcmeConfig,
+  storage: AcmeStorage,
+  challenge: (challenges: readonly Challenge[]) => Promise<void>,
+): Promise<Bundle> {
   const { default: acme } = await import('acme-client')
-  const { axios } = acme
-  axios.defaults.adapter = createTransport(createOutbound(), config.ca, signal) as never
+  acme.axios.defaults.adapter = createTransport(createOutbound(), config.ca) as never
   const client = await clientOf(acme, config, storage)
   const order = await client.createOrder({ identifiers: config.names.map((value) => ({ type: 'dns', value })) })
   await prove(acme, client, await client.getAuthorizations(order), config, challenge)
@@ -68,7 +57,7 @@ async function prove(
   client: acme.Client,
   authorizations: readonly acme.Authorization[],
   { challenge: type }: AcmeConfig,
-  publish: OrderJob['challenge'],
+  publish: (challenges: readonly Challenge[]) => Promise<void>,
 ): Promise<void> {
   // The CA remembers for some time what it has validated.
   const open = authorizations.filter(({ status }) => status !== 'valid')

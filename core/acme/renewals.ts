@@ -9,7 +9,7 @@ import { type AcmeLog, AcmeStorage } from './storage.ts'
 /** Everything that one order needs. */
 export interface OrderJob {
   readonly config: AcmeConfig
-  readonly storage: AcmeStorage
+  readonly log: AcmeLog
   /** Resolves when every worker of the host answers these challenges, and no others. They end with the order. */
   challenge(challenges: readonly Challenge[]): Promise<void>
   /** Aborted when the order must end. */
@@ -25,12 +25,6 @@ export interface RenewalsHost {
   challenge(challenges: readonly Challenge[]): Promise<void>
   /** A certificate is on disk: every worker is to use it. */
   onIssued(certificate: IssuedCertificate): void
-}
-
-/** Orders a certificate. Loads acme-client and what it needs first, which most processes never do. */
-export async function orderWhenNeeded(job: OrderJob): Promise<Bundle> {
-  const { orderCertificate } = await import('./order.ts')
-  return orderCertificate(job)
 }
 
 /** Longest time of one order, ms. */
@@ -178,7 +172,7 @@ export class Renewals {
     })
   }
 
-  async #order({ config, storage }: Entry, signal: AbortSignal): Promise<Bundle> {
+  async #order({ config }: Entry, signal: AbortSignal): Promise<Bundle> {
     let challenged = false
     const challenge = async (challenges: readonly Challenge[]): Promise<void> => {
       signal.throwIfAborted()
@@ -186,8 +180,7 @@ export class Renewals {
       await this.#host.challenge(challenges)
     }
     try {
-      signal.throwIfAborted()
-      return await this.#host.order({ config, storage, challenge, signal })
+      return await this.#host.order({ config, log: this.#host.log, challenge, signal })
     } finally {
       // Not awaited: the certificate is more urgent.
       if (challenged) void this.#host.challenge([])

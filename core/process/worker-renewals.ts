@@ -1,5 +1,6 @@
 import type { AcmeState, Challenge } from '../acme/acme-state.ts'
-import { orderWhenNeeded, Renewals } from '../acme/renewals.ts'
+import { orderApart } from '../acme/order-apart.ts'
+import { Renewals } from '../acme/renewals.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ToSupervisor } from './channel.ts'
 
@@ -15,7 +16,7 @@ export class WorkerRenewals {
     this.renewals = new Renewals({
       log,
       state,
-      order: orderWhenNeeded,
+      order: orderApart,
       challenge: (challenges) => this.#challenge(challenges),
       onIssued: (certificate) => {
         state.install([certificate])

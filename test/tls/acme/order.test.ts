@@ -9,23 +9,25 @@ import { createSecureContext, createServer as createTlsServer } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { AcmeConfig } from '../../../core/acme/acme-config.ts'
 import { AcmeProblem } from '../../../core/acme/acme-problem.ts'
-import { AcmeState } from '../../../core/acme/acme-state.ts'
+import { AcmeState, type Challenge } from '../../../core/acme/acme-state.ts'
 import type { Bundle } from '../../../core/acme/issued-certificate.ts'
 import { orderCertificate } from '../../../core/acme/order.ts'
+import { orderApart } from '../../../core/acme/order-apart.ts'
 import { AcmeStorage } from '../../../core/acme/storage.ts'
 import { describeWith } from '../../peers/needs.ts'
 import { createAuthority } from '../certificates.ts'
 import { acmeConfig, recordingLog, temporaryFolder } from './fixtures.ts'
 import { type Pebble, startPebble } from './pebble.ts'
 
-function order(config: AcmeConfig, state = new AcmeState(), signal = new AbortController().signal): Promise<Bundle> {
+function order(config: AcmeConfig, state = new AcmeState()): Promise<Bundle> {
   const storage = new AcmeStorage(config, recordingLog())
-  return orderCertificate({
-    config,
-    storage,
-    signal,
-    challenge: async (challenges) => state.challenge(challenges),
-  })
+  return orderCertificate(config, storage, async (challenges) => state.challenge(challenges))
+}
+
+/** As a worker orders: in a thread. */
+function orderInThread(config: AcmeConfig, state = new AcmeState(), ending = new AbortController()): Promise<Bundle> {
+  const challenge = async (challenges: readonly Challenge[]): Promise<void> => state.challenge(challenges)
+  return orderApart({ config, log: recordingLog(), challenge, signal: ending.signal })
 }
 
 async function listening(server: Server, port: number): Promise<number> {
@@ -70,23 +72,25 @@ describeWith(['pebble'], 'at the pebble of Let’s Encrypt, an order', () => {
     expect(statSync(join(config.storage, account)).mode & 0o777).toBe(0o600)
   })
 
+  test('in a thread holds up nothing else', async () => {
+    const state = new AcmeState()
+    await answerOnHttp(state)
+    const { cert } = await orderInThread(configFor(['a.example']), state)
+    expect(new X509Certificate(cert).subjectAltName).toBe('DNS:a.example')
+  })
+
   test('lets the CA look only when every worker has the answer', async () => {
     const state = new AcmeState()
     await answerOnHttp(state)
     const config = configFor(['a.example', 'b.example'])
     const looks = (): number => pebble.said().split('/chalZ/').length
     const seen: number[] = []
-    await orderCertificate({
-      config,
-      storage: new AcmeStorage(config, recordingLog()),
-      signal: new AbortController().signal,
-      challenge: async (challenges) => {
-        seen.push(looks())
-        await sleep(200)
-        seen.push(looks())
-        expect(challenges).toHaveLength(2)
-        state.challenge(challenges)
-      },
+    await orderCertificate(config, new AcmeStorage(config, recordingLog()), async (challenges) => {
+      seen.push(looks())
+      await sleep(200)
+      seen.push(looks())
+      expect(challenges).toHaveLength(2)
+      state.challenge(challenges)
     })
     expect(seen).toHaveLength(2)
     expect(seen[1]).toBe(seen[0])
@@ -203,7 +207,18 @@ describe('a CA that', () => {
   test('never answers is left when the order ends', async () => {
     const ending = new AbortController()
     const config = await startCa(() => ending.abort(new Error('over')))
-    await expect(order(config, undefined, ending.signal)).rejects.toThrow('over')
+    await expect(orderInThread(config, undefined, ending)).rejects.toThrow('over')
+    await expect(orderInThread(config, undefined, ending)).rejects.toThrow('over')
+  })
+
+  test('refuses for its rate limits is understood in a thread too', async () => {
+    const config = await startCa((_, response) => {
+      response.writeHead(429, { 'retry-after': '7200', connection: 'close' }).end('{"detail":"too many orders"}')
+    })
+    await expect(orderInThread(config)).rejects.toMatchObject({
+      message: 'the CA refuses it for its rate limits: too many orders',
+      retryAfter: 7_200_000,
+    })
   })
 
   test('redirects is not followed', async () => {
