@@ -70,8 +70,13 @@ export interface ByteStream {
   writeBorrowed(bytes: Buffer): void
   /** Calls `onDrain` once, when all that was written is with the kernel. */
   askDrain(): void
-  /** Ends this side (FIN) once all that was written is with the kernel. When both sides have ended the connection closes. */
-  end(): void
+  /**
+   * Ends this side (FIN) once all that was written is with the kernel. When both sides have ended the connection closes.
+   *
+   * @param isCut TLS: without close_notify, so that the other side does not take what it received for complete; sockets of node
+   *   cannot. Default: false.
+   */
+  end(isCut?: boolean): void
   /** Breaks the connection so that the other side cannot take what it received for complete (RST). */
   reset(): void
   /** Closes the connection immediately. */

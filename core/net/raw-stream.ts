@@ -157,16 +157,16 @@ export abstract class RawStream extends Receiving implements ByteStream, HandleO
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  end(): void {
+  end(_isCut?: boolean): void {
     if (this.isOver) return
     this.isOver = true
     if (this.pending === 0) this.shut()
   }
 
-  protected shut(): void {
+  protected shut(handle: StreamHandle = this.handle): void {
     const request = new ShutdownWrap()
     request.oncomplete = onShut
-    this.#isShutting = this.handle.shutdown(request) === 0
+    this.#isShutting = handle.shutdown(request) === 0
     if (!this.#isShutting) nextTick(shut, this)
   }
 

@@ -38,6 +38,8 @@ export class RawTls extends RawStream implements ByteStream {
   /** What waits for the write under way. */
   #waiting: (Uint8Array | string)[] | undefined
   #waitingBytes = 0
+  /** This side ends without close_notify. */
+  #isCut = false
 
   /** @param handle its handshake is complete; without an owner. */
   constructor(handle: TlsHandle) {
@@ -200,10 +202,16 @@ export class RawTls extends RawStream implements ByteStream {
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  override end(): void {
+  override end(isCut: boolean = false): void {
+    if (this.isOver) return
+    this.#isCut = isCut
     // What tells that a write is complete tells that close_notify may follow.
-    if (!this.isOver) void this.#isFree
+    void this.#isFree
     super.end()
+  }
+
+  protected override shut(): void {
+    super.shut(this.#isCut ? this.tcp : this.handle)
   }
 
   /**

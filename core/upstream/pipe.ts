@@ -40,7 +40,7 @@ export interface Pipe {
  * the end of one direction is passed on and leaves the other open. A failure of either connection resets both, since a plain
  * end would make a truncated response look complete.
  *
- * What was given back to either of them is forwarded first.
+ * What was given back to either of them is forwarded first. An end over TLS without close_notify is passed on without one.
  */
 export function pipe(client: ByteStream, backend: ByteStream, options: PipeOptions): Pipe {
   return new Relay(client, backend, options)
@@ -204,7 +204,8 @@ class Direction implements ByteReceiver {
   }
 
   onEnd(): void {
-    this.#sink.end()
+    // What a third party may have cut off does not become complete on the other side.
+    this.#sink.end(this.#source.mayBeCut)
   }
 
   onError(cause: Error): void {

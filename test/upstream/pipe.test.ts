@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ByteStream } from '../../core/net/byte-stream.ts'
+import { areRawSocketsUsable } from '../../core/net/raw-check.ts'
+import { streamOfTls } from '../../core/net/tls-stream.ts'
 import { type Pipe, type PipeResult, pipe } from '../../core/upstream/pipe.ts'
-import { errorOf, kinds, pair, readAll, until } from './sockets.ts'
+import { errorOf, kinds, pair, readAll, tlsSockets, until } from './sockets.ts'
 
 interface Relay {
   /** The program at the client's end, and the one at the backend's. */
@@ -223,4 +225,32 @@ test('a side that was reset before the pipe resets the other', async () => {
   expect(await seen).toBe('ECONNRESET')
   await until(() => flow.results.length > 0)
   expect(flow.results).toMatchObject([{ outcome: 'DC' }])
+})
+
+test.runIf(areRawSocketsUsable()).each([
+  { end: 'with close_notify', isCut: false },
+  { end: 'without', isCut: true },
+])('an end over TLS $end is passed on like that', async ({ isCut }) => {
+  const far: ByteStream[] = []
+  const near: ByteStream[] = []
+  for (let i = 0; i < 2; i++) {
+    const { server, client } = await tlsSockets('TLSv1.3')
+    near.push(streamOfTls(server))
+    far.push(streamOfTls(client))
+  }
+  const [client, backend] = far as [ByteStream, ByteStream]
+  onTestFinished(() => {
+    for (const stream of [...far, ...near]) stream.destroy()
+  })
+  pipe(near[0]!, near[1]!, { idle: 10_000, onEnd() {} })
+  const ignore = { onBytes: () => true, onEnd() {}, onDrain() {}, onError() {}, onClose() {} }
+  client.start(ignore)
+  backend.start(ignore)
+  client.writeText('some of it')
+  client.end(isCut)
+  await until(() => backend.hasEnded)
+  expect([backend.mayBeCut, backend.isOpen]).toEqual([isCut, true])
+  backend.end(!isCut)
+  await until(() => client.hasEnded)
+  expect(client.mayBeCut).toBe(!isCut)
 })
