@@ -24,12 +24,18 @@ const rounds = 3
 
 const honest = ['neighbour', 'steady', 'suspended'] as const
 
+/** What the log says of a plugin that has failed, and of isolates. */
+function reasons(ring: Arena, plugin: string): string {
+  const lines = ring.log().filter(({ msg, plugin: of }) => of === plugin || msg === 'isolate replaced')
+  return lines.map(({ msg, message }) => `${msg}: ${message}`).join('; ')
+}
+
 /** What one of the honest plugins makes of a request, right or wrong. */
 async function ask(ring: Arena, plugin: (typeof honest)[number], n: number, agent: Agent): Promise<string | undefined> {
   const path = plugin === 'neighbour' ? `/good/${n}` : `/bad/${plugin}/${n}`
   const answer = await ring.ask(path, { agent, patience })
   if (plugin === 'neighbour' ? isGood(answer, path) : isRight(answer, plugin, path)) return undefined
-  return `${path}: ${answer.status} ${answer.error ?? answer.body.slice(0, 300)}`
+  return `${path}: ${answer.status} ${answer.error ?? answer.body.slice(0, 300)}; ${reasons(ring, plugin)}`
 }
 
 function isRight({ status, body }: Answer, plugin: 'steady' | 'suspended', path: string): boolean {
