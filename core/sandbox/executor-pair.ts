@@ -6,7 +6,7 @@ export type OpenWithout = (without: ReadonlySet<number>) => Executor
 
 /** The active executor of a group, and the spare that replaces it immediately when it is lost. */
 export class ExecutorPair {
-  readonly #open: OpenWithout
+  readonly #openWithout: OpenWithout
   readonly #onStartFailed: (error: StartError, isSpare: boolean) => void
   #active: Executor | undefined
   #spare: Executor | undefined
@@ -19,7 +19,7 @@ export class ExecutorPair {
    * see `lacks`.
    */
   constructor(open: OpenWithout, onStartFailed: (error: StartError, isSpare: boolean) => void) {
-    this.#open = open
+    this.#openWithout = open
     this.#onStartFailed = onStartFailed
     this.#active = open(new Set())
     this.#prepare()
@@ -29,6 +29,15 @@ export class ExecutorPair {
   get active(): Executor {
     this.#active ??= this.#build()
     return this.#active
+  }
+
+  /** Opens the active executor if missing: before a crossing is timed, since it takes longer than a hook may. */
+  open(): void {
+    try {
+      this.#active ??= this.#build()
+    } catch {
+      // The crossing tries again, and fails with the reason.
+    }
   }
 
   /** The plugin did not start when the active executor was opened. */
@@ -72,7 +81,7 @@ export class ExecutorPair {
     const without = new Set<number>()
     for (;;) {
       try {
-        const executor = this.#open(without)
+        const executor = this.#openWithout(without)
         this.#missing = without
         return executor
       } catch (error) {
@@ -89,7 +98,7 @@ export class ExecutorPair {
       this.#preparing = undefined
       if (this.#spare !== undefined) return
       try {
-        this.#spare = this.#open(new Set())
+        this.#spare = this.#openWithout(new Set())
       } catch (error) {
         // Without a spare, `#build` opens the next executor on demand, without the plugins that do not start.
         if (error instanceof StartError) this.#onStartFailed(error, true)

@@ -217,6 +217,7 @@ export class Group {
       if (passage === 'together') batch.start(turn)
     }
     if (batch.size + calls.size === 0) return
+    this.#executors.open()
     const began = performance.now()
     const least = (bounds.slice + Math.ceil(this.#options.time)) * (this.#crossings === 0 ? firstPatience : 1)
     const crossing = this.#cross(batch, this.#deadline.limit(least, began), began, false)
@@ -242,6 +243,7 @@ export class Group {
     if (task.kind === 'resume') batch.resume(task)
     else batch.start(turn)
     const { trial } = turn
+    this.#executors.open()
     const began = performance.now()
     const crossing = this.#cross(batch, trial.begin(this.#deadline.level), began, true)
     const spent = performance.now() - began

@@ -69,8 +69,15 @@ describe('a pause', () => {
 })
 
 /** A group whose executors are made by hand. */
-async function handMade(open: OpenExecutor, memory = 64): Promise<{ group: Group; events: SandboxEvent[] }> {
-  const { bindings } = layOut([await instanceOf('p', { plugin: 'hostile' }), await instanceOf('q', { plugin: 'slow' })])
+async function handMade(
+  open: OpenExecutor,
+  memory = 64,
+  time = 100,
+): Promise<{ group: Group; events: SandboxEvent[] }> {
+  const { bindings } = layOut([
+    await instanceOf('p', { plugin: 'hostile', limits: { time } }),
+    await instanceOf('q', { plugin: 'slow' }),
+  ])
   const events: SandboxEvent[] = []
   const grants = { perform: async () => [], metrics: () => [] }
   const onEvent = (event: SandboxEvent): unknown => events.push(event)
@@ -121,6 +128,29 @@ describe('the pair of executors', () => {
     expect(await run(group)).toMatchObject({ kind: 'done' })
     group.close()
     expect(executors.map(({ disposed }) => disposed)).toEqual([true, true, true])
+  })
+
+  test('the CPU time of opening an executor without a spare is not that of the hook that runs next', async () => {
+    const executors: FakeExecutor[] = []
+    const { group } = await handMade(
+      () => {
+        const executor = new FakeExecutor()
+        // The clock ends the first ones, and no code has used any CPU time.
+        if (executors.push(executor) <= 4) executor.fate = { kind: 'time', message: '' }
+        // More than the limit of a hook.
+        const before = process.threadCpuUsage()
+        for (let used = 0; used < 30_000; ) {
+          const { user, system } = process.threadCpuUsage(before)
+          used = user + system
+        }
+        return executor
+      },
+      64,
+      20,
+    )
+    await until(() => executors.length === 2)
+    expect(await run(group)).toMatchObject({ kind: 'done' })
+    group.close()
   })
 
   test('shared crossings get up to 100 ms more than their limit, lone ones and those after a loss none', async () => {
