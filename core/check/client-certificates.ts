@@ -69,11 +69,15 @@ function isReadable(crl: string): boolean {
   }
 }
 
-/** When a list has to have been replaced (RFC 5280 §5.1.2.5); `undefined`: it does not say. */
+/** When a list has to have been replaced (RFC 5280 §5.1.2.5); `undefined`: it does not say, or not in DER, as OpenSSL allows. */
 function endOf(crl: string): number | undefined {
   const der = Buffer.from(crl.replace(/-----[^-]+-----/g, ''), 'base64')
-  const list = elementsOf(elementsOf(elementsOf(der)[0]!.content)[0]!.content)
-  // Behind the version, which may be missing, the algorithm, the issuer, and when it was made.
-  const next = list[list[0]!.tag === 2 ? 4 : 3]
-  return next?.tag === 0x17 || next?.tag === 0x18 ? timeOf(next) : undefined
+  try {
+    const list = elementsOf(elementsOf(elementsOf(der)[0]!.content)[0]!.content)
+    // Behind the version, which may be missing, the algorithm, the issuer, and when it was made.
+    const next = list[list[0]!.tag === 2 ? 4 : 3]
+    return next?.tag === 0x17 || next?.tag === 0x18 ? timeOf(next) : undefined
+  } catch {
+    return undefined
+  }
 }

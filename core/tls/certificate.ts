@@ -19,9 +19,13 @@ const kinds: ReadonlyMap<string | undefined, string> = new Map([
   ['rsa-pss', 'RSA-PSS'],
 ])
 
-/** Kind of its key: OpenSSL holds one certificate of each for a name. */
+/** Kind of its key: OpenSSL holds one certificate of each for a name. `undefined`: one that TLS does not use, or a broken one. */
 export function kindOf(certificate: X509Certificate): string | undefined {
-  return kinds.get(certificate.publicKey.asymmetricKeyType)
+  try {
+    return kinds.get(certificate.publicKey.asymmetricKeyType)
+  } catch {
+    return undefined
+  }
 }
 
 /** Whether it may only be used for other purposes than servers (RFC 5280 §4.2.1.12). */

@@ -81,6 +81,12 @@ describe('a certificate', () => {
       good.key,
       'certificates[0].cert: "c.crt" holds a certificate that cannot be read',
     ],
+    [
+      'with a key of an unknown kind',
+      withUnknownKey(good.der),
+      good.key,
+      'certificates[0].cert: the certificate has a kind of key that TLS does not use',
+    ],
     ['with a key that is none', good.cert, good.cert, 'certificates[0].key: "c.key" holds no private key in PEM'],
   ])('%s is refused', async (_name, cert, key, problem) => {
     const { problems } = await judged(...one(cert, key))
@@ -172,6 +178,13 @@ test('settings that OpenSSL does not know are refused', async () => {
     'groups: OpenSSL knows none of these groups, or not all of them',
   ])
 })
+
+/** The OID of EC keys is another one. */
+function withUnknownKey(certificate: Buffer): string {
+  const der = Buffer.from(certificate)
+  der[der.indexOf(Buffer.from('2a8648ce3d0201', 'hex')) + 6] = 0x7f
+  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
+}
 
 function pair({ chain, key }: { chain: string; key: string }): [string, string] {
   return [chain, key]
