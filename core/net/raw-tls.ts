@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import type { ByteStream, ByteTaker } from './byte-stream.ts'
 import { onWritten, RawStream } from './raw-stream.ts'
+import { records, type WatchedRecords } from './record-watch.ts'
 import { type StreamHandle, type TcpBinding, type TcpHandle, tcp, type WriteRequest } from './tcp-binding.ts'
 
 /** The TLS layer of node on a TCP connection. What is read from it and written to it is not encrypted. */
@@ -29,7 +30,7 @@ const alreadyReading = -constants.errno.EALREADY
 const out = Buffer.allocUnsafeSlow(16 * 1024)
 
 /** TLS on handles of node, after the handshake. */
-export class RawTls extends RawStream implements ByteStream {
+export class RawTls extends RawStream implements ByteStream, WatchedRecords {
   readonly isTls = true
   override mayBeCut = true
   #request: WriteRequest | undefined
@@ -48,6 +49,7 @@ export class RawTls extends RawStream implements ByteStream {
     handle.onerror = onerror
     handle.onhandshakestart = onhandshakestart
     handle.onhandshakedone = undefined
+    records.add(this)
   }
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -80,6 +82,19 @@ export class RawTls extends RawStream implements ByteStream {
   /** For the handle. */
   onError(cause: Error): void {
     this.fail(cause)
+  }
+
+  get wireBytes(): number {
+    return this.tcp.bytesRead
+  }
+
+  get plainBytes(): number {
+    return this.handle.bytesRead
+  }
+
+  /** For the watch. */
+  onEmptyRecords(): void {
+    if (this.isOpen) this.fail(new Error('too many TLS records without content, such as key updates'))
   }
 
   /** For the handle. OpenSSL refuses it, where the context says so, with an alert that is written before this closes. */
@@ -223,6 +238,7 @@ export class RawTls extends RawStream implements ByteStream {
   }
 
   override onClosed(): void {
+    records.delete(this)
     ;(this.handle as TlsHandle).destroySSL()
     super.onClosed()
   }

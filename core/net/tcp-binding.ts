@@ -7,6 +7,7 @@ export interface StreamHandle {
   onread: (this: StreamHandle) => Uint8Array | undefined
   /** Bytes of writes that are not complete; `undefined` once it is closed. */
   readonly writeQueueSize: number | undefined
+  readonly bytesRead: number
   /** Reads into this memory, or into that which `onread` returned last. May be called once. */
   useUserBuffer(memory: Uint8Array): void
   readStart(): number

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { records } from '../../core/net/record-watch.ts'
 import { echoBackend } from '../helpers/backend.ts'
 import { drained, open } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
@@ -9,6 +10,7 @@ import { describeWith } from '../peers/needs.ts'
 import { createAuthority } from './certificates.ts'
 import { request } from './client.ts'
 import { integer, sequence, tagged } from './der.ts'
+import { cipherOfUpdates, keyUpdates } from './key-updates.ts'
 import { openssl } from './openssl.ts'
 import { alertsIn, clientHello, openCut } from './raw-handshake.ts'
 
@@ -250,3 +252,26 @@ test('the record of a handshake that the client has ended has the name of its al
   expect(log.filter(onHandshake).map((line) => line.alert)).toEqual(Object.values(alertNames))
   for (const { cause } of log.filter(onHandshake)) expect(cause).toMatch(/^the client ended the TLS handshake: /)
 })
+
+// Sockets of node do not show what is below them.
+test.runIf(process.env.POSTERN_RAW_SOCKETS !== '0')(
+  'a client that sends nothing but key updates is disconnected',
+  async () => {
+    const { port } = await startInProcess(https((await echoBackend()).port), files)
+    let secret = ''
+    const { tcp } = await openCut(port('web'), {
+      ca,
+      ciphers: cipherOfUpdates,
+      onKeys: (line) => {
+        if (line.startsWith('CLIENT_TRAFFIC_SECRET_0')) secret = line
+      },
+    })
+    tcp.write(keyUpdates(secret, 6_000))
+    // The watch looks by itself when the process comes late, which depends on the machine.
+    await until('the end of the connection', () => {
+      records.look()
+      return tcp.destroyed || tcp.readableEnded
+    })
+    expect(await request(port('web'), { ca })).toContain('HTTP/1.1 200 ')
+  },
+)

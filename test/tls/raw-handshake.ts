@@ -44,7 +44,10 @@ export interface CutConnection {
 }
 
 /** A TLS connection that can stop in the middle of a record. */
-export async function openCut(port: number, options: ConnectionOptions): Promise<CutConnection> {
+export async function openCut(
+  port: number,
+  { onKeys, ...options }: ConnectionOptions & { onKeys?: (line: string) => void },
+): Promise<CutConnection> {
   const tcp = await open(port)
   let left = Number.POSITIVE_INFINITY
   const wire = new Duplex({
@@ -60,6 +63,7 @@ export async function openCut(port: number, options: ConnectionOptions): Promise
   tcp.on('end', () => wire.push(null))
   const socket = connect({ socket: wire, servername: 'localhost', ...options })
   socket.on('error', () => {})
+  if (onKeys !== undefined) socket.on('keylog', (line: Buffer) => onKeys(line.toString()))
   await new Promise((resolve) => socket.once('secureConnect', resolve))
   return {
     socket,
