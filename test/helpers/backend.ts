@@ -16,10 +16,18 @@ export interface TestBackend {
   close(): Promise<void>
 }
 
+let overTls: TlsOptions | undefined
+
+/** From now on `httpBackend` and `tcpBackend` are over TLS. @param options what they show */
+export function serveOverTls(options: TlsOptions): void {
+  overTls = options
+}
+
 /** A real HTTP server on a free port; closed when the test is over. */
 export function httpBackend(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<TestBackend> {
+  if (overTls !== undefined) return httpsBackend(overTls, handler)
   return started(createHttpServer(handler as RequestListener))
 }
 
@@ -43,6 +51,7 @@ export function tcpBackend(
   handler: (socket: Socket) => void,
   create: (options: ServerOpts, handler: (socket: Socket) => void) => Server = createServer,
 ): Promise<TestBackend> {
+  if (create === createServer && overTls !== undefined) return tlsBackend(overTls, handler)
   return started(create({ allowHalfOpen: true }, handler))
 }
 
@@ -56,7 +65,18 @@ export function httpsBackend(
 
 /** `tcpBackend` over TLS. */
 export function tlsBackend(options: TlsOptions, handler: (socket: TLSSocket) => void): Promise<TestBackend> {
-  return started(createTlsServer({ allowHalfOpen: true, ...options } as TlsOptions, handler))
+  const below = new Map<number, Socket>()
+  const server = createTlsServer({ allowHalfOpen: true, ...options } as TlsOptions, (socket) => {
+    const tcp = below.get(socket.remotePort ?? 0)
+    // Node refuses to reset a TLS socket.
+    socket.resetAndDestroy = () => {
+      tcp?.resetAndDestroy()
+      return socket
+    }
+    handler(socket)
+  })
+  server.on('connection', (socket: Socket) => below.set(socket.remotePort ?? 0, socket))
+  return started(server)
 }
 
 let lastDead = 10_000 + (process.pid % 1_000) * 20

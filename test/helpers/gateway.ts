@@ -46,10 +46,24 @@ export function listenOverTls(tls: Json): void {
   overTls = tls
 }
 
+let toTls: Json | undefined
+
+/** From now on upstreams are reached over TLS. @param tls of each upstream */
+export function reachOverTls(tls: Json): void {
+  toTls = tls
+}
+
+type Sections = { [section: string]: { [name: string]: { [key: string]: Json } } }
+
 /** The text of a configuration. */
 export function textOf(config: Json): string {
-  if (overTls === undefined) return JSON.stringify(config)
-  const { listeners, ...rest } = config as { [section: string]: { [name: string]: { [key: string]: Json } } }
+  const upstreams = Object.entries((config as Sections).upstreams ?? {}).map(([name, one]) => [
+    name,
+    { ...one, tls: toTls! },
+  ])
+  const reached = toTls === undefined ? config : { ...(config as Sections), upstreams: Object.fromEntries(upstreams) }
+  if (overTls === undefined) return JSON.stringify(reached)
+  const { listeners, ...rest } = reached as Sections
   const secured = Object.entries(listeners ?? {}).map(([name, listener]) => {
     return [name, { ...listener, protocol: listener.protocol === 'tcp' ? 'tls' : 'https', tls: overTls }]
   })
