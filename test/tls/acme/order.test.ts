@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
@@ -14,8 +14,10 @@ import type { Bundle } from '../../../core/acme/issued-certificate.ts'
 import { orderCertificate } from '../../../core/acme/order.ts'
 import { orderApart } from '../../../core/acme/order-apart.ts'
 import { AcmeStorage } from '../../../core/acme/storage.ts'
+import { type Json, startInProcess } from '../../helpers/gateway.ts'
 import { describeWith } from '../../peers/needs.ts'
 import { createAuthority } from '../certificates.ts'
+import { openTls } from '../client.ts'
 import { acmeConfig, recordingLog, temporaryFolder } from './fixtures.ts'
 import { type Pebble, startPebble } from './pebble.ts'
 
@@ -77,6 +79,34 @@ describeWith(['pebble'], 'at the pebble of Let’s Encrypt, an order', () => {
     await answerOnHttp(state)
     const { cert } = await orderInThread(configFor(['a.example']), state)
     expect(new X509Certificate(cert).subjectAltName).toBe('DNS:a.example')
+  })
+
+  test('is made by a gateway inside of another program too, which has its certificate again at its next start', async () => {
+    const { directory, ca } = pebble
+    const acme = { names: ['a.example'], email: 'admin@a.example', agreeTerms: true, directory, ca }
+    const config: Json = {
+      listeners: {
+        web: { address: '127.0.0.1', port: pebble.tls, protocol: 'https', tls: { certificates: [{ acme }] } },
+      },
+      routes: { all: { listener: 'web', reply: { status: 200 } } },
+    }
+    const first = await startInProcess(config)
+    await first.record(({ msg }) => msg === 'certificate issued')
+    const serialOf = async (): Promise<string> => {
+      const socket = await openTls(pebble.tls, { servername: 'a.example', rejectUnauthorized: false })
+      return socket.getPeerCertificate().serialNumber
+    }
+    const serial = await serialOf()
+    await first.drain()
+    const files = Object.fromEntries(
+      readdirSync(join(first.folder, 'acme')).map((file) => [
+        `acme/${file}`,
+        readFileSync(join(first.folder, 'acme', file), 'utf8'),
+      ]),
+    )
+    const second = await startInProcess(config, files)
+    expect(await serialOf()).toBe(serial)
+    await second.drain()
   })
 
   test('lets the CA look only when every worker has the answer', async () => {
