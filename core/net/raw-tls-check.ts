@@ -41,7 +41,7 @@ async function check(): Promise<string | undefined> {
   timer.arm(limit)
   const opened: Closing[] = []
   try {
-    bothWays(opened).then(resolve, reject)
+    bothWays(opened, reject).then(resolve, reject)
     await promise
     isPassed = true
     return undefined
@@ -57,10 +57,10 @@ interface Closing {
   destroy(): unknown
 }
 
-async function bothWays(opened: Closing[]): Promise<void> {
+async function bothWays(opened: Closing[], fail: (error: Error) => void): Promise<void> {
   for (const isCut of [false, true]) {
     const [server, client] = await connected(opened)
-    const [atServer, atClient] = [new Side(server), new Side(client)]
+    const [atServer, atClient] = [new Side(server, fail), new Side(client, fail)]
     client.writeText('text ')
     client.write(Buffer.from('bytes '))
     client.writeBoth('bo', Buffer.from('th '))
@@ -117,17 +117,17 @@ async function connected(opened: Closing[]): Promise<[server: RawTls, client: Ra
 /** What one side receives. */
 class Side implements ByteReceiver {
   text = ''
-  #failure: Error | undefined
+  readonly #fail: (error: Error) => void
   #look = (): void => {}
 
-  constructor(stream: ByteStream) {
+  constructor(stream: ByteStream, fail: (error: Error) => void) {
+    this.#fail = fail
     stream.start(this)
   }
 
-  /** Waits until something is so. @throws {Error} when the connection fails */
+  /** Waits until something is so. */
   async until(isSo: () => boolean): Promise<void> {
     while (!isSo()) {
-      if (this.#failure !== undefined) throw this.#failure
       await new Promise<void>((resolve) => {
         this.#look = resolve
       })
@@ -144,8 +144,7 @@ class Side implements ByteReceiver {
   }
   onDrain(): void {}
   onError(cause: Error): void {
-    this.#failure = cause
-    this.#look()
+    this.#fail(cause)
   }
   onClose(): void {
     this.#look()
