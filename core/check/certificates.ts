@@ -5,7 +5,7 @@ import { asObject, asText } from '../config/untyped.ts'
 import { isNotForServers, kindOf, namesOf } from '../tls/certificate.ts'
 import type { ManagedCertificate } from '../tls/managed-certificate.ts'
 import type { ServerCertificate } from '../tls/server-config.ts'
-import { newServerContext } from '../tls/server-context.ts'
+import { CertificateTrial } from '../tls/server-context.ts'
 import type { AcmeCheck } from './acme.ts'
 import type { Draft } from './draft.ts'
 import { certificatesOf, readPem } from './pem.ts'
@@ -23,6 +23,7 @@ export class CertificateCheck {
   readonly #context: ReferenceContext
   readonly #acme: AcmeCheck
   readonly #warn: (path: Path, message: string) => void
+  readonly #trial = new CertificateTrial()
   /** Index of the certificate, by name and kind of key. */
   readonly #taken = new Map<string, number>()
 
@@ -115,7 +116,7 @@ export class CertificateCheck {
     const id = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
     const made = { id, ...parts }
     try {
-      newServerContext([made], { minVersion: '1.2', tickets: false, sessionIdContext: '' })
+      this.#trial.take(made)
       return made
     } catch (error) {
       return this.#problem([...at, 'cert'], `OpenSSL refuses the certificate: ${(error as Error).message}`)
