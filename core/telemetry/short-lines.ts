@@ -29,14 +29,14 @@ export function shorten(line: string): string {
     return printable(line)
   }
   const time = typeof entry.time === 'string' ? new Date(entry.time).toTimeString().slice(0, 8) : ''
-  const isFlow = entry.msg === 'request' || entry.msg === 'connection'
+  const isFlow = entry.msg === 'request' || entry.msg === 'connection' || entry.msg === 'handshake'
   return printable([time, isFlow ? flowOf(entry) : eventOf(entry)].filter(Boolean).join(' '))
 }
 
 /** `200 GET localhost/orders/1 → 127.0.0.1:9101 3.2 ms`, and why it failed. */
 function flowOf(entry: Entry): string {
   const { msg, status, method, host, path, client, listener, backend, ms, outcome, cause } = entry
-  const what = msg === 'connection' ? [msg, listener, client] : [status, method ?? client, `${text(host)}${text(path)}`]
+  const what = msg !== 'request' ? [msg, listener, client] : [status, method ?? client, `${text(host)}${text(path)}`]
   const way = backend === undefined ? [] : ['→', backend]
   const time = typeof ms === 'number' ? [`${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`] : []
   const failure = [outcome, cause].filter((one) => one !== undefined && one !== '').map(text)

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { httpBackend } from '../helpers/backend.ts'
 import { send } from '../helpers/client.ts'
-import { httpConfig, startInProcess, type TestGateway } from '../helpers/gateway.ts'
+import { httpConfig, type Json, startInProcess, type TestGateway } from '../helpers/gateway.ts'
 import { startHaproxy } from '../peers/haproxy.ts'
 import { describeWith } from '../peers/needs.ts'
 import { startNginx } from '../peers/nginx.ts'
@@ -80,6 +80,25 @@ describeWith(['curl'], 'curl', () => {
     const { port, record } = await gateway()
     expect(await curl(`https://127.0.0.1:${port('web')}/`)).toContain('SSL certificate problem')
     expect(await record(({ msg }) => msg === 'handshake')).toMatchObject({ outcome: 'DPE', alert: 'unknown_ca' })
+  })
+})
+
+describeWith(['openssl', 'curl'], 'the commands of README.md', () => {
+  test('make a certificate that has no warning, and that curl accepts', async () => {
+    const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+    const [command = ''] = /openssl req -x509[^`]*?localhost[^`]*?CA:FALSE/.exec(readme) ?? []
+    const [lines = ''] = /"port": 8443,\n"protocol": "https",\n"tls": .*/.exec(readme) ?? []
+    const folder = temporaryFolder()
+    await run('sh', ['-c', command], { cwd: folder })
+    const text = (name: string): string => readFileSync(join(folder, name), 'utf8')
+    const listener = { ...(JSON.parse(`{${lines}}`) as Record<string, Json>), port: 0 }
+    const { port, log } = await startInProcess(httpConfig([1], { listeners: { web: listener } }), {
+      'web.crt': text('web.crt'),
+      'web.key': text('web.key'),
+    })
+    expect(log.filter(({ msg }) => msg === 'configuration')).toEqual([])
+    const trust = ['--cacert', join(folder, 'web.crt'), '--resolve', `localhost:${port('web')}:127.0.0.1`]
+    expect(await curl(`https://localhost:${port('web')}/`, ...trust)).toContain('"status":502')
   })
 })
 
