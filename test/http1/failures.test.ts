@@ -7,7 +7,7 @@ import { until } from '../helpers/until.ts'
 import { idleOwner } from './idle-owner.ts'
 import { answering, collect, dateless, ok, rawBackend } from './raw-backend.ts'
 import { startRelay } from './relay.ts'
-import { open, reset } from './transport.ts'
+import { open, reset, writeAndReset } from './transport.ts'
 
 const get = 'GET / HTTP/1.1\r\nhost: h\r\n\r\n'
 
@@ -99,8 +99,7 @@ describe('faulty backends', () => {
       return idleOwner({ onSent: () => ends.push('sent'), onGone: () => ends.push('gone') })
     }
     const client = await open(relay.port)
-    client.write(get)
-    client.resetAndDestroy()
+    writeAndReset(client, get)
     await until('the end', () => ends.length > 0)
     expect(ends).toEqual(['gone'])
   })

@@ -76,6 +76,16 @@ export const tls: Transport = {
   },
 
   reset: (socket) => void below.get(socket)!.resetAndDestroy(),
+  writeAndReset: (socket, text) => {
+    const tcp = below.get(socket)!
+    const write = tcp.write.bind(tcp) as (chunk: Buffer) => boolean
+    tcp.write = (chunk: Buffer) => {
+      const isEmpty = write(chunk)
+      tcp.resetAndDestroy()
+      return isEmpty
+    }
+    socket.write(text)
+  },
   isCut: (socket) => cut.has(socket),
 }
 

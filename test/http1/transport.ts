@@ -18,6 +18,8 @@ export interface Transport {
   open(port: number): Promise<Socket>
   /** Breaks the connection with a TCP reset. */
   reset(socket: Socket): void
+  /** Writes, and resets the connection as soon as the kernel has what was written. */
+  writeAndReset(socket: Socket, text: string): void
   /** Whether somebody on the way could have caused the end that `socket` saw. */
   isCut(socket: Socket): boolean
 }
@@ -36,6 +38,10 @@ const tcp: Transport = {
   connectTo,
   open: openTcp,
   reset: (socket) => void socket.resetAndDestroy(),
+  writeAndReset: (socket, text) => {
+    socket.write(text)
+    socket.resetAndDestroy()
+  },
   isCut: () => false,
 }
 
@@ -57,4 +63,8 @@ export function open(port: number): Promise<Socket> {
 
 export function reset(socket: Socket): void {
   current.reset(socket)
+}
+
+export function writeAndReset(socket: Socket, text: string): void {
+  current.writeAndReset(socket, text)
 }
