@@ -23,8 +23,6 @@ export interface ClientResponse {
 
 /** Largest response of a CA, bytes: a chain of certificates. */
 const limit = 1024 * 1024
-/** Longest time of one request, ms. */
-const requestLimit = 30_000
 /** Without a Retry-After a CA that refuses for its limits is left alone for so long, ms. */
 const defaultRest = 60 * 60_000
 
@@ -34,14 +32,17 @@ const defaultRest = 60 * 60_000
  * that it asks for, instead of trying again.
  *
  * @param ca PEM of the authorities that the CA's own address is trusted by. Default: those of Node.
+ * @param patience longest time of one request, ms.
  */
 export function createTransport(
   outbound: Outbound,
   ca: string | undefined,
+  patience: number = 30_000,
 ): (request: ClientRequest) => Promise<ClientResponse> {
   const tls = ca === undefined ? undefined : { secureContext: createSecureContext({ ca }) }
   return async (request) => {
     const url = new URL(request.url!)
+    const signal = AbortSignal.timeout(patience)
     const response = await outbound({
       url,
       user: 'acme',
@@ -53,7 +54,9 @@ export function createTransport(
       ),
       body: request.data === undefined || request.data === null ? undefined : String(request.data),
       limit,
-      signal: AbortSignal.timeout(requestLimit),
+      signal,
+    }).catch((error: unknown) => {
+      throw signal.aborted ? new AcmeProblem(`${url.origin} has not answered within ${patience / 1000} s`) : error
     })
     refuseToHurry(url, response)
     const headers = Object.fromEntries(response.headers)

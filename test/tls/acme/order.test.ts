@@ -8,12 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext, createServer as createTlsServer } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { AcmeConfig } from '../../../core/acme/acme-config.ts'
+import { createTransport } from '../../../core/acme/acme-http.ts'
 import { AcmeProblem } from '../../../core/acme/acme-problem.ts'
 import { AcmeState, type Challenge } from '../../../core/acme/acme-state.ts'
 import type { Bundle } from '../../../core/acme/issued-certificate.ts'
 import { orderCertificate } from '../../../core/acme/order.ts'
 import { orderApart } from '../../../core/acme/order-apart.ts'
 import { AcmeStorage } from '../../../core/acme/storage.ts'
+import { createOutbound } from '../../../core/grants/outbound.ts'
 import { type Json, startInProcess } from '../../helpers/gateway.ts'
 import { describeWith } from '../../peers/needs.ts'
 import { createAuthority } from '../certificates.ts'
@@ -239,6 +241,13 @@ describe('a CA that', () => {
     const config = await startCa(() => ending.abort(new Error('over')))
     await expect(orderInThread(config, undefined, ending)).rejects.toThrow('over')
     await expect(orderInThread(config, undefined, ending)).rejects.toThrow('over')
+  })
+
+  test('answers too late fails in words', async () => {
+    const config = await startCa(() => {})
+    const send = createTransport(createOutbound(), config.ca, 50)
+    const failed = send({ url: config.directory, method: 'get', headers: {} })
+    await expect(failed).rejects.toThrow(/^https:\/\/127\.0\.0\.1:\d+ has not answered within 0\.05 s$/)
   })
 
   test('refuses for its rate limits is understood in a thread too', async () => {
