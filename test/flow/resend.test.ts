@@ -54,7 +54,8 @@ describe('when all connections of the pool are dead', () => {
       await arrived(got, /^HTTP\/1\.1 200 .*\r\n\r\n/s)
       expect(backend.seen).toHaveLength(4)
       // One of the dead ones was tried, and no other.
-      expect(backend.seen.map((seen) => seen.split('\r\n\r\n').length - 1)).toEqual([1, 1, 2, 1])
+      const requests = backend.seen.map((seen) => seen.split('\r\n\r\n').length - 1)
+      expect([requests.slice(0, 3).toSorted(), requests[3]]).toEqual([[1, 1, 2], 1])
     },
   )
 

@@ -1,15 +1,18 @@
 import { describe } from 'vitest'
+import { serveOverTls } from '../helpers/backend.ts'
 import { speakTls } from '../helpers/client.ts'
-import { listenOverTls } from '../helpers/gateway.ts'
+import { listenOverTls, reachOverTls } from '../helpers/gateway.ts'
 import { createAuthority } from './certificates.ts'
 
 const authority = createAuthority()
 const { chain: cert, key } = authority.issue()
 speakTls(authority.ca)
 listenOverTls({ certificates: [{ cert, key }] })
+serveOverTls({ cert, key })
+reachOverTls({ ca: authority.ca })
 
-// A flow must not notice what carries it: its tests, with clients that speak TLS.
-describe('over TLS', async () => {
+// A flow must not notice what carries it: its tests, with clients and backends that speak TLS.
+describe('over TLS on both sides', async () => {
   await import('../flow/body.test.ts')
   await import('../flow/header-text.test.ts')
   await import('../flow/hooks.test.ts')
