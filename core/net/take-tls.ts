@@ -45,13 +45,16 @@ function release(held: Held, handle: HeldHandle): void {
   held.ssl = null
   if (socket) socket._handle = null
   handle._parentWrap = null
-  for (const symbol of Object.getOwnPropertySymbols(parent)) disown(parent, symbol)
+  disown(parent)
   // The socket of a client emits the sessions that come after the handshake.
-  if (held._tlsOptions.isServer) for (const symbol of Object.getOwnPropertySymbols(handle)) disown(handle, symbol)
+  if (held._tlsOptions.isServer) disown(handle)
   // Its accessors hold the TLS socket.
   Reflect.deleteProperty(parent, 'reading')
 }
 
-function disown(handle: object, symbol: symbol): void {
-  if (symbol.description === 'owner_symbol') Object.assign(handle, { [symbol]: nobody })
+let owner: symbol | undefined
+
+function disown(handle: object): void {
+  owner ??= Object.getOwnPropertySymbols(handle).find(({ description }) => description === 'owner_symbol')
+  if (owner !== undefined) Reflect.set(handle, owner, nobody)
 }
