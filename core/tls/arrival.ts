@@ -155,10 +155,18 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
     if (!this.#end()) return
     socket.off('end', this.#gone)
     socket.off('close', this.#gone)
-    this.facts = factsOfHandshake(socket, this.facts?.serverName, clients)
-    const stream = streamOfTls(socket)
+    let stream: ByteStream
+    let problem: string | undefined
+    try {
+      this.facts = factsOfHandshake(socket, this.facts?.serverName, clients)
+      problem = clients?.refusalOf(this.facts.client)
+      stream = streamOfTls(socket)
+    } catch (error) {
+      // Whatever a client shows: in a callback of node it would end the process.
+      socket.destroy()
+      return this.#owner.onFailed(this, { code: 'GE', problem: (error as Error).message, alert: undefined })
+    }
     socket.off('error', this.#failed)
-    const problem = clients?.refusalOf(this.facts.client)
     if (problem === undefined) this.#owner.onSecured(this, stream)
     else this.#owner.onUnverified(this, stream, `the client's certificate is not accepted: ${problem}`)
   }

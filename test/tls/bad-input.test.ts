@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { TLSSocket } from 'node:tls'
+import { expect, test, vi } from 'vitest'
 import { records } from '../../core/net/record-watch.ts'
 import { echoBackend } from '../helpers/backend.ts'
 import { drained, open } from '../helpers/client.ts'
@@ -13,6 +14,7 @@ import { integer, sequence, tagged } from './der.ts'
 import { cipherOfUpdates, keyUpdates } from './key-updates.ts'
 import { openssl } from './openssl.ts'
 import { alertsIn, clientHello, openCut } from './raw-handshake.ts'
+import { visit } from './visit.ts'
 
 const authority = createAuthority()
 const { ca } = authority
@@ -275,3 +277,18 @@ test.runIf(process.env.POSTERN_RAW_SOCKETS !== '0')(
     expect(await request(port('web'), { ca })).toContain('HTTP/1.1 200 ')
   },
 )
+
+test('what cannot be read of a handshake ends its connection, and not the process', async () => {
+  const backend = await echoBackend()
+  const { port, record: logged, gateway } = await startInProcess(https(backend.port), files)
+  const broken = vi.spyOn(TLSSocket.prototype, 'getCipher').mockImplementationOnce(() => {
+    throw new Error('no cipher')
+  })
+  const { error, text } = await visit(port('web'), { ca })
+  expect(text).toBe('')
+  expect(error).toBeOneOf([undefined, 'ECONNRESET'])
+  broken.mockRestore()
+  expect(await logged(onHandshake)).toMatchObject({ outcome: 'GE', cause: 'no cipher' })
+  await until('all connections to be over', () => gateway.active === 0)
+  expect(await request(port('web'), { ca })).toContain('HTTP/1.1 200 ')
+})
