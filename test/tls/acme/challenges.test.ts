@@ -1,7 +1,11 @@
+import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { AcmeState } from '../../../core/acme/acme-state.ts'
-import { type Json, startInProcess } from '../../helpers/gateway.ts'
+import { checkConfig } from '../../../core/check/check.ts'
+import { gatewayFolder, type Json, startInProcess } from '../../helpers/gateway.ts'
+import { blocksOf } from '../../rules/markdown.ts'
+import { read } from '../../rules/sources.ts'
 import { createAuthority, selfSigned } from '../certificates.ts'
 import { openTls } from '../client.ts'
 
@@ -125,4 +129,12 @@ describe('a challenge by tls-alpn-01', () => {
     await expect(open('a.example')).rejects.toThrow()
     expect(log.filter(({ level }) => level === 'error')).toEqual([])
   })
+})
+
+test('the certificate by ACME of README.md is a valid configuration', async () => {
+  const part = blocksOf(read('README.md'), 'json').find((block) => block.includes('"acme"'))
+  const config = { listeners: { web: JSON.parse(`{ ${part} }`) as Json }, routes: {}, upstreams: {} }
+  const folder = gatewayFolder(config)
+  const result = await checkConfig(join(folder, 'gateway.json'), { env: {} })
+  expect(result).toMatchObject({ ok: true, config: { acme: [{ storage: join(folder, 'acme') }] } })
 })
