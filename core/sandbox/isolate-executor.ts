@@ -230,8 +230,8 @@ class IsolateExecutor implements Executor {
       if (!result.startsWith(unfinished)) return { kind: 'done', output: result, ...(rejection && { rejection }) }
       text = this.#answersTo(result)
       inside = this.#goOn
-      // No limit would be 0.
-      left = Math.max(1, Math.ceil(began + timeout - performance.now()))
+      left = Math.ceil(began + timeout - performance.now())
+      if (left <= 0) return { kind: 'time', message: 'the rounds of the crossing took too long' }
     }
   }
 

@@ -87,6 +87,21 @@ describe('the guard', () => {
     expect(Math.max(...extra)).toBeLessThanOrEqual(100)
   })
 
+  test('holds for all rounds of a crossing together', async () => {
+    const { plugins } = layOut([await instanceOf('p', { plugin: 'asks' })])
+    let rounds = 0
+    const answer = (): string => {
+      const until = performance.now() + 30
+      while (performance.now() < until);
+      return `+${++rounds}\x1e1\x1e1`
+    }
+    const executor = openIsolateExecutor({ plugins, memory: 64, emit: () => {}, answer })
+    const step = { plugin: 0, call: 1, entry: 0, text: inputOf([`/${'kv,'.repeat(20)}header`]) }
+    expect(executor.cross([step], 200)).toMatchObject({ kind: 'time' })
+    expect(rounds).toBeLessThan(10)
+    executor.dispose()
+  })
+
   test('shows which call ran when a crossing did not return', async () => {
     const guard = createWitness()
     const { plugins } = layOut([await instanceOf('p', { plugin: 'hostile' })])
