@@ -25,7 +25,8 @@ export default defineConfig({
     // Real isolates and real sockets: processes, not threads (isolated-vm wants no node snapshot in its process).
     pool: 'forks',
     execArgv: ['--no-node-snapshot', '--conditions=postern-source'],
-    maxWorkers: Math.max(2, availableParallelism()),
+    // Tests of processes wait for a third of their time: for ends, limits, restarts.
+    maxWorkers: Math.max(2, Math.ceil(availableParallelism() * 1.5)),
     // Whole gateways, several processes each, on machines that do other things too.
     testTimeout: 90_000,
     expect: { poll: { timeout: 30_000 } },
