@@ -7,7 +7,7 @@ import type { ReferenceContext } from '../config/references.ts'
 import { asObject } from '../config/untyped.ts'
 import type { ManagedCertificate } from '../tls/managed-certificate.ts'
 import type { Draft } from './draft.ts'
-import { certificatesOf, readPem } from './pem.ts'
+import { certificatesOf, readPem, textsAt } from './pem.ts'
 
 /** What the schema has left of `acme` of a certificate. */
 interface Written extends Omit<AcmeConfig, 'id' | 'ca'> {
@@ -74,8 +74,7 @@ export class AcmeCheck {
   }
 
   #authorities(ca: string | readonly string[], at: Path): string {
-    const texts: [string, Path][] = typeof ca === 'string' ? [[ca, at]] : ca.map((text, i) => [text, [...at, i]])
-    return texts
+    return textsAt(ca, at)
       .map(([text, path]) => {
         const pem = readPem(this.#draft, this.#context, path, text)
         const found = pem && certificatesOf(pem)

@@ -1,11 +1,11 @@
 import type { Path } from '../config/problem.ts'
 import type { ReferenceContext } from '../config/references.ts'
-import { asList, asObject } from '../config/untyped.ts'
+import { asObject } from '../config/untyped.ts'
 import type { ClientCertificateConfig } from '../tls/server-config.ts'
 import { newServerContext } from '../tls/server-context.ts'
 import { elementsOf, timeOf } from './der.ts'
 import type { Draft } from './draft.ts'
-import { certificatesOf, readPem } from './pem.ts'
+import { certificatesOf, readPem, textsAt } from './pem.ts'
 
 const list = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g
 
@@ -20,9 +20,8 @@ export function readClientRules(
   const { mode, ca, crl, depth, forward } = asObject(value)
   const problem = (path: Path, message: string): void => draft.problems.add(draft.source, path, message)
   const texts = <T>(name: string, entries: unknown, read: (pem: string, shown: string, path: Path) => T[]): T[] =>
-    asList(entries).flatMap((entry, index) => {
-      const path = [...at, name, index]
-      const pem = typeof entry === 'string' ? readPem(draft, context, path, entry) : undefined
+    textsAt(entries, [...at, name]).flatMap(([text, path]) => {
+      const pem = readPem(draft, context, path, text)
       return pem === undefined ? [] : read(pem.text, pem.shown, path)
     })
   const warnOfEnd = (path: Path, end: number | undefined, what: string): void => {

@@ -3,6 +3,12 @@ import type { Path } from '../config/problem.ts'
 import { type ReferenceContext, readReferenced } from '../config/references.ts'
 import type { Draft } from './draft.ts'
 
+/** The texts of a key that is one text or a list, each with its path. */
+export function textsAt(value: unknown, at: Path): [text: string, path: Path][] {
+  const entries: [unknown, Path][] = Array.isArray(value) ? value.map((one, i) => [one, [...at, i]]) : [[value, at]]
+  return entries.flatMap(([one, path]) => (typeof one === 'string' ? [[one, path]] : []))
+}
+
 /** What a text holds that is PEM, or names a file with it. */
 export interface Pem {
   readonly text: string

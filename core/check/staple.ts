@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto'
 import type { Path } from '../config/problem.ts'
 import { type ReferenceContext, readReferenced } from '../config/references.ts'
-import { asList } from '../config/untyped.ts'
 import type { ManagedCertificate } from '../tls/managed-certificate.ts'
 import type { ServerCertificate, Staple } from '../tls/server-config.ts'
 import type { Draft } from './draft.ts'
 import { readOcsp } from './ocsp.ts'
+import { textsAt } from './pem.ts'
 
 type Certificates = readonly (ServerCertificate | ManagedCertificate)[]
 
@@ -19,10 +19,8 @@ export function stapled(
   warn: (path: Path, message: string) => void,
 ): Certificates {
   const staples = new Map<string, Staple>()
-  for (const [index, file] of asList(files).entries()) {
-    const path = [...at, index]
-    const found = typeof file === 'string' ? readReferenced(file, context, false) : undefined
-    if (found === undefined) continue
+  for (const [file, path] of textsAt(files, at)) {
+    const found = readReferenced(file, context, false)
     if ('problem' in found) {
       if (found.isMissing !== true || context.mustExist) problems.add(source, path, found.problem)
       continue

@@ -4,7 +4,7 @@ import type { ReferenceContext } from '../config/references.ts'
 import { asObject, asText } from '../config/untyped.ts'
 import { newClientContext, type UpstreamTls } from '../tls/client-context.ts'
 import type { Draft } from './draft.ts'
-import { certificatesOf, readPem } from './pem.ts'
+import { certificatesOf, readPem, textsAt } from './pem.ts'
 import { plainKey, readPrivateKey } from './private-key.ts'
 
 /** Reads and judges the `tls` of each upstream that has one. */
@@ -51,8 +51,9 @@ class UpstreamTlsCheck {
 
   #authorities(ca: unknown): string | undefined {
     if (ca === undefined) return undefined
-    const texts: [unknown, Path][] = Array.isArray(ca) ? ca.map((text, i) => [text, ['ca', i]]) : [[ca, ['ca']]]
-    const all = texts.map(([text, at]) => this.#certificates(at, text) ?? '').join('')
+    const all = textsAt(ca, ['ca'])
+      .map(([text, at]) => this.#certificates(at, text) ?? '')
+      .join('')
     try {
       newClientContext({ ca: all })
     } catch (error) {
