@@ -160,7 +160,9 @@ test('any record of a member leaves the others their turns, or ends the run', ()
       )
       const { seen, records } = cross(members, ['x'], (plugin) => (plugin === 0 ? record : set('x-b', 'y')))
       expect(records.length).toBeLessThanOrEqual(2)
-      if (seen.length === 2 && records.length > 0) expect(records[1]).toBe(set('x-b', 'y'))
+      // One that waits is entered again, to be released.
+      const isAsked = seen.some(([plugin]) => plugin === 1)
+      if (isAsked && records.length > 0) expect(records[1]).toBe(set('x-b', 'y'))
     }),
   )
 })
