@@ -50,6 +50,8 @@ test('the secrets of tickets are in no log, report, file, argument or variable, 
   const gateway = await startGateway(config, {}, { env })
   const { child, workers, stdout, stderr, record } = gateway.process
   await send(gateway.port('web'), '/')
+  // Their records may come after the word that the gateway is ready.
+  await until('both workers', () => workers().length === 2)
   const [victim, other] = workers()
   process.kill(victim!, 'SIGSEGV')
   await record(({ msg, pid }) => msg === 'worker died' && pid === victim)

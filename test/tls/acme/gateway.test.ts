@@ -130,7 +130,7 @@ describeWith(['pebble'], 'when the worker that orders dies', () => {
     const plain = { listeners: { web: listeners.web }, routes: { redirected: routes.redirected } }
     const gateway = await startGateway(plain)
     // The first one that serves leads.
-    const { pid } = gateway.log.find(({ msg }) => msg === 'worker started')!
+    const { pid } = await gateway.record(({ msg }) => msg === 'worker started')
     const orders = (): number => pebble.said().split('/order-plz').length
     const before = orders()
     const reloaded = gateway.reload(config)
