@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ConfigError } from '../config/config-error.ts'
-import type { Config, LogConfig } from '../config/types.ts'
+import type { Config, ListenerConfig, LogConfig } from '../config/types.ts'
 import { listenerKey } from '../listen/listener.ts'
 import { descriptors } from '../net/descriptors.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
@@ -311,6 +311,7 @@ export class Supervisor implements SlotHost {
       for (const [name, listener] of Object.entries(config.listeners)) {
         const key = listenerKey(name, listener)
         if (this.#sockets.has(key)) continue
+        this.#refuseOtherProtocol(name, listener)
         this.#sockets.set(key, new SlotSockets(name, listener, slots))
         added.push(key)
       }
@@ -319,6 +320,15 @@ export class Supervisor implements SlotHost {
       throw error
     }
     return added
+  }
+
+  /** The system would only say that the address is in use. */
+  #refuseOtherProtocol(name: string, { protocol, address, port }: ListenerConfig): void {
+    const before = Object.values(this.#current?.packed.rest.config.listeners ?? {})
+    const other = before.find((one) => port !== 0 && one.address === address && one.port === port)
+    if (other === undefined) return
+    const change = `from ${other.protocol} to ${protocol}`
+    throw new Error(`listener "${name}": a reload cannot change port ${port} ${change}; restart, or use another port`)
   }
 
   #unbind(key: string): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
+import { deadPort, echoBackend, httpBackend, tcpBackend } from '../helpers/backend.ts'
 import { type ClientResponse, open, send } from '../helpers/client.ts'
 import { httpConfig, type Json, shareGateway, startGateway } from '../helpers/gateway.ts'
 import type { PosternProcess } from '../helpers/process.ts'
@@ -93,6 +93,15 @@ describe('worker processes', () => {
     const occupied = await tcpBackend(() => {})
     const second = { address: '127.0.0.1', port: occupied.port }
     await expect(reload(httpConfig([backend.port], { listeners: { second } }))).rejects.toThrow('cannot listen')
+    // One whose number the configuration names.
+    const free = await deadPort()
+    const named = (protocol: string): Json =>
+      httpConfig([backend.port], {
+        listeners: { second: { protocol, address: '127.0.0.1', port: free } },
+        routes: { all: { match: { path: '/new' } } },
+      })
+    await reload(named('http'))
+    await expect(reload(named('tcp'))).rejects.toThrow(`a reload cannot change port ${free} from http to tcp`)
     for (let i = 0; i < 10; i++) expect((await send(port, '/new')).status).toBe(200)
   })
 
