@@ -7,7 +7,7 @@ import type { ReferenceContext } from '../config/references.ts'
 import { asObject } from '../config/untyped.ts'
 import type { ManagedCertificate } from '../tls/managed-certificate.ts'
 import type { Draft } from './draft.ts'
-import { certificatesOf, readPem, textsAt } from './pem.ts'
+import { pemOf, readAuthorities } from './pem.ts'
 
 /** What the schema has left of `acme` of a certificate. */
 interface Written extends Omit<AcmeConfig, 'id' | 'ca'> {
@@ -38,7 +38,7 @@ export class AcmeCheck {
     const { source, problems } = this.#draft
     if (problems.touches(source, at)) return undefined
     const { names: written, email, storage, directory, ca, challenge } = value as Written
-    const authorities = ca === undefined ? undefined : this.#authorities(ca, [...at, 'ca'])
+    const authorities = readAuthorities(this.#draft, this.#context, ca, [...at, 'ca'])
     this.#isInstalled ??= isInstalled()
     if (!this.#isInstalled && this.#context.mustExist)
       problems.add(source, at, 'needs the package acme-client, which is not installed: npm install acme-client@5')
@@ -51,7 +51,7 @@ export class AcmeCheck {
       email,
       storage: folder,
       directory,
-      ...(authorities !== undefined && { ca: authorities }),
+      ...(ca !== undefined && { ca: pemOf(authorities) }),
       challenge,
     }
     const other = this.#known.get(id)
@@ -71,18 +71,6 @@ export class AcmeCheck {
 
   get #hasHttpListener(): boolean {
     return Object.values(asObject(this.#draft.data.listeners)).some((one) => asObject(one).protocol === 'http')
-  }
-
-  #authorities(ca: string | readonly string[], at: Path): string {
-    return textsAt(ca, at)
-      .map(([text, path]) => {
-        const pem = readPem(this.#draft, this.#context, path, text)
-        const found = pem && certificatesOf(pem)
-        if (typeof found !== 'string') return found?.join('') ?? ''
-        this.#draft.problems.add(this.#draft.source, path, found)
-        return ''
-      })
-      .join('')
   }
 }
 

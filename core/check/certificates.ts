@@ -8,11 +8,9 @@ import type { ServerCertificate } from '../tls/server-config.ts'
 import { CertificateTrial } from '../tls/server-context.ts'
 import type { AcmeCheck } from './acme.ts'
 import type { Draft } from './draft.ts'
+import { dayOf, expiryOf } from './expiry.ts'
 import { certificatesOf, readPem } from './pem.ts'
 import { plainKey, readPrivateKey } from './private-key.ts'
-
-/** From then on the end of a certificate is announced. */
-const announced = 14 * 24 * 3_600_000
 
 const makeOne =
   '"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout web.key -out web.crt -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=CA:FALSE" makes one for trials'
@@ -72,12 +70,12 @@ export class CertificateCheck {
 
   /** @returns the kind of its key */
   #leaf(leaf: X509Certificate, chain: readonly X509Certificate[], at: Path): string | undefined {
-    const now = Date.now()
     const from = Date.parse(leaf.validFrom)
-    const to = Date.parse(leaf.validTo)
-    if (to < now) return this.#problem(at, `the certificate expired on ${day(to)}; renew it`)
-    if (from > now) return this.#problem(at, `the certificate is valid only from ${day(from)} on; is the clock right?`)
-    if (to < now + announced) this.#warn(at, `the certificate expires on ${day(to)}; renew it`)
+    const expiry = expiryOf(Date.parse(leaf.validTo))
+    if (expiry?.isOver === true) return this.#problem(at, expiry.message)
+    if (from > Date.now())
+      return this.#problem(at, `the certificate is valid only from ${dayOf(from)} on; is the clock right?`)
+    if (expiry !== undefined) this.#warn(at, expiry.message)
     if (leaf.ca) {
       const isAlone = chain.length === 1 && leaf.checkIssued(leaf) && namesOf(leaf).length > 0
       if (!isAlone)
@@ -126,8 +124,4 @@ export class CertificateCheck {
   #problem(path: Path, message: string): undefined {
     this.#draft.problems.add(this.#draft.source, path, message)
   }
-}
-
-function day(time: number): string {
-  return new Date(time).toISOString().slice(0, 10)
 }

@@ -5,7 +5,8 @@ import type { ClientCertificateConfig } from '../tls/server-config.ts'
 import { newServerContext } from '../tls/server-context.ts'
 import { elementsOf, timeOf } from './der.ts'
 import type { Draft } from './draft.ts'
-import { certificatesOf, readPem, textsAt } from './pem.ts'
+import { dayOf } from './expiry.ts'
+import { pemOf, readAuthorities, readPem, textsAt } from './pem.ts'
 
 const list = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g
 
@@ -19,25 +20,20 @@ export function readClientRules(
 ): ClientCertificateConfig {
   const { mode, ca, crl, depth, forward } = asObject(value)
   const problem = (path: Path, message: string): void => draft.problems.add(draft.source, path, message)
-  const texts = <T>(name: string, entries: unknown, read: (pem: string, shown: string, path: Path) => T[]): T[] =>
-    textsAt(entries, [...at, name]).flatMap(([text, path]) => {
-      const pem = readPem(draft, context, path, text)
-      return pem === undefined ? [] : read(pem.text, pem.shown, path)
-    })
   const warnOfEnd = (path: Path, end: number | undefined, what: string): void => {
     if (end === undefined || end > Date.now()) return
-    warn(path, `${what} ended on ${new Date(end).toISOString().slice(0, 10)}: all clients of its authority are refused`)
+    warn(path, `${what} ended on ${dayOf(end)}: all clients of its authority are refused`)
   }
-  const authorities = texts('ca', ca, (text, shown, path) => {
-    const found = certificatesOf({ text, shown })
-    if (typeof found === 'string') problem(path, found)
-    else for (const { subject, validTo } of found) warnOfEnd(path, Date.parse(validTo), JSON.stringify(subject))
-    return typeof found === 'string' ? [] : found
-  })
-  const lists = texts('crl', crl, (text, shown, path) => {
-    const found = text.match(list) ?? []
-    if (found.length === 0) problem(path, `${shown} holds no revocation list in PEM ("-----BEGIN X509 CRL-----")`)
-    if (!found.every(isReadable)) problem(path, `${shown} holds a revocation list that cannot be read`)
+  const located = readAuthorities(draft, context, ca, [...at, 'ca'])
+  for (const { certificate, path } of located)
+    warnOfEnd(path, Date.parse(certificate.validTo), JSON.stringify(certificate.subject))
+  const authorities = located.map(({ certificate }) => certificate)
+  const lists = textsAt(crl, [...at, 'crl']).flatMap(([value, path]) => {
+    const pem = readPem(draft, context, path, value)
+    if (pem === undefined) return []
+    const found = pem.text.match(list) ?? []
+    if (found.length === 0) problem(path, `${pem.shown} holds no revocation list in PEM ("-----BEGIN X509 CRL-----")`)
+    if (!found.every(isReadable)) problem(path, `${pem.shown} holds a revocation list that cannot be read`)
     else for (const one of found) warnOfEnd(path, endOf(one), 'the list')
     return found
   })
@@ -49,7 +45,7 @@ export function readClientRules(
   }
   return {
     mode: mode as ClientCertificateConfig['mode'],
-    ca: authorities.map(String).join(''),
+    ca: pemOf(located),
     crl: lists,
     forward: forward === true,
     ...(depth !== undefined && { depth: depth as number }),

@@ -29,6 +29,28 @@ export function readPem(draft: Draft, context: ReferenceContext, path: Path, val
   return undefined
 }
 
+/** A certificate, and where the configuration has it. */
+interface Located {
+  readonly certificate: X509Certificate
+  readonly path: Path
+}
+
+/** The certificates of authorities that a key names: one file or PEM text, or several. What is wrong with them has been added. */
+export function readAuthorities(draft: Draft, context: ReferenceContext, value: unknown, at: Path): Located[] {
+  return textsAt(value, at).flatMap(([text, path]) => {
+    const pem = readPem(draft, context, path, text)
+    const found = pem && certificatesOf(pem)
+    if (typeof found !== 'string') return (found ?? []).map((certificate) => ({ certificate, path }))
+    draft.problems.add(draft.source, path, found)
+    return []
+  })
+}
+
+/** PEM of all of them. */
+export function pemOf(certificates: readonly Located[]): string {
+  return certificates.map(({ certificate }) => certificate.toString()).join('')
+}
+
 const certificate = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g
 
 /** The certificates in a PEM text, in order; a text says what is wrong. */

@@ -4,7 +4,7 @@ import type { ReferenceContext } from '../config/references.ts'
 import { asObject, asText } from '../config/untyped.ts'
 import { newClientContext, type UpstreamTls } from '../tls/client-context.ts'
 import type { Draft } from './draft.ts'
-import { certificatesOf, readPem, textsAt } from './pem.ts'
+import { certificatesOf, pemOf, readAuthorities, readPem } from './pem.ts'
 import { plainKey, readPrivateKey } from './private-key.ts'
 
 /** Reads and judges the `tls` of each upstream that has one. */
@@ -51,9 +51,7 @@ class UpstreamTlsCheck {
 
   #authorities(ca: unknown): string | undefined {
     if (ca === undefined) return undefined
-    const all = textsAt(ca, ['ca'])
-      .map(([text, at]) => this.#certificates(at, text) ?? '')
-      .join('')
+    const all = pemOf(readAuthorities(this.#draft, this.#context, ca, [...this.#path, 'ca']))
     try {
       newClientContext({ ca: all })
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Source } from '../config/source.ts'
 import type { Config, ListenerConfig, UpstreamConfig } from '../config/types.ts'
 import type { UpstreamTls } from '../tls/client-context.ts'
 import type { Attachment } from './attachments.ts'
+import { expiryOf } from './expiry.ts'
 import { parseAddress } from './formats.ts'
 import { certificatesOf } from './pem.ts'
 import type { PolicyFacts } from './plugins.ts'
@@ -36,9 +37,6 @@ function warnOfBackends(
   }
 }
 
-/** From then on the end of a certificate is announced, ms. */
-const announced = 14 * 24 * 3_600_000
-
 function warnOfTls(path: Path, { ca, cert, verify }: UpstreamTls, warn: Warn): void {
   if (!verify) {
     const message =
@@ -58,10 +56,8 @@ function endsOf(pem: string | undefined): readonly number[] {
 
 /** @param end not finite: there is no certificate */
 function warnOfEnd(path: Path, end: number, warn: Warn): void {
-  const now = Date.now()
-  if (!Number.isFinite(end) || end > now + announced) return
-  const day = new Date(end).toISOString().slice(0, 10)
-  warn(path, end < now ? `the certificate expired on ${day}; renew it` : `the certificate expires on ${day}; renew it`)
+  const expiry = Number.isFinite(end) ? expiryOf(end) : undefined
+  if (expiry !== undefined) warn(path, expiry.message)
 }
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])

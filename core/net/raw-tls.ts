@@ -114,38 +114,43 @@ export class RawTls extends RawStream implements ByteStream, WatchedRecords {
 
   writeText(text: string): void {
     if (this.isOver || text === '') return
-    if (!this.#isFree) this.#wait(text)
+    if (!this.#settle()) this.#wait(text)
     else if (text.length <= out.length) this.#writeNow(out.subarray(0, out.write(text, 'latin1')))
     else this.#writeNow(Buffer.from(text, 'latin1'))
   }
 
   write(bytes: Uint8Array): void {
     if (this.isOver || bytes.length === 0) return
-    if (this.#isFree) this.#writeNow(bytes)
+    if (this.#settle()) this.#writeNow(bytes)
     else this.#wait(bytes)
   }
 
   writeBoth(text: string, bytes: Uint8Array): void {
     if (this.isOver) return
     const length = text.length + bytes.length
-    if (length <= out.length && this.#isFree) {
+    if (length <= out.length && this.#settle()) {
       out.set(bytes, out.write(text, 'latin1'))
       this.#writeNow(out.subarray(0, length))
     } else {
       this.#wait(text)
       this.#wait(bytes)
-      if (this.#isFree) this.#writeWaiting()
+      if (this.#settle()) this.#writeWaiting()
     }
   }
 
   writeBorrowed(bytes: Buffer): void {
     if (this.isOver || bytes.length === 0) return
-    if (this.#isFree) this.#writeNow(bytes)
+    if (this.#settle()) this.#writeNow(bytes)
     else this.#wait(Buffer.from(bytes))
   }
 
-  /** Node's TLS layer takes one write at a time, and ends the process when it gets another one. */
-  get #isFree(): boolean {
+  /**
+   * Finds out how far the last write has come. Node's TLS layer takes one write at a time, and ends the process when it gets
+   * another one.
+   *
+   * @returns whether it takes one now
+   */
+  #settle(): boolean {
     if (this.pending > 0) return false
     if (!this.#isUnsettled) return true
     this.#isUnsettled = this.handle.writeQueueSize !== 0
@@ -221,7 +226,7 @@ export class RawTls extends RawStream implements ByteStream, WatchedRecords {
     if (this.isOver) return
     this.#isCut = isCut
     // What tells that a write is complete tells that close_notify may follow.
-    void this.#isFree
+    this.#settle()
     super.end()
   }
 

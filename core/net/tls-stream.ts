@@ -46,9 +46,9 @@ function adopt(stream: RawSocket): Socket {
  */
 export function streamOfTls(socket: TLSSocket): ByteStream {
   const raw = isRawTlsUsable() ? takeTls(socket) : undefined
-  if (raw !== undefined)
-    return raw
-    // Before that node tells only its own server of errors.
-  ;(socket as TLSSocket & { _releaseControl?(): void })._releaseControl?.()
+  if (raw !== undefined) return raw
+  const held: { _releaseControl?(): void } = socket as object
+  // Before that node tells only its own server of errors.
+  held._releaseControl?.()
   return new DuplexStream(socket)
 }

@@ -1,3 +1,5 @@
+import { receivedAlert } from '../net/tls-alert.ts'
+
 /** Alerts of TLS (RFC 8446 §6) that the gateway sends itself, before OpenSSL is involved. */
 const numbers = {
   unexpected_message: 10,
@@ -67,11 +69,11 @@ const sent: Readonly<Record<string, string>> = {
   MISSING_SUPPORTED_GROUPS_EXTENSION: 'missing_extension',
 }
 
-/** @param code of an error of node: `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`, `ERR_SSL_NO_SHARED_CIPHER` */
-export function alertOf(code: string | undefined): AlertFacts {
-  const reason = /^ERR_SSL_(.+)$/.exec(code ?? '')?.[1]
-  const received = /^(?:SSLV3_ALERT|SSL\/TLS_ALERT|TLSV13_ALERT|TLSV1_ALERT|TLSV1)_(.+)$/.exec(reason ?? '')?.[1]
-  if (received !== undefined) return { alert: received.toLowerCase(), isReceived: true }
+/** @param cause as a socket of node tells it */
+export function alertOf(cause: NodeJS.ErrnoException): AlertFacts {
+  const received = receivedAlert(cause)
+  if (received !== undefined) return { alert: received, isReceived: true }
+  const reason = /^ERR_SSL_(.+)$/.exec(cause.code ?? '')?.[1]
   const alert = reason !== undefined && Object.hasOwn(sent, reason) ? sent[reason] : undefined
   return { alert, isReceived: false }
 }

@@ -174,7 +174,7 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
   readonly #gone = (): void => this.#fail(gone)
 
   readonly #failed = (error: NodeJS.ErrnoException & { reason?: string }): void => {
-    const { alert, isReceived } = alertOf(error.code)
+    const { alert, isReceived } = alertOf(error)
     if (error.code?.startsWith('ERR_SSL_') !== true) return this.#fail(gone)
     const reason = error.reason ?? error.code
     const problem = isReceived ? `the client ended the TLS handshake: ${alert}` : `the TLS handshake failed: ${reason}`

@@ -1,3 +1,6 @@
+// The global of the same name is a getter.
+import { performance } from 'node:perf_hooks'
+
 /** A handshake that waits for its turn, or is under way. */
 export interface Handshaking {
   begin(): void
@@ -23,7 +26,7 @@ const limitsOfProcess: GateLimits = { atOnce: 512, perTurn: 4, patience: 2000, l
  * occupy all of them, the oldest gives way: the sooner, the more wait, so that all get their turn before their time is over.
  */
 export class HandshakeGate {
-  /** With the time when each began, the oldest first. */
+  /** With the time when each began, by `performance.now`, the oldest first. */
   readonly #underWay = new Map<Handshaking, number>()
   readonly #waiting = new Set<Handshaking>()
   readonly #limits: GateLimits
@@ -57,7 +60,7 @@ export class HandshakeGate {
   }
 
   #begin(one: Handshaking): void {
-    this.#underWay.set(one, Date.now())
+    this.#underWay.set(one, performance.now())
     if (this.#begun++ === 0) this.#proceedSoon()
     one.begin()
   }
@@ -85,7 +88,7 @@ export class HandshakeGate {
 
   /** Ends those that have been under way for too long; if there are none, when the oldest has been. */
   #makeRoom(): void {
-    const now = Date.now()
+    const now = performance.now()
     const patience = this.#patience
     clearTimeout(this.#timer)
     for (const [one, since] of this.#underWay) {

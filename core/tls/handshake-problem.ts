@@ -1,4 +1,4 @@
-import { alertOf } from '../net/tls-alert.ts'
+import { inWords, receivedAlert } from '../net/tls-alert.ts'
 
 /** Longest part of a certificate that a message repeats, characters: it may hold anything. */
 const longest = 200
@@ -8,8 +8,8 @@ const notTls = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'
 /** Why a handshake with a backend has failed, in the words of OpenSSL's verifier where it is the one who refused. */
 export function handshakeProblem(cause: NodeJS.ErrnoException): string {
   const { code = '', message, reason } = cause as NodeJS.ErrnoException & { readonly reason?: string }
-  const alert = alertOf(cause)
-  if (alert !== undefined) return `the backend sent the alert "${alert}"`
+  const alert = receivedAlert(cause)
+  if (alert !== undefined) return `the backend sent the alert "${inWords(alert)}"`
   if (notTls.includes(code)) return 'the backend does not speak TLS on this port'
   if (code === 'ECONNRESET' || code === 'EPIPE') return `the backend closed the connection (${code})`
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return `its certificate is for another name: ${short(reason ?? message)}`

@@ -33,7 +33,7 @@ export class ServerContexts {
   /** `undefined`: clients are not asked for certificates. */
   readonly clients: ClientRules | undefined
   readonly #settings: ContextSettings
-  /** The part that the keys of all groups have in common. */
+  /** The part that the keys of all groups have in common: a hash, since revocation lists are long. */
   readonly #common: string
   readonly #exact = new Map<string, Group>()
   /** By the part of the name behind `*.`. */
@@ -66,7 +66,7 @@ export class ServerContexts {
     const named = first!.names[0]
     this.#default = (named === undefined ? undefined : this.#named(named)) ?? groupOf(first!)
     this.#groups = new Set([...this.#exact.values(), ...this.#wildcard.values(), this.#default])
-    this.#common = JSON.stringify(this.#settings)
+    this.#common = createHash('sha256').update(JSON.stringify(this.#settings)).digest('hex')
     for (const group of this.#groups) {
       this.#complete(group)
       const kept = before === undefined ? undefined : before.#made.get(group.key)
