@@ -1,40 +1,11 @@
 import { Duplex } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { ByteReceiver, ByteStream } from '../../core/net/byte-stream.ts'
+import type { ByteStream } from '../../core/net/byte-stream.ts'
 import type { Delivery } from '../../core/net/delivery.ts'
 import { DuplexStream } from '../../core/net/duplex-stream.ts'
 import { areRawSocketsUsable } from '../../core/net/raw-check.ts'
 import { kinds, pair, until } from '../upstream/sockets.ts'
-
-/** Notes all that a stream tells it. */
-class Notes implements ByteReceiver {
-  readonly events: string[] = []
-  text = ''
-  readonly #onText: (text: string) => void
-
-  constructor(onText: (text: string) => void = () => {}) {
-    this.#onText = onText
-  }
-
-  onBytes(bytes: Buffer): boolean {
-    const text = bytes.toString('latin1')
-    this.text += text
-    this.#onText(text)
-    return true
-  }
-  onEnd(): void {
-    this.events.push('end')
-  }
-  onDrain(): void {
-    this.events.push('drain')
-  }
-  onError(cause: NodeJS.ErrnoException): void {
-    this.events.push(`${cause.syscall} ${cause.code}`)
-  }
-  onClose(): void {
-    this.events.push('close')
-  }
-}
+import { Notes } from './notes.ts'
 
 test.runIf(kinds.includes('raw'))(
   'a receiver that throws breaks its connection, not the process, and is reported',
@@ -63,7 +34,7 @@ test.runIf(kinds.includes('raw'))(
       if (where === 'end') far.end()
       else far.write('x')
       await until(() => notes.events.includes('close') && code !== undefined)
-      expect([code, notes.events]).toEqual(['ECONNRESET', ['undefined undefined', 'close']])
+      expect([code, notes.events]).toEqual(['ECONNRESET', [`no luck with ${where}`, 'close']])
       await until(() => warnings.length > 0)
       expect(warnings.splice(0)).toEqual([`no luck with ${where}`])
     }

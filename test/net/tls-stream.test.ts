@@ -5,40 +5,11 @@ import { createSecureContext, TLSSocket } from 'node:tls'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { ByteReceiver, ByteStream } from '../../core/net/byte-stream.ts'
+import type { ByteStream } from '../../core/net/byte-stream.ts'
 import { areRawSocketsUsable } from '../../core/net/raw-check.ts'
 import { streamOfTls } from '../../core/net/tls-stream.ts'
 import { cert, key, listen, pair, tcpOf, tlsKinds, tlsSockets, until } from '../upstream/sockets.ts'
-
-/** Notes all that a stream tells it. */
-class Notes implements ByteReceiver {
-  readonly events: string[] = []
-  text = ''
-  readonly #onText: (text: string) => void
-
-  constructor(onText: (text: string) => void = () => {}) {
-    this.#onText = onText
-  }
-
-  onBytes(bytes: Buffer): boolean {
-    const text = bytes.toString('latin1')
-    this.text += text
-    this.#onText(text)
-    return true
-  }
-  onEnd(): void {
-    this.events.push('end')
-  }
-  onDrain(): void {
-    this.events.push('drain')
-  }
-  onError(cause: NodeJS.ErrnoException): void {
-    this.events.push(cause.code ?? cause.message)
-  }
-  onClose(): void {
-    this.events.push('close')
-  }
-}
+import { Notes } from './notes.ts'
 
 const raw = areRawSocketsUsable()
 
@@ -122,7 +93,7 @@ describe.each(tlsKinds)('a stream of the kind %s', (kind) => {
     // The server's tickets are not written yet.
     connected.resetAndDestroy()
     await until(() => notes.events.includes('close'))
-    expect(notes.events).toEqual(['end', 'ECONNRESET', 'close'])
+    expect(notes.events).toEqual(['end', 'read ECONNRESET', 'close'])
   })
 
   test('a record that was changed on its way is an error that closes it', async () => {

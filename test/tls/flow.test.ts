@@ -1,15 +1,7 @@
 import { describe } from 'vitest'
-import { serveOverTls } from '../helpers/backend.ts'
-import { speakTls } from '../helpers/client.ts'
-import { listenOverTls, reachOverTls } from '../helpers/gateway.ts'
-import { createAuthority } from './certificates.ts'
+import { runOverTls } from './over-tls.ts'
 
-const authority = createAuthority()
-const { chain: cert, key } = authority.issue()
-speakTls(authority.ca)
-listenOverTls({ certificates: [{ cert, key }] })
-serveOverTls({ cert, key })
-reachOverTls({ ca: authority.ca })
+runOverTls('both')
 
 // A flow must not notice what carries it: its tests, with clients and backends that speak TLS.
 describe('over TLS on both sides', async () => {

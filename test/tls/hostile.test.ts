@@ -1,12 +1,7 @@
 import { describe } from 'vitest'
-import { speakTls } from '../helpers/client.ts'
-import { listenOverTls } from '../helpers/gateway.ts'
-import { createAuthority } from './certificates.ts'
+import { runOverTls } from './over-tls.ts'
 
-const authority = createAuthority()
-const { chain: cert, key } = authority.issue()
-speakTls(authority.ca)
-listenOverTls({ certificates: [{ cert, key }] })
+runOverTls('clients')
 
 // What a plugin or a client does must harm no one over TLS either.
 describe('over TLS', async () => {

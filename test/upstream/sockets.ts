@@ -30,10 +30,15 @@ await checkRawTls()
 /** Those of this run: `npm run test:matrix` is without raw sockets. */
 export const tlsKinds: readonly TlsKind[] = ['tls server', 'tls client', 'tls 1.2 server', 'tls 1.2 client']
 export const kinds: readonly Kind[] = [
+  ...(areRawSocketsUsable() ? (['raw'] as const) : []),
   ...(['reader', 'events'] as const),
-  // TLS sockets of node cannot reset, nor tell a reset from an end, and most of these tests are about that.
-  ...(areRawSocketsUsable() ? (['raw', ...tlsKinds] as const) : []),
+  ...tlsKinds,
 ]
+
+/** Whether a reset is one at the other side, and is told from an end: TLS sockets of node can do neither. */
+export function canReset(kind: Kind): boolean {
+  return areRawSocketsUsable() || !tlsKinds.some((one) => one === kind)
+}
 
 /** Two ends of one TCP connection that allow half-open: the near one as a stream, the far one paused. */
 export async function pair(kind: Kind = 'reader'): Promise<[near: ByteStream, far: Socket]> {
