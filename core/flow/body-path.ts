@@ -134,7 +134,7 @@ export class BodyPath {
     this.#sink = sink
     this.#change = change
     const before = this.#kept ?? []
-    this.#kept = keeps ? [] : undefined
+    this.#kept = keeps ? before : undefined
     for (const piece of before) sink.write(piece)
     if (this.#over) return sink.end(this.#trailers)
     if (this.#held.size > 0 || this.#ended) this.#move()

@@ -9,7 +9,7 @@ import type { Fields } from '../http/fields.ts'
 import { removeHopByHop } from '../http/hop-by-hop.ts'
 import { countHop } from '../http/max-forwards.ts'
 import { idempotent } from '../http/methods.ts'
-import type { Reuse, UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
+import type { Fate, Reuse, UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
@@ -144,7 +144,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   }
 
   onBodyWanted(): void {
-    this.#bodies.toBackend(this.#sent, this.facts.chain, !this.#isResent && this.#isRepeatable)
+    const isKept = this.#sent?.isRefusable || (!this.#isResent && this.#isRepeatable)
+    this.#bodies.toBackend(this.#sent, this.facts.chain, isKept)
   }
 
   onBody(chunk: Uint8Array): Consumed | undefined {
@@ -182,21 +183,22 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     return !this.#bodies.isComplete || this.#sent?.isFlushed === false
   }
 
-  onFail(error: PosternError, isStale: boolean = false): void {
+  onFail(error: PosternError, fate?: Fate): void {
     this.#attempts.end(error)
     this.#sent = undefined
     if (this.ended) return
     const isOpen = this.facts.response === undefined
-    if (!isOpen || !(error.code === 'UF' ? !this.#bodies.moved : isStale && this.#resend())) return this.fail(error)
+    if (!isOpen || !(error.code === 'UF' ? !this.#bodies.moved : this.#resend(fate))) return this.fail(error)
     this.#phases.enter('queue')
     this.#attempt()
   }
 
-  /** Prepares the request to be sent a second time. False when that is not possible. */
-  #resend(): boolean {
+  /** Prepares the request to be sent again. False when that is not possible. */
+  #resend(fate: Fate | undefined): boolean {
     const { method, awaitsContinue, fields } = this.#exchange
-    if (!idempotent.has(method) || !this.#bodies.rewind()) return false
-    this.#isResent = true
+    const mayRepeat = fate === 'stale' ? idempotent.has(method) : fate !== undefined && !this.#attempts.areMany
+    if (!mayRepeat || !this.#bodies.rewind()) return false
+    this.#isResent ||= fate === 'stale'
     // The client has been sent its 100.
     if (!awaitsContinue) fields.delete('expect')
     return true

@@ -13,8 +13,7 @@ import type { Fields } from './fields.ts'
  * - It fails (`onFail`) with a code that means the same for every version: `UF` no connection (504 on a timeout), `UC` closed
  *   early, `UR` reset, `UPE` malformed response, `GE` a fault of this gateway. `UF` guarantees that the backend has read no byte
  *   of the request, so another one may get it.
- * - It says (`isStale`) when a connection that had carried other requests ended before a byte of the response: such a
- *   connection was idle for too long, and nothing is known about the request. It never says so of a new connection.
+ * - It says (`Fate`) what is known of a request that failed before a byte of its response and that may be sent again.
  * - It limits what a backend can make it hold: heads, interim responses, trailers.
  * - It never calls the owner from inside `write`, `end`, `pause` or `cancel`. `resume` may call any method of the owner
  *   before it returns. An owner may call any method of its exchange from inside any of its own calls.
@@ -34,6 +33,14 @@ export interface UpstreamPool {
   /** Closes the idle connections; those in use are closed when their exchange ends. */
   close(): void
 }
+
+/**
+ * `stale`: a connection that had carried other requests ended before a byte of the response: it was idle for too long, and
+ * nothing is known about the request. Never said of a new connection. `unprocessed`: the backend has said that it did not
+ * process the request (RFC 9113 §8.7), whatever its method is, and the pool could not send it again because a part of its body
+ * had gone out, or because others were refused, too.
+ */
+export type Fate = 'stale' | 'unprocessed'
 
 /**
  * Which connection may carry a request: `any` takes an idle one or else a new one. `proven` takes an idle one only if it has
@@ -88,14 +95,19 @@ export interface UpstreamOwner {
    * malformed (`UPE`).
    */
   onUpgrade?(fields: Fields, stream: ByteStream, version: HttpVersion): void
-  /** The exchange has failed; the code says how, see above. @param isStale see above; default: false */
-  onFail(error: PosternError, isStale?: boolean): void
+  /** The exchange has failed; the code says how, see above. @param fate default: it is not to be sent again */
+  onFail(error: PosternError, fate?: Fate): void
 }
 
 /** A request under way on a backend. After its end, or `cancel`, every method does nothing. */
 export interface UpstreamExchange {
   /** Trailers of the response, set before `onEnd`; kept apart from its fields (RFC 9110 §6.5.1). */
   readonly trailers: Fields | undefined
+  /**
+   * Whether the pool may say `unprocessed` after a part of the body was written, so that it is worth being kept. Known from
+   * `onConnected` on. Default: false.
+   */
+  readonly isRefusable?: boolean
   /** Writes a piece of the request's body. False when the backend is slow: write no more until `onBodyWanted`. */
   write(chunk: Uint8Array): boolean
   /** Whether the pool no longer uses any chunk that was written, so that their memory may be used again. */

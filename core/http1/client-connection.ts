@@ -4,6 +4,7 @@ import { asPosternError, type OutcomeCode, PosternError } from '../errors.ts'
 import { CONSUMED } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
+import type { Fate } from '../http/upstream-exchange.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
 import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
@@ -214,7 +215,7 @@ export class ClientConnection implements ByteReceiver, Deferred {
       return true
     }
     if (status === 408 && this.#isAboutIdleness(head, exchange)) {
-      this.#fail(new PosternError('UR', 'the backend had closed the idle connection: it sent a 408'), true)
+      this.#fail(new PosternError('UR', 'the backend had closed the idle connection: it sent a 408'), 'stale')
       return false
     }
     this.#headSeen = true
@@ -370,14 +371,14 @@ export class ClientConnection implements ByteReceiver, Deferred {
   }
 
   #failAs(code: OutcomeCode, message: string, cause?: Error): boolean {
-    this.#fail(new PosternError(code, message, { cause }), this.#isStale)
+    this.#fail(new PosternError(code, message, { cause }), this.#isStale ? 'stale' : undefined)
     return false
   }
 
-  #fail(error: PosternError, isStale: boolean = false): void {
+  #fail(error: PosternError, fate?: Fate): void {
     const { exchange } = this
     this.destroy()
-    exchange?.fail(error, isStale)
+    exchange?.fail(error, fate)
   }
 
   onTimeout(): void {

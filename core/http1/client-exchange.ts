@@ -1,6 +1,6 @@
 import { PosternError } from '../errors.ts'
 import type { Fields } from '../http/fields.ts'
-import type { UpstreamExchange, UpstreamOwner, UpstreamRequest } from '../http/upstream-exchange.ts'
+import type { Fate, UpstreamExchange, UpstreamOwner, UpstreamRequest } from '../http/upstream-exchange.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
@@ -47,7 +47,7 @@ export class ClientExchange implements UpstreamExchange, Deferred {
   connect(): void {
     const connected = (error: PosternError | undefined, stream: ByteStream | undefined): void => {
       this.#connecting = undefined
-      if (stream === undefined) return this.fail(error ?? new PosternError('GE', 'no connection'), false)
+      if (stream === undefined) return this.fail(error ?? new PosternError('GE', 'no connection'))
       this.connection = new ClientConnection(stream, this.#pool)
       this.connection.begin(this)
     }
@@ -55,11 +55,10 @@ export class ClientExchange implements UpstreamExchange, Deferred {
     this.#connecting = this.#pool.connectTo(this.#pool.backend, this.#connectTimeout, connected)
   }
 
-  /** @param isStale see `UpstreamPool` */
-  fail(error: PosternError, isStale: boolean): void {
+  fail(error: PosternError, fate?: Fate): void {
     if (this.over) return
     this.over = true
-    this.owner.onFail(error, isStale)
+    this.owner.onFail(error, fate)
   }
 
   write(chunk: Uint8Array): boolean {

@@ -16,6 +16,9 @@ export interface AttemptFlow extends HookFlow {
   fail(error: PosternError): void
 }
 
+/** How often a request that backends refuse to process is sent. */
+const maxAttempts = 5
+
 const none: readonly Backend[] = []
 
 /**
@@ -59,6 +62,11 @@ export class Attempts {
       if (backend === undefined) flow.fail(this.#noneLeft(upstream))
       else this.#take(backend)
     })
+  }
+
+  /** Whether a request that backends have refused to process is not sent once more. */
+  get areMany(): boolean {
+    return this.count >= maxAttempts
   }
 
   /** The connection to the backend is established: errors of earlier attempts are forgotten. */

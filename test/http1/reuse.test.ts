@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { PosternError } from '../../core/errors.ts'
 import { Fields } from '../../core/http/fields.ts'
-import type { Reuse } from '../../core/http/upstream-exchange.ts'
+import type { Fate, Reuse } from '../../core/http/upstream-exchange.ts'
 import { ConnectionPool } from '../../core/http1/connection-pool.ts'
 import { until } from '../helpers/until.ts'
 import { ok, type RawBackend, rawBackend } from './raw-backend.ts'
@@ -10,7 +10,7 @@ import { carrier, reset } from './transport.ts'
 interface Ended {
   readonly status: number
   readonly code: string
-  readonly isStale: boolean | undefined
+  readonly fate: Fate | undefined
 }
 
 /** Sends one request to the end of its answer, or its failure. */
@@ -26,10 +26,10 @@ async function send(pool: ConnectionPool, reuse: Reuse, path = '/'): Promise<End
     },
     onData: () => {},
     onEnd: () => {
-      ended = { status, code: '', isStale: undefined }
+      ended = { status, code: '', fate: undefined }
     },
-    onFail: ({ code }: PosternError, isStale) => {
-      ended = { status, code, isStale }
+    onFail: ({ code }: PosternError, fate) => {
+      ended = { status, code, fate }
     },
   })
   return until('an end', () => ended)
@@ -54,9 +54,9 @@ describe('a connection that ends before its answer', () => {
     const backend = await scripted(ok)
     const pool = poolOf(backend)
     expect(await send(pool, 'any')).toMatchObject({ status: 200 })
-    expect(await send(pool, 'any')).toEqual({ status: 0, code: 'UR', isStale: true })
+    expect(await send(pool, 'any')).toEqual({ status: 0, code: 'UR', fate: 'stale' })
     const dead = poolOf(await scripted())
-    expect(await send(dead, 'any')).toEqual({ status: 0, code: 'UR', isStale: false })
+    expect(await send(dead, 'any')).toEqual({ status: 0, code: 'UR', fate: undefined })
     expect(backend.seen).toHaveLength(1)
   })
 
@@ -67,7 +67,7 @@ describe('a connection that ends before its answer', () => {
   ])('is not stale after %s', async (_what, part) => {
     const pool = poolOf(await scripted(ok, part))
     await send(pool, 'any')
-    expect((await send(pool, 'any')).isStale).toBe(false)
+    expect((await send(pool, 'any')).fate).toBeUndefined()
   })
 })
 
@@ -77,7 +77,7 @@ describe('a 408 with which a backend closes an idle connection', () => {
   test('is no answer to the request that crosses it', async () => {
     const pool = poolOf(await scripted(ok, close))
     await send(pool, 'any')
-    expect(await send(pool, 'any')).toEqual({ status: 0, code: 'UR', isStale: true })
+    expect(await send(pool, 'any')).toEqual({ status: 0, code: 'UR', fate: 'stale' })
   })
 
   test.each([

@@ -3,6 +3,7 @@ import { PosternError } from '../../core/errors.ts'
 import { CONSUMED } from '../../core/http/exchange.ts'
 import { Fields } from '../../core/http/fields.ts'
 import type {
+  Fate,
   UpstreamExchange,
   UpstreamOwner,
   UpstreamPool,
@@ -22,6 +23,8 @@ export interface MemoryAnswer {
   readonly fails?: 'UF' | 'UC' | 'UR'
   /** It fails because its connection had been idle for too long. */
   readonly stale?: boolean
+  /** It says that it has not processed the request; its exchange says that it may. */
+  readonly refuses?: boolean
   /** The connection is never established, or the answer does not come, or not its end. */
   readonly stalls?: 'connect' | 'head' | 'body'
   /** The answer comes before the request's body has. */
@@ -127,7 +130,7 @@ class MemoryUpstream implements UpstreamExchange {
   #respond(): void {
     const { status = 200, fields = [], interim = [], stalls, fails, upgrade } = this.#answer
     if (this.#over || stalls === 'head') return
-    if (fails !== undefined && this.#answer.status === undefined) return this.#fail(fails, this.#answer.stale)
+    if (fails !== undefined && this.#answer.status === undefined) return this.#fail(fails, this.#fate)
     for (const one of interim) this.#owner.onInterim?.(one, new Fields())
     if (upgrade !== undefined) {
       if (!this.#sent) return
@@ -170,9 +173,18 @@ class MemoryUpstream implements UpstreamExchange {
     if (!this.#over) this.#fail(code)
   }
 
-  #fail(code: 'UF' | 'UC' | 'UR', isStale: boolean = false): void {
+  get isRefusable(): boolean {
+    return this.#answer.refuses ?? false
+  }
+
+  get #fate(): Fate | undefined {
+    if (this.#answer.refuses) return 'unprocessed'
+    return this.#answer.stale ? 'stale' : undefined
+  }
+
+  #fail(code: 'UF' | 'UC' | 'UR', fate?: Fate): void {
     this.#over = true
-    this.#owner.onFail(new PosternError(code, `made up: ${code}`), isStale)
+    this.#owner.onFail(new PosternError(code, `made up: ${code}`), fate)
   }
 
   pause(): void {

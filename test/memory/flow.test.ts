@@ -137,6 +137,25 @@ describe('backends', () => {
     expect(pool.seen).toHaveLength(2)
   })
 
+  test.each<[string, MemoryRequest, number, number]>([
+    ['GET', {}, 1, 200],
+    ['POST', { method: 'POST' }, 1, 200],
+    ['POST with a short body of unknown length', { ...put, method: 'POST' }, 1, 200],
+    ['POST, again and again', { ...put, method: 'POST' }, 4, 200],
+    ['POST, but not for ever', { ...put, method: 'POST' }, 5, 502],
+    ['POST with a long body', { ...put, method: 'POST', body: ['x'.repeat(20_000)] }, 1, 502],
+  ])('a request that the backend has not processed is sent again: %s', async (_what, request, times, status) => {
+    const refusals = Array.from({ length: times }, () => ({ fails: 'UR', refuses: true }) as const)
+    const pool = new MemoryPool(...refusals, { body: ['ok'] })
+    const { send } = await memoryGateway([pool])
+    expect(await send(request)).toMatchObject({ status })
+    expect(pool.seen).toHaveLength(status === 200 ? times + 1 : times)
+    for (const { body, reuse } of pool.seen) {
+      expect(body).toBe((request.body ?? []).join(''))
+      expect(reuse).not.toBe('none')
+    }
+  })
+
   test('a body that policies have changed is sent again as they left it', async () => {
     const files = plugin(
       'shout',
