@@ -28,6 +28,7 @@ const allowed: Readonly<Record<string, string>> = {
   grants: 'http',
   route: 'http',
   http1: 'http net',
+  http2: 'http',
   http: 'net',
   tls: 'net',
   net: '',

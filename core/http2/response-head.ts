@@ -1,0 +1,112 @@
+import { kinds, TOKEN, VALUE } from '../http/characters.ts'
+import { Fields } from '../http/fields.ts'
+import { Malformed } from '../http/malformed.ts'
+
+/** Most fields of a response's head, and of its trailers. */
+const maxFields = 500
+const maxTrailers = 200
+
+/** The head of a response, interim or final. */
+export interface ResponseHead {
+  /** 100 to 999, never 101. */
+  readonly status: number
+  readonly fields: Fields
+  /** What `content-length` says; `undefined` without it. */
+  readonly length: number | undefined
+}
+
+const pseudoTwice = new Malformed('":status" occurs twice')
+const pseudoLate = new Malformed('a pseudo-header follows a header')
+const pseudoUnknown = new Malformed('a pseudo-header of a response is not ":status"')
+const pseudoInTrailers = new Malformed('a pseudo-header is among the trailers')
+const noStatus = new Malformed('":status" is missing')
+const badStatus = new Malformed('":status" is not a number of three digits from 100 on')
+const switched = new Malformed('the status is 101, which HTTP/2 does not have')
+const badName = new Malformed('a header name is not a token in lower case')
+const badValue = new Malformed('a header value has a control character, or whitespace around it')
+const badLength = new Malformed('Content-Length is not one decimal number in its shortest form')
+const tooMany = new Malformed(`more than ${maxFields} header fields`)
+const tooManyTrailers = new Malformed(`more than ${maxTrailers} trailers`)
+
+/** Fields that belong to a connection of HTTP/1.1 (RFC 9113 §8.2.2); `te` is for requests only. */
+const ofConnections: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'te',
+])
+
+/**
+ * Reads the head of a response (RFC 9113 §8.3.2).
+ *
+ * @param list name, value, name, value, as the header block had them, names in any case; not used afterwards
+ */
+export function readResponseHead(list: readonly string[]): ResponseHead | Malformed {
+  let at = 0
+  let statusText: string | undefined
+  while (at < list.length && list[at]!.charCodeAt(0) === 0x3a) {
+    if (list[at] !== ':status') return pseudoUnknown
+    if (statusText !== undefined) return pseudoTwice
+    statusText = list[at + 1]!
+    at += 2
+  }
+  if (statusText === undefined) return noStatus
+  const status = /^[1-9]\d\d$/.test(statusText) ? Number(statusText) : 0
+  if (status === 0) return badStatus
+  if (status === 101) return switched
+  if (list.length - at > 2 * maxFields) return tooMany
+  const kept: string[] = []
+  let length: number | undefined
+  for (; at < list.length; at += 2) {
+    const name = list[at]!
+    const value = list[at + 1]!
+    const problem = fieldProblem(name, value, pseudoLate)
+    if (problem !== undefined) return problem
+    if (name === 'content-length') {
+      if (length !== undefined || !/^(?:0|[1-9]\d{0,14})$/.test(value)) return badLength
+      length = Number(value)
+    }
+    kept.push(name, value)
+  }
+  return { status, fields: new Fields(kept, true), length }
+}
+
+/** Reads the trailers of a response; what would frame the message is dropped (RFC 9110 §6.5.1). */
+export function readTrailers(list: readonly string[]): Fields | Malformed {
+  if (list.length > 2 * maxTrailers) return tooManyTrailers
+  const kept: string[] = []
+  for (let i = 0; i < list.length; i += 2) {
+    const problem = fieldProblem(list[i]!, list[i + 1]!, pseudoInTrailers)
+    if (problem !== undefined) return problem
+    if (list[i] !== 'content-length') kept.push(list[i]!, list[i + 1]!)
+  }
+  return new Fields(kept, true)
+}
+
+/** What is wrong with a field (RFC 9113 §8.2.1, §8.2.2). */
+function fieldProblem(name: string, value: string, pseudo: Malformed): Malformed | undefined {
+  if (!isLowerToken(name)) return name.charCodeAt(0) === 0x3a ? pseudo : badName
+  if (ofConnections.has(name)) return new Malformed(`the header "${name}" belongs to a connection of HTTP/1.1`)
+  return isTidyValue(value) ? undefined : badValue
+}
+
+function isLowerToken(name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if ((kinds[code]! & TOKEN) === 0 || (code >= 0x41 && code <= 0x5a)) return false
+  }
+  return name !== ''
+}
+
+function isTidyValue(value: string): boolean {
+  const { length } = value
+  if (length === 0) return true
+  for (let i = 0; i < length; i++) if ((kinds[value.charCodeAt(i)]! & VALUE) === 0) return false
+  return !isSpace(value.charCodeAt(0)) && !isSpace(value.charCodeAt(length - 1))
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
