@@ -6,6 +6,7 @@ const apart = [
   'test/bench/**',
   'test/guard/**',
   'test/hostile/**',
+  'test/http2/{floods,fuzz,hostile,peers,grpc-js}.test.ts',
   'test/package/**',
   'test/net/raw-check.test.ts',
   'test/peers/**',
