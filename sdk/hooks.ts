@@ -114,6 +114,8 @@ export type CloseContext<
   readonly request: Request<R, W>
   /** Status that was sent to the client; 0 when none was sent, and on L4. Scope `response.status`. */
   readonly status: Readable<R, 'response.status', number>
+  /** Status of a gRPC call, 0 for OK; `undefined`: none came, or the request was no gRPC call. Scope `grpc.status`. */
+  readonly grpcStatus: Readable<R, 'grpc.status', number | undefined>
   /** Outcome code of the access log, empty for success. Scope `outcome`. */
   readonly outcome: Readable<R, 'outcome', string>
   /** The backend that was used last; `undefined` without one. Scope `backend`. */

@@ -12,6 +12,11 @@ export interface Response<R extends ReadScope = ReadScope, W extends WriteScope 
   /** Status code, three digits. Scope `response.status`. */
   readonly status: Readable<R, 'response.status', number>
   /**
+   * Status of a gRPC call that failed at once: its head says so, and no message follows. `undefined` where the trailers
+   * are going to say it, and for other responses. Scope `grpc.status`.
+   */
+  readonly grpcStatus: Readable<R, 'grpc.status', number | undefined>
+  /**
    * Value of a response header, `undefined` when absent; lines of the same name joined by `, `. The name is not
    * case-sensitive. Scope `response.header:<name>` or `response.header:*`.
    */

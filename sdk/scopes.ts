@@ -21,6 +21,7 @@
  * | `consumer` | L7 | the caller, as identified by an auth plugin |
  * | `request.id` | L7 | the identifier of the request in the access log |
  * | `response.status` | L7 | status of the response (`onResponse`, `onResponseBody`, `onClose`) |
+ * | `grpc.status` | L7 | `grpc-status` of a gRPC call: of the head in `onResponse`, also of the trailers in `onClose` |
  * | `response.header:<name>`, `response.header:*` | L7 | response headers (`onResponse`, `onResponseBody`) |
  * | `backend` | L4, L7 | the backend that was used (`onResponse`, `onClose`) |
  * | `outcome` | L4, L7 | the outcome code, empty for success (`onClose`) |
@@ -58,6 +59,7 @@ export type ReadScope =
   | BodyScope
   | 'request.id'
   | 'response.status'
+  | 'grpc.status'
   | `response.header:${string}`
   | 'backend'
   | 'outcome'

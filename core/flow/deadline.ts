@@ -52,6 +52,9 @@ const READER = 4
 
 type Wait = typeof NOTHING | typeof BODY | typeof HEAD | typeof DATA | typeof READER
 
+/** Longest time of a timer of node, ms: 24 days. A longer one would fire immediately. */
+const longestTimer = 2_147_483_647
+
 /** How often a slow side is looked at within its limit: it is cut off when it did not move between that many looks. */
 const looks = 4
 
@@ -81,10 +84,11 @@ export class Deadline implements Expiring {
     this.#flow = flow
   }
 
-  /** Limits the whole request, ms. */
-  limitAll(ms: number): void {
+  /** Limits the whole request, ms. @param allowed who says so, for the message */
+  limitAll(ms: number, allowed: string = 'its route allows'): void {
     const expire = (): void =>
-      this.#flow.fail(new PosternError('UT', `the request took longer than the ${ms} ms that its route allows`))
+      this.#flow.fail(new PosternError('UT', `the request took longer than the ${ms} ms that ${allowed}`))
+    if (ms > longestTimer) return
     // Again after the same time: the error may wait for the policies that see it, too.
     this.#total = setInterval(expire, ms)
   }

@@ -4,8 +4,10 @@ import { outcomes, PosternError } from '../errors.ts'
 import type { Policy } from '../hooks/policy.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
+import { encodeMessage, grpcStatusOf } from '../http/grpc.ts'
 import type { Target } from '../route/target.ts'
 import { BodyPath } from './body-path.ts'
+import { type GrpcCall, speaksGrpc } from './grpc-call.ts'
 import { FinalResponse, type RequestFacts } from './request-facts.ts'
 
 /** The outcome of a policy's reply: `RL` for 429, `PD:<plugin>` for another status of 400 or more, else empty. */
@@ -38,18 +40,42 @@ export function respondHere(
   // The bytes that follow may be the rest of this request: they must not be read as another one.
   if (failed && (by.code === 'DPE' || by.code === 'CI')) exchange.makeLast()
   facts.outcome = failed ? by.outcome : policy === undefined ? '' : outcomeOfReply(by, policy)
-  facts.response = madeResponse(by, facts.id)
+  const reply = failed ? problemOf(by, facts.id) : by
+  const { grpc } = facts
+  const inTerms = speaksGrpc(grpc, exchange) ? grpcAnswer(grpc!, reply, failed ? by.detail : undefined) : undefined
+  facts.response = inTerms ?? madeResponse(reply)
 }
 
-/** A reply or an error as the client gets it, its whole body included. */
-function madeResponse(result: Reply | PosternError, requestId: string): FinalResponse {
-  const { status, headers, body: text } = result instanceof PosternError ? problemOf(result, requestId) : result
+/** A reply as the client gets it, its whole body included. */
+function madeResponse({ status, headers, body: text }: Reply): FinalResponse {
   const bytes = Buffer.from(text)
   const body = new BodyPath(undefined)
   body.replace(bytes)
   const fields = new Fields(headers.flat())
   if (status !== 204 && status !== 304) fields.set('content-length', `${bytes.length}`)
   return new FinalResponse(status, '', fields, body)
+}
+
+const ofBody = ['content-type', 'content-length', 'content-encoding']
+
+/**
+ * An answer of the gateway to a gRPC call: a head alone ("Trailers-Only"), with the status as gRPC has it. A plugin that answers
+ * with a `grpc-status` of its own knows what it does, and is not interfered with: `undefined`.
+ *
+ * @param detail what the client may know; default: what the reply says
+ */
+function grpcAnswer({ kind }: GrpcCall, by: Reply, detail?: string): FinalResponse | undefined {
+  if (by.headers.some(([name]) => name.toLowerCase() === 'grpc-status')) return undefined
+  const others = by.headers.filter(([name]) => !ofBody.includes(name.toLowerCase()))
+  const fields = new Fields(others.flat())
+  const isText = by.headers.some(([name, value]) => name === 'content-type' && value.startsWith('text/plain'))
+  const message = detail ?? (by.reason !== '' || !isText ? by.reason : by.body)
+  fields.set('content-type', kind === 'grpc' ? 'application/grpc' : `application/grpc-${kind}+proto`)
+  fields.put('grpc-status', `${grpcStatusOf(by.status)}`)
+  if (message !== '') fields.put('grpc-message', encodeMessage(message))
+  // Of HTTP/1.1 the response would have no length. With HTTP/2 the end of the stream says it.
+  if (kind !== 'grpc') fields.put('content-length', '0')
+  return new FinalResponse(200, '', fields, '')
 }
 
 /** The answer to a challenge of a CA by ACME (RFC 8555 §8.3). */

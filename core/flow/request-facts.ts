@@ -8,6 +8,7 @@ import { type ClientFacts, clientOf } from '../http/client-address.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import type { EarlierHops, Hop } from '../http/forwarding.ts'
+import { readStatus } from '../http/grpc.ts'
 import { refusedPath } from '../http/refused-path.ts'
 import type { TlsFacts } from '../net/peer.ts'
 import { parseAuthority } from '../route/authority.ts'
@@ -19,6 +20,8 @@ import type { Bodies } from './bodies.ts'
 import { BodyPath } from './body-path.ts'
 import type { TimeLimits } from './deadline.ts'
 import { flowId } from './flow-id.ts'
+import { type GrpcCall, grpcCallOf, statusOfCall } from './grpc-call.ts'
+import { passableTrailers } from './head.ts'
 
 /** What the record of a request shows whose target was refused. */
 function refusedTarget({ rawTarget, fields }: Exchange): Target {
@@ -71,6 +74,7 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   chain: Chain | undefined
   upstream: Upstream | undefined
   response: FinalResponse | undefined
+  readonly grpc: GrpcCall | undefined
   /** What a trusted peer said of the hops before it. */
   earlier: EarlierHops | undefined
   readonly #exchange: Exchange
@@ -84,6 +88,7 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
     this.#plan = plan
     this.#bodies = bodies
     this.client = clientOf(plan.trust, exchange.connection.peer, exchange.fields)
+    this.grpc = grpcCallOf(exchange)
   }
 
   get target(): Target {
@@ -121,6 +126,9 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   }
   get upstreamName(): string | undefined {
     return this.upstream?.name
+  }
+  get grpcStatus(): number | undefined {
+    return statusOfCall(this)
   }
   get request(): RequestView {
     return this
@@ -192,6 +200,12 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   /** Takes the identifier that a trusted proxy gave the request, so that one name leads through the logs of all. */
   identify(id: string | undefined): void {
     if (id !== undefined && requestId.test(id)) this.id = id
+  }
+
+  /** The trailers of the response that may be passed on; notes the status of a gRPC call in them. */
+  trailersOfResponse(trailers: Fields | undefined): Fields | undefined {
+    if (this.grpc !== undefined) this.grpc.status = readStatus(trailers)
+    return passableTrailers(trailers, 'response', this.chain)
   }
 
   /** Sets the route, with its upstream and its chain. */

@@ -21,6 +21,7 @@ import { Bodies, type BodiesFlow } from './bodies.ts'
 import { BodyPath } from './body-path.ts'
 import { Deadline, type TimedFlow } from './deadline.ts'
 import { findRoute } from './find-route.ts'
+import { limitAll } from './grpc-call.ts'
 import { cleanHead, completeHead, passableTrailers } from './head.ts'
 import { replyOfRoute, replyToChallenge, respondHere } from './local-reply.ts'
 import { FinalResponse, RequestFacts } from './request-facts.ts'
@@ -76,7 +77,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     if (route instanceof PosternError) return this.fail(route)
     this.#phases.enter('policies', route.base.steps.onRequest.length > 0)
     facts.take(route)
-    if (route.config.timeout !== undefined) this.#deadline.limitAll(route.config.timeout)
+    const late = limitAll(facts, this.#deadline)
+    if (late !== undefined) return this.fail(late)
     facts.fields.list.push('x-request-id', facts.id)
     if (route.base.steps.onRequest.length === 0) return this.#askedByRoute(undefined, undefined)
     ask(this, 'onRequest', route.base, 0, (result, policy) => this.#askedByRoute(result, policy))
@@ -113,7 +115,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   }
 
   onBackend(backend: Backend): void {
-    const { chain, target, upstream, method, fields } = this.facts
+    const { chain, target, upstream, method, fields, grpc } = this.facts
+    grpc?.passOn(fields)
     this.#phases.enter('connect', chain!.steps.selectBackend.length > 0)
     // The client named no host, but every request of HTTP/1.1 has one (RFC 9112 §3.2).
     if (target.host === '') fields.put('host', backend.address)
@@ -297,7 +300,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   }
 
   onEnd(): void {
-    const trailers = passableTrailers(this.#sent?.trailers, 'response', this.facts.chain)
+    const trailers = this.facts.trailersOfResponse(this.#sent?.trailers)
     this.#deadline.awaitReader()
     this.#attempts.end()
     this.#sent = undefined

@@ -38,6 +38,8 @@ export interface FlowFacts {
   /** `undefined` on L4 and before a request has arrived. */
   readonly request: RequestView | undefined
   readonly response: ResponseView | undefined
+  /** Of a gRPC call: what the head of the response said, or after its end the trailers. */
+  readonly grpcStatus?: number | undefined
   /** The backend used last. */
   readonly backend: BackendFacts | undefined
   /** The backends that `selectBackend` may choose from. */
@@ -133,6 +135,7 @@ const plain: Readonly<Record<string, FieldKind>> = {
     read: (flow) => flow.request && encodeItems(flow.request.fields.texts),
   },
   'response.status': { from: 'response', layers: onlyL7, read: (flow) => flow.response?.status.toString() },
+  'grpc.status': { from: 'response', layers: onlyL7, read: (flow) => flow.grpcStatus?.toString() },
   'response.header:*': {
     from: 'response',
     layers: onlyL7,

@@ -34,7 +34,9 @@ function requestLine(start: string, end: FlowEnd, cause: string | undefined): st
   // The path without the query: queries contain tokens and personal data.
   text += request?.method + '","host":"' + request?.host + '","path":' + quote(request?.path ?? '')
   text += protocolOf(end.version, request?.fields.get('user-agent'))
-  return text + status + resultOf(end, cause) + ',"msg":"request"}\n'
+  const { grpcStatus } = end.flow
+  if (grpcStatus === undefined) return text + status + resultOf(end, cause) + ',"msg":"request"}\n'
+  return text + status + ',"grpcStatus":' + grpcStatus + resultOf(end, cause) + ',"msg":"request"}\n'
 }
 
 interface Protocol {

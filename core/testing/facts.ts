@@ -37,6 +37,7 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
     response: isRequest
       ? { status: response.status ?? 200, fields: fieldsFrom(response.headers), body: bodyFrom(response.body) }
       : undefined,
+    grpcStatus: isRequest ? response.grpcStatus : undefined,
     backend: backend && backendFrom(backend),
     candidates: (flow.backends ?? []).map(backendFrom),
     outcome: flow.outcome ?? '',

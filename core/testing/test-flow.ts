@@ -22,6 +22,8 @@ export interface TestFlow {
   /** L7 only, for `onResponse` and `onClose`. Default: status 200 without headers. */
   readonly response?: {
     readonly status?: number
+    /** Default: none, as of a request that is no gRPC call. */
+    readonly grpcStatus?: number
     readonly headers?: Readonly<Record<string, string>>
     readonly body?: string | Uint8Array
   }

@@ -36,7 +36,7 @@ test('unknown facts are left out; phases are those that took place', () => {
   const fields = new Fields(['user-agent', 'x"'.repeat(200)])
   const request = { consumer: 'al"ice', method: 'GET', host: 'a.test', path: '/"quoted"', fields }
   const ids = { layer: 'L7', id: 'i', listenerName: 'web', clientIp: '::1' }
-  const flow = { ...ids, outcome: 'PD:"x', request } as unknown as FlowFacts
+  const flow = { ...ids, outcome: 'PD:"x', request, grpcStatus: 14 } as unknown as FlowFacts
   const end = {
     kind: 'end',
     flow,
@@ -54,7 +54,15 @@ test('unknown facts are left out; phases are those that took place', () => {
   const { phases: times, ms: _ms, ...record } = JSON.parse(line) as Record<string, object>
   expect(record).toEqual({
     ...{ level: 'info', id: 'i', listener: 'web', client: '::1', consumer: 'al"ice' },
-    ...{ method: 'GET', host: 'a.test', path: '/"quoted"', status: 0, outcome: 'PD:"x', cause: 'it "broke"' },
+    ...{
+      method: 'GET',
+      host: 'a.test',
+      path: '/"quoted"',
+      status: 0,
+      grpcStatus: 14,
+      outcome: 'PD:"x',
+      cause: 'it "broke"',
+    },
     ...{ protocol: 'HTTP/1.1', userAgent: 'x"'.repeat(128), attempts: 2 },
     ...{ bytesIn: 1, bytesOut: 2, hooks: { 'limit "reads".onRequest': 0.75 }, msg: 'request' },
   })

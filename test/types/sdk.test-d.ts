@@ -212,6 +212,18 @@ definePlugin({
 })
 
 definePlugin({
+  name: 'statuses-of-grpc',
+  reads: ['grpc.status'],
+  onResponse({ response }) {
+    same<typeof response.grpcStatus, number | undefined>()
+  },
+  onClose({ grpcStatus, status }) {
+    same<typeof grpcStatus, number | undefined>()
+    same<typeof status, Undeclared<"add 'response.status' to reads">>()
+  },
+})
+
+definePlugin({
   name: 'wildcards-and-wholes',
   reads: ['header:*', 'query'],
   writes: ['header:*', 'response.header:*'],
@@ -257,7 +269,7 @@ definePlugin({
 
 definePlugin({
   name: 'a-response-is-prepared-not-read',
-  reads: ['response.status', 'response.header:*'],
+  reads: ['response.status', 'grpc.status', 'response.header:*'],
   writes: ['response.header:X-A', 'response.body'],
   onRequest({ response }) {
     response.setHeader('x-a', '1')
@@ -267,6 +279,8 @@ definePlugin({
     response.setHeader('x-b', '1')
     // @ts-expect-error there is no response yet
     response.status
+    // @ts-expect-error there is no response yet
+    response.grpcStatus
     // @ts-expect-error there is no response yet
     response.header('x-a')
     // @ts-expect-error there is no response yet

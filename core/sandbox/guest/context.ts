@@ -80,6 +80,11 @@ export class ContextView {
     return undefined
   }
 
+  get grpcStatus(): number | undefined {
+    const status = this.#call.field('grpc.status')
+    return status === undefined ? undefined : Number(status)
+  }
+
   get outcome(): string | undefined {
     return this.#call.field('outcome')
   }

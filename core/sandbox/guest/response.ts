@@ -20,6 +20,12 @@ export class ResponseView implements Response {
     return (status === undefined ? undefined : Number(status)) as number
   }
 
+  get grpcStatus(): number | undefined {
+    this.#expect('grpcStatus')
+    const status = this.#call.field('grpc.status')
+    return status === undefined ? undefined : Number(status)
+  }
+
   get body(): BodyView | undefined {
     this.#expect('body')
     return readBody(this.#call, 'response.body')
