@@ -13,7 +13,7 @@ import type { Http2Stream } from './stream.ts'
 export abstract class Http2Connection implements ByteReceiver, Deferred {
   readonly transport: ByteStream
   /** Those that are not closed, by id. */
-  readonly streams = new Map<number, Http2Stream>()
+  readonly streams: Map<number, Http2Stream> = new Map()
   readonly isServer: boolean
 
   /** @param transport not started: see `start` */
