@@ -28,7 +28,7 @@ const allowed: Readonly<Record<string, string>> = {
   grants: 'http',
   route: 'http',
   http1: 'http net',
-  http2: 'http',
+  http2: 'http net',
   http: 'net',
   tls: 'net',
   net: '',
