@@ -109,7 +109,7 @@ export class HpackDecoder {
     return this.#entries[this.#place(index) + 1]
   }
 
-  /** Where an entry stands; beyond the array when there is none. */
+  /** Where an entry stands; the index behind the last one if the table has no such entry. */
   #place(index: number): number {
     const place = this.#entries.length - 2 * (index - staticSize)
     return place >= this.#first ? place : this.#entries.length
@@ -167,7 +167,7 @@ export class HpackDecoder {
       return undefined
     }
     this.#at = from + length
-    if (!isHuffman) return bytes.latin1Slice(from, this.#at)
+    if (!isHuffman) return bytes.toString('latin1', from, this.#at)
     const text = decodeHuffman(bytes, from, this.#at)
     if (text === undefined) this.#problem = badText
     return text

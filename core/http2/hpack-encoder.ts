@@ -115,7 +115,7 @@ function writeText(out: ByteSink, text: string): void {
     out.at = encodeHuffman(text, out.memory, out.at)
   } else {
     writeInteger(out, 0, 0x7f, text.length)
-    out.memory.latin1Write(text, out.at)
+    out.memory.write(text, out.at, 'latin1')
     out.at += text.length
   }
 }

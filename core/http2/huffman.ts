@@ -102,7 +102,7 @@ export function decodeHuffman(bytes: Buffer, from: number, to: number): string |
       node = found >>> 12
     }
   }
-  return mayEnd[node] === 1 ? text.latin1Slice(0, length) : undefined
+  return mayEnd[node] === 1 ? text.toString('latin1', 0, length) : undefined
 }
 
 /** Bytes that a text takes when it is encoded. @param value one character for each byte */
@@ -126,11 +126,17 @@ export function encodeHuffman(value: string, memory: Uint8Array, at: number): nu
       rest -= 16
       held = (held << 16) | (code >>> rest)
       bits += 16
-      while (bits >= 8) memory[to++] = held >>> (bits -= 8)
+      while (bits >= 8) {
+        bits -= 8
+        memory[to++] = held >>> bits
+      }
     }
     held = (held << rest) | (code & ((1 << rest) - 1))
     bits += rest
-    while (bits >= 8) memory[to++] = held >>> (bits -= 8)
+    while (bits >= 8) {
+      bits -= 8
+      memory[to++] = held >>> bits
+    }
   }
   if (bits > 0) memory[to++] = (held << (8 - bits)) | (0xff >>> bits)
   return to
