@@ -4,6 +4,8 @@ import { type Chain, change, type HookFlow, willChange } from '../hooks/chain.ts
 import type { BodyNeed } from '../hooks/scopes.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
+import { idempotent } from '../http/methods.ts'
+import type { Reuse } from '../http/upstream-exchange.ts'
 import { type BodyChange, BodyPath, type BodySink, type BodySource, type Held, maxKept } from './body-path.ts'
 import type { Failing } from './deadline.ts'
 import type { FinalResponse, RequestFacts } from './request-facts.ts'
@@ -74,6 +76,20 @@ export class Bodies implements BodySource {
     if (this.#request?.isShort ?? !this.#exchange.hasBody) return true
     const length = this.#exchange.fields.get('content-length')
     return length !== undefined && Number(length) <= maxKept
+  }
+
+  /** RFC 9110 §9.2.2: whether it makes no difference if the backend gets the request twice, and it can be sent twice. */
+  get isRequestRepeatable(): boolean {
+    return idempotent.has(this.#exchange.method) && this.isRepeatable
+  }
+
+  /**
+   * Which connection may carry the request when it is sent first. One that cannot be sent again would fail if a kept-alive
+   * connection turned out to be dead. The client's first request gets one that is unlikely to be: its sender does not expect
+   * such a failure.
+   */
+  get reuse(): Reuse {
+    return this.#exchange.isFirst && !this.isRequestRepeatable ? 'proven' : 'any'
   }
 
   /**

@@ -10,6 +10,7 @@ import type { HttpPlan } from '../snapshot/snapshot.ts'
 import { type Bodies, setBodyLength } from './bodies.ts'
 import { ownFields } from './own-fields.ts'
 import type { RequestFacts } from './request-facts.ts'
+import { addKey, upgradeOffer } from './tunnel.ts'
 
 /**
  * Cleans the head of a request when it arrives, before routes and policies see it: removes aliases with underscores, the
@@ -41,6 +42,7 @@ export function cleanHead(facts: RequestFacts, plan: HttpPlan): PosternError | u
 export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bodies, plan: HttpPlan): void {
   const { fields, awaitsContinue } = exchange
   addOwnFields(exchange, facts, plan)
+  addKey(exchange, upgradeOffer(exchange, bodies))
   // The expectation is forwarded only while the client still waits for a 100; the backend's 100 is then forwarded to it.
   if (!awaitsContinue || bodies.replacedLength !== undefined) fields.delete('expect')
   setBodyLength(fields, bodies.replacedLength, facts.chain!.steps.onRequestBody.length > 0)

@@ -9,7 +9,7 @@ import type { Fields } from '../http/fields.ts'
 import { removeHopByHop } from '../http/hop-by-hop.ts'
 import { countHop } from '../http/max-forwards.ts'
 import { idempotent } from '../http/methods.ts'
-import type { Fate, Reuse, UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
+import type { Fate, UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Sandbox } from '../sandbox/plugin.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
@@ -25,7 +25,7 @@ import { limitAll } from './grpc-call.ts'
 import { cleanHead, completeHead, passableTrailers } from './head.ts'
 import { replyOfRoute, replyToChallenge, respondHere } from './local-reply.ts'
 import { FinalResponse, RequestFacts } from './request-facts.ts'
-import { Tunnel, upgradeOffer } from './tunnel.ts'
+import { agreement, missedSwitch, Tunnel, upgradeOffer } from './tunnel.ts'
 
 /**
  * The life of one request, top to bottom: arrive → route → onRequest → choose a backend → send → response head →
@@ -122,22 +122,15 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     if (target.host === '') fields.put('host', backend.address)
     const hasBody = this.#bodies.goesUpstream
     const upgrade = upgradeOffer(this.#exchange, this.#bodies)
-    const request = { method, target: target.full, fields, hasBody, upgrade, reuse: this.#reuse }
+    const request = {
+      method,
+      target: target.full,
+      fields,
+      hasBody,
+      upgrade,
+      reuse: this.#isResent ? 'none' : this.#bodies.reuse,
+    } as const
     this.#sent = backend.pool.send(request, upstream!.config.timeouts.connect, this)
-  }
-
-  /**
-   * Which connection may carry the request. One that cannot be sent again would fail if a kept-alive connection turned out to
-   * be dead. The client's first request gets one that is unlikely to be: its sender does not expect such a failure.
-   */
-  get #reuse(): Reuse {
-    if (this.#isResent) return 'none'
-    return this.#exchange.isFirst && !this.#isRepeatable ? 'proven' : 'any'
-  }
-
-  /** RFC 9110 §9.2.2: whether it makes no difference if the backend gets the request twice, and it can be sent twice. */
-  get #isRepeatable(): boolean {
-    return idempotent.has(this.#exchange.method) && this.#bodies.isRepeatable
   }
 
   onConnected(): void {
@@ -147,7 +140,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   }
 
   onBodyWanted(): void {
-    const isKept = this.#sent?.isRefusable || (!this.#isResent && this.#isRepeatable)
+    const isKept = this.#sent?.isRefusable || (!this.#isResent && this.#bodies.isRequestRepeatable)
     this.#bodies.toBackend(this.#sent, this.facts.chain, isKept)
   }
 
@@ -219,6 +212,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   onUpgrade(fields: Fields, stream: ByteStream, version: HttpVersion): void {
     this.#sent = undefined
     this.#tunnel = new Tunnel(stream)
+    const broken = agreement(this.#exchange, fields, version)
+    if (broken !== undefined) return this.fail(broken)
     this.onHead(101, '', fields, version)
   }
 
@@ -234,6 +229,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
 
   #onResponse(status: number, reason: string, fields: Fields, version: HttpVersion, body: BodyPath | string): void {
     this.#deadline.pause()
+    const missed = missedSwitch(this.#exchange, status)
+    if (missed !== undefined) return this.fail(missed)
     // RFC 9110 §15.5.22: a 426 says to what the client should upgrade.
     removeHopByHop(fields, status === 426 ? fields.get('upgrade') : undefined)
     fields.list.push('via', this.#plan.snapshot.via.entry[version])

@@ -1,6 +1,7 @@
-import type { PosternError } from '../errors.ts'
-import type { Exchange } from '../http/exchange.ts'
+import { PosternError } from '../errors.ts'
+import type { Exchange, HttpVersion } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
+import { acceptOf, isWebSocket, newKey } from '../http/websocket.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import { type Pipe, pipe } from '../upstream/pipe.ts'
 import type { Bodies } from './bodies.ts'
@@ -61,4 +62,38 @@ export function upgradeOffer({ upgrade }: Exchange, bodies: Bodies): string | un
   if (upgrade === undefined || (bodies.replacedLength !== undefined && !bodies.hasArrived)) return undefined
   const [, name] = /^([\w!#$%&'*+.^`|~-]+)(?:\/[\w!#$%&'*+.^`|~-]+)?$/.exec(upgrade) ?? []
   return name === undefined || unseen.has(name.toLowerCase()) ? undefined : upgrade
+}
+
+/** Adds the key of a WebSocket that a backend over HTTP/1.1 asks for, and a client over HTTP/2 does not send (RFC 8441 §5). */
+export function addKey({ version, fields }: Exchange, upgrade: string | undefined): void {
+  if (version === '2' && isWebSocket(upgrade)) fields.put('sec-websocket-key', newKey())
+}
+
+/**
+ * Judges the proof that a backend over HTTP/1.1 has given to the key of `addKey`, and gives it to a client whose backend had none to
+ * give.
+ *
+ * @param fields of the 101
+ * @param version of the backend
+ * @returns why there is no tunnel
+ */
+export function agreement(exchange: Exchange, fields: Fields, version: HttpVersion): PosternError | undefined {
+  const key = exchange.fields.get('sec-websocket-key')
+  if (key === undefined || !isWebSocket(exchange.upgrade) || (version === '2') === (exchange.version === '2'))
+    return undefined
+  if (version === '2') {
+    fields.put('sec-websocket-accept', acceptOf(key))
+    return undefined
+  }
+  if (fields.get('sec-websocket-accept') !== acceptOf(key)) {
+    return new PosternError('UPE', 'the backend agreed to a WebSocket with a wrong sec-websocket-accept, or none')
+  }
+  fields.delete('sec-websocket-accept')
+  return undefined
+}
+
+/** A client over HTTP/2 would take any status of 2xx for the beginning of its tunnel (RFC 8441 §5). */
+export function missedSwitch({ version, upgrade }: Exchange, status: number): PosternError | undefined {
+  if (upgrade === undefined || version !== '2' || status < 200 || status > 299) return undefined
+  return new PosternError('UPE', `the backend answered ${status} instead of switching to ${upgrade}`)
 }
