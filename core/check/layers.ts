@@ -42,6 +42,9 @@ export function checkLayers(draft: Draft): void {
       const message = `${protocol} listeners pass the end of each direction on; remove "halfClose"`
       problems.add(source, [...at, 'halfClose'], message)
     }
+    if (Object.hasOwn(listener, 'http')) {
+      problems.add(source, [...at, 'http'], `${protocol} listeners pass on whatever clients speak; remove it`)
+    }
     if (Object.hasOwn(listener, 'minRate')) {
       problems.add(source, [...at, 'minRate'], `${protocol} listeners wait for no client in particular; remove it`)
     }
@@ -56,8 +59,15 @@ export function checkLayers(draft: Draft): void {
   for (const [name, value] of Object.entries(asObject(data.upstreams))) {
     const { protocol } = asObject(value)
     if (layerOf(protocol) !== 'L4') continue
-    const timeouts = asObject(asObject(member(asObject(written.upstreams), name)).timeouts)
+    const upstream = asObject(member(asObject(written.upstreams), name))
+    const timeouts = asObject(upstream.timeouts)
     const at = ['upstreams', name, 'timeouts']
+    if (Object.hasOwn(upstream, 'http'))
+      problems.add(
+        source,
+        ['upstreams', name, 'http'],
+        `${protocol} upstreams pass on whatever clients speak; remove it`,
+      )
     if (Object.hasOwn(timeouts, 'response'))
       problems.add(source, [...at, 'response'], `${protocol} upstreams see no responses; use "idle"`)
     if (Object.hasOwn(timeouts, 'tunnel'))

@@ -34,7 +34,8 @@ interface Written {
   readonly drain: string | { readonly delay?: string; readonly timeout: string }
 }
 
-type WrittenListener = Omit<ListenerConfig, 'timeouts' | 'tls'> & {
+type WrittenListener = Omit<ListenerConfig, 'http' | 'timeouts' | 'tls'> & {
+  readonly http?: ListenerConfig['http']
   readonly timeouts: { handshake: string; head: string; idle: string; keepAlive: string }
 }
 
@@ -44,7 +45,8 @@ type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout' | 'timeouts'> & {
   readonly timeouts?: { readonly [limit in keyof RouteTimeouts]: string }
 }
 
-type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'timeouts' | 'tls'> & {
+type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'http' | 'timeouts' | 'tls'> & {
+  readonly http?: UpstreamConfig['http']
   readonly health: false | WrittenHealth
   readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string }
 }
@@ -148,12 +150,14 @@ function drainOf(drain: Written['drain']): DrainConfig {
 
 function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined): ListenerConfig {
   const { protocol, address, port, trustedProxies, underscores, halfClose, policies, timeouts, minRate } = listener
+  const { http = ['1.1'] } = listener
   return {
     protocol,
     address,
     port,
     trustedProxies: [...trustedProxies],
     underscores,
+    http: [...http],
     halfClose,
     policies: [...policies],
     ...(tls !== undefined && { tls }),
@@ -185,12 +189,13 @@ function routeOf(route: WrittenRoute, rank: number | undefined): RouteConfig {
 }
 
 function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): UpstreamConfig {
-  const { protocol, backends, balance, health, timeouts, policies } = upstream
+  const { protocol, http = '1.1', backends, balance, health, timeouts, policies } = upstream
   return {
     protocol,
     backends: backends.map(({ address, weight, state, labels }) => {
       return { address, weight, state, ...(labels !== undefined && { labels: mapNames(labels, (value) => value) }) }
     }),
+    http,
     ...(tls !== undefined && { tls }),
     balance,
     health: healthOf(health),

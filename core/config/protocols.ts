@@ -19,8 +19,6 @@ interface ListenerFacts {
 
 interface UpstreamFacts {
   readonly layer: Layer
-  /** Protocols that are offered to backends over TLS (ALPN). */
-  readonly alpn: readonly string[]
   /** Default of `timeouts.idle`, ms. */
   readonly idle: number
 }
@@ -37,8 +35,8 @@ export const listenerProtocols: Readonly<Record<ListenerProtocol, ListenerFacts>
 
 /** Every protocol of upstreams. */
 export const upstreamProtocols: Readonly<Record<UpstreamProtocol, UpstreamFacts>> = {
-  http: { layer: 'L7', alpn: ['http/1.1'], idle: 60_000 },
-  tcp: { layer: 'L4', alpn: [], idle: 600_000 },
+  http: { layer: 'L7', idle: 60_000 },
+  tcp: { layer: 'L4', idle: 600_000 },
 }
 
 const all: Readonly<Record<Protocol, { readonly layer: Layer }>> = { ...listenerProtocols, ...upstreamProtocols }

@@ -36,6 +36,9 @@ export interface DrainConfig {
   readonly timeout: number
 }
 
+/** A version of HTTP, as a user writes it. */
+export type HttpChoice = '1.1' | '2'
+
 export interface ListenerConfig {
   readonly protocol: ListenerProtocol
   /** Address to bind; `::` takes IPv4 too. */
@@ -46,6 +49,8 @@ export interface ListenerConfig {
   readonly trustedProxies: readonly string[]
   /** What happens to headers with an underscore in their name. http only. */
   readonly underscores: Underscores
+  /** Versions of HTTP that clients may use, the preferred one first. http and https only, where it is never empty. */
+  readonly http: readonly HttpChoice[]
   /** What the FIN of a client means while its request is answered. http only. */
   readonly halfClose: HalfClose
   readonly policies: readonly string[]
@@ -103,6 +108,8 @@ export interface ReplyConfig {
 export interface UpstreamConfig {
   readonly protocol: UpstreamProtocol
   readonly backends: readonly BackendConfig[]
+  /** Version of HTTP that its backends speak; `auto`: the one that they agree on over TLS, else 1.1. http only. */
+  readonly http: HttpChoice | 'auto'
   /** Without it connections are not encrypted. */
   readonly tls?: UpstreamTls
   readonly balance: 'round-robin' | 'least-connections'

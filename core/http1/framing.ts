@@ -1,3 +1,4 @@
+import { hasNoBody, maxDigits, parseLength } from '../http/body-length.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 
@@ -10,9 +11,6 @@ export const CHUNKED = -1
 export const UNTIL_CLOSE = -2
 /** For writing only: no body follows the head, whatever the fields announce and the owner writes. */
 export const NO_BODY = -3
-
-/** Every number of up to 15 digits is exact. */
-const maxDigits = 15
 
 const badLength = new Malformed('Content-Length is not a decimal number in its shortest form')
 const twoLengths = new Malformed('Content-Length occurs more than once')
@@ -51,24 +49,6 @@ export function responseFraming(
   if (framing instanceof Malformed) return framing
   if (hasNoBody(status, method)) return 0
   return framing === undefined ? UNTIL_CLOSE : framing
-}
-
-/** Whether a response ends with its head, whatever the fields say: RFC 9112 §6.3, rule 1. */
-export function hasNoBody(status: number, method: string): boolean {
-  return status < 200 || status === 204 || status === 304 || method === 'HEAD'
-}
-
-/** The value of a Content-Length; `undefined` when the text is not a valid one. */
-export function parseLength(text: string): number | undefined {
-  const { length } = text
-  if (length === 0 || length > maxDigits || (length > 1 && text.charCodeAt(0) === 0x30)) return undefined
-  let value = 0
-  for (let i = 0; i < length; i++) {
-    const digit = text.charCodeAt(i) - 0x30
-    if (digit < 0 || digit > 9) return undefined
-    value = value * 10 + digit
-  }
-  return value
 }
 
 /** @param oddLength reads a length that is not in its shortest form, which it then gets in the fields */

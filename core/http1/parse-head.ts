@@ -1,9 +1,10 @@
+import { hasNoBody } from '../http/body-length.ts'
 import { kinds, TARGET, VALUE } from '../http/characters.ts'
 import { isToken } from '../http/field-problem.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import { registeredMethods } from '../http/methods.ts'
-import { type Framing, hasNoBody, requestFraming, responseFraming } from './framing.ts'
+import { type Framing, requestFraming, responseFraming } from './framing.ts'
 import { KnownHeads, maxKnown } from './known-heads.ts'
 import { parseFields } from './parse-fields.ts'
 

@@ -1,10 +1,11 @@
+import { hasNoBody, parseLength } from '../http/body-length.ts'
 import type { Exchange, ExchangeOwner, HttpConnection } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
 import { connectionOptions, isPersistent, UPGRADE } from './connection-options.ts'
 import { encodeInterimHead, encodeResponseHead } from './encode-head.ts'
-import { CHUNKED, type Framing, hasNoBody, NO_BODY, parseLength, UNTIL_CLOSE } from './framing.ts'
+import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from './framing.ts'
 import type { RequestHead } from './parse-head.ts'
 import type { ServerConnection } from './server-connection.ts'
 

@@ -1,6 +1,6 @@
-import { kinds, TOKEN, VALUE } from '../http/characters.ts'
 import { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
+import { problemOfField } from './field-check.ts'
 
 /** Most fields of a response's head, and of its trailers. */
 const maxFields = 500
@@ -22,21 +22,9 @@ const pseudoInTrailers = new Malformed('a pseudo-header is among the trailers')
 const noStatus = new Malformed('":status" is missing')
 const badStatus = new Malformed('":status" is not a number of three digits from 100 on')
 const switched = new Malformed('the status is 101, which HTTP/2 does not have')
-const badName = new Malformed('a header name is not a token in lower case')
-const badValue = new Malformed('a header value has a control character, or whitespace around it')
 const badLength = new Malformed('Content-Length is not one decimal number in its shortest form')
 const tooMany = new Malformed(`more than ${maxFields} header fields`)
 const tooManyTrailers = new Malformed(`more than ${maxTrailers} trailers`)
-
-/** Fields that belong to a connection of HTTP/1.1 (RFC 9113 §8.2.2); `te` is for requests only. */
-const ofConnections: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-  'te',
-])
 
 /**
  * Reads the head of a response (RFC 9113 §8.3.2).
@@ -62,7 +50,7 @@ export function readResponseHead(list: readonly string[]): ResponseHead | Malfor
   for (; at < list.length; at += 2) {
     const name = list[at]!
     const value = list[at + 1]!
-    const problem = fieldProblem(name, value, pseudoLate)
+    const problem = problemOfField(name, value, pseudoLate)
     if (problem !== undefined) return problem
     if (name === 'content-length') {
       if (length !== undefined || !/^(?:0|[1-9]\d{0,14})$/.test(value)) return badLength
@@ -78,35 +66,9 @@ export function readTrailers(list: readonly string[]): Fields | Malformed {
   if (list.length > 2 * maxTrailers) return tooManyTrailers
   const kept: string[] = []
   for (let i = 0; i < list.length; i += 2) {
-    const problem = fieldProblem(list[i]!, list[i + 1]!, pseudoInTrailers)
+    const problem = problemOfField(list[i]!, list[i + 1]!, pseudoInTrailers)
     if (problem !== undefined) return problem
     if (list[i] !== 'content-length') kept.push(list[i]!, list[i + 1]!)
   }
   return new Fields(kept, true)
-}
-
-/** What is wrong with a field (RFC 9113 §8.2.1, §8.2.2). */
-function fieldProblem(name: string, value: string, pseudo: Malformed): Malformed | undefined {
-  if (!isLowerToken(name)) return name.charCodeAt(0) === 0x3a ? pseudo : badName
-  if (ofConnections.has(name)) return new Malformed(`the header "${name}" belongs to a connection of HTTP/1.1`)
-  return isTidyValue(value) ? undefined : badValue
-}
-
-function isLowerToken(name: string): boolean {
-  for (let i = 0; i < name.length; i++) {
-    const code = name.charCodeAt(i)
-    if ((kinds[code]! & TOKEN) === 0 || (code >= 0x41 && code <= 0x5a)) return false
-  }
-  return name !== ''
-}
-
-function isTidyValue(value: string): boolean {
-  const { length } = value
-  if (length === 0) return true
-  for (let i = 0; i < length; i++) if ((kinds[value.charCodeAt(i)]! & VALUE) === 0) return false
-  return !isSpace(value.charCodeAt(0)) && !isSpace(value.charCodeAt(length - 1))
-}
-
-function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x09
 }

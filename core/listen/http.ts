@@ -12,6 +12,7 @@ import type { Malformed } from '../http/malformed.ts'
 import { refusedPath } from '../http/refused-path.ts'
 import { encodeResponseHead } from '../http1/encode-head.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
+import { Http2ServerConnection } from '../http2/server-connection.ts'
 import { acceptStreams } from '../net/accept.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import { sayLast } from '../net/last-words.ts'
@@ -21,6 +22,7 @@ import type { Tap } from '../telemetry/tap.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
 import { bind } from './bind.ts'
 import type { BoundHandle, Listener } from './listener.ts'
+import { PrefacePeek } from './preface-peek.ts'
 import { type SecuredListener, TlsEntrance } from './tls.ts'
 
 /** Accepts HTTP connections and gives each request to a flow, under the plan that is active when it arrives. */
@@ -84,9 +86,26 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
   #serve(stream: ByteStream, peer: Peer, admission: Admission | undefined): void {
     const connection: Connection = { peer, admission, isAwaited: this.#draining }
     if (this.#draining) this.#awaited++
-    const session = new ServerConnection(stream, connection, this)
+    const { http } = this.plan.config
+    const version = peer.tls?.alpn === 'h2' ? '2' : peer.tls?.alpn === undefined && http.length === 1 ? http[0] : '1.1'
+    if (peer.tls === undefined && http.length > 1) this.#begin(new PrefacePeek(stream, connection, this))
+    else this.#begin(this.#sessionOf(stream, connection, version === '2'))
+  }
+
+  #sessionOf(stream: ByteStream, connection: HttpConnection, isHttp2: boolean): HttpSession {
+    return isHttp2
+      ? new Http2ServerConnection(stream, connection, this)
+      : new ServerConnection(stream, connection, this)
+  }
+
+  #begin(session: HttpSession): void {
     if (this.plan.snapshot.leaving || this.#draining) session.makeLast()
     this.#sessions.add(session)
+  }
+
+  onPreface(peek: PrefacePeek, isHttp2: boolean): void {
+    this.#sessions.delete(peek)
+    this.#begin(this.#sessionOf(peek.stream, peek.connection, isHttp2))
   }
 
   replan(plan: HttpPlan): void {

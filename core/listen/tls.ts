@@ -30,8 +30,8 @@ export interface SecuredListener {
   onArrivalOver(): void
 }
 
-/** Protocols of the layers that a client may choose (ALPN). L4 clients may speak any, so none is agreed on. */
-const alpn = { L7: ['http/1.1'], L4: undefined } as const
+/** Versions of HTTP as ALPN names them. */
+const alpn = { '1.1': 'http/1.1', '2': 'h2' } as const
 
 /** The one of clients that ask for TLS as those of PostgreSQL do. */
 const database = 'postgresql'
@@ -128,9 +128,9 @@ export class TlsEntrance implements ArrivalOwner {
     }
     const offer = this.#contexts.find(serverName)
     if (typeof offer !== 'string') {
-      const protocols = plan.config.tls!.starttls === 'postgres' ? [database] : alpn[plan.layer]
+      const protocols = protocolsOf(plan)
       const { clients } = this.#contexts
-      const options = { ...offer, clients, ...(protocols !== undefined && { alpn: [...protocols] }) }
+      const options = { ...offer, clients, ...(protocols !== undefined && { alpn: protocols }) }
       return this.#admit(arrival, () => arrival.secure(options))
     }
     arrival.refuse({ alert: 'unrecognized_name', code: 'DPE', problem: offer })
@@ -205,6 +205,12 @@ export class TlsEntrance implements ArrivalOwner {
     this.#arrivals.delete(arrival)
     return known
   }
+}
+
+/** What a client may choose from (ALPN). L4 clients may speak anything, so nothing is agreed on. */
+function protocolsOf({ layer, config }: HttpPlan | TcpPlan): string[] | undefined {
+  if (config.tls!.starttls === 'postgres') return [database]
+  return layer === 'L7' ? config.http.map((version) => alpn[version]) : undefined
 }
 
 function proofFor({ serverName, alpn }: ClientHello, issued: IssuedCertificates): SecureContext | undefined {

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
-import type { BackendConfig } from '../config/types.ts'
+import type { BackendConfig, UpstreamConfig } from '../config/types.ts'
 import { type Origin, parseOrigin } from '../grants/origin.ts'
 import type { BackendFacts } from '../hooks/scopes.ts'
 import type { UpstreamPool } from '../http/upstream-exchange.ts'
 import { ConnectionPool } from '../http1/connection-pool.ts'
+import { Http2Pool } from '../http2/connection-pool.ts'
 import { connectTo } from '../net/connect.ts'
 import type { ClientContext } from '../tls/client-context.ts'
 import { TlsConnector } from '../tls/connect-tls.ts'
+import { NegotiatedPool } from './negotiated-pool.ts'
 
 /** One member of an upstream. It outlives reloads that keep its upstream's name, protocol and TLS settings, and its address. */
 export class Backend implements BackendFacts {
@@ -24,6 +26,8 @@ export class Backend implements BackendFacts {
   readonly port: number
   /** `undefined`: without TLS. */
   readonly tls: TlsConnector | undefined
+  /** Version of HTTP that it speaks. */
+  readonly http: UpstreamConfig['http']
   /** Credit in smooth weighted round robin. State of the balance is kept here because a weak map costs 25 ns a look-up. */
   credit = 0
   /** State of the balance: number of the last pick of this backend, counted over all picks; 0: never. */
@@ -40,8 +44,11 @@ export class Backend implements BackendFacts {
   #pool: UpstreamPool | undefined
   #origin: Origin | undefined
 
-  /** @param tls of its upstream. Default: without TLS. */
-  constructor(upstream: string, config: BackendConfig, tls?: ClientContext) {
+  /**
+   * @param tls of its upstream. Default: without TLS.
+   * @param http version of HTTP, as its upstream says. Default: 1.1.
+   */
+  constructor(upstream: string, config: BackendConfig, tls?: ClientContext, http: UpstreamConfig['http'] = '1.1') {
     const { address } = config
     const colon = address.lastIndexOf(':')
     this.id = createHash('sha256').update(`${upstream}\n${address}`).digest('hex').slice(0, 16)
@@ -50,6 +57,7 @@ export class Backend implements BackendFacts {
     this.host = address.startsWith('[') ? address.slice(1, colon - 1) : address.slice(0, colon)
     this.port = Number(address.slice(colon + 1))
     this.tls = tls && new TlsConnector(tls)
+    this.http = http
     this.#configuredWeight = config.weight
     this.#weight = config.weight
     this.#state = config.state
@@ -151,8 +159,14 @@ export class Backend implements BackendFacts {
    * idle; a late request of an old snapshot creates another one.
    */
   get pool(): UpstreamPool {
-    this.#pool ??= new ConnectionPool(this, this.connect)
+    this.#pool ??= this.#newPool()
     return this.#pool
+  }
+
+  #newPool(): UpstreamPool {
+    if (this.http === '2') return new Http2Pool(this, this.connect)
+    if (this.http === 'auto' && this.tls !== undefined) return new NegotiatedPool(this, this.tls)
+    return new ConnectionPool(this, this.connect)
   }
 
   /** Replaces the pool, and closes the previous one. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { upstreamProtocols } from '../config/protocols.ts'
+import { layerOf } from '../config/protocols.ts'
 import type { Config, HealthConfig, UpstreamConfig } from '../config/types.ts'
 import type { Steps } from '../in-slices.ts'
 import { ClientContext } from '../tls/client-context.ts'
@@ -38,6 +38,9 @@ interface Entries {
   readonly upstreams: ReadonlyMap<string, Upstream>
 }
 
+/** What backends are offered over TLS (ALPN). */
+const alpn = { '1.1': ['http/1.1'], '2': ['h2'], auto: ['h2', 'http/1.1'] } as const
+
 const nothing: Entries = { config: {}, entries: new Map(), upstreams: new Map() }
 
 /** What the probing process reports about a backend. */
@@ -54,7 +57,7 @@ interface Heard {
 const longestStagger = 2_000
 
 /**
- * Builds the upstreams of each configuration. A backend of the same upstream name, protocol, TLS settings and address is one
+ * Builds the upstreams of each configuration. A backend of the same upstream name, protocol, version of HTTP, TLS settings and address is one
  * object through all of them, with its health, counters and pool; its probes continue while the upstream's `health` is
  * unchanged, and the balance keeps its state while its kind is the same. So a connection or a TLS session is never used under
  * other settings than those that verified it.
@@ -195,12 +198,18 @@ function* buildAll(config: Config['upstreams'], before: Entries): Steps<Entries>
 }
 
 function* build(name: string, config: UpstreamConfig, before: Entry | undefined): Steps<Entry> {
-  const isSame = before?.config.protocol === config.protocol && isDeepStrictEqual(before.config.tls, config.tls)
+  const { protocol, http } = config
+  const isSame =
+    before?.config.protocol === protocol &&
+    before.config.http === http &&
+    isDeepStrictEqual(before.config.tls, config.tls)
   const same = isSame ? before : undefined
-  const tls = isSame ? before.tls : config.tls && new ClientContext(config.tls, upstreamProtocols[config.protocol].alpn)
+  const tls = isSame
+    ? before.tls
+    : config.tls && new ClientContext(config.tls, layerOf(protocol) === 'L7' ? alpn[http] : [])
   const backends = new Map<string, Backend>()
   for (const backend of config.backends) {
-    backends.set(backend.address, same?.backends.get(backend.address) ?? new Backend(name, backend, tls))
+    backends.set(backend.address, same?.backends.get(backend.address) ?? new Backend(name, backend, tls, http))
     yield
   }
   const balance = same?.config.balance === config.balance ? same.balance : createBalance(config.balance)

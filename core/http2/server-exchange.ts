@@ -1,0 +1,173 @@
+import { Buffer } from 'node:buffer'
+import { hasNoBody, parseLength } from '../http/body-length.ts'
+import type { Exchange, ExchangeOwner, HttpConnection } from '../http/exchange.ts'
+import type { Fields } from '../http/fields.ts'
+import { CODEC, isTreated } from '../http/header-names.ts'
+import { httpDate } from '../http/http-date.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
+import type { Delivery } from '../net/delivery.ts'
+import { DeliveryOfStream } from './delivery-of-stream.ts'
+import { ErrorCode } from './frames.ts'
+import type { RequestHead } from './request-head.ts'
+import { trailerList } from './request-list.ts'
+import type { ServerStream } from './server-stream.ts'
+
+/** The response ends with its head. */
+const NO_BODY = -2
+/** The response's length is not known. */
+const UNKNOWN = -1
+
+/** One request and its response, on a stream of their own. After its end every method does nothing. */
+export class ServerExchange implements Exchange {
+  readonly connection: HttpConnection
+  readonly version = '2'
+  readonly method: string
+  readonly rawTarget: string
+  readonly fields: Fields
+  readonly hasBody: boolean
+  readonly isFirst: boolean
+  readonly upgrade: string | undefined
+  trailers: Fields | undefined
+  bytesIn = 0
+  bytesOut = 0
+  owner!: ExchangeOwner
+  awaitsContinue: boolean
+  /** The owner has had its last call. */
+  isOver = false
+  responded = false
+  ended = false
+  readonly #stream: ServerStream
+  readonly #delivery: DeliveryOfStream
+  #received = false
+  #isPaused = false
+  /** Bytes of the response's body that are still due, or one of the two constants. */
+  #left = UNKNOWN
+  #isWrong = false
+
+  constructor(stream: ServerStream, head: RequestHead, hasBody: boolean, isFirst: boolean, connection: HttpConnection) {
+    this.#stream = stream
+    this.connection = connection
+    // What RFC 8441 sends as a CONNECT is the request that asks for an upgrade in HTTP/1.1.
+    this.method = head.protocol === undefined ? head.method : 'GET'
+    this.rawTarget = head.target
+    this.fields = head.fields
+    // What follows an extended CONNECT is in its tunnel.
+    this.hasBody = hasBody && head.protocol === undefined
+    this.isFirst = isFirst
+    this.upgrade = head.protocol
+    this.awaitsContinue = this.hasBody && !!head.fields.get('expect')
+    // No piece of the body before the owner asks for it.
+    if (hasBody) stream.pause()
+    this.#delivery = new DeliveryOfStream(stream)
+  }
+
+  receive(): void {
+    if (this.isOver || this.#received) return
+    this.#received = true
+    if (this.awaitsContinue) this.inform(100)
+    if (!this.hasBody) this.#stream.guard(() => this.owner.onBodyEnd())
+    else if (!this.#isPaused) this.#stream.resume()
+  }
+
+  pause(): void {
+    if (this.isOver || !this.hasBody) return
+    this.#isPaused = true
+    this.#stream.pause()
+  }
+
+  resume(): void {
+    if (this.isOver) return
+    this.#isPaused = false
+    if (this.#received && this.hasBody) this.#stream.resume()
+  }
+
+  inform(status: number, fields?: Fields): void {
+    if (this.isOver || this.responded) return
+    if (status === 100) this.awaitsContinue = false
+    const list = [':status', `${status}`]
+    if (fields !== undefined) addFields(list, fields)
+    this.#stream.sendHead(list, false)
+  }
+
+  makeLast(): void {
+    if (!this.isOver) this.#stream.server.makeLast()
+  }
+
+  respond(status: number, _reason: string, fields: Fields): void {
+    if (this.isOver || this.responded) return
+    this.responded = true
+    const declared = status === 204 ? undefined : fields.get('content-length')
+    const length = declared === undefined ? undefined : parseLength(declared)
+    const list = [':status', `${status}`]
+    addFields(list, fields)
+    if (length !== undefined) list.push('content-length', `${length}`)
+    if (!fields.has('date')) list.push('date', httpDate())
+    this.#left = hasNoBody(status, this.method) ? NO_BODY : (length ?? UNKNOWN)
+    this.#stream.sendHead(list, true)
+    this.#stream.server.responded()
+  }
+
+  respondWhole(status: number, reason: string, fields: Fields, body: string): void {
+    if (this.isOver || this.responded) return
+    this.respond(status, reason, fields)
+    if (body !== '') this.write(Buffer.from(body, 'latin1'))
+    this.end()
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const { length } = chunk
+    if (this.isOver || !this.responded || this.ended || length === 0 || this.#left === NO_BODY) return true
+    if (this.#left !== UNKNOWN) {
+      // More than was announced makes the response malformed (RFC 9113 §8.1.1).
+      if (length > this.#left) this.#isWrong = true
+      if (this.#isWrong) return true
+      this.#left -= length
+    }
+    this.bytesOut += length
+    this.#delivery.wrote(length)
+    return this.#stream.sendData(chunk)
+  }
+
+  get isFlushed(): boolean {
+    return this.#stream.isFlushed
+  }
+
+  end(trailers?: Fields): void {
+    if (this.#stream.tunnel !== undefined) return this.#stream.over(true)
+    if (this.isOver || !this.responded || this.ended) return
+    if (this.#isWrong || this.#left > 0) return this.abort()
+    this.ended = true
+    this.#stream.sendEnd(this.#left === NO_BODY ? undefined : trailerList(trailers))
+  }
+
+  delivery(done: (delivery: Delivery) => void): void {
+    this.#delivery.look(done)
+  }
+
+  abort(_gently?: boolean): void {
+    if (this.isOver) return
+    this.#stream.reset(ErrorCode.INTERNAL_ERROR)
+    this.#stream.over(false)
+  }
+
+  /** RFC 8441 §5: a 200 is what a 101 is in HTTP/1.1; the protocol is not named again. */
+  switchProtocols(_protocol: string, fields: Fields): ByteStream | undefined {
+    if (this.isOver || this.responded || this.upgrade === undefined) return undefined
+    this.responded = true
+    const list = [':status', '200']
+    addFields(list, fields)
+    this.#stream.sendHead(list, true)
+    return this.#stream.switch()
+  }
+}
+
+/** What is never in a message of HTTP/2: fields that frame it or control a connection, `host` of a response included. */
+function addFields(list: string[], { list: fields, shared }: Fields): void {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!isTreated(fields[i]!, CODEC)) list.push(fields[i]!, fields[i + 1]!)
+  }
+  if (shared === undefined) return
+  for (let i = 0; i < shared.list.length; i += 2) {
+    if (!isTreated(shared.list[i]!, CODEC)) list.push(shared.list[i]!, shared.list[i + 1]!)
+  }
+}
