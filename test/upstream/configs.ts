@@ -14,6 +14,7 @@ export function healthConfig(changes: Partial<HealthConfig> = {}): HealthConfig 
 export function upstreamConfig(backends: BackendConfig[], changes: Partial<UpstreamConfig> = {}): UpstreamConfig {
   return {
     protocol: 'http',
+    http: '1.1',
     backends,
     balance: 'round-robin',
     health: healthConfig({ enabled: false }),
