@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer'
-import { fieldOverhead } from './hpack-decoder.ts'
 import { encodeHuffman, huffmanLength } from './huffman.ts'
-import { staticFields, staticNames, staticSize } from './static-table.ts'
+import { type FieldName, type KnownField, nameOf } from './known-fields.ts'
+import { staticSize } from './static-table.ts'
 
 /** Memory that a header block is written to. */
 export interface ByteSink {
@@ -12,22 +12,13 @@ export interface ByteSink {
   reserve(count: number): void
 }
 
-/** Fields that no table keeps, here or behind the other side: their values are secrets (RFC 7541 §7.1.3). */
-const secret = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie'])
-
-/** Fields whose values hardly come again: an entry would put out another one. */
-const fleeting = new Set([':path', 'content-length', 'date', 'etag', 'x-request-id', 'last-modified', 'location'])
-
 /** Most bytes of our table, whatever the other side allows. */
 const maxTable = 4096
 
-/** Longest field, bytes, that gets an entry. */
-const longestEntry = 512
-
 /** Writes the header blocks of one direction of a connection (RFC 7541). */
 export class HpackEncoder {
-  /** Number of each entry of the table, by `name`, NUL, `value`; a Map keeps their order, the oldest first. */
-  readonly #entries = new Map<string, number>()
+  /** Number of each entry of the table; a Map keeps their order, the oldest first. */
+  readonly #entries = new Map<KnownField, number>()
   #size = 0
   #limit = maxTable
   /** Smallest limit since the last block; `undefined`: it is as before. */
@@ -58,31 +49,43 @@ export class HpackEncoder {
   }
 
   #field(out: ByteSink, name: string, value: string): void {
-    const { length } = name
     // The longest form of a text, its length, and that of the index.
-    out.reserve(length + value.length + 16)
-    if (secret.has(name)) return literal(out, 0x10, 0x0f, staticNames.get(name) ?? 0, name, value)
-    const key = `${name}\0${value}`
-    const known = staticFields.get(key)
-    if (known !== undefined) return writeInteger(out, 0x80, 0x7f, known)
-    const number = this.#entries.get(key)
+    out.reserve(name.length + value.length + 16)
+    const known = nameOf(name)
+    if (known.isSecret) return literal(out, 0x10, 0x0f, known.index, name, value)
+    const field = known.field(value)
+    if (field === undefined) return fleeting(out, known, name, value)
+    if (field.index > 0) return writeInteger(out, 0x80, 0x7f, field.index)
+    const number = this.#entries.get(field)
     if (number !== undefined) return writeInteger(out, 0x80, 0x7f, staticSize + this.#inserted - number)
-    const size = length + value.length + fieldOverhead
-    const index = staticNames.get(name) ?? 0
-    if (fleeting.has(name) || size > longestEntry || size > this.#limit)
-      return literal(out, 0x00, 0x0f, index, name, value)
-    literal(out, 0x40, 0x3f, index, name, value)
-    while (this.#size + size > this.#limit) this.#evict()
-    this.#entries.set(key, this.#inserted++)
-    this.#size += size
+    if (!field.isRepeated || field.size > this.#limit) return literal(out, 0x00, 0x0f, known.index, name, value)
+    literal(out, 0x40, 0x3f, known.index, name, value)
+    while (this.#size + field.size > this.#limit) this.#evict()
+    this.#entries.set(field, this.#inserted++)
+    this.#size += field.size
   }
 
   #evict(): void {
-    for (const key of this.#entries.keys()) {
-      this.#entries.delete(key)
-      this.#size -= key.length - 1 + fieldOverhead
+    for (const field of this.#entries.keys()) {
+      this.#entries.delete(field)
+      this.#size -= field.size
       return
     }
+  }
+}
+
+function fleeting(out: ByteSink, known: FieldName, name: string, value: string): void {
+  if (value !== known.lastText) {
+    known.lastText = value
+    known.lastBytes = undefined
+    literal(out, 0x00, 0x0f, known.index, name, value)
+  } else if (known.lastBytes === undefined) {
+    const from = out.at
+    literal(out, 0x00, 0x0f, known.index, name, value)
+    known.lastBytes = new Uint8Array(out.memory.subarray(from, out.at))
+  } else {
+    out.memory.set(known.lastBytes, out.at)
+    out.at += known.lastBytes.length
   }
 }
 

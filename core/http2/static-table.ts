@@ -129,12 +129,9 @@ export const staticTable: readonly string[] = [
 /** Index of the last entry. */
 export const staticSize: number = staticTable.length / 2 - 1
 
-/** First index of each name, and index of each whole field: `name`, and `name`, NUL, `value`. */
-export const staticNames: ReadonlyMap<string, number> = new Map(entries(([name]) => name))
-export const staticFields: ReadonlyMap<string, number> = new Map(entries(([name, value]) => `${name}\0${value}`))
+/** First index of each name: the entries of a name follow each other. */
+export const staticNames: ReadonlyMap<string, number> = new Map(firstIndexes())
 
-function entries(key: (field: readonly [string, string]) => string): [string, number][] {
-  const found = new Map<string, number>()
-  for (let i = staticSize; i >= 1; i--) found.set(key([staticTable[2 * i]!, staticTable[2 * i + 1]!]), i)
-  return [...found]
+function* firstIndexes(): Generator<[string, number]> {
+  for (let i = staticSize; i >= 1; i--) yield [staticTable[2 * i]!, i]
 }

@@ -1,0 +1,101 @@
+import { ownText } from '../own-text.ts'
+import { fieldOverhead } from './hpack-decoder.ts'
+import { staticNames, staticTable } from './static-table.ts'
+
+/** Fields that no table keeps, here or behind the other side: their values are secrets (RFC 7541 §7.1.3). */
+const secret = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key'])
+
+/** Fields whose values hardly come again: an entry would evict another one. */
+const fleeting = new Set([':path', 'content-length', 'date', 'etag', 'x-request-id', 'last-modified', 'location'])
+
+/** Longest value that is remembered, bytes. */
+const longest = 512
+const maxNames = 256
+/** Most values of one name. Together with `maxNames` and `longest` it bounds what the process remembers to a few MB. */
+const maxValues = 32
+
+/** A field that has been sent before, on any connection of the process. */
+export class KnownField {
+  readonly value: string
+  /** Its index in the static table; 0: it has none. */
+  readonly index: number
+  /** What an entry with it takes, bytes (RFC 7541 §4.1). */
+  readonly size: number
+  /** Whether it came a second time. Only then does it get an entry: what never comes again evicts nothing. */
+  isRepeated = false
+
+  constructor(name: string, value: string, index = 0) {
+    this.value = value
+    this.index = index
+    this.size = name.length + value.length + fieldOverhead
+  }
+}
+
+/** What is the same for all fields of one name. */
+export class FieldName {
+  /** First index of the name in the static table; 0: it has none. */
+  readonly index: number
+  readonly isSecret: boolean
+  readonly isFleeting: boolean
+  /** The last value of a fleeting field, and once it has come twice, its bytes on the wire: `date` is the same for a second. */
+  lastText = ''
+  lastBytes: Uint8Array | undefined
+  readonly #name: string
+  #last: KnownField
+  readonly #values = new Map<string, KnownField>()
+  /** Fields of the static table. */
+  readonly #fixed: readonly KnownField[]
+
+  constructor(name: string) {
+    this.isSecret = secret.has(name)
+    this.isFleeting = fleeting.has(name)
+    this.index = staticNames.get(name) ?? 0
+    const fixed: KnownField[] = []
+    if (this.index > 0)
+      for (let i = this.index; staticTable[2 * i] === name; i++)
+        fixed.push(new KnownField(name, staticTable[2 * i + 1]!, i))
+    this.#name = ownText(name)
+    this.#fixed = fixed
+    this.#last = fixed[0] ?? new KnownField(name, '')
+    this.#restart()
+  }
+
+  /** The field with this value, remembered from now on. `undefined`: it is not, since it is too long or fleeting. Not for secrets. */
+  field(value: string): KnownField | undefined {
+    // The same text, or one of the same length: no hash is needed.
+    if (value === this.#last.value) return this.#repeated(this.#last)
+    if (value.length > longest) return undefined
+    if (this.isFleeting) {
+      for (const fixed of this.#fixed) if (fixed.value === value) return fixed
+      return undefined
+    }
+    const known = this.#values.get(value)
+    if (known !== undefined) return this.#repeated(known)
+    if (this.#values.size >= maxValues) this.#restart()
+    const field = new KnownField(this.#name, ownText(value))
+    this.#values.set(field.value, field)
+    return field
+  }
+
+  #repeated(field: KnownField): KnownField {
+    field.isRepeated = true
+    this.#last = field
+    return field
+  }
+
+  #restart(): void {
+    this.#values.clear()
+    for (const fixed of this.#fixed) this.#values.set(fixed.value, fixed)
+  }
+}
+
+const names = new Map<string, FieldName>()
+
+export function nameOf(name: string): FieldName {
+  const known = names.get(name)
+  if (known !== undefined) return known
+  const fresh = new FieldName(name)
+  if (names.size >= maxNames) names.clear()
+  if (name.length <= longest) names.set(ownText(name), fresh)
+  return fresh
+}
