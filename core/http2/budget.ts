@@ -6,8 +6,12 @@ export const PRIORITIES = 3
 export const EMPTY_DATA = 4
 export const WINDOW_UPDATES = 5
 export const USELESS = 6
+export const TABLE_ENTRIES = 7
 
-export type Kind = 0 | 1 | 2 | 3 | 4 | 5 | 6
+export type Kind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7
+
+/** Entries that a header block may add to the table for nothing. */
+export const freeEntries = 16
 
 interface Limit {
   /** For messages. */
@@ -27,17 +31,18 @@ export const limits: readonly Limit[] = [
   { name: 'empty DATA', burst: 64, rate: 8 },
   { name: 'WINDOW_UPDATE', burst: 512, rate: 64 },
   { name: 'frames on closed streams, or without effect', burst: 512, rate: 64 },
+  { name: 'entries added to the header table', burst: 2048, rate: 512 },
 ]
 
 /** The budgets of one connection. They refill with time: the clock is read only when one is used up. */
 export class Budget {
-  readonly #used: number[] = [0, 0, 0, 0, 0, 0, 0]
+  readonly #used: number[] = [0, 0, 0, 0, 0, 0, 0, 0]
   #since = performance.now()
 
   /** @returns false: used up */
-  spend(kind: Kind): boolean {
+  spend(kind: Kind, count: number = 1): boolean {
     const used = this.#used
-    used[kind]!++
+    used[kind]! += count
     if (used[kind]! <= limits[kind]!.burst) return true
     this.#refill()
     return used[kind]! <= limits[kind]!.burst

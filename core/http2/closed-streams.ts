@@ -17,8 +17,8 @@ export class ClosedStreams {
   #next = 0
 
   note(id: number, why: number): void {
-    const ring = (this.#ring ??= [])
-    ring[this.#next] = id * 4 + why
+    this.#ring ??= []
+    this.#ring[this.#next] = id * 4 + why
     this.#next = (this.#next + 1) % most
   }
 

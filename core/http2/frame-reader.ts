@@ -80,9 +80,14 @@ export class FrameReader {
     if (this.bytes === this.#chunk && !this.#borrowed) this.#out--
   }
 
-  /** Keeps what is left of the chunk. @returns whether the memory of the chunk may be used again */
-  settle(): boolean {
-    if (this.#at < this.#chunk.length) this.#fill(this.#have + this.#chunk.length - this.#at)
+  /**
+   * Ends the loan of the chunk.
+   *
+   * @param isKept whether what is left of it is kept
+   * @returns whether the memory of the chunk may be used again
+   */
+  settle(isKept: boolean): boolean {
+    if (isKept && this.#at < this.#chunk.length) this.#fill(this.#have + this.#chunk.length - this.#at)
     this.#chunk = nothing
     this.bytes = nothing
     return this.#out === 0

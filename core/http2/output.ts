@@ -161,7 +161,7 @@ export class Output {
     this.frame(GOAWAY, 0, 0, 8 + problem.length)
     this.#word(lastId)
     this.#word(code)
-    this.at += this.memory.latin1Write(problem, this.at)
+    this.at += this.memory.write(problem, this.at, 'latin1')
   }
 
   #answer(from: number): void {

@@ -13,17 +13,19 @@ export class PieceQueue {
   /** Bytes. */
   length = 0
 
-  push(piece: Buffer): void {
+  /** @returns whether it was copied, so that its memory may be used again */
+  push(piece: Buffer): boolean {
     this.length += piece.length
     if (piece.length >= small) {
       this.#close()
       this.#pieces.push(piece)
-      return
+      return false
     }
     if (this.#tail !== undefined && this.#filled + piece.length > this.#tail.length) this.#close()
     this.#tail ??= Buffer.allocUnsafe(small)
     piece.copy(this.#tail, this.#filled)
     this.#filled += piece.length
+    return true
   }
 
   shift(): Buffer | undefined {
