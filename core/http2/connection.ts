@@ -94,11 +94,6 @@ export abstract class Http2Connection implements ByteReceiver, Deferred {
     return this.isOpen && !this.#isGoingAway && this.table.hasIds
   }
 
-  /** Highest stream id of the peer that was not ignored. */
-  get lastId(): number {
-    return this.table.lastId
-  }
-
   // ── for the subclass to fill in ────────────────────────────────────────────────────────────────────────────────────
 
   /**

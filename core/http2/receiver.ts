@@ -219,23 +219,20 @@ export class Receiver {
     this.#added = decoder.added
     if (added > freeEntries) connection.spend(TABLE_ENTRIES, added - freeEntries)
     const stream = connection.streams.get(id)
-    const list = decoded instanceof HpackProblem ? undefined : decoded
     if (stream === undefined) {
       if (!connection.isServer || !connection.table.isIdle(id)) return this.#stray('HEADERS')
       connection.budget.refund(WINDOW_UPDATES, 2)
       connection.budget.refund(USELESS, 2)
       connection.budget.refund(PRIORITIES, 1)
-      return connection.opened(id, list, isEnd)
+      return connection.opened(id, decoded instanceof HpackProblem ? undefined : decoded, isEnd)
     }
     if (stream.hasEnded) return connection.failStream(stream, STREAM_CLOSED, 'HEADERS after END_STREAM')
-    if (list === undefined) {
-      return connection.failStream(stream, ENHANCE_YOUR_CALM, (decoded as HpackProblem).problem)
-    }
+    if (decoded instanceof HpackProblem) return stream.onTooLong(decoded.problem)
     if (connection.isServer && !isEnd) {
       return connection.failStream(stream, PROTOCOL_ERROR, 'trailers without END_STREAM')
     }
     if (isEnd) stream.hasEnded = true
-    stream.takeFields(list, isEnd)
+    stream.takeFields(decoded, isEnd)
     if (isEnd) connection.endedByPeer(stream)
   }
 

@@ -1,7 +1,7 @@
 import { CONSUMED, type Consumed } from '../http/exchange.ts'
 import type { Http2Connection } from './connection.ts'
 import { ReceiveWindow } from './flow-window.ts'
-import { type ErrorCode, initialWindow } from './frames.ts'
+import { ErrorCode, initialWindow } from './frames.ts'
 import { PieceQueue } from './piece-queue.ts'
 
 /**
@@ -65,6 +65,11 @@ export abstract class Http2Stream {
    * @param list names and values in turn, not checked
    */
   abstract onFields(list: string[], isEnd: boolean): void
+  /** The header list of a later block is larger than `maxList`. Default: the stream fails. */
+  onTooLong(problem: string): void {
+    this.connection.failStream(this, ErrorCode.ENHANCE_YOUR_CALM, problem)
+  }
+
   /** A piece of the body, never empty. It belongs to the subclass, unless it returns `CONSUMED`. */
   abstract onData(piece: Buffer): Consumed | void
   /** The peer has ended its direction. Not called when `open` was told so. */
