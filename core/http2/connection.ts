@@ -175,7 +175,7 @@ export abstract class Http2Connection implements ByteReceiver, Deferred {
   }
 
   resetStream(stream: Http2Stream, code: ErrorCode): void {
-    if (stream.id > 0 && this.isOpen) this.refuse(stream.id, code)
+    if (stream.id > 0 && this.isOpen) this.refuseStream(stream.id, code)
     this.#leave(stream, OURS)
   }
 
@@ -188,12 +188,12 @@ export abstract class Http2Connection implements ByteReceiver, Deferred {
   /** A stream error: a frame of the peer is wrong. */
   failStream(stream: Http2Stream, code: ErrorCode, problem: string): void {
     if (!stream.isOpen) return
-    this.refuse(stream.id, code)
+    this.refuseStream(stream.id, code)
     this.#cut(stream, OURS, code, new Error(`${nameOfCode(code)}: ${problem}`))
   }
 
   /** Sends RST_STREAM. One that a client has caused counts: else it could have any number of requests begun. */
-  refuse(id: number, code: ErrorCode): void {
+  refuseStream(id: number, code: ErrorCode): void {
     this.table.closed.note(id, OURS)
     this.sender.output.rst(id, code)
     this.schedule()
@@ -231,10 +231,10 @@ export abstract class Http2Connection implements ByteReceiver, Deferred {
   opened(id: number, list: string[] | undefined, isEnd: boolean): void {
     const { table } = this
     if (!table.use(id)) return
-    if (table.isFull(this.sender.finished)) return this.refuse(id, ErrorCode.REFUSED_STREAM)
+    if (table.isFull(this.sender.finished)) return this.refuseStream(id, ErrorCode.REFUSED_STREAM)
     table.opensEnded = isEnd
     const opened = this.open(id, list, isEnd)
-    if (typeof opened === 'number') this.refuse(id, opened)
+    if (typeof opened === 'number') this.refuseStream(id, opened)
   }
 
   settings(peer: PeerSettings): void {

@@ -166,7 +166,7 @@ export class Receiver {
     if (connection.table.isIdle(id)) return connection.fail(PROTOCOL_ERROR, `${name} on the idle stream ${id}`)
     const why = connection.table.closed.whyOf(id)
     connection.spend(USELESS)
-    if (why === THEIRS) return connection.refuse(id, STREAM_CLOSED)
+    if (why === THEIRS) return connection.refuseStream(id, STREAM_CLOSED)
     // A client has long forgotten streams that it cancelled, and their servers may be slow.
     if (why === ENDED || (why === UNKNOWN && connection.isServer)) {
       connection.fail(why === ENDED ? STREAM_CLOSED : PROTOCOL_ERROR, `${name} on the closed stream ${id}`)
