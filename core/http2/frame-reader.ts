@@ -30,7 +30,7 @@ export class FrameReader {
     this.#out = 0
   }
 
-  /** Takes a byte on its own, before frames begin. -1: there is none. */
+  /** Takes a byte on its own, before frames begin. -1: no byte is left. */
   byte(): number {
     return this.#at < this.#chunk.length ? this.#chunk[this.#at++]! : -1
   }
