@@ -2,7 +2,7 @@
 const small = 4096
 
 /**
- * Pieces of a body that nobody takes yet. Small ones are joined: a buffer for each would take a hundred times the memory of
+ * Pieces of a body that have not been taken. Small ones are joined: a buffer for each would take a hundred times the memory of
  * what it holds, and a part of a read keeps the whole read in memory.
  */
 export class PieceQueue {

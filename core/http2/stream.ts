@@ -150,7 +150,7 @@ export abstract class Http2Stream {
    * DATA has arrived.
    *
    * @param piece `undefined`: only padding
-   * @param padding bytes that count but are nobody's
+   * @param padding bytes that count against the windows and carry nothing
    * @returns whether the memory of the piece may be used again; `undefined`: more has arrived than the window allows
    */
   takeData(piece: Buffer | undefined, padding: number): boolean | undefined {
