@@ -8,6 +8,7 @@ import { idempotent } from '../http/methods.ts'
 import type { Reuse } from '../http/upstream-exchange.ts'
 import { type BodyChange, BodyPath, type BodySink, type BodySource, type Held, maxKept } from './body-path.ts'
 import type { Failing } from './deadline.ts'
+import { requestSink, translateResponse, WebSink } from './grpc-web.ts'
 import type { FinalResponse, RequestFacts } from './request-facts.ts'
 
 /** What the bodies need of their flow. */
@@ -100,7 +101,11 @@ export class Bodies implements BodySource {
   toBackend(backend: BodySink | undefined, chain: Chain | undefined, keeps: boolean): void {
     if (this.moved || backend === undefined) return this.request.onWritable()
     this.moved = true
-    this.request.flow(backend, this.#changesOf('onRequestBody', chain), keeps)
+    this.request.flow(
+      requestSink(this.#flow.facts.grpc, backend, this.#flow),
+      this.#changesOf('onRequestBody', chain),
+      keeps,
+    )
   }
 
   /** Makes the next `toBackend` send the body from its beginning. False when that is not possible. */
@@ -140,13 +145,16 @@ export class Bodies implements BodySource {
     const { status, reason, fields, text } = response
     const exchange = this.#exchange
     const mayChange = this.#mayChange('onResponseBody', chain)
-    if (text !== undefined && !mayChange) return exchange.respondWhole(status, reason, fields, text)
+    const { grpc } = this.#flow.facts
+    const isTranslated = translateResponse(grpc, fields)
+    if (text !== undefined && !mayChange && !isTranslated) return exchange.respondWhole(status, reason, fields, text)
     const { body } = response
     const changes = exchange.method === 'HEAD' ? undefined : this.#changesOf('onResponseBody', chain)
-    if (status !== 204 && status !== 304) setBodyLength(fields, body.replacedLength, mayChange)
+    if (status !== 204 && status !== 304) setBodyLength(fields, body.replacedLength, mayChange || isTranslated)
     exchange.respond(status, reason, fields)
     const nowhere = { write: () => true, isFlushed: true, end: () => exchange.end() }
-    body.flow(exchange.method === 'HEAD' ? nowhere : exchange, changes)
+    const client = isTranslated ? new WebSink(exchange, grpc!) : exchange
+    body.flow(exchange.method === 'HEAD' ? nowhere : client, changes)
   }
 
   /** Holds a body until as much of it has arrived as a policy asked for. */

@@ -10,6 +10,8 @@ import type { RequestFacts } from './request-facts.ts'
 /** What is particular to a request that is a gRPC call. */
 export class GrpcCall {
   readonly kind: GrpcKind
+  /** The client speaks gRPC-Web, and its backend gRPC. */
+  isTranslated = false
   /** Status that the trailers of the response said. */
   status: number | undefined
   /** When the call has to be over, by the clock of `performance`; `undefined`: its client has set no limit. */

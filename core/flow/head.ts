@@ -8,6 +8,7 @@ import { screenUnderscores } from '../http/underscores.ts'
 import { isLoop, mostPasses } from '../http/via.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import { type Bodies, setBodyLength } from './bodies.ts'
+import { translateRequest } from './grpc-web.ts'
 import { ownFields } from './own-fields.ts'
 import type { RequestFacts } from './request-facts.ts'
 import { addKey, upgradeOffer } from './tunnel.ts'
@@ -46,6 +47,7 @@ export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bo
   // The expectation is forwarded only while the client still waits for a 100; the backend's 100 is then forwarded to it.
   if (!awaitsContinue || bodies.replacedLength !== undefined) fields.delete('expect')
   setBodyLength(fields, bodies.replacedLength, facts.chain!.steps.onRequestBody.length > 0)
+  if (facts.grpc !== undefined) translateRequest(facts.grpc, fields, facts.upstream!)
 }
 
 /**
