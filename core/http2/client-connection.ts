@@ -10,21 +10,32 @@ import { Http2Connection } from './connection.ts'
 import type { Http2Pool } from './connection-pool.ts'
 import { ErrorCode } from './frames.ts'
 import { requestList } from './request-list.ts'
+import type { Http2Stream } from './stream.ts'
 
-/** Streams that a backend is taken to allow at once before it has said so (RFC 9113 §6.5.2). */
-export const assumedStreams = 100
+/** The limits of a session, ms. */
+export interface SessionLimits {
+  /** How long it stays open without streams. */
+  readonly idle: number
+  /** Silence of all its streams after which it is asked by PING whether it still lives. */
+  readonly silence: number
+  /** How long the answer to a PING may take. */
+  readonly ping: number
+  /** Age from which it takes no more streams. */
+  readonly maxAge: number
+}
 
-/** How long a session without streams stays open, ms. */
-const idleLimit = 60_000
+export const sessionLimits: SessionLimits = {
+  idle: 60_000,
+  silence: 10_000,
+  ping: 5000,
+  maxAge: Number.POSITIVE_INFINITY,
+}
 
 /**
- * Silence after which a session is asked whether it still lives, ms, as long as none of its streams says anything. Servers of
- * gRPC take more than two PINGs within five minutes for an attack, unless they have sent something between them.
+ * How the silences between PINGs grow while the streams say nothing. Servers of gRPC take more than two PINGs within five
+ * minutes for an attack, unless they have sent something between them.
  */
-const silences = [10_000, 20_000, 60_000, 300_000] as const
-
-/** How long the answer to a PING may take, ms. */
-const pingLimit = 5000
+const factors = [1, 2, 6, 30] as const
 
 /** Longest silence of a proven session, ms. */
 const provenLimit = 1000
@@ -50,25 +61,28 @@ export class Http2ClientConnection extends Http2Connection {
   /** Streams that the backend was seen to take when it refused one; it may allow more. */
   #cap = Number.POSITIVE_INFINITY
   #isLeaving = false
-  /** A part of a response has come. */
-  #hasAnswered = false
+  /** A part of a response has come on it. */
+  hasAnswered = false
   #awaitsPong = false
-  /** Index of `silences`. */
+  /** Index of `factors`. */
   #silence = 0
+  readonly #limits: SessionLimits
+  readonly #bornAt = performance.now()
   #over = false
   /** Why it failed, if the session knows better than the connection. */
   #problem: PosternError | undefined
 
   /** @param stream as `connectTo` passes it to `done` */
-  constructor(stream: ByteStream, pool: Http2Pool) {
+  constructor(stream: ByteStream, pool: Http2Pool, limits: SessionLimits) {
     super(stream, false)
     this.#pool = pool
-    this.#timer.arm(idleLimit)
+    this.#limits = limits
+    this.#timer.arm(limits.idle)
     this.start()
   }
 
   get #limit(): number {
-    return Math.min(this.#cap, this.hasSettings ? this.peer.maxConcurrentStreams : assumedStreams)
+    return Math.min(this.#cap, this.hasSettings ? this.peer.maxConcurrentStreams : this.#pool.streams)
   }
 
   get #mayBegin(): boolean {
@@ -108,6 +122,7 @@ export class Http2ClientConnection extends Http2Connection {
     stream.sendHead(exchange.list, true)
     if (!request.hasBody) stream.sendEnd()
     if (isIdle) this.#wake()
+    if (performance.now() - this.#bornAt >= this.#limits.maxAge) this.#leave()
     exchange.begun(stream)
   }
 
@@ -116,8 +131,8 @@ export class Http2ClientConnection extends Http2Connection {
     this.#silence = 0
     if (this.#awaitsPong) return
     // After a long time it is not known whether the other end is still there.
-    if (this.#heardAt > 0 && performance.now() - this.#heardAt > silences[0]) this.#ask()
-    else this.#timer.arm(silences[0])
+    if (this.#heardAt > 0 && performance.now() - this.#heardAt > this.#limits.silence) this.#ask()
+    else this.#timer.arm(this.#limits.silence)
   }
 
   // ── the backend ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -128,6 +143,12 @@ export class Http2ClientConnection extends Http2Connection {
     }
     this.#heardAt = performance.now()
     return super.onBytes(bytes, borrowed)
+  }
+
+  /** A response that has come whole is complete, whatever the code (RFC 9113 §8.1): only the rest of the request is dropped. */
+  override resetByPeer(stream: Http2Stream, code: ErrorCode): void {
+    if (stream.hasEnded) this.ended(stream)
+    else super.resetByPeer(stream, code)
   }
 
   protected open(): ErrorCode {
@@ -160,7 +181,7 @@ export class Http2ClientConnection extends Http2Connection {
     if (this.#over) return
     if (this.active + this.promised > 0) return this.#isLeaving ? undefined : this.#pool.serve(this)
     if (this.#isLeaving) return this.close()
-    if (!this.#awaitsPong) this.#timer.arm(idleLimit)
+    if (!this.#awaitsPong) this.#timer.arm(this.#limits.idle)
     this.#pool.serve(this)
   }
 
@@ -180,32 +201,42 @@ export class Http2ClientConnection extends Http2Connection {
   onTimeout(): void {
     if (this.#over) return this.transport.destroy()
     if (this.#awaitsPong) {
-      this.#problem = new PosternError('UR', `the backend did not answer a PING within ${pingLimit} ms`)
+      this.#problem = new PosternError('UR', `the backend did not answer a PING within ${this.#limits.ping} ms`)
       return this.fail(ErrorCode.NO_ERROR, 'no answer to PING')
     }
     if (this.active + this.promised === 0) return this.drain()
-    const rest = silences[this.#silence]! - (performance.now() - this.#heardAt)
+    const rest = this.#nextSilence - (performance.now() - this.#heardAt)
     if (rest > 0) this.#timer.arm(rest)
     else this.#ask()
   }
 
+  get #nextSilence(): number {
+    return this.#limits.silence * factors[this.#silence]!
+  }
+
   #ask(): void {
     this.#awaitsPong = true
-    this.#timer.arm(pingLimit)
+    this.#timer.arm(this.#limits.ping)
     this.ping(() => {
       this.#awaitsPong = false
-      if (this.#silence < silences.length - 1) this.#silence++
-      this.#timer.arm(this.active + this.promised === 0 ? idleLimit : silences[this.#silence]!)
+      if (this.#silence < factors.length - 1) this.#silence++
+      this.#timer.arm(this.active + this.promised === 0 ? this.#limits.idle : this.#nextSilence)
     })
   }
 
   /** A stream has brought a part of its response. */
   heard(): void {
     this.#silence = 0
-    this.#hasAnswered = true
+    this.hasAnswered = true
   }
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override onError(cause: NodeJS.ErrnoException): void {
+    if (cause.syscall !== 'write' || !this.transport.isOpen) return super.onError(cause)
+    // All that the backend sent before, GOAWAY perhaps, is with the kernel: it is read in the next turn of the loop.
+    setImmediate(() => setImmediate(() => super.onError(cause)))
+  }
 
   protected onOver(): void {
     this.#over = true
@@ -220,19 +251,13 @@ export class Http2ClientConnection extends Http2Connection {
   /**
    * Fails an exchange because the session has ended.
    *
-   * @param isUnanswered nothing of its response has come
+   * @param isStale the session had been in use before, and nothing of this response has come
    */
-  failOver(
-    exchange: ClientExchange,
-    isUnanswered: boolean,
-    where: string,
-    cause: NodeJS.ErrnoException | undefined,
-  ): void {
+  failOver(exchange: ClientExchange, isStale: boolean, where: string, cause: NodeJS.ErrnoException | undefined): void {
     const refusal = this.#heardAt === 0 ? refusalOf(cause) : undefined
     if (refusal !== undefined) return exchange.fail(new PosternError('UF', refusal, { cause }))
     const error = this.#problem ?? errorOf(where, cause)
-    const isStale = isUnanswered && this.#hasAnswered && error.code !== 'UPE'
-    exchange.fail(error, isStale ? 'stale' : undefined)
+    exchange.fail(error, isStale && error.code !== 'UPE' ? 'stale' : undefined)
   }
 }
 

@@ -82,10 +82,11 @@ export class ClientExchange implements UpstreamExchange, Deferred {
   /** The request's head is being sent: tells the owner so, and what was written before follows. */
   begun(stream: ClientStream): void {
     const { request, owner } = this
-    const isFirst = this.refusals === 0 && !this.hasWritten
+    const isFirst = this.refusals === 0
     const early = this.#early
     this.stream = stream
     this.#early = undefined
+    if (this.paused) stream.pause()
     if (early !== undefined) for (const chunk of early) stream.write(chunk)
     if (this.sent && request.hasBody) stream.end(this.#trailers)
     try {

@@ -7,7 +7,7 @@ import type { Delivery } from '../net/delivery.ts'
 import type { Http2ClientConnection } from './client-connection.ts'
 import type { ClientExchange } from './client-exchange.ts'
 import { DeliveryOfStream } from './delivery-of-stream.ts'
-import { ErrorCode, maxList, nameOfCode } from './frames.ts'
+import { ErrorCode, nameOfCode } from './frames.ts'
 import { announcedLength, trailerList } from './request-list.ts'
 import { type ResponseHead, readResponseHead, readTrailers } from './response-head.ts'
 import { Http2Stream } from './stream.ts'
@@ -24,7 +24,6 @@ const wrongLength = new Malformed('the body differs from its Content-Length')
 const endless = new Malformed('the trailers do not end the response')
 const endedInterim = new Malformed('an interim response ends the stream')
 const flood = new Malformed(`more than ${maxInterim} interim responses before the final one`)
-const largeHead = new Malformed(`the header list is larger than ${maxList / 1024} KB`)
 
 /** What arrived during a pause and has to wait for its end. */
 type Late = Fielded | Reset | 'end'
@@ -43,6 +42,8 @@ interface Reset {
 export class ClientStream extends Http2Stream implements Deferred {
   readonly exchange: ClientExchange
   readonly #session: Http2ClientConnection
+  /** Its session was new when it began. */
+  readonly #isNew: boolean
   #interim = 0
   #headed = false
   /** The response has no body, whatever its fields say. */
@@ -62,6 +63,7 @@ export class ClientStream extends Http2Stream implements Deferred {
   constructor(session: Http2ClientConnection, exchange: ClientExchange) {
     super(session, 0)
     this.#session = session
+    this.#isNew = !session.hasAnswered
     this.exchange = exchange
     this.#left = announcedLength(exchange.request)
   }
@@ -116,10 +118,6 @@ export class ClientStream extends Http2Stream implements Deferred {
     if (head instanceof Malformed) return this.#malformed(head)
     if (head.status < 200) this.#takeInterim(head, isEnd)
     else this.#takeHead(head, isEnd)
-  }
-
-  override onTooLong(): void {
-    if (!this.exchange.over) this.#malformed(largeHead)
   }
 
   #takeInterim({ status, fields }: ResponseHead, isEnd: boolean): void {
@@ -229,7 +227,7 @@ export class ClientStream extends Http2Stream implements Deferred {
     if (this.#expected !== undefined && this.#expected > 0) return this.#malformed(wrongLength)
     exchange.finish()
     // RFC 9113 §8.1: what is left of the request is of no use to the backend.
-    if (!this.isEnded || this.unsent > 0) this.reset(ErrorCode.CANCEL)
+    if (!this.isEnded) this.reset(ErrorCode.CANCEL)
     const head = this.#head
     this.#head = undefined
     try {
@@ -271,7 +269,7 @@ export class ClientStream extends Http2Stream implements Deferred {
     if (code === ErrorCode.REFUSED_STREAM && isUnanswered) return this.#session.refused(exchange, cause)
     if (exchange.paused) return this.#keep({ code, cause })
     const where = this.#headed ? 'in the middle of the response' : 'before the response'
-    if (code === undefined) return this.#session.failOver(exchange, isUnanswered, where, cause)
+    if (code === undefined) return this.#session.failOver(exchange, isUnanswered && !this.#isNew, where, cause)
     if (cause !== undefined) return exchange.fail(malformedError(cause.message))
     exchange.fail(new PosternError('UR', `the backend reset the stream ${where}: ${nameOfCode(code)}`))
   }

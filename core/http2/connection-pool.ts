@@ -1,8 +1,11 @@
 import { PosternError } from '../errors.ts'
 import type { UpstreamOwner, UpstreamPool, UpstreamRequest } from '../http/upstream-exchange.ts'
 import { type Address, connectTo } from '../net/connect.ts'
-import { assumedStreams, Http2ClientConnection } from './client-connection.ts'
+import { Http2ClientConnection, type SessionLimits, sessionLimits } from './client-connection.ts'
 import { ClientExchange } from './client-exchange.ts'
+
+/** Streams that a backend is taken to allow at once before it has said so (RFC 9113 §6.5.2). */
+const assumedStreams = 100
 
 /** How often the pool sends a request that the backend did not process, before it leaves that to the owner. */
 const maxRefusals = 5
@@ -21,18 +24,20 @@ interface Opening {
 export class Http2Pool implements UpstreamPool {
   readonly backend: Address
   readonly #connectTo: typeof connectTo
+  readonly #limits: SessionLimits
   /** Those that take new streams; one that drains is no longer among them. */
   readonly #sessions: Http2ClientConnection[] = []
   readonly #opening = new Set<Opening>()
   readonly #waiting = new Set<ClientExchange>()
-  /** Streams that a new session can take, by what the backend said last. */
-  #streams = assumedStreams
+  /** Streams that a session is taken to allow before it has said so: at most what the backend said last. */
+  streams: number = assumedStreams
   #closed = false
 
   /** @param connect opens a connection. Default: plain TCP; one for TLS calls back when the handshake is complete. */
-  constructor(backend: Address, connect: typeof connectTo = connectTo) {
+  constructor(backend: Address, connect: typeof connectTo = connectTo, limits: SessionLimits = sessionLimits) {
     this.backend = backend
     this.#connectTo = connect
+    this.#limits = limits
   }
 
   /** Sessions that take new streams. */
@@ -69,8 +74,8 @@ export class Http2Pool implements UpstreamPool {
     if (error !== undefined && (exchange.hasWritten || ++exchange.refusals > maxRefusals)) {
       return exchange.fail(error, 'unprocessed')
     }
-    if (!this.#closed) return this.#place(exchange)
-    this.#open(exchange.connectTimeout, exchange)
+    if (this.#closed || exchange.request.reuse === 'none') this.#open(exchange.connectTimeout, exchange)
+    else this.#place(exchange)
   }
 
   /** It no longer waits for a session. */
@@ -89,7 +94,7 @@ export class Http2Pool implements UpstreamPool {
   #grow(connectTimeout: number): void {
     // A backend that allows no streams at the moment would allow none on another session.
     if (this.#sessions.some((session) => session.isBlocked)) return
-    while (this.#waiting.size > this.#opening.size * this.#streams) this.#open(connectTimeout, undefined)
+    while (this.#waiting.size > this.#opening.size * this.streams) this.#open(connectTimeout, undefined)
   }
 
   #growAgain(): void {
@@ -101,7 +106,7 @@ export class Http2Pool implements UpstreamPool {
     const connecting = this.#connectTo(this.backend, connectTimeout, (error, stream) => {
       this.#opening.delete(opening)
       if (stream === undefined) return this.#failed(error ?? new PosternError('GE', 'no connection'), first)
-      const session = new Http2ClientConnection(stream, this)
+      const session = new Http2ClientConnection(stream, this, this.#limits)
       if (!this.#closed) this.#sessions.push(session)
       if (first !== undefined && !first.over) first.use(session)
       this.serve(session)
@@ -133,7 +138,7 @@ export class Http2Pool implements UpstreamPool {
 
   /** The backend has said how many streams it allows on a session. */
   learn(session: Http2ClientConnection, streams: number): void {
-    this.#streams = Math.max(1, Math.min(streams, assumedStreams))
+    this.streams = Math.max(1, Math.min(streams, assumedStreams))
     this.serve(session)
   }
 

@@ -7,6 +7,7 @@ import type { Fetcher } from '../../core/grants/fetcher.ts'
 import { GrantError } from '../../core/grants/grant-error.ts'
 import { createGrantHost } from '../../core/grants/grant-host.ts'
 import { PolicySet } from '../../core/hooks/policy-set.ts'
+import type { UpstreamPool } from '../../core/http/upstream-exchange.ts'
 import { createSandbox } from '../../core/sandbox/sandbox.ts'
 import { type HttpPlan, Snapshot } from '../../core/snapshot/snapshot.ts'
 import { type FlowEnd, type FlowEvent, Tap } from '../../core/telemetry/tap.ts'
@@ -14,7 +15,6 @@ import { UpstreamRegistry } from '../../core/upstream/registry.ts'
 import { atOnce } from '../helpers/at-once.ts'
 import { gatewayFolder, type Json } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
-import type { MemoryPool } from './backend.ts'
 import { MemoryExchange, type MemoryRequest } from './client.ts'
 
 export interface MemoryGateway {
@@ -44,7 +44,7 @@ function unanswered(fetching: Set<string>): Fetcher {
 
 /** A checked and compiled configuration with an http listener `web`, its flows and its policies, but no socket at all. */
 export async function memoryGateway(
-  pools: readonly MemoryPool[],
+  pools: readonly UpstreamPool[],
   extra: { [section: string]: Json } = {},
   files: Record<string, string> = {},
 ): Promise<MemoryGateway> {
