@@ -1,0 +1,140 @@
+import { createSecureServer, createServer, type Http2Server } from 'node:http2'
+import { type AddressInfo, connect } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { echoBackend, httpsBackend } from '../helpers/backend.ts'
+import { open, send } from '../helpers/client.ts'
+import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
+import { until } from '../helpers/until.ts'
+import { createAuthority } from '../tls/certificates.ts'
+import { openTls } from '../tls/client.ts'
+import { preface, request, settings } from './frames.ts'
+import { openRaw, RawPeer } from './raw.ts'
+
+const authority = createAuthority()
+const { ca } = authority
+const web = authority.issue()
+const files = { 'web.crt': web.chain, 'web.key': web.key, 'ca.crt': ca }
+const certificates = [{ cert: 'web.crt', key: 'web.key' }]
+
+type Echo = { readonly headers: Record<string, string>; readonly version?: string }
+
+function bodyOf(answer: { readonly body: Buffer }): Echo {
+  return JSON.parse(answer.body.toString()) as Echo
+}
+
+const both = (port: number, more: { [key: string]: Json } = {}): Json =>
+  httpConfig([port], { listeners: { web: { http: ['1.1', '2'], ...more } } })
+
+/** A backend of HTTP/2 that says what it got. */
+async function http2Backend(tls: boolean): Promise<number> {
+  const server: Http2Server = tls
+    ? (createSecureServer({ cert: web.chain, key: web.key }) as unknown as Http2Server)
+    : createServer()
+  server.on('request', (asked, answer) => {
+    answer.setHeader('content-type', 'application/json')
+    answer.end(JSON.stringify({ version: asked.httpVersion, headers: asked.headers }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  return (server.address() as AddressInfo).port
+}
+
+test('a plain port takes both versions, and the preface byte by byte with what follows it', async () => {
+  const { port } = await startInProcess(both((await echoBackend()).port))
+  expect((await send(port('web'), '/')).status).toBe(200)
+  const peer = await openRaw(port('web'))
+  peer.send(request(1))
+  const answer = await peer.answer(1)
+  expect(answer.statuses).toEqual(['200'])
+  expect(bodyOf(answer).headers.via).toMatch(/^2 /)
+  const socket = await open(port('web'))
+  const slow = new RawPeer(socket, true, { settings: false })
+  for (const byte of preface) {
+    socket.write(Buffer.of(byte))
+    await new Promise(setImmediate)
+  }
+  slow.send(settings(), request(1))
+  expect((await slow.answer(1)).statuses).toEqual(['200'])
+})
+
+test('what only begins like the preface is a request of HTTP/1.1 that is malformed', async () => {
+  const { port } = await startInProcess(both((await echoBackend()).port))
+  const socket = await open(port('web'))
+  const got: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => got.push(chunk))
+  socket.write('PRI * HTTP/2.0\r\n\r\nXX')
+  await until('an answer', () => Buffer.concat(got).toString().startsWith('HTTP/1.1 400 '))
+})
+
+test('a plain port that names no HTTP/2 does not take it', async () => {
+  const { port } = await startInProcess(httpConfig([(await echoBackend()).port]))
+  const socket = connect(port('web'), '127.0.0.1')
+  onTestFinished(() => void socket.destroy())
+  const got: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => got.push(chunk))
+  socket.write(preface)
+  await until('an answer', () => Buffer.concat(got).toString().startsWith('HTTP/1.1 400 '))
+})
+
+test('a plain port of HTTP/2 alone takes nothing else', async () => {
+  const { port } = await startInProcess(
+    httpConfig([(await echoBackend()).port], { listeners: { web: { http: ['2'] } } }),
+  )
+  const peer = await openRaw(port('web'))
+  peer.send(request(1))
+  expect((await peer.answer(1)).statuses).toEqual(['200'])
+  const other = new RawPeer(await open(port('web')), true, { settings: false })
+  other.socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  const frame = await other.until('GOAWAY')
+  expect(frame.code).toBe(1)
+})
+
+test('over TLS both sides agree, in the order of the listener', async () => {
+  const config = (http: Json): Json =>
+    httpConfig([backend.port], { listeners: { web: { protocol: 'https', http, tls: { certificates } } } })
+  const backend = await echoBackend()
+  const { port, reload } = await startInProcess(config(['2', '1.1']), files)
+  const agreed = async (offered: string[]): Promise<unknown> =>
+    (await openTls(port('web'), { ca, ALPNProtocols: offered })).alpnProtocol
+  expect(await agreed(['http/1.1', 'h2'])).toBe('h2')
+  expect(await agreed(['http/1.1'])).toBe('http/1.1')
+  const peer = new RawPeer(await openTls(port('web'), { ca, ALPNProtocols: ['h2'] }), true, {})
+  peer.send(request(1))
+  expect(bodyOf(await peer.answer(1)).headers['x-forwarded-proto']).toBe('https')
+  // A reload applies to new connections.
+  await reload(config(['1.1']))
+  expect(await agreed(['h2', 'http/1.1'])).toBe('http/1.1')
+  peer.send(request(3))
+  expect((await peer.answer(3)).statuses).toEqual(['200'])
+})
+
+test('an upstream says which version its backends speak', async () => {
+  const ports = { one: (await echoBackend()).port, two: await http2Backend(false) }
+  const config = (http: string): Json =>
+    httpConfig([http === '2' ? ports.two : ports.one], { upstreams: { app: { http } } })
+  const { port, reload } = await startInProcess(config('2'))
+  expect(await send(port('web'), '/')).toMatchObject({
+    status: 200,
+    body: expect.stringContaining('"version":"2.0"') as string,
+  })
+  await reload(config('1.1'))
+  expect((await send(port('web'), '/')).status).toBe(200)
+  // `auto` is 1.1 without TLS.
+  await reload(config('auto'))
+  expect((await send(port('web'), '/')).status).toBe(200)
+})
+
+test('auto speaks what each backend agrees on, and requests that come together share what was found out', async () => {
+  const old = await httpsBackend({ cert: web.chain, key: web.key }, (_asked, answer) => void answer.end('1.1'))
+  const config = (backend: number): Json =>
+    httpConfig([backend], { upstreams: { app: { http: 'auto', tls: { ca: 'ca.crt', serverName: 'localhost' } } } })
+  const { port, reload } = await startInProcess(config(await http2Backend(true)), files)
+  const together = await Promise.all(['/a', '/b', '/c', '/d'].map((path) => send(port('web'), path)))
+  for (const { status, body } of together) {
+    expect(status).toBe(200)
+    expect(body).toContain('"version":"2.0"')
+  }
+  await reload(config(old.port))
+  expect(await send(port('web'), '/')).toMatchObject({ status: 200, body: '1.1' })
+  expect(await send(port('web'), '/')).toMatchObject({ status: 200, body: '1.1' })
+})
