@@ -9,7 +9,7 @@ import { ClientStream } from './client-stream.ts'
 import { Http2Connection } from './connection.ts'
 import type { Http2Pool } from './connection-pool.ts'
 import { ErrorCode } from './frames.ts'
-import { requestList } from './request-list.ts'
+import { asksForTunnel, requestList } from './request-list.ts'
 import type { Http2Stream } from './stream.ts'
 
 /** The limits of a session, ms. */
@@ -64,6 +64,8 @@ export class Http2ClientConnection extends Http2Connection {
   /** A part of a response has come on it. */
   hasAnswered = false
   #awaitsPong = false
+  /** Those that ask for a tunnel, and wait for the first SETTINGS of the backend. */
+  #early: ClientExchange[] | undefined
   /** Index of `factors`. */
   #silence = 0
   readonly #limits: SessionLimits
@@ -111,19 +113,30 @@ export class Http2ClientConnection extends Http2Connection {
     // It may have ended since it was chosen. Nothing of the request has been sent: another one is safe.
     if (!this.#mayBegin) return this.#pool.again(exchange)
     const { request } = exchange
-    if (request.upgrade !== undefined) {
-      exchange.fail(new PosternError('UPE', 'the backend takes no upgrades over HTTP/2 (RFC 8441)'))
-      return this.#settle()
-    }
+    const isTunnel = asksForTunnel(request)
+    if (isTunnel && !this.#mayTunnel(exchange)) return this.#settle()
     exchange.list ??= requestList(request, this.transport.isTls)
     const isIdle = this.active === 0
     const stream = new ClientStream(this, exchange)
     this.uses++
     stream.sendHead(exchange.list, true)
-    if (!request.hasBody) stream.sendEnd()
+    if (!request.hasBody && !isTunnel) stream.sendEnd()
     if (isIdle) this.#wake()
     if (performance.now() - this.#bornAt >= this.#limits.maxAge) this.#leave()
     exchange.begun(stream)
+  }
+
+  /** RFC 8441 §3: whether the backend takes an extended CONNECT, which its first SETTINGS say. */
+  #mayTunnel(exchange: ClientExchange): boolean {
+    if (this.hasSettings) {
+      if (this.peer.enableConnectProtocol) return true
+      exchange.fail(new PosternError('UPE', 'the backend takes no upgrades over HTTP/2 (RFC 8441)'))
+      return false
+    }
+    this.#early ??= []
+    this.#early.push(exchange)
+    exchange.wait()
+    return false
   }
 
   /** A stream begins on a session without any. */
@@ -156,6 +169,9 @@ export class Http2ClientConnection extends Http2Connection {
   }
 
   protected onSettings(): void {
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const exchange of early) if (!exchange.over) exchange.use(this)
     if (this.#isLeaving) return
     this.#pool.learn(this, this.peer.maxConcurrentStreams)
   }
@@ -241,6 +257,9 @@ export class Http2ClientConnection extends Http2Connection {
   protected onOver(): void {
     this.#over = true
     this.#pool.remove(this)
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const exchange of early) this.failOver(exchange, false, 'before its SETTINGS', undefined)
     this.#timer.arm(lastLimit)
   }
 

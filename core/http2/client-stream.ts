@@ -8,9 +8,10 @@ import type { Http2ClientConnection } from './client-connection.ts'
 import type { ClientExchange } from './client-exchange.ts'
 import { DeliveryOfStream } from './delivery-of-stream.ts'
 import { ErrorCode, nameOfCode } from './frames.ts'
-import { announcedLength, trailerList } from './request-list.ts'
+import { announcedLength, asksForTunnel, trailerList } from './request-list.ts'
 import { type ResponseHead, readResponseHead, readTrailers } from './response-head.ts'
 import { Http2Stream } from './stream.ts'
+import { TunnelStream } from './tunnel-stream.ts'
 
 /** Most interim responses before a final one. Each is forwarded, so without a limit a backend could flood its clients. */
 const maxInterim = 32
@@ -58,6 +59,7 @@ export class ClientStream extends Http2Stream implements Deferred {
   #late: Late[] | undefined
   /** Bytes of the request's body that are still to be sent; `undefined`: any number. */
   #left: number | undefined
+  #tunnel: TunnelStream | undefined
   #delivery: DeliveryOfStream | undefined
 
   constructor(session: Http2ClientConnection, exchange: ClientExchange) {
@@ -88,6 +90,7 @@ export class ClientStream extends Http2Stream implements Deferred {
   }
 
   onWritable(): void {
+    if (this.#tunnel !== undefined) return this.#tunnel.onWritable()
     this.askBody()
   }
 
@@ -110,6 +113,7 @@ export class ClientStream extends Http2Stream implements Deferred {
   // ── the response ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   onFields(list: string[], isEnd: boolean): void {
+    if (this.#tunnel !== undefined) return this.#tunnel.refuse()
     this.#session.heard()
     if (this.exchange.over) return
     if (this.exchange.paused) return this.#keep({ list, isEnd })
@@ -140,6 +144,9 @@ export class ClientStream extends Http2Stream implements Deferred {
     this.#expected = this.#hasNone ? 0 : length
     if (isEnd && this.#expected !== undefined && this.#expected > 0) return this.#malformed(wrongLength)
     exchange.answered()
+    if (status < 300 && exchange.owner.onUpgrade !== undefined && asksForTunnel(exchange.request)) {
+      return this.#beginTunnel(head.fields)
+    }
     this.#head = head
     if (exchange.owner.onWhole === undefined || (this.#expected ?? 0) > maxText) this.#tellHead()
     else if (!isEnd) afterRead(this)
@@ -186,6 +193,7 @@ export class ClientStream extends Http2Stream implements Deferred {
 
   onData(piece: Buffer): Consumed | undefined {
     this.#session.heard()
+    if (this.#tunnel !== undefined) return this.#tunnel.onData(piece)
     if (this.exchange.over) return CONSUMED
     if (!this.#fits(piece.length)) return CONSUMED
     if (this.#head === undefined) return this.#tell(piece)
@@ -220,6 +228,7 @@ export class ClientStream extends Http2Stream implements Deferred {
   }
 
   onEndStream(): void {
+    if (this.#tunnel !== undefined) return this.#tunnel.onEndStream()
     const { exchange } = this
     if (exchange.over) return
     if (exchange.paused) return this.#keep('end')
@@ -263,6 +272,7 @@ export class ClientStream extends Http2Stream implements Deferred {
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   onReset(code: ErrorCode | undefined, cause?: Error): void {
+    if (this.#tunnel !== undefined) return this.#tunnel.onReset(cause)
     const { exchange } = this
     if (exchange.over) return
     const isUnanswered = !this.#headed && this.#interim === 0
@@ -272,6 +282,19 @@ export class ClientStream extends Http2Stream implements Deferred {
     if (code === undefined) return this.#session.failOver(exchange, isUnanswered && !this.#isNew, where, cause)
     if (cause !== undefined) return exchange.fail(malformedError(cause.message))
     exchange.fail(new PosternError('UR', `the backend reset the stream ${where}: ${nameOfCode(code)}`))
+  }
+
+  override onFlushed(): void {
+    this.#tunnel?.onFlushed()
+  }
+
+  /** The backend has agreed to a tunnel (RFC 8441 §5): what follows is the holder's. */
+  #beginTunnel(fields: Fields): void {
+    const { exchange } = this
+    exchange.finish()
+    this.pause()
+    this.#tunnel = new TunnelStream(this)
+    exchange.owner.onUpgrade!(fields, this.#tunnel, '2')
   }
 
   #malformed({ problem }: Malformed): void {

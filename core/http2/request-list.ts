@@ -6,12 +6,15 @@ import type { UpstreamRequest } from '../http/upstream-exchange.ts'
  * The header list of a request (RFC 9113 §8.3.1): `:authority` instead of `host`, and none of the fields that frame a message
  * or control a connection of HTTP/1.1, but for the length of a body.
  */
-export function requestList({ method, target, fields, hasBody }: UpstreamRequest, isTls: boolean): string[] {
-  const list = [':method', method, ':scheme', isTls ? 'https' : 'http']
+export function requestList(request: UpstreamRequest, isTls: boolean): string[] {
+  const { method, target, fields, hasBody, upgrade } = request
+  const isTunnel = asksForTunnel(request)
+  const list = [':method', isTunnel ? 'CONNECT' : method, ':scheme', isTls ? 'https' : 'http']
+  if (isTunnel) list.push(':protocol', upgrade!)
   const host = fields.get('host')
   if (host !== undefined) list.push(':authority', host)
   list.push(':path', target)
-  addFields(list, fields.list)
+  addFields(list, fields.list, isTunnel)
   if (fields.shared !== undefined) addFields(list, fields.shared.list)
   const length = fields.get('content-length')
   if (length !== undefined) {
@@ -19,6 +22,14 @@ export function requestList({ method, target, fields, hasBody }: UpstreamRequest
     else if (lengthOf(length) !== undefined) list.push('content-length', length)
   }
   return list
+}
+
+/**
+ * Whether a request becomes an extended CONNECT (RFC 8441 §4). Another method, or a body, has no place in one: then the upgrade is
+ * not asked for, as any hop may decide.
+ */
+export function asksForTunnel({ method, hasBody, upgrade }: UpstreamRequest): boolean {
+  return upgrade !== undefined && method === 'GET' && !hasBody
 }
 
 /** The trailers that may be sent; `undefined` when there are none. */
@@ -41,10 +52,10 @@ function lengthOf(text: string): number | undefined {
   return /^(?:0|[1-9]\d{0,14})$/.test(text) ? Number(text) : undefined
 }
 
-function addFields(list: string[], from: readonly string[]): void {
+function addFields(list: string[], from: readonly string[], isTunnel = false): void {
   for (let i = 0; i < from.length; i += 2) {
     const name = from[i]!
-    if (name === 'host' || isTreated(name, CODEC)) continue
+    if (name === 'host' || isTreated(name, CODEC) || (isTunnel && name === 'sec-websocket-key')) continue
     list.push(name, tidy(from[i + 1]!))
   }
 }

@@ -98,7 +98,9 @@ export class ServerExchange implements Exchange {
     this.responded = true
     const declared = status === 204 ? undefined : fields.get('content-length')
     const length = declared === undefined ? undefined : parseLength(declared)
-    const list = [':status', `${status}`]
+    // Any 2xx would be the beginning of a tunnel to the client (RFC 8441 §5).
+    const isMistaken = this.upgrade !== undefined && status >= 200 && status <= 299
+    const list = [':status', isMistaken ? '502' : `${status}`]
     addFields(list, fields)
     if (length !== undefined) list.push('content-length', `${length}`)
     if (!fields.has('date')) list.push('date', httpDate())

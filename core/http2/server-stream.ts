@@ -17,6 +17,8 @@ export class ServerStream extends Http2Stream {
   /** What `content-length` announces. */
   readonly #length: number | undefined
   #received = 0
+  /** Nothing follows its head. */
+  readonly #isBare: boolean
   /** Set when the stream has become a tunnel: its holder hears all that happens to it. */
   tunnel: TunnelStream | undefined
 
@@ -24,16 +26,20 @@ export class ServerStream extends Http2Stream {
     super(server, id)
     this.server = server
     this.#length = head.length
+    this.#isBare = !hasBody
     this.exchange = new ServerExchange(this, head, hasBody, isFirst, server.connection)
   }
 
   switch(): TunnelStream {
     this.tunnel = new TunnelStream(this)
-    if (this.hasEnded) this.tunnel.onEndStream()
+    // An end that came with the head is not told again; one that came behind data waits with it.
+    if (this.#isBare) this.tunnel.onEndStream()
     return this.tunnel
   }
 
   onFields(list: string[]): void {
+    // RFC 9113 §8.5: only DATA follows the head of a CONNECT.
+    if (this.tunnel !== undefined) return this.tunnel.refuse()
     const trailers = readRequestTrailers(list)
     if (trailers instanceof Malformed) this.#broken(trailers)
     else this.exchange.trailers = trailers

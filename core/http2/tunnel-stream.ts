@@ -49,6 +49,12 @@ export class TunnelStream extends Receiving implements ByteStream {
     this.#closeWhenDone()
   }
 
+  /** The other side has sent what does not belong into a tunnel. */
+  refuse(): void {
+    this.#stream.reset(ErrorCode.PROTOCOL_ERROR)
+    this.onReset(new Error('a header block is in a tunnel'))
+  }
+
   onReset(cause: Error | undefined): void {
     if (!this.isOpen) return
     this.isOpen = false
