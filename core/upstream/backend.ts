@@ -159,11 +159,12 @@ export class Backend implements BackendFacts {
    * idle; a late request of an old snapshot creates another one.
    */
   get pool(): UpstreamPool {
-    this.#pool ??= this.#newPool()
+    this.#pool ??= this.newPool()
     return this.#pool
   }
 
-  #newPool(): UpstreamPool {
+  /** A pool apart from that of the requests. */
+  newPool(): UpstreamPool {
     if (this.http === '2') return new Http2Pool(this, this.connect)
     if (this.http === 'auto' && this.tls !== undefined) return new NegotiatedPool(this, this.tls)
     return new ConnectionPool(this, this.connect)

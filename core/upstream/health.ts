@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { HealthConfig } from '../config/types.ts'
 import type { Backend } from './backend.ts'
 import { probeHttp, probeTcp } from './probe.ts'
+import { probeHttp2 } from './probe-http2.ts'
 
 /** Called when a backend's health changes; `why` describes the probe that changed it, for the log. */
 export type HealthListener = (backend: Backend, healthy: boolean, why: string) => void
@@ -76,8 +77,7 @@ export class HealthCheck {
       const rest = Math.max(1, interval - (performance.now() - started))
       this.#timer = setTimeout(() => this.#run(), rest).unref()
     }
-    const probe = (): { cancel(): void } =>
-      (this.#config.path === undefined ? probeTcp : probeHttp)(this.#backend, this.#config, end)
+    const probe = (): { cancel(): void } => probeOf(this.#backend, this.#config)(this.#backend, this.#config, end)
     const asked = this.#party.examine?.(this.#backend, this.#config.timeout, (verdict) => {
       if (verdict === undefined) this.#probe = probe()
       else end(verdict)
@@ -101,4 +101,9 @@ export class HealthCheck {
     backend.healthy = healthy
     this.#party.onHealth?.(backend, healthy, why)
   }
+}
+
+function probeOf({ http }: Backend, { path }: HealthConfig): typeof probeTcp {
+  if (path === undefined) return probeTcp
+  return http === '1.1' ? probeHttp : probeHttp2
 }

@@ -1,7 +1,7 @@
 import { createSecureServer, createServer, type Http2Server } from 'node:http2'
 import { type AddressInfo, connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { echoBackend, httpsBackend } from '../helpers/backend.ts'
+import { deadPort, echoBackend, httpsBackend } from '../helpers/backend.ts'
 import { open, send } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
@@ -137,4 +137,22 @@ test('auto speaks what each backend agrees on, and requests that come together s
   await reload(config(old.port))
   expect(await send(port('web'), '/')).toMatchObject({ status: 200, body: '1.1' })
   expect(await send(port('web'), '/')).toMatchObject({ status: 200, body: '1.1' })
+})
+
+test.each([
+  ['2', false],
+  ['2', true],
+  ['auto', true],
+])('probes speak what the backends speak: %s, TLS %s', async (http, tls) => {
+  const health = { path: '/healthz', interval: '50ms', rise: 1, fall: 1 }
+  const app = { http, health, ...(tls && { tls: { ca: 'ca.crt', serverName: 'localhost' } }) }
+  const backend = await http2Backend(tls)
+  const dead = await deadPort()
+  const config = httpConfig([backend, dead], { upstreams: { app: app as Json } })
+  const { port, record, log } = await startInProcess(config, files)
+  const down = await record(({ msg }) => msg === 'backend down')
+  expect(down).toMatchObject({ backend: `127.0.0.1:${dead}` })
+  expect(down.why).toMatch(/^GET \/healthz failed: /)
+  for (let i = 0; i < 4; i++) expect((await send(port('web'), '/')).status).toBe(200)
+  expect(log.filter(({ msg }) => msg === 'backend down')).toHaveLength(1)
 })
