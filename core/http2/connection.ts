@@ -42,7 +42,7 @@ export abstract class Http2Connection implements ByteReceiver, Deferred {
   readonly budget: Budget = new Budget()
   readonly table: StreamTable
   readonly #reader = new FrameReader()
-  readonly #receiver = new Receiver(this, this.#reader)
+  protected readonly receiver: Receiver = new Receiver(this, this.#reader)
   /** The window of the connection. */
   readonly window: ReceiveWindow = new ReceiveWindow(connectionWindow)
   /** By how much the windows of the open streams have grown. */
@@ -294,7 +294,7 @@ export abstract class Http2Connection implements ByteReceiver, Deferred {
         break
       }
       if (!reader.next(length)) break
-      this.#receiver.frame()
+      this.receiver.frame()
       if (this.sender.output.answered > maxAnswered) {
         this.condemn(ErrorCode.ENHANCE_YOUR_CALM, `${maxAnswered} bytes of answers to its frames are unread`)
       }

@@ -66,6 +66,11 @@ export class Receiver {
     this.#reader = reader
   }
 
+  /** A header block has begun and is not over. */
+  get isInBlock(): boolean {
+    return this.#block !== undefined
+  }
+
   /** Processes the current frame of the reader. */
   frame(): void {
     const { type, id, flags } = this.#reader

@@ -8,7 +8,7 @@ import { problemOfField } from './field-check.ts'
 /** Most fields of a request's head, and of its trailers. */
 const maxFields = 200
 
-/** The head of a request. */
+/** The head of a request. An extended CONNECT (RFC 8441 §5) is what it would be in HTTP/1.1: a GET that asks for an upgrade. */
 export interface RequestHead {
   readonly method: string
   /** `:path`; of a CONNECT `:authority`. */
@@ -17,7 +17,7 @@ export interface RequestHead {
   readonly fields: Fields
   /** What `content-length` says; `undefined` without it. */
   readonly length: number | undefined
-  /** Of an extended CONNECT (RFC 8441 §4): `websocket`. */
+  /** Of an extended CONNECT: `websocket`. */
   readonly protocol: string | undefined
 }
 
@@ -33,6 +33,8 @@ const badScheme = new Malformed('":scheme" is neither "http" nor "https"')
 const badConnect = new Malformed('a CONNECT has ":authority" and neither ":scheme" nor ":path"')
 const badProtocol = new Malformed('":protocol" is not of an extended CONNECT')
 const twoHosts = new Malformed('Host occurs twice, or differs from ":authority"')
+const noHost = new Malformed('":authority" and Host are missing')
+const badAuthority = new Malformed('":authority" or Host is empty, or not a host and a port')
 const badLength = new Malformed('Content-Length is not one decimal number in its shortest form')
 const noBody = new Malformed('Content-Length announces a body, and the request has none')
 const tooMany = new Malformed(`more than ${maxFields} header fields`, 431)
@@ -67,7 +69,7 @@ export function readRequestHead(list: readonly string[], isEnd: boolean): Reques
   const read = readFields(list, at, authority)
   if (read instanceof Malformed) return read
   if (isEnd && (read.length ?? 0) > 0) return noBody
-  return { method: method!, target: path ?? authority!, protocol, ...read }
+  return { method: protocol === undefined ? method! : 'GET', target: path ?? authority!, protocol, ...read }
 }
 
 function problemOfPseudo(
@@ -80,9 +82,7 @@ function problemOfPseudo(
   if (method === undefined) return incomplete
   if (!isToken(method)) return badMethod
   if (method === 'CONNECT' && protocol === undefined)
-    return authority === undefined || scheme !== undefined || path !== undefined || !isTarget(authority)
-      ? badConnect
-      : undefined
+    return authority === undefined || scheme !== undefined || path !== undefined ? badConnect : undefined
   if (protocol !== undefined && (method !== 'CONNECT' || !isToken(protocol))) return badProtocol
   if (scheme === undefined || path === undefined) return incomplete
   if (scheme !== 'http' && scheme !== 'https') return badScheme
@@ -125,7 +125,9 @@ function readFields(
     }
     kept.push(name, value)
   }
-  if (host !== undefined) kept.unshift('host', host)
+  if (host === undefined) return noHost
+  if (!isAuthority(host)) return badAuthority
+  kept.unshift('host', host)
   return { fields: new Fields(kept, true), length }
 }
 
@@ -144,4 +146,9 @@ export function readRequestTrailers(list: readonly string[]): Fields | Malformed
 function isTarget(text: string): boolean {
   for (let i = 0; i < text.length; i++) if ((kinds[text.charCodeAt(i)]! & TARGET) === 0) return false
   return text !== ''
+}
+
+/** Whether it may be a host and a port, without user information (§8.3.1). Which host it is, the flow looks at. */
+function isAuthority(text: string): boolean {
+  return isTarget(text) && !/[@/?\\,]/.test(text)
 }

@@ -52,7 +52,8 @@ function lengthOf(text: string): number | undefined {
   return /^(?:0|[1-9]\d{0,14})$/.test(text) ? Number(text) : undefined
 }
 
-function addFields(list: string[], from: readonly string[], isTunnel = false): void {
+/** Adds what may be in a message of HTTP/2: fields that frame one or control a connection of HTTP/1.1 never are. */
+export function addFields(list: string[], from: readonly string[], isTunnel: boolean = false): void {
   for (let i = 0; i < from.length; i += 2) {
     const name = from[i]!
     if (name === 'host' || isTreated(name, CODEC) || (isTunnel && name === 'sec-websocket-key')) continue

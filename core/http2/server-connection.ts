@@ -1,4 +1,4 @@
-import type { Exchange, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
+import type { Begun, Exchange, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
@@ -6,6 +6,7 @@ import { WheelTimer } from '../net/timer-wheel.ts'
 import { Http2Connection } from './connection.ts'
 import { ErrorCode, max31, maxList } from './frames.ts'
 import { readRequestHead } from './request-head.ts'
+import { responseList } from './server-exchange.ts'
 import { RefusedStream, ServerStream } from './server-stream.ts'
 import type { Http2Stream } from './stream.ts'
 
@@ -24,6 +25,13 @@ const DRAINING = 2
 /** This side has ended; the transport is closed after `linger` at the latest. */
 const CLOSING = 3
 
+/** A request that is refused, while the handler is asked. */
+interface Refusing {
+  readonly id: number
+  readonly isHead: boolean
+  answer: RefusedStream | undefined
+}
+
 /** A client's HTTP/2 connection: a request on each stream. */
 export class Http2ServerConnection extends Http2Connection implements HttpSession {
   readonly connection: HttpConnection
@@ -32,8 +40,12 @@ export class Http2ServerConnection extends Http2Connection implements HttpSessio
   #state = OPEN
   #isLast = false
   #hasServed = false
+  /** A head has begun to arrive and is not over. */
+  #isHeadDue = false
+  /** The client has said that it begins no other request. */
+  #hasLeft = false
   /** The malformed request that is being reported. */
-  #refusing: { readonly id: number; answer: RefusedStream | undefined } | undefined
+  #refusing: Refusing | undefined
 
   /** @param stream not started. */
   constructor(stream: ByteStream, connection: HttpConnection, handler: ServerHandler) {
@@ -78,15 +90,14 @@ export class Http2ServerConnection extends Http2Connection implements HttpSessio
     this.transport.reset()
   }
 
+  /** A malformed request gets a stream error instead of an answer (RFC 9113 §8.1.1); others are well-formed, though refused. */
   refuse(status: number, fields: Fields, body: Uint8Array): void {
     const refusing = this.#refusing
-    // What is not even a request gets no answer, but a stream error.
     if (refusing === undefined || status === 400) return
     const stream = new RefusedStream(this, refusing.id)
-    const list = [':status', `${status}`, ...fields.list]
     refusing.answer = stream
-    stream.sendHead(list, true)
-    stream.sendData(body)
+    stream.sendHead(responseList(status, fields, body.length), true)
+    if (!refusing.isHead) stream.sendData(body)
     stream.sendEnd()
   }
 
@@ -95,27 +106,38 @@ export class Http2ServerConnection extends Http2Connection implements HttpSessio
     this.handler.onMalformed(this, malformed, { method, target: rawTarget })
   }
 
+  override onBytes(bytes: Buffer, borrowed: boolean): boolean {
+    const mayReuse = super.onBytes(bytes, borrowed)
+    if (this.receiver.isInBlock !== this.#isHeadDue && this.#state < CLOSING) this.#watchHead()
+    return mayReuse
+  }
+
+  /** A head has begun, or is over: while none is due and requests are under way there is no time limit. */
+  #watchHead(): void {
+    const { head, keepAlive } = this.handler.timeouts
+    this.#isHeadDue = this.receiver.isInBlock
+    if (this.#state === LEAVING) return
+    if (this.#isHeadDue) this.#timer.arm(head)
+    else if (this.#hasServed && this.streams.size === 0) this.#timer.arm(keepAlive)
+    else if (this.#hasServed) this.#timer.disarm()
+  }
+
   protected open(id: number, list: string[] | undefined, isEnd: boolean): Http2Stream | ErrorCode {
     if (this.#state >= DRAINING) return ErrorCode.REFUSED_STREAM
     if (list === undefined) return this.#refuse(id, longList, undefined)
     const head = readRequestHead(list, isEnd)
-    const begun = head instanceof Malformed ? undefined : { method: head.method, target: head.target }
-    if (head instanceof Malformed) return this.#refuse(id, head, begun)
+    if (head instanceof Malformed) return this.#refuse(id, head, begunOf(list))
     const expect = head.fields.get('expect')
-    if (expect && expect.toLowerCase() !== '100-continue') return this.#refuse(id, badExpect, begun)
+    if (expect && expect.toLowerCase() !== '100-continue') return this.#refuse(id, badExpect, head)
     if (this.#state === OPEN) this.#timer.disarm()
-    const stream = new ServerStream(this, id, head, !isEnd, !this.#hasServed)
+    const stream = new ServerStream(this, id, head, isEnd, !this.#hasServed)
     this.#hasServed = true
     stream.guard(() => this.handler.onRequest(stream.exchange))
     return stream
   }
 
-  #refuse(
-    id: number,
-    malformed: Malformed,
-    begun: { method: string; target: string } | undefined,
-  ): Http2Stream | ErrorCode {
-    const refusing: { readonly id: number; answer: RefusedStream | undefined } = { id, answer: undefined }
+  #refuse(id: number, malformed: Malformed, begun: Begun | undefined): Http2Stream | ErrorCode {
+    const refusing: Refusing = { id, isHead: begun?.method === 'HEAD', answer: undefined }
     this.#refusing = refusing
     this.handler.onMalformed(this, malformed, begun)
     this.#refusing = undefined
@@ -124,19 +146,22 @@ export class Http2ServerConnection extends Http2Connection implements HttpSessio
 
   protected override onStreamClosed(): void {
     if (this.streams.size > 0) return
-    if (this.#state === OPEN) this.#timer.arm(this.handler.timeouts.keepAlive)
-    else if (this.#state === DRAINING) this.close()
+    if (this.#state === DRAINING || this.#hasLeft) this.close()
+    else if (this.#state === OPEN) this.#timer.arm(this.handler.timeouts.keepAlive)
   }
 
   protected onGoaway(): void {
+    this.#hasLeft = true
     if (this.streams.size === 0) this.close()
   }
 
   protected onSettings(): void {}
 
-  protected onOver(problem: Error | undefined): void {
+  protected onOver(problem: NodeJS.ErrnoException | undefined): void {
     this.#state = CLOSING
-    if (problem !== undefined) this.handler.onMalformed(this, new Malformed(problem.message), undefined)
+    // With a code it is an error of the transport.
+    if (problem !== undefined && problem.code === undefined)
+      this.handler.onMalformed(this, new Malformed(problem.message), undefined)
     this.#timer.arm(linger)
   }
 
@@ -147,7 +172,16 @@ export class Http2ServerConnection extends Http2Connection implements HttpSessio
 
   onTimeout(): void {
     if (this.#state === CLOSING) this.transport.destroy()
+    else if (this.#isHeadDue)
+      this.fail(ErrorCode.PROTOCOL_ERROR, `no end of a head for ${this.handler.timeouts.head} ms`)
     else if (this.#state === LEAVING) this.#leave()
     else this.close()
   }
+}
+
+/** The first words of a malformed request; `undefined` when it lacks them. */
+function begunOf(list: readonly string[]): Begun | undefined {
+  const method = list.indexOf(':method')
+  const path = list.indexOf(':path')
+  return method === -1 || path === -1 ? undefined : { method: list[method + 1]!, target: list[path + 1]! }
 }

@@ -2,14 +2,13 @@ import { Buffer } from 'node:buffer'
 import { hasNoBody, parseLength } from '../http/body-length.ts'
 import type { Exchange, ExchangeOwner, HttpConnection } from '../http/exchange.ts'
 import type { Fields } from '../http/fields.ts'
-import { CODEC, isTreated } from '../http/header-names.ts'
 import { httpDate } from '../http/http-date.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
 import { DeliveryOfStream } from './delivery-of-stream.ts'
 import { ErrorCode } from './frames.ts'
 import type { RequestHead } from './request-head.ts'
-import { trailerList } from './request-list.ts'
+import { addFields, trailerList } from './request-list.ts'
 import type { ServerStream } from './server-stream.ts'
 
 /** The response ends with its head. */
@@ -37,28 +36,25 @@ export class ServerExchange implements Exchange {
   responded = false
   ended = false
   readonly #stream: ServerStream
-  readonly #delivery: DeliveryOfStream
   #received = false
   #isPaused = false
   /** Bytes of the response's body that are still due, or one of the two constants. */
   #left = UNKNOWN
   #isWrong = false
+  #delivery: DeliveryOfStream | undefined
 
   constructor(stream: ServerStream, head: RequestHead, hasBody: boolean, isFirst: boolean, connection: HttpConnection) {
     this.#stream = stream
     this.connection = connection
-    // What RFC 8441 sends as a CONNECT is the request that asks for an upgrade in HTTP/1.1.
-    this.method = head.protocol === undefined ? head.method : 'GET'
+    this.method = head.method
     this.rawTarget = head.target
     this.fields = head.fields
-    // What follows an extended CONNECT is in its tunnel.
-    this.hasBody = hasBody && head.protocol === undefined
+    this.hasBody = hasBody
     this.isFirst = isFirst
     this.upgrade = head.protocol
-    this.awaitsContinue = this.hasBody && !!head.fields.get('expect')
-    // No piece of the body before the owner asks for it.
-    if (hasBody) stream.pause()
-    this.#delivery = new DeliveryOfStream(stream)
+    this.awaitsContinue = hasBody && !!head.fields.get('expect')
+    // No piece of the body before the owner asks for it, none of a tunnel before it has one.
+    stream.pause()
   }
 
   receive(): void {
@@ -84,9 +80,7 @@ export class ServerExchange implements Exchange {
   inform(status: number, fields?: Fields): void {
     if (this.isOver || this.responded) return
     if (status === 100) this.awaitsContinue = false
-    const list = [':status', `${status}`]
-    if (fields !== undefined) addFields(list, fields)
-    this.#stream.sendHead(list, false)
+    this.#stream.sendHead(interimList(status, fields), false)
   }
 
   makeLast(): void {
@@ -98,14 +92,10 @@ export class ServerExchange implements Exchange {
     this.responded = true
     const declared = status === 204 ? undefined : fields.get('content-length')
     const length = declared === undefined ? undefined : parseLength(declared)
+    this.#left = hasNoBody(status, this.method) ? NO_BODY : (length ?? UNKNOWN)
     // Any 2xx would be the beginning of a tunnel to the client (RFC 8441 §5).
     const isMistaken = this.upgrade !== undefined && status >= 200 && status <= 299
-    const list = [':status', isMistaken ? '502' : `${status}`]
-    addFields(list, fields)
-    if (length !== undefined) list.push('content-length', `${length}`)
-    if (!fields.has('date')) list.push('date', httpDate())
-    this.#left = hasNoBody(status, this.method) ? NO_BODY : (length ?? UNKNOWN)
-    this.#stream.sendHead(list, true)
+    this.#stream.sendHead(responseList(isMistaken ? 502 : status, fields, length), true)
     this.#stream.server.responded()
   }
 
@@ -126,7 +116,7 @@ export class ServerExchange implements Exchange {
       this.#left -= length
     }
     this.bytesOut += length
-    this.#delivery.wrote(length)
+    this.#delivery?.wrote(length)
     return this.#stream.sendData(chunk)
   }
 
@@ -135,41 +125,52 @@ export class ServerExchange implements Exchange {
   }
 
   end(trailers?: Fields): void {
-    if (this.#stream.tunnel !== undefined) return this.#stream.over(true)
     if (this.isOver || !this.responded || this.ended) return
     if (this.#isWrong || this.#left > 0) return this.abort()
     this.ended = true
+    if (this.#stream.tunnel !== undefined) return this.#stream.over(true)
     this.#stream.sendEnd(this.#left === NO_BODY ? undefined : trailerList(trailers))
   }
 
   delivery(done: (delivery: Delivery) => void): void {
+    this.#delivery ??= new DeliveryOfStream(this.#stream)
     this.#delivery.look(done)
   }
 
+  /** What is with the kernel still reaches the client, whether gently or not. */
   abort(_gently?: boolean): void {
     if (this.isOver) return
-    this.#stream.reset(ErrorCode.INTERNAL_ERROR)
+    const { tunnel } = this.#stream
+    if (tunnel === undefined) this.#stream.reset(ErrorCode.INTERNAL_ERROR)
+    else tunnel.reset()
     this.#stream.over(false)
   }
 
-  /** RFC 8441 §5: a 200 is what a 101 is in HTTP/1.1; the protocol is not named again. */
+  /** RFC 8441 §5: a 200 instead of the 101, and the stream is the tunnel. */
   switchProtocols(_protocol: string, fields: Fields): ByteStream | undefined {
     if (this.isOver || this.responded || this.upgrade === undefined) return undefined
     this.responded = true
-    const list = [':status', '200']
-    addFields(list, fields)
-    this.#stream.sendHead(list, true)
+    this.#stream.sendHead(responseList(200, fields, undefined), true)
     return this.#stream.switch()
   }
 }
 
-/** What is never in a message of HTTP/2: fields that frame it or control a connection, `host` of a response included. */
-function addFields(list: string[], { list: fields, shared }: Fields): void {
-  for (let i = 0; i < fields.length; i += 2) {
-    if (!isTreated(fields[i]!, CODEC)) list.push(fields[i]!, fields[i + 1]!)
-  }
-  if (shared === undefined) return
-  for (let i = 0; i < shared.list.length; i += 2) {
-    if (!isTreated(shared.list[i]!, CODEC)) list.push(shared.list[i]!, shared.list[i + 1]!)
-  }
+/**
+ * The header list of a response (RFC 9113 §8.3.2); `Date` is added when it is missing.
+ *
+ * @param length value of `content-length`; `undefined` sends none
+ */
+export function responseList(status: number, fields: Fields, length: number | undefined): string[] {
+  const list = interimList(status, fields)
+  if (length !== undefined) list.push('content-length', `${length}`)
+  if (!fields.has('date')) list.push('date', httpDate())
+  return list
+}
+
+function interimList(status: number, fields: Fields | undefined): string[] {
+  const list = [':status', `${status}`]
+  if (fields === undefined) return list
+  addFields(list, fields.list)
+  if (fields.shared !== undefined) addFields(list, fields.shared.list)
+  return list
 }

@@ -1,5 +1,4 @@
-import type { Consumed } from '../http/exchange.ts'
-import { CONSUMED, type ExchangeOwner } from '../http/exchange.ts'
+import { CONSUMED, type Consumed, type ExchangeOwner } from '../http/exchange.ts'
 import { Malformed } from '../http/malformed.ts'
 import { ErrorCode } from './frames.ts'
 import { type RequestHead, readRequestTrailers } from './request-head.ts'
@@ -17,23 +16,26 @@ export class ServerStream extends Http2Stream {
   /** What `content-length` announces. */
   readonly #length: number | undefined
   #received = 0
-  /** Nothing follows its head. */
-  readonly #isBare: boolean
-  /** Set when the stream has become a tunnel: its holder hears all that happens to it. */
+  /** The client's direction ended with the head. */
+  readonly #isEmpty: boolean
+  /** What the stream has become: its holder hears all that happens to it. */
   tunnel: TunnelStream | undefined
 
-  constructor(server: Http2ServerConnection, id: number, head: RequestHead, hasBody: boolean, isFirst: boolean) {
+  constructor(server: Http2ServerConnection, id: number, head: RequestHead, isEmpty: boolean, isFirst: boolean) {
     super(server, id)
     this.server = server
     this.#length = head.length
-    this.#isBare = !hasBody
+    this.#isEmpty = isEmpty
+    // What follows the head of an extended CONNECT belongs to its tunnel (RFC 8441 §5).
+    const hasBody = !isEmpty && head.protocol === undefined
     this.exchange = new ServerExchange(this, head, hasBody, isFirst, server.connection)
   }
 
+  /** What arrives belongs to the holder of the tunnel from now on. */
   switch(): TunnelStream {
     this.tunnel = new TunnelStream(this)
     // An end that came with the head is not told again; one that came behind data waits with it.
-    if (this.#isBare) this.tunnel.onEndStream()
+    if (this.#isEmpty) this.tunnel.onEndStream()
     return this.tunnel
   }
 
@@ -45,9 +47,9 @@ export class ServerStream extends Http2Stream {
     else this.exchange.trailers = trailers
   }
 
-  onData(piece: Buffer): Consumed | void {
-    const { exchange } = this
-    if (this.tunnel !== undefined) return this.tunnel.onData(piece)
+  onData(piece: Buffer): Consumed | undefined {
+    const { exchange, tunnel } = this
+    if (tunnel !== undefined) return tunnel.onData(piece)
     if (exchange.isOver) return CONSUMED
     this.#received += piece.length
     if (this.#length !== undefined && this.#received > this.#length) {
@@ -57,28 +59,34 @@ export class ServerStream extends Http2Stream {
     // A body that has begun to arrive needs no 100 (RFC 9110 §10.1.1).
     exchange.awaitsContinue = false
     exchange.bytesIn += piece.length
-    return this.guard(() => exchange.owner.onBody(piece))
+    try {
+      return exchange.owner.onBody(piece) === CONSUMED ? CONSUMED : undefined
+    } catch (error) {
+      this.server.handler.onCrash(exchange, error)
+      return undefined
+    }
   }
 
   onEndStream(): void {
-    const { exchange } = this
-    if (this.tunnel !== undefined) return this.tunnel.onEndStream()
-    if (exchange.isOver || exchange.upgrade !== undefined) return
+    const { exchange, tunnel } = this
+    if (tunnel !== undefined) return tunnel.onEndStream()
+    if (exchange.isOver) return
     if (this.#length !== undefined && this.#received !== this.#length) return this.#broken(wrongLength)
     this.guard(() => exchange.owner.onBodyEnd())
   }
 
-  onReset(_code: ErrorCode | undefined, cause?: Error): void {
-    if (this.tunnel !== undefined) return this.tunnel.onReset(cause)
-    if (cause !== undefined) this.server.report(new Malformed(cause.message), this.exchange)
+  onReset(code: ErrorCode | undefined, cause?: Error): void {
+    const { exchange, tunnel } = this
+    if (tunnel !== undefined) return tunnel.onReset(cause)
+    const isMalformed = code !== undefined && cause !== undefined && !exchange.isOver
     this.over(false)
+    if (isMalformed) this.server.report(new Malformed(cause.message), exchange)
   }
 
   onWritable(): void {
-    const { exchange } = this
-    if (this.tunnel !== undefined) return this.tunnel.onWritable()
-    if (exchange.isOver) return
-    if (!exchange.ended) this.guard(() => exchange.owner.onWritable())
+    const { exchange, tunnel } = this
+    if (tunnel !== undefined) return tunnel.onWritable()
+    if (!exchange.isOver && !exchange.ended) this.guard(() => exchange.owner.onWritable())
   }
 
   override onFlushed(): void {
