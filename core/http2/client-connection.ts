@@ -160,7 +160,7 @@ export class Http2ClientConnection extends Http2Connection {
 
   /** A response that has come whole is complete, whatever the code (RFC 9113 §8.1): only the rest of the request is dropped. */
   override resetByPeer(stream: Http2Stream, code: ErrorCode): void {
-    if (stream.hasEnded) this.ended(stream)
+    if (stream.hasEnded && !(stream as ClientStream).isTunnel) this.ended(stream)
     else super.resetByPeer(stream, code)
   }
 

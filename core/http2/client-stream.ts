@@ -284,6 +284,11 @@ export class ClientStream extends Http2Stream implements Deferred {
     exchange.fail(new PosternError('UR', `the backend reset the stream ${where}: ${nameOfCode(code)}`))
   }
 
+  /** What the backend sends is the holder's of a tunnel. */
+  get isTunnel(): boolean {
+    return this.#tunnel !== undefined
+  }
+
   override onFlushed(): void {
     this.#tunnel?.onFlushed()
   }
@@ -294,7 +299,11 @@ export class ClientStream extends Http2Stream implements Deferred {
     exchange.finish()
     this.pause()
     this.#tunnel = new TunnelStream(this)
-    exchange.owner.onUpgrade!(fields, this.#tunnel, '2')
+    try {
+      exchange.owner.onUpgrade!(fields, this.#tunnel, '2')
+    } catch {
+      this.reset(ErrorCode.INTERNAL_ERROR)
+    }
   }
 
   #malformed({ problem }: Malformed): void {

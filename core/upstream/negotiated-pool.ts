@@ -116,6 +116,10 @@ class Undecided implements UpstreamExchange {
     return this.#exchange?.trailers
   }
 
+  get isRefusable(): boolean {
+    return this.#exchange?.isRefusable ?? false
+  }
+
   get isFlushed(): boolean {
     return this.#exchange?.isFlushed ?? false
   }
