@@ -7,23 +7,41 @@ export const THEIRS = 2
 /** Reset by this side: what the peer sent before it knew is ignored. */
 export const OURS = 3
 
-/** Streams that are remembered, the last ones. */
+/** Streams that are remembered, the last ones: so many that this side has reset, and so many others. */
 const most = 128
 
-/** Remembers how the last streams of a connection were closed. */
+/**
+ * Remembers how the last streams of a connection were closed. Those that this side has reset are not forgotten because of
+ * others: an upload may go on for a round trip, in which hundreds of requests are answered.
+ */
 export class ClosedStreams {
-  /** Each id times 4, and why: plain numbers, since every stream comes here. */
-  #ring: number[] | undefined
-  #next = 0
+  readonly #reset = new Ring()
+  readonly #others = new Ring()
 
   note(id: number, why: number): void {
-    this.#ring ??= []
-    this.#ring[this.#next] = id * 4 + why
-    this.#next = (this.#next + 1) % most
+    if (why === OURS) this.#reset.add(id, why)
+    else this.#others.add(id, why)
   }
 
   whyOf(id: number): number {
-    const found = this.#ring?.find((entry) => Math.floor(entry / 4) === id)
+    const why = this.#reset.find(id)
+    return why === UNKNOWN ? this.#others.find(id) : why
+  }
+}
+
+class Ring {
+  /** Each id times 4, and why: plain numbers, since every stream comes here. */
+  #entries: number[] | undefined
+  #next = 0
+
+  add(id: number, why: number): void {
+    this.#entries ??= []
+    this.#entries[this.#next] = id * 4 + why
+    this.#next = (this.#next + 1) % most
+  }
+
+  find(id: number): number {
+    const found = this.#entries?.find((entry) => Math.floor(entry / 4) === id)
     return found === undefined ? UNKNOWN : found % 4
   }
 }

@@ -43,6 +43,9 @@ const maxContinuations = 8
 /** Most bytes of a header block as it is sent. */
 const maxBlock = 32 * 1024
 
+/** What DATA costs on a stream that was reset: an upload of many small frames may be under way when it is refused. */
+const lateData = 1 / 16
+
 /** A header block that is not over. */
 interface Block {
   readonly id: number
@@ -147,7 +150,7 @@ export class Receiver {
     const stream = connection.streams.get(id)
     if (stream === undefined || stream.hasEnded) {
       connection.giveCredit(size)
-      if (stream === undefined) this.#stray('DATA')
+      if (stream === undefined) this.#stray('DATA', size > 0 ? lateData : 1)
       else connection.failStream(stream, STREAM_CLOSED, 'DATA after END_STREAM')
       return
     }
@@ -164,13 +167,13 @@ export class Receiver {
     if (isEnd) connection.endedByPeer(stream)
   }
 
-  /** DATA or a header block on a stream that is not open. */
-  #stray(name: string): void {
+  /** DATA or a header block on a stream that is not open. @param cost of the budget for frames without effect */
+  #stray(name: string, cost: number): void {
     const connection = this.#connection
     const { id } = this.#reader
     if (connection.table.isIdle(id)) return connection.fail(PROTOCOL_ERROR, `${name} on the idle stream ${id}`)
     const why = connection.table.closed.whyOf(id)
-    connection.spend(USELESS)
+    connection.spend(USELESS, cost)
     if (why === THEIRS) return connection.refuseStream(id, STREAM_CLOSED)
     // A client has long forgotten streams that it cancelled, and their servers may be slow.
     if (why === ENDED || (why === UNKNOWN && connection.isServer)) {
@@ -225,11 +228,16 @@ export class Receiver {
     if (added > freeEntries) connection.spend(TABLE_ENTRIES, added - freeEntries)
     const stream = connection.streams.get(id)
     if (stream === undefined) {
-      if (!connection.isServer || !connection.table.isIdle(id)) return this.#stray('HEADERS')
+      if (!connection.isServer || !connection.table.isIdle(id)) return this.#stray('HEADERS', 1)
       connection.budget.refund(WINDOW_UPDATES, 2)
       connection.budget.refund(USELESS, 2)
       connection.budget.refund(PRIORITIES, 1)
       return connection.opened(id, decoded instanceof HpackProblem ? undefined : decoded, isEnd)
+    }
+    // A server gives credit for the body of a request, and may do so when it has already answered.
+    if (!connection.isServer) {
+      connection.budget.refund(WINDOW_UPDATES, 2)
+      connection.budget.refund(USELESS, 2)
     }
     if (stream.hasEnded) return connection.failStream(stream, STREAM_CLOSED, 'HEADERS after END_STREAM')
     if (decoded instanceof HpackProblem) return stream.onTooLong(decoded.problem)

@@ -83,6 +83,8 @@ export class RawPeer {
 
   constructor(socket: Socket, isClient: boolean, options: RawOptions, onFrame?: (peer: RawPeer, frame: Frame) => void) {
     this.socket = socket
+    // Several small writes would wait for acknowledgements.
+    socket.setNoDelay(true)
     this.#options = options
     this.#onFrame = onFrame
     this.#needsPreface = !isClient
