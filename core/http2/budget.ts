@@ -34,6 +34,9 @@ export const limits: readonly Limit[] = [
   { name: 'entries added to the header table', burst: 2048, rate: 512 },
 ]
 
+/** Most frames that work explains in advance. */
+const mostAhead = 64 * 1024
+
 /** The budgets of one connection. They refill with time: the clock is read only when one is used up. */
 export class Budget {
   readonly #used: number[] = [0, 0, 0, 0, 0, 0, 0, 0]
@@ -48,10 +51,10 @@ export class Budget {
     return used[kind]! <= limits[kind]!.burst
   }
 
-  /** Useful work has been done that explains some frames. */
+  /** Useful work has been done that explains some frames, which may come much later. */
   refund(kind: Kind, count: number): void {
     const used = this.#used
-    used[kind] = Math.max(0, used[kind]! - count)
+    used[kind] = Math.max(-mostAhead, used[kind]! - count)
   }
 
   #refill(): void {
@@ -59,7 +62,8 @@ export class Budget {
     const seconds = (now - this.#since) / 1000
     this.#since = now
     limits.forEach(({ rate }, kind) => {
-      this.#used[kind] = Math.max(0, this.#used[kind]! - seconds * rate)
+      const used = this.#used[kind]!
+      if (used > 0) this.#used[kind] = Math.max(0, used - seconds * rate)
     })
   }
 }

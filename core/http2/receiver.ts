@@ -40,8 +40,8 @@ const { PROTOCOL_ERROR, FRAME_SIZE_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, ENH
 /** Most CONTINUATION frames of a header block. */
 const maxContinuations = 8
 
-/** Most bytes of a header block as it is sent. */
-const maxBlock = 32 * 1024
+/** Most bytes of them: with HEADERS more than any list that is not too long, so that one that is can be answered. */
+const maxContinued = 32 * 1024
 
 /** What DATA costs on a stream that was reset: an upload of many small frames may be under way when it is refused. */
 const lateData = 1 / 16
@@ -51,7 +51,8 @@ interface Block {
   readonly id: number
   readonly isEnd: boolean
   readonly parts: Buffer[]
-  size: number
+  /** Bytes of its CONTINUATION frames. */
+  continued: number
 }
 
 /** Processes the frames of a peer: refuses what RFC 9113 forbids, and tells the connection and its streams of the rest. */
@@ -193,7 +194,7 @@ export class Receiver {
     const isEnd = (flags & END_STREAM) !== 0
     const block = reader.bytes.subarray(reader.from, end)
     if ((flags & END_HEADERS) !== 0) return this.#whole(id, block, isEnd)
-    this.#block = { id, isEnd, parts: [Buffer.from(block)], size: block.length }
+    this.#block = { id, isEnd, parts: [Buffer.from(block)], continued: 0 }
   }
 
   #continuation(): void {
@@ -201,9 +202,9 @@ export class Receiver {
     const { bytes, from, to, id, flags } = this.#reader
     const block = this.#block
     if (block === undefined) return connection.fail(PROTOCOL_ERROR, `CONTINUATION on stream ${id} without HEADERS`)
-    block.size += to - from
-    if (block.size > maxBlock) {
-      return connection.fail(ENHANCE_YOUR_CALM, `a header block has more than ${maxBlock} bytes`)
+    block.continued += to - from
+    if (block.continued > maxContinued) {
+      return connection.fail(ENHANCE_YOUR_CALM, `a header block has more than ${maxContinued} bytes of CONTINUATION`)
     }
     if (block.parts.length > maxContinuations) {
       return connection.fail(ENHANCE_YOUR_CALM, `a header block has more than ${maxContinuations} CONTINUATION frames`)
