@@ -276,7 +276,7 @@ export class Http2ClientConnection extends Http2Connection {
     const refusal = this.#heardAt === 0 ? refusalOf(cause) : undefined
     if (refusal !== undefined) return exchange.fail(new PosternError('UF', refusal, { cause }))
     const error = this.#problem ?? errorOf(where, cause)
-    exchange.fail(error, isStale && error.code !== 'UPE' ? 'stale' : undefined)
+    exchange.fail(error, isStale ? 'stale' : undefined)
   }
 }
 
