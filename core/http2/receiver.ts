@@ -43,8 +43,11 @@ const maxContinuations = 8
 /** Most bytes of them: with HEADERS more than any list that is not too long, so that one that is can be answered. */
 const maxContinued = 32 * 1024
 
-/** What DATA costs on a stream that was reset: an upload of many small frames may be under way when it is refused. */
-const lateData = 1 / 16
+/**
+ * What a frame costs that is late rather than useless: DATA on a stream that was reset, since an upload of many small frames
+ * may be under way; and all that a server sends on streams that this side has cancelled.
+ */
+const late = 1 / 16
 
 /** A header block that is not over. */
 interface Block {
@@ -151,7 +154,7 @@ export class Receiver {
     const stream = connection.streams.get(id)
     if (stream === undefined || stream.hasEnded) {
       connection.giveCredit(size)
-      if (stream === undefined) this.#stray('DATA', size > 0 ? lateData : 1)
+      if (stream === undefined) this.#stray('DATA', size > 0 ? late : 1)
       else connection.failStream(stream, STREAM_CLOSED, 'DATA after END_STREAM')
       return
     }
@@ -229,7 +232,8 @@ export class Receiver {
     if (added > freeEntries) connection.spend(TABLE_ENTRIES, added - freeEntries)
     const stream = connection.streams.get(id)
     if (stream === undefined) {
-      if (!connection.isServer || !connection.table.isIdle(id)) return this.#stray('HEADERS', 1)
+      if (!connection.isServer || !connection.table.isIdle(id))
+        return this.#stray('HEADERS', connection.isServer ? 1 : late)
       connection.budget.refund(WINDOW_UPDATES, 2)
       connection.budget.refund(USELESS, 2)
       connection.budget.refund(PRIORITIES, 1)
@@ -268,7 +272,7 @@ export class Receiver {
   #unheeded(name: string): void {
     const { id } = this.#reader
     if (this.#connection.table.isIdle(id)) this.#connection.fail(PROTOCOL_ERROR, `${name} on the idle stream ${id}`)
-    else this.#connection.spend(USELESS)
+    else this.#connection.spend(USELESS, this.#connection.isServer ? 1 : late)
   }
 
   #settings(): void {

@@ -50,3 +50,18 @@ test('a backend that gives credit for requests that it has answered does not los
   }
   expect(connection.isOpen).toBe(true)
 })
+
+test('a backend that answers requests that were cancelled does not lose its connection', async () => {
+  const backend = await rawBackend(answering('body'))
+  const connection = await connect(backend.port)
+  for (let i = 0; i < 700; i++) {
+    const stream = send(connection)
+    connection.flush()
+    stream.reset(codes.CANCEL)
+  }
+  await new Promise<void>((resolve) => connection.ping(resolve))
+  expect(connection.isOpen).toBe(true)
+  const stream = send(connection)
+  while (!stream.told.includes('end')) await new Promise(setImmediate)
+  expect(stream.body).toBe('body')
+})
