@@ -25,6 +25,7 @@ const pseudoTwice = new Malformed('a pseudo-header occurs twice')
 const pseudoLate = new Malformed('a pseudo-header follows a header')
 const pseudoUnknown = new Malformed('a pseudo-header of the request is not known')
 const pseudoInTrailers = new Malformed('a pseudo-header is among the trailers')
+const framingTrailer = new Malformed('a trailer is Content-Length')
 const incomplete = new Malformed('":method", ":scheme" or ":path" is missing')
 const badMethod = new Malformed('":method" is not a token')
 const badPath = new Malformed('":path" is neither a path nor, of OPTIONS, "*"')
@@ -131,14 +132,15 @@ function readFields(
   return { fields: new Fields(kept, true), length }
 }
 
-/** Reads the trailers of a request; what would frame the message is dropped (RFC 9110 §6.5.1). */
+/** Reads the trailers of a request; one that would frame the message is refused (RFC 9110 §6.5.1). */
 export function readRequestTrailers(list: readonly string[]): Fields | Malformed {
   if (list.length > 2 * maxFields) return tooMany
   const kept: string[] = []
   for (let i = 0; i < list.length; i += 2) {
     const problem = problemOfField(list[i]!, list[i + 1]!, pseudoInTrailers)
     if (problem !== undefined) return problem
-    if (list[i] !== 'content-length') kept.push(list[i]!, list[i + 1]!)
+    if (list[i] === 'content-length') return framingTrailer
+    kept.push(list[i]!, list[i + 1]!)
   }
   return new Fields(kept, true)
 }

@@ -9,11 +9,21 @@ import type { Case } from './case.ts'
 import { empty, head } from './text.ts'
 
 /** The last thing that goes through the gateway: whatever else was on its way has arrived by then. */
-const fence = head('GET /fence HTTP/1.1', 'host: fence', 'connection: close')
+export const fence: string = head('GET /fence HTTP/1.1', 'host: fence', 'connection: close')
 
-/** Plays a case with a raw client and a raw backend, and compares what each of them got, byte for byte. */
-export async function runCase({ config = {}, client, later = [], ...one }: Case): Promise<void> {
-  const { backend: answers = [empty], atHead = '', seen: wanted, got: wish, end = 'open' } = one
+/** A gateway and its backend, as a case wants them. */
+export interface Stage {
+  readonly port: number
+  /** Every byte that each connection to the backend has brought, in order of connecting. */
+  readonly seen: readonly string[]
+  /** What differs from run to run is replaced. */
+  readonly clean: (text: string) => string
+  readonly ours: (text: string) => string
+}
+
+/** @param listener what the listener has besides what the case says */
+export async function stage({ config = {}, ...one }: Case, listener: { [key: string]: Json } = {}): Promise<Stage> {
+  const { backend: answers = [empty], atHead = '' } = one
   const seen: string[] = []
   let answered = 0
   const backend = await tcpBackend((socket) => {
@@ -37,7 +47,10 @@ export async function runCase({ config = {}, client, later = [], ...one }: Case)
     })
     socket.on('end', () => socket.end())
   })
-  const written = JSON.stringify(httpConfig([backend.port], withFence(config))).replace('{backend}', `${backend.port}`)
+  const written = JSON.stringify(httpConfig([backend.port], withFence(withListener(config, listener)))).replace(
+    '{backend}',
+    `${backend.port}`,
+  )
   const { port, gateway } = await startInProcess(JSON.parse(written) as Json)
   const clean = (text: string): string =>
     text
@@ -47,7 +60,14 @@ export async function runCase({ config = {}, client, later = [], ...one }: Case)
       .replaceAll(`ost: 127.0.0.1:${backend.port}\r\n`, 'ost: {backend}\r\n')
       .replaceAll(`x-forwarded-port: ${port('web')}\r\n`, 'x-forwarded-port: {port}\r\n')
   const ours = (text: string): string => text.replaceAll('{gateway}', gateway.snapshot.via.pseudonym)
-  const socket = await open(port('web'))
+  return { port: port('web'), seen, clean, ours }
+}
+
+/** Plays a case with a raw client and a raw backend, and compares what each of them got, byte for byte. */
+export async function runCase(one: Case): Promise<void> {
+  const { client, later = [], seen: wanted, got: wish, end = 'open' } = one
+  const { port, seen, clean, ours } = await stage(one)
+  const socket = await open(port)
   const got = collect(socket)
   socket.write(withScheme(ours(client)), 'latin1')
   for (const { after, send } of later) {
@@ -69,7 +89,7 @@ export async function runCase({ config = {}, client, later = [], ...one }: Case)
   const goal = { seen: wanted.map(schemeless), got: wish, end }
   await until('both sides', () => JSON.stringify(state()) === JSON.stringify(goal), 1500).catch(() => {})
   expect(state()).toEqual(goal)
-  expect(await raw(port('web'), fence)).toMatch(/^HTTP\/1\.1 200 /)
+  expect(await raw(port, fence)).toMatch(/^HTTP\/1\.1 200 /)
   expect(state()).toEqual(goal)
 }
 
@@ -89,6 +109,13 @@ function answer(socket: Socket, text: string): void {
   if (how === 'end') socket.end(bytes, 'latin1')
   else if (how === 'reset') socket.write(bytes, 'latin1', () => socket.resetAndDestroy())
   else socket.write(bytes, 'latin1')
+}
+
+type Sections = { [section: string]: { [name: string]: Json } }
+
+function withListener(config: Sections, listener: { [key: string]: Json }): Sections {
+  const web = config.listeners?.web as { [key: string]: Json } | undefined
+  return { ...config, listeners: { ...config.listeners, web: { ...web, ...listener } } }
 }
 
 /** The fence has a route of its own, so that no case can be in its way. */

@@ -54,8 +54,8 @@ describe('the head of a request', () => {
 })
 
 describe('trailers of a request', () => {
-  test('in order; what frames the message is dropped', () => {
-    const fields = readRequestTrailers(['x-b', '1', 'content-length', '3', 'x-a', '2'])
+  test('in order', () => {
+    const fields = readRequestTrailers(['x-b', '1', 'x-a', '2'])
     expect((fields as Fields).list).toEqual(['x-b', '1', 'x-a', '2'])
   })
 
@@ -63,6 +63,7 @@ describe('trailers of a request', () => {
     ['a pseudo-header', [':path', '/'], 'among the trailers'],
     ['upper case', ['X', 'y'], 'lower case'],
     ['a field of connections', ['connection', 'close'], '"connection" belongs'],
+    ['a length', ['content-length', '3'], 'Content-Length'],
     ['te', ['te', 'trailers'], '"te" belongs'],
     ['a line feed', ['x', 'a\nb'], 'control character'],
   ])('refused: %s', (_what, list, problem) => {
