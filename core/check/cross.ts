@@ -132,8 +132,20 @@ function checkUpstreams({ source, data, problems }: Draft): void {
     const health = asObject(asObject(member(written, name)).health)
     for (const [field, what] of Object.entries(ofHttpProbes)) {
       if (!Object.hasOwn(health, field) || Object.hasOwn(health, 'path')) continue
-      const message = `a TCP connect has no ${what}; add "path" to probe with an HTTP request`
+      const isGrpc = Object.hasOwn(health, 'grpc')
+      if (isGrpc && (field === 'host' || field === 'headers')) continue
+      const message = isGrpc
+        ? `the gRPC health check has its own ${what}; remove it`
+        : `a TCP connect has no ${what}; add "path" to probe with an HTTP request`
       problems.add(source, ['upstreams', name, 'health', field], message)
+    }
+    if (Object.hasOwn(health, 'grpc')) {
+      const { http, tls } = asObject(value)
+      const at = ['upstreams', name, 'health', 'grpc']
+      if (Object.hasOwn(health, 'path'))
+        problems.add(source, at, 'a probe is one of gRPC or a request for a path; keep "grpc" or "path"')
+      else if (http !== '2' && (http !== 'auto' || tls === undefined))
+        problems.add(source, at, 'gRPC needs HTTP/2; add "http": "2" to the upstream')
     }
     checkHeaderNames(asObject(health.headers), (header, message) =>
       problems.add(source, ['upstreams', name, 'health', 'headers', header], message),

@@ -131,6 +131,8 @@ export interface HealthConfig {
   readonly enabled: boolean
   /** With a path the probe is an HTTP request, without it a TCP connect. */
   readonly path?: string
+  /** The probe is one of gRPC. `service`: without it the server as a whole. */
+  readonly grpc?: { readonly service?: string }
   /** `Host` of the request; without it the address of the backend. */
   readonly host?: string
   /** Without it `GET`. */

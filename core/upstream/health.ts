@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { HealthConfig } from '../config/types.ts'
 import type { Backend } from './backend.ts'
 import { probeHttp, probeTcp } from './probe.ts'
+import { probeGrpc } from './probe-grpc.ts'
 import { probeHttp2 } from './probe-http2.ts'
 
 /** Called when a backend's health changes; `why` describes the probe that changed it, for the log. */
@@ -103,7 +104,8 @@ export class HealthCheck {
   }
 }
 
-function probeOf({ http }: Backend, { path }: HealthConfig): typeof probeTcp {
+function probeOf({ http }: Backend, { path, grpc }: HealthConfig): typeof probeTcp {
+  if (grpc !== undefined) return probeGrpc
   if (path === undefined) return probeTcp
   return http === '1.1' ? probeHttp : probeHttp2
 }

@@ -11,10 +11,10 @@ import type { Backend } from './backend.ts'
 import type { Verdict } from './health.ts'
 
 /** Called once, unless the probe is cancelled. Without a verdict it said nothing about the backend. */
-type Done = (verdict: Verdict | undefined) => void
+export type Done = (verdict: Verdict | undefined) => void
 
 /** Longest body that a probe reads, bytes; beyond it the connection is closed, and the status decides. */
-const longestBody = 64 * 1024
+export const longestBody: number = 64 * 1024
 
 /** Connects, over TLS with the whole handshake. */
 export function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done): { cancel(): void } {
@@ -36,7 +36,7 @@ export function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done
   }
 }
 
-function verdictOf({ code, message }: PosternError, { address }: Backend): Verdict | undefined {
+export function verdictOf({ code, message }: PosternError, { address }: Backend): Verdict | undefined {
   if (code === 'OM') return undefined
   // The log line names the address already.
   return { healthy: false, why: message.replace(`${address}: `, '') }
