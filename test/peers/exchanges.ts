@@ -63,12 +63,16 @@ function exchanges(): readonly Exchange[] {
   ]
 }
 
-/** Makes every kind of exchange with the application by way of `port`, and looks at both ends. */
-export async function exchangeAll(port: number, app: App, prefix = ''): Promise<void> {
+/**
+ * Makes every kind of exchange with the application by way of `port`, and looks at both ends.
+ *
+ * @param options of curl, for all of them
+ */
+export async function exchangeAll(port: number, app: App, prefix = '', options: readonly string[] = []): Promise<void> {
   for (const exchange of exchanges()) {
-    const { what, args, status = 200, body, sent, head } = exchange
+    const { what, args = [], status = 200, body, sent, head } = exchange
     const before = app.seen.length
-    const result = await curl(port, prefix + exchange.path, args)
+    const result = await curl(port, prefix + exchange.path, [...options, ...args])
     expect({ what, ...facts(result) }).toEqual({ what, code: 0, status, error: '' })
     if (body !== undefined) expect([what, digest(result.body)]).toEqual([what, digest(body)])
     if (head !== undefined) expect(result.heads, what).toMatch(head)
