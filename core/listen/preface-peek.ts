@@ -18,7 +18,8 @@ export class PrefacePeek implements ByteReceiver, HttpSession {
   readonly connection: HttpConnection
   readonly #handler: PrefaceHandler
   readonly #timer = new WheelTimer(this)
-  #seen = 0
+  /** What has arrived, fewer bytes than the preface has. A stream tells of no end while it holds bytes that were given back. */
+  #bytes: Buffer = Buffer.alloc(0)
 
   /** @param stream not started. */
   constructor(stream: ByteStream, connection: HttpConnection, handler: PrefaceHandler) {
@@ -30,12 +31,11 @@ export class PrefacePeek implements ByteReceiver, HttpSession {
   }
 
   onBytes(bytes: Buffer, borrowed: boolean): boolean {
-    const count = Math.min(bytes.length, preface.length - this.#seen)
-    const isLike = preface.compare(bytes, 0, count, this.#seen, this.#seen + count) === 0
-    this.stream.giveBack(borrowed ? Buffer.from(bytes) : bytes)
-    this.#seen += count
-    if (!isLike) this.#decide(false)
-    else if (this.#seen === preface.length) this.#decide(true)
+    const all = Buffer.concat([this.#bytes, bytes])
+    const count = Math.min(all.length, preface.length)
+    this.#bytes = all
+    if (preface.compare(all, 0, count, 0, count) !== 0) this.#decide(false)
+    else if (count === preface.length) this.#decide(true)
     return borrowed
   }
 
@@ -43,6 +43,7 @@ export class PrefacePeek implements ByteReceiver, HttpSession {
   #decide(isHttp2: boolean): void {
     this.#timer.disarm()
     this.stream.leave()
+    if (this.#bytes.length > 0) this.stream.giveBack(this.#bytes)
     this.#handler.onPreface(this, isHttp2)
   }
 

@@ -21,7 +21,7 @@ export interface Reading {
 
 export interface Codec {
   readonly port: number
-  /** By the id of the stream, anew for each connection: those of the last one. */
+  /** In the order of the streams, anew for each connection: those of the last one. */
   readonly last: () => ReadonlyMap<number, Reading>
 }
 
@@ -38,7 +38,7 @@ export async function startCodec(): Promise<Codec> {
     const handler: ServerHandler = {
       timeouts: { head: 10_000, keepAlive: 10_000 },
       halfClose: 'serve',
-      onRequest: (exchange) => void new Echo(exchange, readings),
+      onRequest: (exchange) => void new Echo(exchange, readings.size, readings),
       onOver() {},
       onMalformed() {},
       onCrash(_, error) {
@@ -46,7 +46,8 @@ export async function startCodec(): Promise<Codec> {
       },
       onClose: (session) => void sessions.delete(session),
     }
-    sessions.add(new Http2ServerConnection(stream, { peer: peerOf(stream) }, handler))
+    const session = new Http2ServerConnection(stream, { peer: peerOf(stream) }, handler)
+    sessions.add(session)
   }
   const server = await carrier().listen(accept)
   onTestFinished(() => {
@@ -62,7 +63,7 @@ class Echo implements ExchangeOwner {
   readonly #chunks: Buffer[] = []
   #at = 0
 
-  constructor(exchange: Exchange, readings: Map<number, Reading>) {
+  constructor(exchange: Exchange, id: number, readings: Map<number, Reading>) {
     const { method, rawTarget, fields } = exchange
     this.#exchange = exchange
     this.#reading = {
@@ -73,7 +74,7 @@ class Echo implements ExchangeOwner {
       trailers: [],
       isWhole: false,
     }
-    readings.set((exchange as unknown as { readonly id: number }).id, this.#reading)
+    readings.set(id, this.#reading)
     exchange.owner = this
     exchange.receive()
   }

@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2'
+import { isDeepStrictEqual } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Codec, type Reading, startCodec } from './codec.ts'
 import { settings } from './frames.ts'
@@ -19,10 +20,14 @@ interface Outcome {
   readonly said: string
 }
 
-async function feed(codec: Codec, bytes: Buffer): Promise<Outcome> {
+/** @param count whole requests that are to be waited for, a moment: node answers a PING before it tells of a stream */
+async function feed(codec: Codec, bytes: Buffer, count = 0): Promise<Outcome> {
   const client = await openRaw(codec.port, { settings: false })
   client.socket.write(bytes)
   await Promise.race([settledOrOver(client), quiet(client)])
+  for (let turn = 0; turn < 100 && client.end === undefined && wholeOf(codec.last()).length < count; turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
   const goaway = client.frames.find(({ name }) => name === 'GOAWAY')
   const outcome = {
     readings: codec.last(),
@@ -46,6 +51,10 @@ async function quiet(client: RawPeer): Promise<void> {
   }
 }
 
+function wholeOf(readings: ReadonlyMap<number, Reading>): Reading[] {
+  return [...readings.values()].filter(({ isWhole }) => isWhole)
+}
+
 /** A host is compared without case, and a value of a field as it is. */
 function comparable({ method, target, fields, body, trailers }: Reading): object {
   const names = fields.filter((_, index) => index % 2 === 0)
@@ -62,16 +71,18 @@ test('random and changed streams: what ours takes, node takes, with the same fie
   let taken = 0
   for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
     const bytes = Buffer.concat([preamble, hostileStream(new Random(seed), true)])
-    const [own, other] = [await feed(ours, bytes), await feed(theirs, bytes)]
+    const own = await feed(ours, bytes)
+    const whole = wholeOf(own.readings)
+    const other = await feed(theirs, bytes, whole.length)
     const message = `seed ${seed}: ${bytes.toString('hex')}\nours: ${own.said}\nnode: ${other.said}`
-    for (const [id, reading] of own.readings) {
-      if (!reading.isWhole) continue
-      taken++
-      const same = other.readings.get(id)
-      // Node gives up a whole connection for more than we do, with all that came in the same read.
-      if (other.code !== 0 && same?.isWhole !== true) continue
-      expect(same, `stream ${id} is not there for node; ${message}`).toBeDefined()
-      expect(comparable(reading), message).toEqual(comparable(same!))
+    taken += whole.length
+    // Node gives up a whole connection for more than we do, with all that came in the same read.
+    if (other.code !== 0) continue
+    const rest = wholeOf(other.readings)
+    for (const reading of whole) {
+      const at = rest.findIndex((one) => isDeepStrictEqual(comparable(one), comparable(reading)))
+      if (at === -1) expect(rest.map(comparable), message).toContainEqual(comparable(reading))
+      rest.splice(0, at + 1)
     }
   }
   // The streams are worth reading.
@@ -84,7 +95,7 @@ test('requests of node’s client, many at once: each comes back as it was sent'
     const random = new Random(seed)
     const session = connect(`http://127.0.0.1:${codec.port}`, {
       settings: {
-        initialWindowSize: random.of([0, 1_000, 65_535, 1_000_000]),
+        initialWindowSize: random.of([1_000, 65_535, 1_000_000]),
         headerTableSize: random.of([0, 100, 4_096, 65_536]),
       },
     })

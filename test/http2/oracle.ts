@@ -25,7 +25,7 @@ export async function startOracle(): Promise<Codec> {
         trailers: [],
         isWhole: false,
       }
-      readings.set(stream.id!, reading)
+      readings.set(readings.size, reading)
       const chunks: Buffer[] = []
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
       stream.on('trailers', (_: unknown, __: unknown, rawTrailers: readonly string[]) => {
