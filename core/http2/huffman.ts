@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer'
  * Bits of the code of each byte, and of the end of a string at 256 (RFC 7541, appendix B). The code is canonical: shorter codes
  * come first, those of the same length in the order of their bytes, so the lengths are the whole code.
  */
-const lengths: readonly number[] = [
+const lengths: Uint8Array = new Uint8Array([
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28,
   28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10,
   13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6, 15, 5, 6, 5, 6,
@@ -14,7 +14,7 @@ const lengths: readonly number[] = [
   20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27,
   27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27,
   27, 27, 27, 26, 30,
-]
+])
 
 const END = 256
 
@@ -108,30 +108,60 @@ export function decodeHuffman(bytes: Buffer, from: number, to: number): string |
 /** Bytes that a text takes when it is encoded. @param value one character for each byte */
 export function huffmanLength(value: string): number {
   let bits = 0
-  for (let i = 0; i < value.length; i++) bits += lengths[value.charCodeAt(i)]!
+  for (let i = 0; i < value.length; i++) bits += lengths[value.charCodeAt(i) & 0xff]!
   return (bits + 7) >>> 3
+}
+
+/** Two characters of ASCII at once, by `first << 7 | second`: `code << 5 | bits`; 0: together they have more than 24 bits. */
+const pairs = new Uint32Array(1 << 14)
+
+buildPairs()
+
+function buildPairs(): void {
+  for (let first = 0; first < 128; first++) {
+    for (let second = 0; second < 128; second++) {
+      const bits = lengths[first]! + lengths[second]!
+      if (bits <= 24)
+        pairs[(first << 7) | second] = (((codes[first]! << lengths[second]!) | codes[second]!) << 5) | bits
+    }
+  }
 }
 
 /** Writes a text, encoded, and returns the index behind it. There has to be room for `huffmanLength` bytes. */
 export function encodeHuffman(value: string, memory: Uint8Array, at: number): number {
   let to = at
+  /** The last bits, at most 7 of them not written; those above have been written. */
   let held = 0
   let bits = 0
-  for (let i = 0; i < value.length; i++) {
-    const byte = value.charCodeAt(i)
-    let rest = lengths[byte]!
-    const code = codes[byte]!
-    // At most 7 bits are held, so 24 more fit.
-    if (rest > 24) {
-      rest -= 16
-      held = (held << 16) | (code >>> rest)
-      bits += 16
-      while (bits >= 8) {
-        bits -= 8
-        memory[to++] = held >>> bits
+  const last = value.length - 1
+  let i = 0
+  while (i <= last) {
+    const byte = value.charCodeAt(i) & 0xff
+    const next = i < last ? value.charCodeAt(i + 1) : 0x80
+    const pair = (byte | next) < 0x80 ? pairs[(byte << 7) | next]! : 0
+    let rest: number
+    let code: number
+    if (pair !== 0) {
+      i += 2
+      rest = pair & 31
+      code = pair >>> 5
+    } else {
+      i++
+      rest = lengths[byte]!
+      code = codes[byte]!
+      // At most 7 bits are held, so 24 more fit.
+      if (rest > 24) {
+        rest -= 16
+        held = (held << 16) | (code >>> rest)
+        bits += 16
+        while (bits >= 8) {
+          bits -= 8
+          memory[to++] = held >>> bits
+        }
+        code &= (1 << rest) - 1
       }
     }
-    held = (held << rest) | (code & ((1 << rest) - 1))
+    held = (held << rest) | code
     bits += rest
     while (bits >= 8) {
       bits -= 8

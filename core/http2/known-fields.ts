@@ -10,9 +10,38 @@ const fleeting = new Set([':path', 'content-length', 'date', 'etag', 'x-request-
 
 /** Longest value that is remembered, bytes. */
 const longest = 512
-const maxNames = 256
+const maxNames = 128
 /** Most values of one name. Together with `maxNames` and `longest` it bounds what the process remembers to a few MB. */
-const maxValues = 32
+const maxValues = 16
+
+/** What is in use stays, whatever comes only once: those that are not asked for between two changes of generation go. */
+class Generations<T> {
+  readonly #most: number
+  #young = new Map<string, T>()
+  #old: ReadonlyMap<string, T> | undefined
+
+  /** @param most most entries of each of the two generations */
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get(key: string): T | undefined {
+    const young = this.#young.get(key)
+    if (young !== undefined || this.#old === undefined) return young
+    const old = this.#old.get(key)
+    if (old !== undefined) this.set(key, old)
+    return old
+  }
+
+  /** @param key not in the young generation */
+  set(key: string, value: T): void {
+    if (this.#young.size >= this.#most) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(ownText(key), value)
+  }
+}
 
 /** A field that has been sent before, on any connection of the process. */
 export class KnownField {
@@ -42,7 +71,7 @@ export class FieldName {
   lastBytes: Uint8Array | undefined
   readonly #name: string
   #last: KnownField
-  readonly #values = new Map<string, KnownField>()
+  readonly #values = new Generations<KnownField>(maxValues)
   /** Fields of the static table. */
   readonly #fixed: readonly KnownField[]
 
@@ -57,7 +86,6 @@ export class FieldName {
     this.#name = ownText(name)
     this.#fixed = fixed
     this.#last = fixed[0] ?? new KnownField(name, '')
-    this.#restart()
   }
 
   /** The field with this value, remembered from now on. `undefined`: it is not, since it is too long or fleeting. Not for secrets. */
@@ -65,13 +93,10 @@ export class FieldName {
     // The same text, or one of the same length: no hash is needed.
     if (value === this.#last.value) return this.#repeated(this.#last)
     if (value.length > longest) return undefined
-    if (this.isFleeting) {
-      for (const fixed of this.#fixed) if (fixed.value === value) return fixed
-      return undefined
-    }
+    for (const fixed of this.#fixed) if (fixed.value === value) return fixed
+    if (this.isFleeting) return undefined
     const known = this.#values.get(value)
     if (known !== undefined) return this.#repeated(known)
-    if (this.#values.size >= maxValues) this.#restart()
     const field = new KnownField(this.#name, ownText(value))
     this.#values.set(field.value, field)
     return field
@@ -82,20 +107,14 @@ export class FieldName {
     this.#last = field
     return field
   }
-
-  #restart(): void {
-    this.#values.clear()
-    for (const fixed of this.#fixed) this.#values.set(fixed.value, fixed)
-  }
 }
 
-const names = new Map<string, FieldName>()
+const names = new Generations<FieldName>(maxNames)
 
 export function nameOf(name: string): FieldName {
   const known = names.get(name)
   if (known !== undefined) return known
   const fresh = new FieldName(name)
-  if (names.size >= maxNames) names.clear()
-  if (name.length <= longest) names.set(ownText(name), fresh)
+  if (name.length <= longest) names.set(name, fresh)
   return fresh
 }
