@@ -158,6 +158,16 @@ export class Http2ClientConnection extends Http2Connection {
     return super.onBytes(bytes, borrowed)
   }
 
+  /**
+   * A response has come whole: what is left of its request is of no use to the backend (RFC 9113 §8.1), though the owner may not
+   * have been told of its end, while it pauses.
+   */
+  override endedByPeer(stream: Http2Stream): void {
+    super.endedByPeer(stream)
+    const isTunnel = (stream as ClientStream).exchange.request.upgrade !== undefined
+    if (stream.isOpen && !isTunnel) this.resetStream(stream, ErrorCode.CANCEL)
+  }
+
   /** A response that has come whole is complete, whatever the code (RFC 9113 §8.1): only the rest of the request is dropped. */
   override resetByPeer(stream: Http2Stream, code: ErrorCode): void {
     if (stream.hasEnded && !(stream as ClientStream).isTunnel) this.ended(stream)

@@ -254,6 +254,29 @@ describe('pause', () => {
   })
 })
 
+describe('a complete response during a pause and an upload', () => {
+  test.each<[string, (peer: RawPeer) => void]>([
+    ['the session ends', (peer) => peer.socket.end()],
+    ['the session is reset', (peer) => peer.socket.resetAndDestroy()],
+    ['nothing follows', () => {}],
+  ])('is complete: %s', async (_what, follow) => {
+    const backend = await rawBackend((peer, { name, stream }) => {
+      if (name === 'HEADERS') peer.send(headers(stream, ok), data(stream, 'abc', { end: true }))
+    })
+    const owner = { onHead: () => asked.exchange.pause() }
+    const asked = ask(poolOf(backend.port), { method: 'POST', body: true, owner })
+    const peer = await until('the session', () => backend.peers[0])
+    // The upload ends at once, not with the pause.
+    expect((await peer.until('RST_STREAM')).code).toBe(codes.CANCEL)
+    follow(peer)
+    if (peer.socket.writableEnded || peer.socket.destroyed) await peer.ended()
+    else await peer.settled()
+    asked.exchange.resume()
+    await asked.ended()
+    expect(asked).toMatchObject({ body: 'abc', error: undefined })
+  })
+})
+
 describe('the owner', () => {
   test.each(['onConnected', 'onBodyWanted', 'onInterim', 'onHead', 'onData', 'onWhole'] as const)(
     'that throws in %s fails its exchange, and no other',
