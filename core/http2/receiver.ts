@@ -58,6 +58,9 @@ interface Block {
   continued: number
 }
 
+/** Updates that a frame of data explains: HAProxy returns its 16 KB in small pieces, for stream and connection. */
+const updatesOfFrame = 32
+
 /** Processes the frames of a peer: refuses what RFC 9113 forbids, and tells the connection and its streams of the rest. */
 export class Receiver {
   readonly #connection: Http2Connection
@@ -310,7 +313,7 @@ export class Receiver {
   #refund(): void {
     const frames = this.#connection.sender.takeFrames()
     if (frames === 0) return
-    this.#connection.budget.refund(WINDOW_UPDATES, 2 * frames)
+    this.#connection.budget.refund(WINDOW_UPDATES, updatesOfFrame * frames)
     this.#connection.budget.refund(PINGS, frames)
   }
 
