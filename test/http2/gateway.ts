@@ -22,7 +22,13 @@ export function shareHttp2(): (ports: readonly number[], extra?: Extra) => Promi
     const config = httpConfig(ports, { ...extra, listeners: { web } as Extra[string] })
     const gateway = await share({ workers: 1, ...(config as object) })
     const pid = await until('the worker', () => gateway.process.workers()[0])
-    return { ...gateway, pid }
+    return {
+      ...gateway,
+      get log() {
+        return gateway.log
+      },
+      pid,
+    }
   }
 }
 

@@ -88,6 +88,8 @@ export class RawPeer {
     this.#options = options
     this.#onFrame = onFrame
     this.#needsPreface = !isClient
+    // Small frames, one after the other, would wait for acknowledgements of TCP.
+    socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => this.#over('fin'))
     socket.on('error', () => this.#over('reset'))
