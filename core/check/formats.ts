@@ -56,6 +56,14 @@ export const formats: Readonly<Record<string, Format>> = {
       return `methods are case-sensitive; write ${quote(capital)}`
     },
   },
+  'retry-cause': {
+    expected: '"connect", "reset", "timeout", a status such as 503, or one of gRPC such as "grpc:14"',
+    problem(text) {
+      if (/^(connect|reset|timeout|grpc:(1[0-6]|[1-9]))$/.test(text)) return undefined
+      if (/^\d+$/.test(text)) return `statuses are numbers; write ${text} without quotes`
+      return `${quote(text)} is not "connect", "reset", "timeout", or one of gRPC such as "grpc:14"`
+    },
+  },
   'header-match-name': {
     expected: 'a header name such as "x-beta"',
     problem(text) {

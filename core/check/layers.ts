@@ -70,6 +70,7 @@ export function checkLayers(draft: Draft): void {
       )
     if (Object.hasOwn(timeouts, 'response'))
       problems.add(source, [...at, 'response'], `${protocol} upstreams see no responses; use "idle"`)
+    checkRetry(draft, String(protocol), asObject(upstream.retry), ['upstreams', name, 'retry'])
     if (Object.hasOwn(timeouts, 'tunnel'))
       problems.add(source, [...at, 'tunnel'], `${protocol} upstreams see no upgrades; use "idle"`)
   }
@@ -94,6 +95,21 @@ function checkTls(
   if (Object.hasOwn(listener, 'tls')) problems.add(source, [...at, 'tls'], message)
   if (Object.hasOwn(asObject(listener.timeouts), 'handshake'))
     problems.add(source, [...at, 'timeouts', 'handshake'], message)
+}
+
+/** Refuses what only requests can be sent again for. */
+function checkRetry(
+  { source, problems }: Draft,
+  protocol: string,
+  retry: Readonly<Record<string, unknown>>,
+  at: Path,
+): void {
+  const message = `${protocol} upstreams see no requests; only "connect" can be followed by another attempt`
+  for (const [index, cause] of asList(retry.on).entries()) {
+    if (cause !== 'connect') problems.add(source, [...at, 'on', index], message)
+  }
+  if (Object.hasOwn(retry, 'idempotent'))
+    problems.add(source, [...at, 'idempotent'], `${protocol} upstreams see no methods; remove it`)
 }
 
 function checkRoutes({ source, data, problems }: Draft): void {

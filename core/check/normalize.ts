@@ -45,9 +45,10 @@ type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout' | 'timeouts'> & {
   readonly timeouts?: { readonly [limit in keyof RouteTimeouts]: string }
 }
 
-type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'http' | 'timeouts' | 'tls'> & {
+type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'http' | 'retry' | 'timeouts' | 'tls'> & {
   readonly http?: UpstreamConfig['http']
   readonly health: false | WrittenHealth
+  readonly retry: Omit<UpstreamConfig['retry'], 'within'> & { readonly within?: string }
   readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string }
 }
 
@@ -189,7 +190,8 @@ function routeOf(route: WrittenRoute, rank: number | undefined): RouteConfig {
 }
 
 function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): UpstreamConfig {
-  const { protocol, http = '1.1', backends, balance, health, timeouts, policies } = upstream
+  const { protocol, http = '1.1', backends, balance, health, retry, timeouts, policies } = upstream
+  const { attempts, within, on, idempotent } = retry
   return {
     protocol,
     backends: backends.map(({ address, weight, state, labels }) => {
@@ -199,6 +201,7 @@ function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): Up
     ...(tls !== undefined && { tls }),
     balance,
     health: healthOf(health),
+    retry: { attempts, ...(within !== undefined && { within: ms(within) }), on: [...on], idempotent: [...idempotent] },
     timeouts: {
       connect: ms(timeouts.connect),
       response: ms(timeouts.response),

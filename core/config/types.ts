@@ -114,6 +114,7 @@ export interface UpstreamConfig {
   readonly tls?: UpstreamTls
   readonly balance: 'round-robin' | 'least-connections'
   readonly health: HealthConfig
+  readonly retry: RetryConfig
   readonly timeouts: TimeoutsConfig
   readonly policies: readonly string[]
 }
@@ -145,6 +146,19 @@ export interface HealthConfig {
   /** Consecutive probes that mark a backend up (rise) or down (fall). */
   readonly rise: number
   readonly fall: number
+}
+
+/** What besides a request that no backend has processed is sent again. */
+export type RetryCause = 'connect' | 'reset' | 'timeout' | `grpc:${number}` | number
+
+export interface RetryConfig {
+  /** Most attempts after the first one. */
+  readonly attempts: number
+  /** Total time of all attempts to connect, ms; without it each has the limit for a connection. */
+  readonly within?: number
+  readonly on: readonly RetryCause[]
+  /** Methods that count as idempotent besides those that are (RFC 9110 §9.2.2). http only. */
+  readonly idempotent: readonly string[]
 }
 
 export interface TimeoutsConfig {

@@ -131,11 +131,13 @@ export class ConnectionFlow implements HookFlow, Visit {
       this.#connecting = undefined
       if (stream !== undefined) return this.#connected(stream)
       this.#attempts.end(error)
-      if (error?.code !== 'UF') return this.fail(error ?? new PosternError('GE', 'no connection'))
+      const isNext = error?.code === 'UF' && this.#attempts.areLeft
+      if (!isNext) return this.fail(error ?? new PosternError('GE', 'no connection'))
       this.#phases.enter('queue')
       this.#attempt()
     }
-    this.#connecting = backend.connect(backend, this.#upstream!.config.timeouts.connect, done)
+    const limit = this.#attempts.connectLimit(this.#upstream!.config.timeouts.connect)
+    this.#connecting = backend.connect(backend, limit, done)
   }
 
   // ── bytes ──────────────────────────────────────────────────────────────────────────────────────────────────────────

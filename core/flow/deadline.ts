@@ -37,6 +37,8 @@ export interface TimedFlow extends Failing {
   readonly hasUploaded: boolean
   /** Whether more of the request's body may follow, or is on its way to the backend. */
   readonly isUploading: boolean
+  /** The backend has not answered in time; another one may. */
+  failAttempt(error: PosternError): void
 }
 
 /** For neither side. */
@@ -215,7 +217,7 @@ export class Deadline implements Expiring {
       case DATA:
         return this.#flow.fail(new PosternError('SI', `no response data from the backend ${after}`))
       default:
-        this.#flow.fail(new PosternError('UT', `no response head from the backend ${after}`))
+        this.#flow.failAttempt(new PosternError('UT', `no response head from the backend ${after}`))
     }
   }
 }

@@ -8,7 +8,6 @@ import { CONSUMED, type Consumed, type Exchange, type ExchangeOwner, type HttpVe
 import type { Fields } from '../http/fields.ts'
 import { removeHopByHop } from '../http/hop-by-hop.ts'
 import { countHop } from '../http/max-forwards.ts'
-import { idempotent } from '../http/methods.ts'
 import type { Fate, UpstreamExchange, UpstreamOwner } from '../http/upstream-exchange.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Sandbox } from '../sandbox/plugin.ts'
@@ -25,26 +24,27 @@ import { limitAll } from './grpc-call.ts'
 import { cleanHead, completeHead, passableTrailers } from './head.ts'
 import { replyOfRoute, replyToChallenge, respondHere } from './local-reply.ts'
 import { FinalResponse, RequestFacts } from './request-facts.ts'
+import { isBodyKept, type Repeatable, repeatsAfter, repeatsInstead } from './retry.ts'
 import { agreement, missedSwitch, Tunnel, upgradeOffer } from './tunnel.ts'
 
 /**
  * The life of one request, top to bottom: arrive → route → onRequest → choose a backend → send → response head →
  * onResponse → body, or tunnel → finish. Every step either calls the next one or `fail`; `#finish` is the only end.
  */
-export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, TimedFlow, UpstreamOwner {
+export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Repeatable, TimedFlow, UpstreamOwner {
   readonly facts: RequestFacts
   readonly sandbox: Sandbox
   reached = 0
   ended = false
   awaited: AwaitedCall | undefined
+  readonly attempts: Attempts = new Attempts(this)
+  readonly bodies: Bodies
 
   readonly #exchange: Exchange
   readonly #plan: HttpPlan
   readonly #tap: Tap
   readonly #phases = new Phases()
   readonly #deadline: Deadline = new Deadline(this)
-  readonly #attempts: Attempts = new Attempts(this)
-  readonly #bodies: Bodies
   #sent: UpstreamExchange | undefined
   /** A kept-alive connection was dead: the request is sent again on a new one. */
   #isResent = false
@@ -58,8 +58,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     this.#exchange = exchange
     this.#plan = plan
     this.#tap = tap
-    this.#bodies = new Bodies(exchange, this)
-    this.facts = new RequestFacts(exchange, plan, this.#bodies)
+    this.bodies = new Bodies(exchange, this)
+    this.facts = new RequestFacts(exchange, plan, this.bodies)
     this.sandbox = plan.snapshot.sandbox
     plan.snapshot.retain()
   }
@@ -72,7 +72,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     const answer = refused === undefined ? this.#plan.snapshot.acme.answer(this.#exchange.rawTarget) : undefined
     if (answer !== undefined) return this.answer(replyToChallenge(answer))
     // Upgrade stays, so that routes can match it.
-    removeHopByHop(facts.fields, upgradeOffer(this.#exchange, this.#bodies))
+    removeHopByHop(facts.fields, upgradeOffer(this.#exchange, this.bodies))
     const route = refused ?? findRoute(facts, this.#exchange, this.#plan)
     if (route instanceof PosternError) return this.fail(route)
     this.#phases.enter('policies', route.base.steps.onRequest.length > 0)
@@ -104,14 +104,14 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     if (result !== undefined) return this.answer(result, policy)
     this.reached = this.facts.chain!.length
     this.#phases.enter('queue', this.facts.chain!.steps.onRequest.length > 0)
-    completeHead(this.#exchange, this.facts, this.#bodies, this.#plan)
+    completeHead(this.#exchange, this.facts, this.bodies, this.#plan)
     this.#attempt()
   }
 
   // ── choose a backend, send ─────────────────────────────────────────────────────────────────────────────────────────
 
   #attempt(): void {
-    this.#attempts.begin(this.facts.upstream!, this.facts.chain!)
+    this.attempts.begin(this.facts.upstream!, this.facts.chain!)
   }
 
   onBackend(backend: Backend): void {
@@ -120,45 +120,45 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     this.#phases.enter('connect', chain!.steps.selectBackend.length > 0)
     // The client named no host, but every request of HTTP/1.1 has one (RFC 9112 §3.2).
     if (target.host === '') fields.put('host', backend.address)
-    const hasBody = this.#bodies.goesUpstream
-    const upgrade = upgradeOffer(this.#exchange, this.#bodies)
+    const hasBody = this.bodies.goesUpstream
+    const upgrade = upgradeOffer(this.#exchange, this.bodies)
     const request = {
       method,
       target: target.full,
       fields,
       hasBody,
       upgrade,
-      reuse: this.#isResent ? 'none' : this.#bodies.reuse,
+      reuse: this.#isResent ? 'none' : this.bodies.reuse,
     } as const
-    this.#sent = backend.pool.send(request, upstream!.config.timeouts.connect, this)
+    this.#sent = backend.pool.send(request, this.attempts.connectLimit(upstream!.config.timeouts.connect), this)
   }
 
   onConnected(): void {
     this.#phases.enter('head')
-    this.#attempts.connected()
+    this.attempts.connected()
     this.awaitNext()
   }
 
   onBodyWanted(): void {
-    const isKept = this.#sent?.isRefusable || (!this.#isResent && this.#bodies.isRequestRepeatable)
-    this.#bodies.toBackend(this.#sent, this.facts.chain, isKept)
+    const isKept = this.#sent?.isRefusable || (!this.#isResent && isBodyKept(this))
+    this.bodies.toBackend(this.#sent, this.facts.chain, isKept)
   }
 
   onBody(chunk: Uint8Array): Consumed | undefined {
-    const fate = this.#bodies.request.take(chunk)
+    const fate = this.bodies.request.take(chunk)
     this.awaitNext()
     return fate
   }
 
   onBodyEnd(): void {
-    this.#bodies.end(passableTrailers(this.#exchange.trailers, 'request', this.facts.chain))
+    this.bodies.end(passableTrailers(this.#exchange.trailers, 'request', this.facts.chain))
     this.awaitNext()
   }
 
   /** Until there is a response, limits the wait for the client while its body is due, otherwise the wait for the backend. */
   awaitNext(): void {
     if (this.facts.response !== undefined) return
-    if (this.#bodies.due) this.#deadline.awaitBody()
+    if (this.bodies.due) this.#deadline.awaitBody()
     else if (this.#sent === undefined) this.#deadline.pause()
     else this.#deadline.awaitHead()
   }
@@ -172,32 +172,31 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   }
 
   get hasUploaded(): boolean {
-    return this.#bodies.moved
+    return this.bodies.moved
   }
 
   get isUploading(): boolean {
-    return !this.#bodies.isComplete || this.#sent?.isFlushed === false
+    return !this.bodies.isComplete || this.#sent?.isFlushed === false
   }
 
   onFail(error: PosternError, fate?: Fate): void {
-    this.#attempts.end(error)
+    this.attempts.end(error)
     this.#sent = undefined
     if (this.ended) return
-    const isOpen = this.facts.response === undefined
-    if (!isOpen || !(error.code === 'UF' ? !this.#bodies.moved : this.#resend(fate))) return this.fail(error)
+    if (this.facts.response !== undefined || !repeatsAfter(error, fate, this)) return this.fail(error)
+    this.#isResent ||= fate === 'stale'
+    this.#again()
+  }
+
+  #again(): void {
+    this.#dropUpstream()
     this.#phases.enter('queue')
     this.#attempt()
   }
 
-  /** Prepares the request to be sent again. False when that is not possible. */
-  #resend(fate: Fate | undefined): boolean {
-    const { method, awaitsContinue, fields } = this.#exchange
-    const mayRepeat = fate === 'stale' ? idempotent.has(method) : fate !== undefined && !this.#attempts.areMany
-    if (!mayRepeat || !this.#bodies.rewind()) return false
-    this.#isResent ||= fate === 'stale'
-    // The client has been sent its 100.
-    if (!awaitsContinue) fields.delete('expect')
-    return true
+  failAttempt(error: PosternError): void {
+    this.#sent?.cancel()
+    this.onFail(error)
   }
 
   // ── response ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -222,13 +221,14 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   }
 
   onWhole(status: number, reason: string, fields: Fields, version: HttpVersion, body: string): void {
-    this.#attempts.end()
+    this.attempts.end()
     this.#sent = undefined
     this.#onResponse(status, reason, fields, version, body)
   }
 
   #onResponse(status: number, reason: string, fields: Fields, version: HttpVersion, body: BodyPath | string): void {
     this.#deadline.pause()
+    if (this.attempts.areKept && repeatsInstead(status, fields, this)) return this.#again()
     const missed = missedSwitch(this.#exchange, status)
     if (missed !== undefined) return this.fail(missed)
     // RFC 9110 §15.5.22: a 426 says to what the client should upgrade.
@@ -276,7 +276,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     if (this.#tunnel === undefined) {
       if (this.#sent === undefined) this.#deadline.awaitReader()
       else this.#deadline.awaitData()
-      return this.#bodies.toClient(response!, chain)
+      return this.bodies.toClient(response!, chain)
     }
     this.#deadline.end()
     this.#tunnel.open(this.#exchange, response!.fields, this.facts.tunnelIdle, (error) => {
@@ -299,7 +299,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
   onEnd(): void {
     const trailers = this.facts.trailersOfResponse(this.#sent?.trailers)
     this.#deadline.awaitReader()
-    this.#attempts.end()
+    this.attempts.end()
     this.#sent = undefined
     this.facts.response?.body.end(trailers)
   }
@@ -353,7 +353,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
       bytesIn,
       bytesOut,
       version,
-      attempts: this.#attempts.count,
+      attempts: this.attempts.count,
       phases: this.#phases,
       error: this.#error,
     })
@@ -362,7 +362,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
 
   #dropHook(): void {
     cancelAwaited(this)
-    this.#bodies.drop()
+    this.bodies.drop()
   }
 
   #dropUpstream(): void {
@@ -370,7 +370,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
     this.#sent = undefined
     this.#tunnel?.close()
     this.#tunnel = undefined
-    this.#attempts.end()
+    this.attempts.end()
   }
 
   // ── policies ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -382,7 +382,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Time
 
   hold(need: BodyNeed, policy: Policy, done: (error: PosternError | undefined) => void): void {
     if (need.hook === 'onResponse' && this.#sent !== undefined) this.#deadline.awaitData()
-    this.#bodies.hold(need, policy.name, (error) => {
+    this.bodies.hold(need, policy.name, (error) => {
       this.#deadline.pause()
       done(error)
     })

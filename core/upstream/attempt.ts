@@ -1,3 +1,6 @@
+// The global of the same name is a getter, and this runs on the path of requests.
+import { performance } from 'node:perf_hooks'
+import type { RetryCause, RetryConfig } from '../config/types.ts'
 import { PosternError } from '../errors.ts'
 import { type Chain, choose, type HookFlow } from '../hooks/chain.ts'
 import type { BackendFacts } from '../hooks/scopes.ts'
@@ -16,9 +19,6 @@ export interface AttemptFlow extends HookFlow {
   fail(error: PosternError): void
 }
 
-/** How often a request that backends refuse to process is sent. */
-const maxAttempts = 5
-
 const none: readonly Backend[] = []
 
 /**
@@ -29,6 +29,13 @@ export class Attempts {
   readonly #flow: AttemptFlow
   /** Backends that could not be reached; each is tried once. */
   #unreachable: readonly Backend[] = none
+  /** Backends that failed otherwise; they get the flow again only when no other is left. */
+  #failed: readonly Backend[] = none
+  #retry: RetryConfig | undefined
+  /** Attempts that do not count: those that found a kept-alive connection dead. */
+  #free = 0
+  /** When attempts have to be connected, by the clock of `performance`; infinite without `retry.within`. */
+  #until = Number.POSITIVE_INFINITY
   /** Why the attempt before this one failed. */
   #error: PosternError | undefined
   /** Backends that were chosen so far. */
@@ -48,8 +55,9 @@ export class Attempts {
   begin(upstream: Upstream, chain: Chain): void {
     const flow = this.#flow
     const { facts } = flow
-    const tried = this.#unreachable
+    if (this.#retry === undefined) this.#start(upstream.config.retry)
     const isAsked = chain.steps.selectBackend.length > 0
+    const tried = this.#avoided(upstream, isAsked)
     const candidates = isAsked ? upstream.choosable(tried) : upstream.candidates(tried)
     if (candidates.length === 0) return flow.fail(this.#noneLeft(upstream))
     if (!isAsked) return this.#take(upstream.pick(candidates, facts)!)
@@ -64,9 +72,44 @@ export class Attempts {
     })
   }
 
-  /** Whether a request that backends have refused to process is not sent once more. */
-  get areMany(): boolean {
-    return this.count >= maxAttempts
+  #start(retry: RetryConfig): void {
+    this.#retry = retry
+    if (retry.within !== undefined) this.#until = performance.now() + retry.within
+  }
+
+  /** Backends that the next attempt does not go to. */
+  #avoided(upstream: Upstream, isAsked: boolean): readonly Backend[] {
+    const unreachable = this.#unreachable
+    if (this.#failed === none) return unreachable
+    const all = [...unreachable, ...this.#failed]
+    const left = isAsked ? upstream.choosable(all) : upstream.candidates(all)
+    return left.length > 0 ? all : unreachable
+  }
+
+  /** Whether `retry` of the upstream allows another attempt. */
+  get areLeft(): boolean {
+    return this.count - this.#free <= (this.#retry?.attempts ?? 0) && performance.now() < this.#until
+  }
+
+  /** Whether an attempt that ended so may be followed by another one. */
+  follow(cause: RetryCause): boolean {
+    return this.#retry?.on.includes(cause) === true && this.areLeft
+  }
+
+  /** Whether backends may get a request of this method twice, besides those that are idempotent. */
+  mayRepeat(method: string): boolean {
+    return this.#retry?.idempotent.includes(method) === true
+  }
+
+  /** Whether a request may be sent again for another cause than that no backend has processed it. */
+  get areKept(): boolean {
+    return this.#retry?.on.some((cause) => cause !== 'connect') === true
+  }
+
+  /** Longest time for the connection of this attempt, ms. @param most of the upstream */
+  connectLimit(most: number): number {
+    if (this.#until === Number.POSITIVE_INFINITY) return most
+    return Math.max(1, Math.min(most, Math.ceil(this.#until - performance.now())))
   }
 
   /** The connection to the backend is established: errors of earlier attempts are forgotten. */
@@ -87,6 +130,16 @@ export class Attempts {
     if (error?.code !== 'UF') return
     this.#unreachable = [...this.#unreachable, backend]
     this.#error = error
+  }
+
+  /** Another attempt follows, at another backend where there is one. */
+  avoid(backend: Backend): void {
+    this.#failed = [...this.#failed, backend]
+  }
+
+  /** Another attempt follows at once that does not count: the connection was dead before the request was sent on it. */
+  forgive(): void {
+    this.#free++
   }
 
   #noneLeft({ name }: Upstream): PosternError {

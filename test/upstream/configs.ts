@@ -18,6 +18,7 @@ export function upstreamConfig(backends: BackendConfig[], changes: Partial<Upstr
     backends,
     balance: 'round-robin',
     health: healthConfig({ enabled: false }),
+    retry: { attempts: 2, on: ['connect'], idempotent: [] },
     timeouts: { connect: 2_000, response: 2_000, idle: 2_000, tunnel: 2_000 },
     policies: [],
     ...changes,
