@@ -151,7 +151,7 @@ function drainOf(drain: Written['drain']): DrainConfig {
 
 function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined): ListenerConfig {
   const { protocol, address, port, trustedProxies, underscores, halfClose, policies, timeouts, minRate } = listener
-  const { http = ['1.1'] } = listener
+  const { http = protocol === 'https' ? (['1.1', '2'] as const) : (['1.1'] as const) } = listener
   return {
     protocol,
     address,

@@ -49,7 +49,9 @@ export interface ListenerConfig {
   readonly trustedProxies: readonly string[]
   /** What happens to headers with an underscore in their name. http only. */
   readonly underscores: Underscores
-  /** Versions of HTTP that clients may use, the preferred one first. http and https only, where it is never empty. */
+  /**
+   * Versions of HTTP that clients may use, in any order. http and https only, where it is never empty. Default: 1.1, and 2 over TLS.
+   */
   readonly http: readonly HttpChoice[]
   /** What the FIN of a client means while its request is answered. http only. */
   readonly halfClose: HalfClose

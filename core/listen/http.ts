@@ -5,7 +5,7 @@ import { Admission } from '../flow/admission.ts'
 import { flowId } from '../flow/flow-id.ts'
 import { problemOf } from '../flow/local-reply.ts'
 import { RequestFlow } from '../flow/request.ts'
-import type { Visit } from '../flow/visit.ts'
+import type { Refusal, Visit } from '../flow/visit.ts'
 import type { Begun, Exchange, HalfClose, HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
 import type { Malformed } from '../http/malformed.ts'
@@ -84,18 +84,21 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
 
   /** A connection that speaks HTTP from now on. */
   #serve(stream: ByteStream, peer: Peer, admission: Admission | undefined): void {
-    const connection: Connection = { peer, admission, isAwaited: this.#draining }
+    const connection: Connection = { peer, admission, isAwaited: this.#draining, isMistaken: false }
     if (this.#draining) this.#awaited++
     const { http } = this.plan.config
-    const version = peer.tls?.alpn === 'h2' ? '2' : peer.tls?.alpn === undefined && http.length === 1 ? http[0] : '1.1'
-    if (peer.tls === undefined && http.length > 1) this.#begin(new PrefacePeek(stream, connection, this))
-    else this.#begin(this.#sessionOf(stream, connection, version === '2'))
+    const alpn = peer.tls?.alpn
+    // A client over TLS that does not ask is one of HTTP/1.1, unless the listener has no such version.
+    const isAsked = peer.tls === undefined ? http.includes('2') : alpn === undefined && !http.includes('1.1')
+    if (isAsked) this.#begin(new PrefacePeek(stream, connection, this))
+    else this.#begin(this.#sessionOf(stream, connection, alpn === 'h2'))
   }
 
-  #sessionOf(stream: ByteStream, connection: HttpConnection, isHttp2: boolean): HttpSession {
-    return isHttp2
-      ? new Http2ServerConnection(stream, connection, this)
-      : new ServerConnection(stream, connection, this)
+  #sessionOf(stream: ByteStream, connection: Connection, isHttp2: boolean): HttpSession {
+    if (isHttp2) return new Http2ServerConnection(stream, connection, this)
+    // Its first request is answered in words, as are the bytes of any other protocol.
+    connection.isMistaken = connection.peer.tls?.alpn === undefined && !this.plan.config.http.includes('1.1')
+    return new ServerConnection(stream, connection, this)
   }
 
   #begin(session: HttpSession): void {
@@ -105,7 +108,7 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
 
   onPreface(peek: PrefacePeek, isHttp2: boolean): void {
     this.#sessions.delete(peek)
-    this.#begin(this.#sessionOf(peek.stream, peek.connection, isHttp2))
+    this.#begin(this.#sessionOf(peek.stream, peek.connection as Connection, isHttp2))
   }
 
   replan(plan: HttpPlan): void {
@@ -123,13 +126,14 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
     exchange.owner = flow
     // A CA that has challenged the gateway connects from anywhere: no policy is asked, as for its handshakes.
     const isChallenge = this.plan.snapshot.acme.answer(exchange.rawTarget) !== undefined
-    if (admission === undefined || isChallenge) this.#start(exchange, flow, undefined)
-    else admission.whenDecided(() => this.#start(exchange, flow, admission))
+    if (isChallenge) this.#start(exchange, flow, undefined)
+    else if (connection.isMistaken) this.#start(exchange, flow, { result: mistake(exchange), policy: undefined })
+    else if (admission === undefined) this.#start(exchange, flow, undefined)
+    else admission.whenDecided(() => this.#start(exchange, flow, admission.refusal))
   }
 
-  #start(exchange: Exchange, flow: RequestFlow, admission: Admission | undefined): void {
+  #start(exchange: Exchange, flow: RequestFlow, refusal: Refusal | undefined): void {
     try {
-      const refusal = admission?.refusal
       if (refusal === undefined) return flow.start()
       exchange.makeLast()
       flow.answer(refusal.result, refusal.policy)
@@ -239,9 +243,19 @@ function words(detail: string, id: string): Buffer {
   return Buffer.concat([Buffer.from(head, 'latin1'), body])
 }
 
+/** Why a request over HTTP/1.1 is refused where `http` names HTTP/2 alone. */
+function mistake({ version, connection }: Exchange): PosternError {
+  const how = connection.peer.tls === undefined ? ', with prior knowledge' : ''
+  return new PosternError('DPE', `the client speaks HTTP/${version}, and this port HTTP/2 alone`, {
+    detail: `This port speaks HTTP/2 alone${how}.`,
+  })
+}
+
 interface Connection extends HttpConnection {
   /** Set when a policy of the listener has `onConnect` or `onDisconnect`. */
   readonly admission: Admission | undefined
   /** It counts as active until its first request. */
   isAwaited: boolean
+  /** It carries HTTP/1.1 to a listener of HTTP/2 alone. */
+  isMistaken: boolean
 }

@@ -30,8 +30,11 @@ export interface SecuredListener {
   onArrivalOver(): void
 }
 
-/** Versions of HTTP as ALPN names them. */
-const alpn = { '1.1': 'http/1.1', '2': 'h2' } as const
+/** Versions of HTTP as ALPN names them, the one first that clients get that offer both. */
+const alpn = [
+  ['2', 'h2'],
+  ['1.1', 'http/1.1'],
+] as const
 
 /** The one of clients that ask for TLS as those of PostgreSQL do. */
 const database = 'postgresql'
@@ -210,7 +213,8 @@ export class TlsEntrance implements ArrivalOwner {
 /** What a client may choose from (ALPN). L4 clients may speak anything, so nothing is agreed on. */
 function protocolsOf({ layer, config }: HttpPlan | TcpPlan): string[] | undefined {
   if (config.tls!.starttls === 'postgres') return [database]
-  return layer === 'L7' ? config.http.map((version) => alpn[version]) : undefined
+  if (layer !== 'L7') return undefined
+  return alpn.filter(([version]) => config.http.includes(version)).map(([, name]) => name)
 }
 
 function proofFor({ serverName, alpn }: ClientHello, issued: IssuedCertificates): SecureContext | undefined {

@@ -2,11 +2,11 @@ import { createSecureServer, createServer, type Http2Server } from 'node:http2'
 import { type AddressInfo, connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { deadPort, echoBackend, httpsBackend } from '../helpers/backend.ts'
-import { open, send } from '../helpers/client.ts'
+import { open, raw, send } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { createAuthority } from '../tls/certificates.ts'
-import { openTls } from '../tls/client.ts'
+import { request as ask, openTls } from '../tls/client.ts'
 import { preface, request, settings } from './frames.ts'
 import { openRaw, RawPeer } from './raw.ts'
 
@@ -77,27 +77,43 @@ test('a plain port that names no HTTP/2 does not take it', async () => {
 })
 
 test('a plain port of HTTP/2 alone takes nothing else', async () => {
-  const { port } = await startInProcess(
-    httpConfig([(await echoBackend()).port], { listeners: { web: { http: ['2'] } } }),
-  )
+  const { port, record } = await startInProcess(both((await echoBackend()).port, { http: ['2'] }))
   const peer = await openRaw(port('web'))
   peer.send(request(1))
   expect((await peer.answer(1)).statuses).toEqual(['200'])
-  const other = new RawPeer(await open(port('web')), true, { settings: false })
-  other.socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
-  const frame = await other.until('GOAWAY')
-  expect(frame.code).toBe(1)
+  for (const version of ['1.1', '1.0']) {
+    const answer = await raw(port('web'), `GET /a HTTP/${version}\r\nhost: a\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toContain('connection: close')
+    expect(answer).toContain('This port speaks HTTP/2 alone, with prior knowledge.')
+    const cause = `the client speaks HTTP/${version}, and this port HTTP/2 alone`
+    expect(await record((line) => line.cause === cause)).toMatchObject({ outcome: 'DPE', method: 'GET', path: '/a' })
+  }
+  // Connections that began under another configuration go on.
+  const old = await startInProcess(both((await echoBackend()).port))
+  const socket = await open(old.port('web'))
+  const got: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => got.push(chunk))
+  const count = (): number => Buffer.concat(got).toString().split('HTTP/1.1 200 ').length - 1
+  socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  await until('a response', () => count() === 1)
+  await old.reload(both((await echoBackend()).port, { http: ['2'] }))
+  socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  await until('another response', () => count() === 2)
 })
 
-test('over TLS both sides agree, in the order of the listener', async () => {
-  const config = (http: Json): Json =>
-    httpConfig([backend.port], { listeners: { web: { protocol: 'https', http, tls: { certificates } } } })
+test('over TLS both sides agree, on HTTP/2 where they can, whatever the order', async () => {
+  const config = (http?: Json): Json =>
+    httpConfig([backend.port], {
+      listeners: { web: { protocol: 'https', ...(http && { http }), tls: { certificates } } },
+    })
   const backend = await echoBackend()
-  const { port, reload } = await startInProcess(config(['2', '1.1']), files)
+  const { port, reload } = await startInProcess(config(), files)
   const agreed = async (offered: string[]): Promise<unknown> =>
     (await openTls(port('web'), { ca, ALPNProtocols: offered })).alpnProtocol
   expect(await agreed(['http/1.1', 'h2'])).toBe('h2')
   expect(await agreed(['http/1.1'])).toBe('http/1.1')
+  expect(await ask(port('web'), { ca })).toContain('HTTP/1.1 200 ')
   const peer = new RawPeer(await openTls(port('web'), { ca, ALPNProtocols: ['h2'] }), true, {})
   peer.send(request(1))
   expect(bodyOf(await peer.answer(1)).headers['x-forwarded-proto']).toBe('https')
@@ -106,6 +122,14 @@ test('over TLS both sides agree, in the order of the listener', async () => {
   expect(await agreed(['h2', 'http/1.1'])).toBe('http/1.1')
   peer.send(request(3))
   expect((await peer.answer(3)).statuses).toEqual(['200'])
+  await reload(config(['1.1', '2']))
+  expect(await agreed(['http/1.1', 'h2'])).toBe('h2')
+  await reload(config(['2']))
+  await expect(agreed(['http/1.1'])).rejects.toThrow(/no application protocol/)
+  expect(await ask(port('web'), { ca })).toContain('This port speaks HTTP/2 alone.')
+  const asksNothing = new RawPeer(await openTls(port('web'), { ca }), true, {})
+  asksNothing.send(request(1))
+  expect((await asksNothing.answer(1)).statuses).toEqual(['200'])
 })
 
 test('an upstream says which version its backends speak', async () => {

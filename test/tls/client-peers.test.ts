@@ -107,10 +107,10 @@ describeWith(['curl'], 'curl with a certificate', () => {
   ])('is known to policies and to the backend, with TLS %s', async (version, args) => {
     const { port, record } = await gateway()
     const { tls, cert, chain } = seen(await run(port('web'), ...args))
-    expect(tls).toEqual({ ...told(version), alpn: 'http/1.1' })
+    expect(tls).toEqual({ ...told(version), alpn: 'h2' })
     expect(cert).toBe(sequence(zoe.der))
     expect(chain).toBe([team, people].map(({ der }) => sequence(der)).join(', '))
-    expect((await record(({ msg }) => msg === 'request')).tls).toEqual({ ...told(version), alpn: 'http/1.1' })
+    expect((await record(({ msg }) => msg === 'request')).tls).toEqual({ ...told(version), alpn: 'h2' })
   })
 
   test('is told that it is on the wrong connection', async () => {

@@ -34,11 +34,16 @@ describe('an https listener', () => {
     expect(answer.match(/HTTP\/1.1 200 /g)).toHaveLength(3)
   })
 
-  test('agrees on http/1.1 with a client that offers it, and refuses one that offers only others', async () => {
+  test('agrees on the best version that a client offers, and refuses one that offers only others', async () => {
     const { port, record } = await startInProcess(httpsConfig((await echoBackend()).port), files)
-    const socket = await openTls(port('web'), { ca, ALPNProtocols: ['h2', 'http/1.1'] })
-    expect(socket.alpnProtocol).toBe('http/1.1')
-    await expect(openTls(port('web'), { ca, ALPNProtocols: ['h2'] })).rejects.toThrow(/no application protocol/)
+    for (const [offered, agreed] of [
+      [['http/1.1', 'h2'], 'h2'],
+      [['http/1.1'], 'http/1.1'],
+    ] as const) {
+      const socket = await openTls(port('web'), { ca, ALPNProtocols: [...offered] })
+      expect(socket.alpnProtocol).toBe(agreed)
+    }
+    await expect(openTls(port('web'), { ca, ALPNProtocols: ['h3'] })).rejects.toThrow(/no application protocol/)
     expect(await record(onHandshake)).toMatchObject({
       outcome: 'DPE',
       alert: 'no_application_protocol',
