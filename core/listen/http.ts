@@ -16,17 +16,17 @@ import { Http2ServerConnection } from '../http2/server-connection.ts'
 import { acceptStreams } from '../net/accept.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import { sayLast } from '../net/last-words.ts'
-import { type Peer, peerOf } from '../net/peer.ts'
+import type { Peer } from '../net/peer.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
 import { bind } from './bind.ts'
+import { type EnteredListener, Entrance } from './entrance.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 import { PrefacePeek } from './preface-peek.ts'
-import { type SecuredListener, TlsEntrance } from './tls.ts'
 
 /** Accepts HTTP connections and gives each request to a flow, under the plan that is active when it arrives. */
-export class HttpListener implements Listener, ServerHandler, SecuredListener {
+export class HttpListener implements Listener, ServerHandler, EnteredListener {
   plan: HttpPlan
   /** Requests under way. */
   #requests = 0
@@ -34,8 +34,7 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
   #awaited = 0
   readonly #tap: Tap
   readonly #server: Server
-  /** `undefined`: the listener speaks HTTP in clear. */
-  readonly #entrance: TlsEntrance | undefined
+  readonly #entrance: Entrance
   readonly #sessions = new Set<HttpSession>()
   #port = 0
   #draining = false
@@ -45,11 +44,11 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
     this.plan = plan
     this.#tap = tap
     this.#server = createServer({ allowHalfOpen: true, noDelay: true })
-    this.#entrance = plan.config.tls === undefined ? undefined : new TlsEntrance(this, tap, tickets)
+    this.#entrance = new Entrance(this, tap, tickets)
   }
 
   get active(): number {
-    return this.#requests + this.#awaited + (this.#entrance?.active ?? 0)
+    return this.#requests + this.#awaited + this.#entrance.active
   }
 
   get timeouts(): ClientTimeouts {
@@ -60,9 +59,7 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
     return this.plan.config.halfClose
   }
 
-  #accept(stream: ByteStream): void {
-    if (this.#entrance !== undefined) return this.#entrance.accept(stream)
-    const peer = peerOf(stream, this.#port)
+  onClear(stream: ByteStream, peer: Peer): void {
     const admission = this.#admissionOf(peer)
     this.#serve(stream, peer, admission)
     admission?.ask(0)
@@ -114,7 +111,7 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
   replan(plan: HttpPlan): void {
     this.plan = plan
     // A client that the new rules do not accept would go on for as long as it sends requests.
-    if (this.#entrance?.replan()) for (const session of this.#sessions) session.drain()
+    if (this.#entrance.replan()) for (const session of this.#sessions) session.drain()
   }
 
   onRequest(exchange: Exchange): void {
@@ -196,7 +193,7 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
 
   async open(socket?: BoundHandle): Promise<void> {
     this.#port = await bind(this.#server, this.plan, socket)
-    acceptStreams(this.#server, (stream) => this.#accept(stream))
+    acceptStreams(this.#server, (stream) => this.#entrance.accept(stream))
   }
 
   get port(): number {
@@ -213,7 +210,7 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
     return new Promise((resolve) => {
       const drain = (): void => {
         for (const session of this.#sessions) session.drain()
-        this.#entrance?.close(false)
+        this.#entrance.close(false)
         if (this.active === 0) resolve()
         else this.#onEmpty = resolve
       }
@@ -225,7 +222,7 @@ export class HttpListener implements Listener, ServerHandler, SecuredListener {
   close(): void {
     this.#draining = true
     this.#server.close()
-    this.#entrance?.close(true)
+    this.#entrance.close(true)
     for (const session of this.#sessions) {
       session.abort()
       // Not left to `onClose`: it is called later, when the sandbox is closed and accepts no calls.

@@ -1,7 +1,7 @@
 import type { HttpConnection, HttpSession, ServerHandler } from '../http/exchange.ts'
 import { preface } from '../http2/frames.ts'
-import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
-import { WheelTimer } from '../net/timer-wheel.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
+import { Peek, type PeekOwner, type PeekReader } from './peek.ts'
 
 /** What a peek needs of its listener. */
 export interface PrefaceHandler extends ServerHandler {
@@ -9,60 +9,44 @@ export interface PrefaceHandler extends ServerHandler {
   onPreface(peek: PrefacePeek, isHttp2: boolean): void
 }
 
-/**
- * A connection without TLS whose first bytes say which version of HTTP the client speaks (prior knowledge, RFC 9113 §3.3): those
- * of HTTP/2 begin with the preface, which is no request of another version.
- */
-export class PrefacePeek implements ByteReceiver, HttpSession {
+/** Whether the first bytes of a client are the preface of HTTP/2, which is no request of another version (RFC 9113 §3.4). */
+export class PrefaceReader implements PeekReader<'1.1' | '2'> {
+  rest: Buffer = Buffer.alloc(0)
+
+  push(bytes: Buffer): '1.1' | '2' | undefined {
+    this.rest = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes])
+    const count = Math.min(this.rest.length, preface.length)
+    if (preface.compare(this.rest, 0, count, 0, count) !== 0) return '1.1'
+    return count === preface.length ? '2' : undefined
+  }
+
+  /** A client that sends no more has said all that it will: HTTP/1.1 has words for that. */
+  end(): '1.1' {
+    return '1.1'
+  }
+}
+
+/** A connection without TLS whose first bytes say which version of HTTP the client speaks (prior knowledge, RFC 9113 §3.3). */
+export class PrefacePeek implements HttpSession, PeekOwner<'1.1' | '2'> {
   readonly stream: ByteStream
   readonly connection: HttpConnection
   readonly #handler: PrefaceHandler
-  readonly #timer = new WheelTimer(this)
-  /** What has arrived, fewer bytes than the preface has. A stream tells of no end while it holds bytes that were given back. */
-  #bytes: Buffer = Buffer.alloc(0)
 
   /** @param stream not started. */
   constructor(stream: ByteStream, connection: HttpConnection, handler: PrefaceHandler) {
     this.stream = stream
     this.connection = connection
     this.#handler = handler
-    stream.start(this)
-    this.#timer.arm(handler.timeouts.head)
+    // The stream holds it from now on.
+    new Peek(stream, handler.timeouts.head, new PrefaceReader(), this)
   }
 
-  onBytes(bytes: Buffer, borrowed: boolean): boolean {
-    const all = Buffer.concat([this.#bytes, bytes])
-    const count = Math.min(all.length, preface.length)
-    this.#bytes = all
-    if (preface.compare(all, 0, count, 0, count) !== 0) this.#decide(false)
-    else if (count === preface.length) this.#decide(true)
-    return borrowed
+  onPeeked(version: '1.1' | '2'): void {
+    this.#handler.onPreface(this, version === '2')
   }
 
-  /** The next receiver begins with all bytes. */
-  #decide(isHttp2: boolean): void {
-    this.#timer.disarm()
-    this.stream.leave()
-    if (this.#bytes.length > 0) this.stream.giveBack(this.#bytes)
-    this.#handler.onPreface(this, isHttp2)
-  }
-
-  onEnd(): void {
-    // A client that sends no more has said all that it will: HTTP/1.1 has words for that.
-    this.#decide(false)
-  }
-
-  onDrain(): void {}
-
-  onError(): void {}
-
-  onClose(): void {
-    this.#timer.disarm()
+  onGone(): void {
     this.#handler.onClose(this)
-  }
-
-  onTimeout(): void {
-    this.stream.destroy()
   }
 
   /** The session that follows is told again. */

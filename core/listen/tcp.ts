@@ -3,24 +3,20 @@ import { ConnectionFlow } from '../flow/connection.ts'
 import type { Visit } from '../flow/visit.ts'
 import { acceptStreams } from '../net/accept.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
-import { type Peer, peerOf } from '../net/peer.ts'
+import type { Peer } from '../net/peer.ts'
 import type { TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
 import { bind } from './bind.ts'
+import { type EnteredListener, Entrance } from './entrance.ts'
 import type { BoundHandle, Listener } from './listener.ts'
-import { PostgresEntrance } from './postgres.ts'
-import { type SecuredListener, TlsEntrance } from './tls.ts'
 
 /** Accepts L4 connections and gives each to a flow, under the plan that is active when it arrives. */
-export class TcpListener implements Listener, SecuredListener {
+export class TcpListener implements Listener, EnteredListener {
   plan: TcpPlan
   readonly #tap: Tap
   readonly #server: Server
-  /** `undefined`: connections are forwarded as they come. */
-  readonly #entrance: TlsEntrance | undefined
-  /** In front of it, while the plan says so. */
-  readonly #postgres: PostgresEntrance | undefined
+  readonly #entrance: Entrance
   readonly #flows = new Set<ConnectionFlow>()
   #port = 0
   #onEmpty: (() => void) | undefined
@@ -29,15 +25,7 @@ export class TcpListener implements Listener, SecuredListener {
     this.plan = plan
     this.#tap = tap
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
-    this.#entrance = plan.config.tls === undefined ? undefined : new TlsEntrance(this, tap, tickets)
-    this.#postgres = this.#entrance && new PostgresEntrance(this, this.#entrance)
-  }
-
-  #accept(stream: ByteStream): void {
-    if (this.#entrance === undefined) return this.onClear(stream, peerOf(stream, this.#port))
-    const isAsked = this.plan.config.tls?.starttls === 'postgres'
-    if (isAsked) this.#postgres!.accept(stream)
-    else this.#entrance.accept(stream)
+    this.#entrance = new Entrance(this, tap, tickets)
   }
 
   onClear(stream: ByteStream, peer: Peer): void {
@@ -85,7 +73,7 @@ export class TcpListener implements Listener, SecuredListener {
 
   replan(plan: TcpPlan, drain: number): void {
     this.plan = plan
-    this.#entrance?.replan()
+    this.#entrance.replan()
     const stale = [...this.#flows].filter((flow) => !flow.survives(plan))
     if (stale.length === 0) return
     setTimeout(() => {
@@ -95,7 +83,7 @@ export class TcpListener implements Listener, SecuredListener {
 
   async open(socket?: BoundHandle): Promise<void> {
     this.#port = await bind(this.#server, this.plan, socket)
-    acceptStreams(this.#server, (stream) => this.#accept(stream))
+    acceptStreams(this.#server, (stream) => this.#entrance.accept(stream))
   }
 
   get port(): number {
@@ -103,7 +91,7 @@ export class TcpListener implements Listener, SecuredListener {
   }
 
   get active(): number {
-    return this.#flows.size + (this.#entrance?.active ?? 0)
+    return this.#flows.size + this.#entrance.active
   }
 
   /** TCP cannot announce it. */
@@ -111,8 +99,7 @@ export class TcpListener implements Listener, SecuredListener {
 
   drain(): Promise<void> {
     this.#server.close()
-    this.#postgres?.close()
-    this.#entrance?.close(false)
+    this.#entrance.close(false)
     return new Promise((resolve) => {
       if (this.active === 0) resolve()
       else this.#onEmpty = resolve
@@ -121,8 +108,7 @@ export class TcpListener implements Listener, SecuredListener {
 
   close(): void {
     this.#server.close()
-    this.#postgres?.close()
-    this.#entrance?.close(true)
+    this.#entrance.close(true)
     for (const flow of [...this.#flows]) flow.close()
   }
 }

@@ -4,7 +4,7 @@ import { flowId } from '../flow/flow-id.ts'
 import type { Refusal, Visit } from '../flow/visit.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import { sayLast } from '../net/last-words.ts'
-import { type Peer, peerOf } from '../net/peer.ts'
+import type { Peer } from '../net/peer.ts'
 import type { HttpPlan, TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import { type ArrivalOwner, type HandshakeFailure, TlsArrival } from '../tls/arrival.ts'
@@ -42,11 +42,20 @@ const database = 'postgresql'
 const acme = 'acme-tls/1'
 const nothing = new Uint8Array(0)
 
-interface Arriving {
+/** The gateway ends. */
+export const closing: HandshakeFailure = { code: 'SD', problem: 'closed by the gateway', alert: undefined }
+
+/** A connection that is to begin a handshake. */
+interface Entering {
+  readonly stream: ByteStream
   readonly peer: Peer
+  /** When it was accepted, by `performance.now`. */
   readonly since: number
   /** It has begun with TLS where others ask for it. */
   readonly isDirect: boolean
+}
+
+interface Arriving extends Omit<Entering, 'stream'> {
   visit: Visit | undefined
 }
 
@@ -80,42 +89,30 @@ export class TlsEntrance implements ArrivalOwner {
     this.#contexts = before.next(name, config.tls!)
     if (this.#contexts.judgesAs(before)) return false
     const problem = 'a reload has changed the rules for the certificates of clients'
-    for (const arrival of this.#arrivals.keys()) {
-      if (arrival.facts !== undefined) arrival.abort({ code: 'SD', problem, alert: undefined })
-    }
+    for (const arrival of this.#arrivals.keys()) arrival.abort({ code: 'SD', problem, alert: undefined })
     return true
   }
 
-  /**
-   * @param since when it was accepted, by `performance.now`
-   * @param isDirect it has begun with TLS where others ask for it
-   */
-  accept(stream: ByteStream, since: number = performance.now(), isDirect: boolean = false): void {
-    const { plan, port } = this.#listener
-    const rest = plan.config.timeouts.handshake - (performance.now() - since)
-    const arrival = new TlsArrival(stream, Math.max(1, rest), this)
-    this.#arrivals.set(arrival, { peer: peerOf(stream, port), since, isDirect, visit: undefined })
-  }
-
-  /** Connections whose handshake is under way. */
-  get active(): number {
-    let active = 0
-    for (const { facts } of this.#arrivals.keys()) if (facts !== undefined) active++
-    return active
-  }
-
-  /** Ends those that have not begun a handshake, or all. */
-  close(all: boolean): void {
-    const closing: HandshakeFailure = { code: 'SD', problem: 'closed by the gateway', alert: undefined }
-    for (const arrival of this.#arrivals.keys()) if (all || arrival.facts === undefined) arrival.abort(closing)
-  }
-
-  onHello(arrival: TlsArrival, hello: ClientHello): void {
+  /** The client has said what it wants. @param bytes of the ClientHello, and behind it */
+  begin({ stream, peer, since, isDirect }: Entering, hello: ClientHello, bytes: Buffer): void {
+    const rest = this.#listener.plan.config.timeouts.handshake - (performance.now() - since)
+    const arrival = new TlsArrival(stream, hello, bytes, rest, this)
+    this.#arrivals.set(arrival, { peer, since, isDirect, visit: undefined })
     try {
       this.#choose(arrival, hello)
     } catch (error) {
       arrival.refuse({ alert: 'internal_error', code: 'GE', problem: (error as Error).message })
     }
+  }
+
+  /** Connections whose handshake is under way. */
+  get active(): number {
+    return this.#arrivals.size
+  }
+
+  /** Ends them all. */
+  close(): void {
+    for (const arrival of this.#arrivals.keys()) arrival.abort(closing)
   }
 
   #choose(arrival: TlsArrival, hello: ClientHello): void {
@@ -163,19 +160,8 @@ export class TlsEntrance implements ArrivalOwner {
     this.#listener.onUnverified(stream, problem, id)
   }
 
-  onPlain(arrival: TlsArrival, first: Buffer): void {
-    const problem = 'the client does not speak TLS, and this port does'
-    const id = this.#tell(arrival, { code: 'DPE', problem, alert: undefined })
-    this.#listener.onPlain(arrival.stream, first, id)
-  }
-
   onFailed(arrival: TlsArrival, failure: HandshakeFailure): void {
     this.#tell(arrival, failure)
-  }
-
-  onQuit(arrival: TlsArrival): void {
-    this.#forget(arrival)
-    this.#listener.onArrivalOver()
   }
 
   #tell(arrival: TlsArrival, failure: HandshakeFailure): string {

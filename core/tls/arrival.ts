@@ -1,12 +1,12 @@
 import { type SecureContext, TLSSocket } from 'node:tls'
 import type { OutcomeCode } from '../errors.ts'
-import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
 import { sayLast } from '../net/last-words.ts'
 import type { TlsFacts } from '../net/peer.ts'
 import { type Expiring, WheelTimer } from '../net/timer-wheel.ts'
 import { feed, socketOf, streamOfTls } from '../net/tls-stream.ts'
 import { alertOf, alertRecord, type OwnAlert } from './alerts.ts'
-import { type ClientHello, ClientHelloReader } from './client-hello.ts'
+import type { ClientHello } from './client-hello.ts'
 import type { ClientRules } from './client-rules.ts'
 import { type Handshaking, handshakes } from './handshake-gate.ts'
 import { factsOfHandshake, factsOfHello } from './tls-facts.ts'
@@ -22,20 +22,14 @@ export interface HandshakeFailure {
   readonly plugin?: string | undefined
 }
 
-/** Follows connections until they are over TLS. Each gets exactly one call after `onHello`. */
+/** Follows connections until they are over TLS. Each gets exactly one call. */
 export interface ArrivalOwner {
-  /** The client has said what it wants: call `secure` or `refuse`. */
-  onHello(arrival: TlsArrival, hello: ClientHello): void
   /** @param stream not started */
   onSecured(arrival: TlsArrival, stream: ByteStream): void
   /** The certificate of the client is not accepted, which TLS 1.3 cannot tell it any more. @param stream not started; to be ended */
   onUnverified(arrival: TlsArrival, stream: ByteStream, problem: string): void
-  /** What the client sends is not TLS. The stream has no receiver, and is to be ended. */
-  onPlain(arrival: TlsArrival, first: Buffer): void
   /** The connection is closed, or will be. */
   onFailed(arrival: TlsArrival, failure: HandshakeFailure): void
-  /** The client has not sent a byte, as probes of load balancers do; the connection is closed. */
-  onQuit(arrival: TlsArrival): void
 }
 
 /** What a handshake may agree on. */
@@ -57,53 +51,29 @@ const crowded: HandshakeFailure = {
   alert: undefined,
 }
 
-/** A new connection of a TLS listener: reads its ClientHello first, so that all that depends on it is known before OpenSSL. */
-export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
+/** A connection that has begun with a ClientHello, until it is over TLS. Its owner calls `secure` or `refuse`. */
+export class TlsArrival implements Expiring, Handshaking {
   readonly stream: ByteStream
-  /** `undefined`: the ClientHello has not arrived. */
-  facts: TlsFacts | undefined
+  facts: TlsFacts
   readonly #owner: ArrivalOwner
-  readonly #reader = new ClientHelloReader()
   readonly #timer = new WheelTimer(this)
+  /** All that the client has sent, until the handshake begins. */
+  #bytes: Buffer
   #options: HandshakeOptions | undefined
   #socket: TLSSocket | undefined
   #isOver = false
 
   /**
-   * @param stream not started
+   * @param stream without a receiver
+   * @param bytes of the ClientHello, and behind it
    * @param limit until the handshake is over, ms
    */
-  constructor(stream: ByteStream, limit: number, owner: ArrivalOwner) {
+  constructor(stream: ByteStream, { serverName }: ClientHello, bytes: Buffer, limit: number, owner: ArrivalOwner) {
     this.stream = stream
+    this.facts = factsOfHello(serverName)
+    this.#bytes = bytes
     this.#owner = owner
-    this.#timer.arm(limit)
-    stream.start(this)
-  }
-
-  // ── ClientHello ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  onBytes(bytes: Buffer, borrowed: boolean): boolean {
-    const hello = this.#reader.push(borrowed ? Buffer.from(bytes) : bytes)
-    if (hello === undefined) return borrowed
-    this.stream.leave()
-    if (!('problem' in hello)) {
-      this.facts = factsOfHello(hello.serverName)
-      this.#owner.onHello(this, hello)
-    } else if (hello.alert !== undefined) this.refuse({ ...hello, alert: hello.alert, code: 'DPE' })
-    else if (this.#end()) this.#owner.onPlain(this, this.#reader.bytes)
-    return borrowed
-  }
-
-  onEnd(): void {
-    this.stream.destroy()
-  }
-
-  onDrain(): void {}
-
-  onError(): void {}
-
-  onClose(): void {
-    this.#fail(gone)
+    this.#timer.arm(Math.max(1, limit))
   }
 
   // ── for the owner ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,9 +108,9 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
       ...(clients !== undefined && { requestCert: true, rejectUnauthorized: clients.isRequired }),
       ...(alpn !== undefined && { ALPNProtocols: alpn }),
     })
-    const { bytes } = this.#reader
+    const bytes = this.#bytes
     this.#socket = socket
-    this.#reader.bytes = nothing
+    this.#bytes = nothing
     if (staple !== undefined) (socket as unknown as { ssl: TlsHandle }).ssl.setOCSPResponse(staple)
     socket.once('secure', this.#secured)
     socket.once('end', this.#gone)
@@ -158,7 +128,7 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
     let stream: ByteStream
     let problem: string | undefined
     try {
-      this.facts = factsOfHandshake(socket, this.facts?.serverName, clients)
+      this.facts = factsOfHandshake(socket, this.facts.serverName, clients)
       problem = clients?.refusalOf(this.facts.client)
       stream = streamOfTls(socket)
     } catch (error) {
@@ -193,11 +163,9 @@ export class TlsArrival implements ByteReceiver, Expiring, Handshaking {
 
   #fail(failure: HandshakeFailure): void {
     if (!this.#end()) return
-    const isQuiet = this.#socket === undefined && this.facts === undefined && this.#reader.bytes.length === 0
     this.stream.destroy()
     this.#socket?.destroy()
-    if (isQuiet) this.#owner.onQuit(this)
-    else this.#owner.onFailed(this, failure)
+    this.#owner.onFailed(this, failure)
   }
 
   /** False: it is over already. */

@@ -41,8 +41,18 @@ const badName: HelloProblem = { problem: 'the server name is not a host name', a
 export class ClientHelloReader {
   /** All that has arrived. */
   bytes: Buffer = nothing
+  readonly #isPassedOn: boolean
   /** With fewer bytes there is nothing new to see: a client may send them one by one. */
   #needed = 1
+
+  /** @param isPassedOn whether the bytes go on as they came, and are not for a handshake with this gateway. Default: false */
+  constructor(isPassedOn: boolean = false) {
+    this.#isPassedOn = isPassedOn
+  }
+
+  get rest(): Buffer {
+    return this.#isPassedOn ? this.bytes : nothing
+  }
 
   /** @returns `undefined` while it is incomplete */
   push(bytes: Buffer): ClientHello | HelloProblem | undefined {

@@ -1,0 +1,149 @@
+import type { OutcomeCode } from '../errors.ts'
+import type { ByteStream } from '../net/byte-stream.ts'
+import { sayLast } from '../net/last-words.ts'
+import { type Peer, peerOf } from '../net/peer.ts'
+import type { Tap } from '../telemetry/tap.ts'
+import { alertRecord } from '../tls/alerts.ts'
+import { ClientHelloReader } from '../tls/client-hello.ts'
+import { type Encryption, EncryptionRequestReader, errorResponse } from '../tls/postgres-request.ts'
+import type { TicketKeys } from '../tls/ticket-keys.ts'
+import { Peek, type PeekReader } from './peek.ts'
+import { closing, type SecuredListener, TlsEntrance } from './tls.ts'
+
+/** A listener, as connections see it before their flow. */
+export interface EnteredListener extends SecuredListener {
+  /** A connection in clear, which is allowed. @param stream not started */
+  onClear(stream: ByteStream, peer: Peer): void
+}
+
+/** A connection on its way from accept to its flow. */
+interface Entering {
+  readonly stream: ByteStream
+  readonly peer: Peer
+  /** When it was accepted, by `performance.now`: the time limit is for all steps together. */
+  readonly since: number
+  readonly isDirect: boolean
+}
+
+/** Why a client got no further, for the record. */
+interface Ends {
+  readonly left: string
+  readonly late: string
+}
+
+const handshakeEnds: Ends = {
+  left: 'the client left during the TLS handshake',
+  late: 'the TLS handshake timed out',
+}
+const requestEnds: Ends = {
+  left: 'the client left before the TLS handshake',
+  late: 'the client did not ask for TLS in time',
+}
+
+/**
+ * What each connection of a listener passes through before its flow, from top to bottom. The plan says which steps there are:
+ * a listener without any waits for no byte.
+ */
+export class Entrance {
+  readonly #listener: EnteredListener
+  readonly #tls: TlsEntrance | undefined
+  readonly #peeks = new Map<Peek<unknown>, Entering>()
+
+  constructor(listener: EnteredListener, tap: Tap, tickets: TicketKeys) {
+    this.#listener = listener
+    this.#tls = listener.plan.config.tls === undefined ? undefined : new TlsEntrance(listener, tap, tickets)
+  }
+
+  // ── the steps ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  accept(stream: ByteStream): void {
+    const peer = peerOf(stream, this.#listener.port)
+    this.#encryptionRequest({ stream, peer, since: performance.now(), isDirect: false })
+  }
+
+  /** PostgreSQL: TLS begins after the client has asked for it. */
+  #encryptionRequest(one: Entering): void {
+    if (this.#listener.plan.config.tls?.starttls !== 'postgres') return this.#hello(one)
+    const reader = new EncryptionRequestReader((bytes) => one.stream.write(bytes))
+    this.#peek(one, reader, requestEnds, (request) => this.#encrypted(one, request))
+  }
+
+  #encrypted(one: Entering, request: Encryption): void {
+    const { stream, peer } = one
+    if (request === 'tls') return this.#hello(one)
+    if (request === 'direct') return this.#hello({ ...one, isDirect: true })
+    if (request !== 'clear') {
+      stream.reset()
+      this.#refused(one, 'DPE', request.problem)
+    } else if (this.#listener.plan.config.tls?.plain === true) this.#listener.onClear(stream, peer)
+    else {
+      sayLast(stream, errorResponse('28000', 'this port takes only TLS: set sslmode=require or a stricter one'))
+      this.#refused(one, 'DPE', 'the client did not ask for TLS')
+    }
+  }
+
+  /** The ClientHello is read before OpenSSL is asked, so that all that depends on it is known. */
+  #hello(one: Entering): void {
+    const tls = this.#tls
+    if (tls === undefined) return this.#listener.onClear(one.stream, one.peer)
+    const reader = new ClientHelloReader()
+    this.#peek(one, reader, handshakeEnds, (hello) => {
+      if (!('problem' in hello)) return tls.begin(one, hello, reader.bytes)
+      if (hello.alert === undefined) return this.#plain(one, reader.bytes)
+      sayLast(one.stream, alertRecord(hello.alert))
+      tls.tell(one.peer, one.since, { ...hello, code: 'DPE' })
+    })
+  }
+
+  #plain(one: Entering, first: Buffer): void {
+    const id = this.#refused(one, 'DPE', 'the client does not speak TLS, and this port does')
+    this.#listener.onPlain(one.stream, first, id)
+  }
+
+  // ── what they share ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #peek<R>(one: Entering, reader: PeekReader<R>, ends: Ends, onPeeked: (result: R) => void): void {
+    const { layer, config } = this.#listener.plan
+    const { handshake, head } = config.timeouts
+    const limit = layer === 'L7' && this.#tls === undefined ? head : handshake
+    const peek = new Peek<R>(one.stream, limit - (performance.now() - one.since), reader, {
+      onPeeked: (result) => {
+        this.#peeks.delete(peek)
+        onPeeked(result)
+      },
+      onGone: (isLate) => {
+        this.#peeks.delete(peek)
+        // A client that has not sent a byte is most likely the probe of a load balancer.
+        if (peek.hasSpoken) this.#refused(one, isLate ? 'CI' : 'DC', isLate ? ends.late : ends.left)
+      },
+    })
+    this.#peeks.set(peek, one)
+  }
+
+  /** @returns the identifier of the record */
+  #refused({ peer, since }: Entering, code: OutcomeCode, problem: string): string {
+    return this.#tls!.tell(peer, since, { code, problem, alert: undefined })
+  }
+
+  // ── for the listener ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Connections whose handshake is under way. */
+  get active(): number {
+    return this.#tls?.active ?? 0
+  }
+
+  /** The plan has changed. @returns whether the rules for the certificates of clients have */
+  replan(): boolean {
+    return this.#tls?.replan() ?? false
+  }
+
+  /** Ends those that have not said what they want, or all. */
+  close(all: boolean): void {
+    for (const [peek, one] of this.#peeks) {
+      peek.abort()
+      if (peek.hasSpoken) this.#refused(one, closing.code, closing.problem)
+    }
+    this.#peeks.clear()
+    if (all) this.#tls?.close()
+  }
+}
