@@ -6,6 +6,7 @@ import {
   listenerProtocols,
   type Protocol,
   protocolsOf,
+  trafficOf,
   upstreamProtocols,
 } from '../config/protocols.ts'
 import { asList, asObject, asText, member } from '../config/untyped.ts'
@@ -123,14 +124,14 @@ function checkRoutes({ source, data, problems }: Draft): void {
     const upstream = asText(route.upstream) ?? ''
     const protocol = asText(asObject(member(listeners, listener)).protocol)
     const backend = asText(asObject(member(upstreams, upstream)).protocol)
-    const here = layerOf(protocol)
-    const there = layerOf(backend)
+    const here = trafficOf(protocol)
+    const there = trafficOf(backend)
     if (here !== undefined && there !== undefined && here !== there) {
       const usable = protocolsOf(here, upstreamProtocols, JSON.stringify)
       const message = `upstream "${upstream}" is ${backend} and listener "${listener}" is ${protocol}; use an upstream with "protocol": ${usable}`
       problems.add(source, [...at, 'upstream'], message)
     }
-    if (protocol === undefined || here !== 'L4') continue
+    if (protocol === undefined || layerOf(protocol) !== 'L4') continue
     for (const field of Object.keys(asObject(route.match))) {
       const what = Object.hasOwn(unseen, field) ? unseen[field] : undefined
       if (what !== undefined) problems.add(source, [...at, 'match', field], seesNo(protocol, what))
@@ -138,7 +139,7 @@ function checkRoutes({ source, data, problems }: Draft): void {
     if (asList(route.pathExceptions).length > 0)
       problems.add(source, [...at, 'pathExceptions'], seesNo(protocol, 'path'))
     if (Object.hasOwn(route, 'reply')) {
-      const message = `${protocol} listeners cannot reply; name an upstream, or use an ${protocolsOf('L7', listenerProtocols)} listener`
+      const message = `${protocol} listeners cannot reply; name an upstream, or use an ${protocolsOf('requests', listenerProtocols)} listener`
       problems.add(source, [...at, 'reply'], message)
     }
     for (const field of ['timeout', 'timeouts']) {
@@ -157,7 +158,7 @@ function checkRoutes({ source, data, problems }: Draft): void {
 }
 
 function seesNo(protocol: string, what: string): string {
-  return `${protocol} listeners see no ${what}; use an ${protocolsOf('L7', listenerProtocols)} listener`
+  return `${protocol} listeners see no ${what}; use an ${protocolsOf('requests', listenerProtocols)} listener`
 }
 
 /** Refuses a policy that could never run where it is attached, and one whose options name an upstream of the other layer. */
@@ -178,9 +179,10 @@ export function checkAttachment({ source, data, problems }: Draft, attachment: A
   }
   for (const upstream of facts.upstreams) {
     const { protocol } = asObject(member(asObject(data.upstreams), upstream))
-    const there = layerOf(protocol)
-    if (there === undefined || there === layer) continue
-    const message = `${who} sends to upstream "${upstream}", which is ${protocol}; ${level} "${name}" needs an upstream that is ${protocolsOf(layer, upstreamProtocols)}`
+    const here = trafficOf(attachment.protocol)
+    const there = trafficOf(protocol)
+    if (here === undefined || there === undefined || there === here) continue
+    const message = `${who} sends to upstream "${upstream}", which is ${protocol}; ${level} "${name}" needs an upstream that is ${protocolsOf(here, upstreamProtocols)}`
     problems.add(source, path, message)
   }
 }
@@ -191,7 +193,7 @@ function whyNot({ protocol, layer, level, name }: Attachment, hooks: readonly Ho
     return `"health" of upstream "${name}" is false, so there are no health checks; remove that setting or the policy`
   }
   if (layer === 'L4')
-    return `${protocol} has connections, not requests; use it with an ${protocolsOf('L7', listenerProtocols)} listener`
+    return `${protocol} has connections, not requests; use it with an ${protocolsOf('requests', listenerProtocols)} listener`
   if (level !== 'listener') {
     const what = hooks.includes('onConnect') ? 'onConnect runs before a request has' : 'a connection ends without'
     return `${what} a route; attach it to the listener`

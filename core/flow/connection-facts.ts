@@ -24,6 +24,10 @@ export class ConnectionFacts implements FlowFacts, WritableFacts {
   candidates: readonly BackendFacts[] = []
   outcome = ''
   consumer: string | undefined
+  /** From the client and to it. */
+  readonly bytes = { in: 0, out: 0 }
+  /** `undefined`: it is no session of datagrams. */
+  datagrams: { in: number; out: number } | undefined
   readonly #upstreamProblem: (name: string) => string | undefined
 
   /**

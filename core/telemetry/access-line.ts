@@ -68,7 +68,10 @@ function protocolOf(version: string | undefined, agent: string | undefined): str
 
 function connectionLine(start: string, end: FlowEnd, cause: string | undefined): string {
   const port = '","port":' + end.flow.clientPort
-  return originOf(start, end.flow) + port + resultOf(end, cause) + ',"msg":"connection"}\n'
+  const { datagrams } = end
+  if (datagrams === undefined) return originOf(start, end.flow) + port + resultOf(end, cause) + ',"msg":"connection"}\n'
+  const count = ',"datagramsIn":' + datagrams.in + ',"datagramsOut":' + datagrams.out
+  return originOf(start, end.flow) + port + count + resultOf(end, cause) + ',"msg":"session"}\n'
 }
 
 function originOf(start: string, flow: FlowFacts): string {

@@ -18,6 +18,9 @@ export class ShortLines implements LineStream {
   }
 }
 
+/** What records of flows have as `msg`. */
+const flows: ReadonlySet<unknown> = new Set(['request', 'connection', 'session', 'handshake'])
+
 type Entry = Readonly<Record<string, unknown>>
 
 /** A record as a short line; text that is not a record stays as it is. */
@@ -29,7 +32,7 @@ export function shorten(line: string): string {
     return printable(line)
   }
   const time = typeof entry.time === 'string' ? new Date(entry.time).toTimeString().slice(0, 8) : ''
-  const isFlow = entry.msg === 'request' || entry.msg === 'connection' || entry.msg === 'handshake'
+  const isFlow = flows.has(entry.msg)
   return printable([time, isFlow ? flowOf(entry) : eventOf(entry)].filter(Boolean).join(' '))
 }
 

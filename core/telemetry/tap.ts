@@ -6,13 +6,15 @@ import type { Phases } from './phases.ts'
 /** An event of a flow, by `kind`. Observers read the facts inside `observe` and must not keep any of the objects. */
 export type FlowEvent = FlowEnd | HookEvent | MalformedEvent | HandshakeEvent
 
-/** A request (`flow.request` is defined) or an L4 connection has ended, early exits included. */
+/** A request (`flow.request` is defined) or an L4 connection or session has ended, early exits included. */
 export interface FlowEnd {
   readonly kind: 'end'
   readonly flow: FlowFacts
   /** Bytes from the client and to it: of the bodies of a request, or of a connection or tunnel. */
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Datagrams from the client and to it, of a session of UDP. */
+  readonly datagrams?: { readonly in: number; readonly out: number } | undefined
   readonly phases: Phases
   /** Version of HTTP that the client used. */
   readonly version?: string
