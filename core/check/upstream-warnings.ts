@@ -15,6 +15,11 @@ export function warnOfUpstreams(config: Config, source: Source, warn: Warn): voi
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     warnOfBackends(name, upstream, Object.entries(config.listeners), warn)
     if (upstream.tls !== undefined) warnOfTls(['upstreams', name, 'tls'], upstream.tls, warn)
+    else if (upstream.http === 'auto') {
+      const message =
+        'without "tls" backends cannot say what they speak, so "auto" is "1.1"; add "tls", or name the version'
+      warn(['upstreams', name, 'http'], message)
+    }
     const path = ['upstreams', name, 'health']
     // The default of the timeout is for the default of the interval.
     warnOfHealth(path, upstream, source.keysOf(path).includes('timeout'), warn)

@@ -40,6 +40,9 @@ const factors = [1, 2, 6, 30] as const
 /** Longest silence of a proven session, ms. */
 const provenLimit = 1000
 
+/** A backend does not take tunnels, as its SETTINGS say: nothing of the request has been sent. */
+export class NoTunnel extends PosternError {}
+
 /** How long a session that is over may take to send what is unsent, ms. */
 const lastLimit = 1000
 
@@ -130,7 +133,7 @@ export class Http2ClientConnection extends Http2Connection {
   #mayTunnel(exchange: ClientExchange): boolean {
     if (this.hasSettings) {
       if (this.peer.enableConnectProtocol) return true
-      exchange.fail(new PosternError('UPE', 'the backend takes no upgrades over HTTP/2 (RFC 8441)'))
+      exchange.fail(new NoTunnel('UPE', 'the backend takes no upgrades over HTTP/2 (RFC 8441)'))
       return false
     }
     this.#early ??= []

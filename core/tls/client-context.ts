@@ -32,6 +32,13 @@ export class ClientContext {
     this.alpn = settings.starttls === 'postgres' ? ['postgresql'] : alpn
   }
 
+  /** The same for connections that offer only these protocols. */
+  offering(alpn: readonly string[]): ClientContext {
+    const other = new ClientContext(this.settings, alpn)
+    other.#secureContext = this.secureContext
+    return other
+  }
+
   /** 0.7 ms and 32 KB, so there is one for all connections. */
   get secureContext(): SecureContext {
     this.#secureContext ??= newClientContext(this.settings)

@@ -1,19 +1,24 @@
 import { PosternError } from '../errors.ts'
-import type { Fields } from '../http/fields.ts'
 import type { UpstreamExchange, UpstreamOwner, UpstreamPool, UpstreamRequest } from '../http/upstream-exchange.ts'
 import { ConnectionPool } from '../http1/connection-pool.ts'
 import { Http2Pool } from '../http2/connection-pool.ts'
+import { asksForTunnel } from '../http2/request-list.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Address, ConnectDone, connectTo } from '../net/connect.ts'
-import type { Delivery } from '../net/delivery.ts'
 import { streamOfTls } from '../net/tls-stream.ts'
-import type { TlsConnector } from '../tls/connect-tls.ts'
+import { TlsConnector } from '../tls/connect-tls.ts'
+import { LaterExchange } from './later-exchange.ts'
+import { TunnelTry } from './tunnel-try.ts'
 
 type Version = '1.1' | '2'
 
+/** A request that waits for what the backend speaks. @param error instead: it does not say */
+type Waiting = (error: PosternError | undefined) => void
+
 /**
  * The connections to a backend that says in its TLS handshakes which version of HTTP it speaks (ALPN). What it has said is
- * believed until a handshake says otherwise, as after a backend was replaced by another version of itself.
+ * believed until a handshake says otherwise, as after a backend was replaced by another version of itself. WebSockets that
+ * its sessions of HTTP/2 do not take (RFC 8441) have connections of HTTP/1.1.
  */
 export class NegotiatedPool implements UpstreamPool {
   readonly #backend: Address
@@ -23,6 +28,11 @@ export class NegotiatedPool implements UpstreamPool {
   #pool: UpstreamPool | undefined
   /** The connection on which it said so; the first one of the pool. */
   #spare: ByteStream | undefined
+  /** The handshake that finds out what it speaks: one for all requests that wait. */
+  #asking: { cancel(): void } | undefined
+  readonly #waiting = new Set<Waiting>()
+  /** Where the backend is offered HTTP/1.1 alone. */
+  #tunnels: ConnectionPool | undefined
   #closed = false
 
   constructor(backend: Address, tls: TlsConnector) {
@@ -31,8 +41,32 @@ export class NegotiatedPool implements UpstreamPool {
   }
 
   send(request: UpstreamRequest, connectTimeout: number, owner: UpstreamOwner): UpstreamExchange {
-    if (this.#pool !== undefined) return this.#pool.send(request, connectTimeout, owner)
-    return new Undecided(this, request, connectTimeout, owner)
+    if (this.#pool !== undefined) return this.#sendOn(this.#pool, request, connectTimeout, owner)
+    const since = performance.now()
+    const wait: Waiting = (error) => {
+      if (this.#pool === undefined) return owner.onFail(error ?? new PosternError('GE', 'no connection'))
+      const rest = Math.max(1, connectTimeout - (performance.now() - since))
+      exchange.follow(this.#sendOn(this.#pool, request, rest, owner))
+    }
+    const exchange = new LaterExchange(() => this.#leave(wait))
+    this.#waiting.add(wait)
+    if (this.#waiting.size === 1) this.#ask(connectTimeout)
+    return exchange
+  }
+
+  #sendOn(pool: UpstreamPool, request: UpstreamRequest, timeout: number, owner: UpstreamOwner): UpstreamExchange {
+    const isTunnel = this.#version === '2' && owner.onUpgrade !== undefined && asksForTunnel(request)
+    if (!isTunnel) return pool.send(request, timeout, owner)
+    return new TunnelTry(pool, () => this.#tunnelPool(), request, timeout, owner).exchange
+  }
+
+  #tunnelPool(): UpstreamPool {
+    if (this.#tunnels === undefined) {
+      const older = new TlsConnector(this.#tls.context.offering(['http/1.1']))
+      this.#tunnels = new ConnectionPool(this.#backend, older.connectTo)
+      if (this.#closed) this.#tunnels.close()
+    }
+    return this.#tunnels
   }
 
   close(): void {
@@ -40,22 +74,23 @@ export class NegotiatedPool implements UpstreamPool {
     this.#spare?.destroy()
     this.#spare = undefined
     this.#pool?.close()
+    this.#tunnels?.close()
   }
 
-  /** Finds out what the backend speaks. @param done is given the pool for that */
-  ask(
-    timeout: number,
-    done: (error: PosternError | undefined, pool: UpstreamPool | undefined) => void,
-  ): { cancel(): void } {
-    return this.#tls.connectSocket(this.#backend, timeout, (error, socket) => {
-      if (socket === undefined) return done(error, undefined)
-      const version = socket.alpnProtocol === 'h2' ? '2' : '1.1'
-      const stream = streamOfTls(socket)
-      // Requests that came together ask together.
-      if (this.#version === version && this.#spare !== undefined) stream.destroy()
-      else this.#learn(version, stream)
-      done(undefined, this.#pool)
+  #ask(timeout: number): void {
+    this.#asking = this.#tls.connectSocket(this.#backend, timeout, (error, socket) => {
+      this.#asking = undefined
+      const waiting = [...this.#waiting]
+      this.#waiting.clear()
+      if (socket !== undefined) this.#learn(socket.alpnProtocol === 'h2' ? '2' : '1.1', streamOfTls(socket))
+      for (const wait of waiting) wait(error)
     })
+  }
+
+  /** A request is cancelled; when none waits any more, the handshake is too. */
+  #leave(wait: Waiting): void {
+    this.#waiting.delete(wait)
+    if (this.#waiting.size === 0) this.#asking?.cancel()
   }
 
   #learn(version: Version, stream: ByteStream): void {
@@ -93,61 +128,5 @@ export class NegotiatedPool implements UpstreamPool {
         done(new PosternError('UF', `${backend.address}: the backend now speaks HTTP/${agreed}`), undefined)
       })
     }
-  }
-}
-
-/** A request to a backend of which nothing is known yet. */
-class Undecided implements UpstreamExchange {
-  readonly #asking: { cancel(): void }
-  #exchange: UpstreamExchange | undefined
-  #isPaused = false
-
-  constructor(pool: NegotiatedPool, request: UpstreamRequest, timeout: number, owner: UpstreamOwner) {
-    const since = performance.now()
-    this.#asking = pool.ask(timeout, (error, decided) => {
-      if (decided === undefined) return owner.onFail(error ?? new PosternError('GE', 'no connection'))
-      const rest = Math.max(1, timeout - (performance.now() - since))
-      this.#exchange = decided.send(request, rest, owner)
-      if (this.#isPaused) this.#exchange.pause()
-    })
-  }
-
-  get trailers(): Fields | undefined {
-    return this.#exchange?.trailers
-  }
-
-  get isRefusable(): boolean {
-    return this.#exchange?.isRefusable ?? false
-  }
-
-  get isFlushed(): boolean {
-    return this.#exchange?.isFlushed ?? false
-  }
-
-  write(chunk: Uint8Array): boolean {
-    return this.#exchange?.write(chunk) ?? false
-  }
-
-  delivery(done: (delivery: Delivery) => void): void {
-    this.#exchange?.delivery(done)
-  }
-
-  end(trailers?: Fields): void {
-    this.#exchange?.end(trailers)
-  }
-
-  pause(): void {
-    this.#isPaused = true
-    this.#exchange?.pause()
-  }
-
-  resume(): void {
-    this.#isPaused = false
-    this.#exchange?.resume()
-  }
-
-  cancel(): void {
-    this.#asking.cancel()
-    this.#exchange?.cancel()
   }
 }
