@@ -38,7 +38,7 @@ export function respondHere(
 ): void {
   const failed = by instanceof PosternError
   // The bytes that follow may be the rest of this request: they must not be read as another one.
-  if (failed && (by.code === 'DPE' || by.code === 'CI')) exchange.makeLast()
+  if (failed && (by.code === 'DPE' || by.code === 'CI')) exchange.makeLast(true)
   facts.outcome = failed ? by.outcome : policy === undefined ? '' : outcomeOfReply(by, policy)
   const reply = failed ? problemOf(by, facts.id) : by
   const { grpc } = facts

@@ -58,8 +58,13 @@ export interface Exchange {
   resume(): void
   /** Writes an interim response (100, 102, 103); nothing if the client is HTTP/1.0 or the final response has begun. */
   inform(status: number, fields: Fields): void
-  /** Makes this exchange the last on its connection; the response says so, unless it has begun. */
-  makeLast(): void
+  /**
+   * Makes this exchange the last on its connection; the response says so, unless it has begun.
+   *
+   * @param isFault only since its request is wrong, or late: HTTP/2 tells requests apart whatever they are, so others go on.
+   *   Default: false.
+   */
+  makeLast(isFault?: boolean): void
   /**
    * Writes the head of the final response; only the first call has an effect. The codec chooses the framing by
    * `content-length` or its absence, and writes no body for HEAD, 204 and 304.

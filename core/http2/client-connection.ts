@@ -261,12 +261,6 @@ export class Http2ClientConnection extends Http2Connection {
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  override onError(cause: NodeJS.ErrnoException): void {
-    if (cause.syscall !== 'write' || !this.transport.isOpen) return super.onError(cause)
-    // All that the backend sent before, GOAWAY perhaps, is with the kernel: it is read in the next turn of the loop.
-    setImmediate(() => setImmediate(() => super.onError(cause)))
-  }
-
   protected onOver(): void {
     this.#over = true
     this.#pool.remove(this)

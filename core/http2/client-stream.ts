@@ -252,6 +252,8 @@ export class ClientStream extends Http2Stream implements Deferred {
   #keep(late: Late): void {
     this.#late ??= []
     this.#late.push(late)
+    // Heads are not held back by a window. These are too many interim ones, or what no response has: its owner hears of it later.
+    if (this.#late.length > maxInterim + 2) this.reset(ErrorCode.PROTOCOL_ERROR)
   }
 
   /** Ends a pause: tells the owner what has come meanwhile, as long as it does not pause again. */

@@ -239,7 +239,7 @@ export abstract class Http2Connection implements ByteReceiver, Deferred {
 
   settings(peer: PeerSettings): void {
     const change = peer.initialWindow - this.peer.initialWindow
-    if (peer.headerTableSize !== this.peer.headerTableSize) this.sender.limitTable(peer.headerTableSize)
+    for (const size of peer.tableSizes) this.sender.limitTable(size)
     this.peer = peer
     this.hasSettings = true
     this.sender.output.settingsAck()
@@ -350,7 +350,9 @@ export abstract class Http2Connection implements ByteReceiver, Deferred {
 
   onError(cause: NodeJS.ErrnoException): void {
     this.#failure = cause
-    if (cause.syscall === 'write') this.transport.destroy()
+    if (cause.syscall !== 'write') return
+    // All that the peer sent before, GOAWAY perhaps, is with the kernel: it is read in the next turn of the loop.
+    setImmediate(() => setImmediate(() => this.transport.destroy()))
   }
 
   onClose(): void {

@@ -35,8 +35,11 @@ export const initialWindow = 65_535
 /** SETTINGS_MAX_CONCURRENT_STREAMS of this side: most streams that a peer may have open. */
 export const maxStreams = 128
 
-/** Most bytes of a header list, with 32 for each field (§6.5.2). */
+/** Most bytes of a header list of a client, with 32 for each field (§6.5.2). */
 export const maxList: number = 32 * 1024
+
+/** The same of a backend: 64 KB, as over HTTP/1.1, and what the most fields that a response may have add to it. */
+export const maxResponseList: number = 64 * 1024 + 500 * 32
 
 /** Codes of RST_STREAM and GOAWAY (§7). */
 export const ErrorCode = {

@@ -13,7 +13,7 @@ export interface ByteSink {
 }
 
 /** Most bytes of our table, whatever the other side allows. */
-const maxTable = 4096
+export const maxTable = 4096
 
 /** Writes the header blocks of one direction of a connection (RFC 7541). */
 export class HpackEncoder {

@@ -23,6 +23,7 @@ import {
   HEADERS,
   max31,
   maxList,
+  maxResponseList,
   PADDED,
   PING,
   PRIORITY,
@@ -37,11 +38,18 @@ import { readSettings } from './settings.ts'
 
 const { PROTOCOL_ERROR, FRAME_SIZE_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, ENHANCE_YOUR_CALM } = ErrorCode
 
-/** Most CONTINUATION frames of a header block. */
-const maxContinuations = 8
+/** What a header block may have besides HEADERS: more than any list that is not too long, so that one that is can be answered. */
+interface BlockLimits {
+  /** Most CONTINUATION frames. */
+  readonly frames: number
+  /** Most bytes of them. */
+  readonly bytes: number
+  /** Most bytes of its list. */
+  readonly list: number
+}
 
-/** Most bytes of them: with HEADERS more than any list that is not too long, so that one that is can be answered. */
-const maxContinued = 32 * 1024
+const ofClients: BlockLimits = { frames: 8, bytes: 32 * 1024, list: maxList }
+const ofBackends: BlockLimits = { frames: 32, bytes: 128 * 1024, list: maxResponseList }
 
 /**
  * What a frame costs that is late rather than useless: DATA on a stream that was reset, since an upload of many small frames
@@ -74,6 +82,10 @@ export class Receiver {
   constructor(connection: Http2Connection, reader: FrameReader) {
     this.#connection = connection
     this.#reader = reader
+  }
+
+  get #limits(): BlockLimits {
+    return this.#connection.isServer ? ofClients : ofBackends
   }
 
   /** A header block has begun and is not over. */
@@ -208,12 +220,13 @@ export class Receiver {
     const { bytes, from, to, id, flags } = this.#reader
     const block = this.#block
     if (block === undefined) return connection.fail(PROTOCOL_ERROR, `CONTINUATION on stream ${id} without HEADERS`)
+    const limits = this.#limits
     block.continued += to - from
-    if (block.continued > maxContinued) {
-      return connection.fail(ENHANCE_YOUR_CALM, `a header block has more than ${maxContinued} bytes of CONTINUATION`)
+    if (block.continued > limits.bytes) {
+      return connection.fail(ENHANCE_YOUR_CALM, `a header block has more than ${limits.bytes} bytes of CONTINUATION`)
     }
-    if (block.parts.length > maxContinuations) {
-      return connection.fail(ENHANCE_YOUR_CALM, `a header block has more than ${maxContinuations} CONTINUATION frames`)
+    if (block.parts.length > limits.frames) {
+      return connection.fail(ENHANCE_YOUR_CALM, `a header block has more than ${limits.frames} CONTINUATION frames`)
     }
     block.parts.push(Buffer.from(bytes.subarray(from, to)))
     if ((flags & END_HEADERS) === 0) return
@@ -226,7 +239,7 @@ export class Receiver {
     const connection = this.#connection
     this.#decoder ??= new HpackDecoder()
     const decoder = this.#decoder
-    const decoded = decoder.decode(block, maxList)
+    const decoded = decoder.decode(block, this.#limits.list)
     if (decoded instanceof HpackProblem && decoded.kind === 'compression') {
       return connection.fail(ErrorCode.COMPRESSION_ERROR, decoded.problem)
     }

@@ -150,7 +150,7 @@ function isTarget(text: string): boolean {
   return text !== ''
 }
 
-/** Whether it may be a host and a port, without user information (§8.3.1). Which host it is, the flow looks at. */
+/** Whether it may be a host and a port. Which host it is, and whether user information is before it (§8.3.1), the flow looks at. */
 function isAuthority(text: string): boolean {
-  return isTarget(text) && !/[@/?\\,]/.test(text)
+  return isTarget(text) && !/[/?\\,]/.test(text)
 }

@@ -18,8 +18,9 @@ export function requestList(request: UpstreamRequest, isTls: boolean): string[] 
   if (fields.shared !== undefined) addFields(list, fields.shared.list)
   const length = fields.get('content-length')
   if (length !== undefined) {
-    if (!hasBody) list.push('content-length', '0')
-    else if (lengthOf(length) !== undefined) list.push('content-length', length)
+    // What follows the head of an extended CONNECT is no body.
+    if (!hasBody && !isTunnel) list.push('content-length', '0')
+    else if (hasBody && lengthOf(length) !== undefined) list.push('content-length', length)
   }
   return list
 }

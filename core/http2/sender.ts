@@ -1,6 +1,6 @@
 import { type ByteStream, maxUnsent } from '../net/byte-stream.ts'
 import { DATA, END_STREAM, initialWindow, maxFrame } from './frames.ts'
-import { HpackEncoder } from './hpack-encoder.ts'
+import { HpackEncoder, maxTable } from './hpack-encoder.ts'
 import { Output } from './output.ts'
 import type { Http2Stream } from './stream.ts'
 
@@ -49,7 +49,8 @@ export class Sender {
 
   /** SETTINGS_HEADER_TABLE_SIZE of the peer. */
   limitTable(size: number): void {
-    this.#hpack.limit(size)
+    // Many connections never send a head: no encoder for the default.
+    if (this.#encoder !== undefined || size < maxTable) this.#hpack.limit(size)
   }
 
   // ── for streams ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -83,8 +83,8 @@ export class ServerExchange implements Exchange {
     this.#stream.sendHead(interimList(status, fields), false)
   }
 
-  makeLast(): void {
-    if (!this.isOver) this.#stream.server.makeLast()
+  makeLast(isFault: boolean = false): void {
+    if (!this.isOver && !isFault) this.#stream.server.makeLast()
   }
 
   respond(status: number, _reason: string, fields: Fields): void {

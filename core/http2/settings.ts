@@ -1,4 +1,4 @@
-import { ErrorCode, initialWindow, max31, maxFrame, maxList, maxStreams } from './frames.ts'
+import { ErrorCode, initialWindow, max31, maxFrame, maxList, maxResponseList, maxStreams } from './frames.ts'
 
 const HEADER_TABLE_SIZE = 1
 const ENABLE_PUSH = 2
@@ -10,7 +10,11 @@ const ENABLE_CONNECT_PROTOCOL = 8
 
 /** What the peer has said in its SETTINGS (RFC 9113 §6.5.2, RFC 8441 §3). */
 export interface PeerSettings {
-  readonly headerTableSize: number
+  /**
+   * SETTINGS_HEADER_TABLE_SIZE. When the last SETTINGS named several, the smallest one comes before the last: both are owed a
+   * size update (RFC 7541 §4.2).
+   */
+  readonly tableSizes: readonly number[]
   /** Most streams that it lets this side have open. Default: no limit. */
   readonly maxConcurrentStreams: number
   /** Window that streams to it begin with, bytes. */
@@ -23,7 +27,7 @@ export interface PeerSettings {
 
 /** What holds before SETTINGS come. */
 export const defaultSettings: PeerSettings = {
-  headerTableSize: 4096,
+  tableSizes: [4096],
   maxConcurrentStreams: Number.POSITIVE_INFINITY,
   initialWindow,
   maxHeaderListSize: Number.POSITIVE_INFINITY,
@@ -40,7 +44,7 @@ export const serverSettings: readonly number[] = [
   1,
 ]
 
-export const clientSettings: readonly number[] = [ENABLE_PUSH, 0, MAX_HEADER_LIST_SIZE, maxList]
+export const clientSettings: readonly number[] = [ENABLE_PUSH, 0, MAX_HEADER_LIST_SIZE, maxResponseList]
 
 /** What is wrong with SETTINGS. */
 export interface SettingsProblem {
@@ -61,12 +65,14 @@ export function readSettings(
   before: PeerSettings,
   isServer: boolean,
 ): PeerSettings | SettingsProblem {
-  const after = { ...before }
+  const after = { ...before, tableSizes: before.tableSizes.slice(-1) }
+  let smallest = Number.POSITIVE_INFINITY
   for (let at = from; at < to; at += 6) {
     const value = bytes.readUInt32BE(at + 2)
     switch (bytes.readUInt16BE(at)) {
       case HEADER_TABLE_SIZE:
-        after.headerTableSize = value
+        smallest = Math.min(smallest, value)
+        after.tableSizes = smallest < value ? [smallest, value] : [value]
         break
       case ENABLE_PUSH:
         if (value > 1 || (value === 1 && !isServer)) return refused('SETTINGS_ENABLE_PUSH', value)
