@@ -139,6 +139,8 @@ export interface HttpConnection {
 /** A client's connection, as the codec that serves it offers it to the listener. */
 export interface HttpSession {
   readonly connection: HttpConnection
+  /** It has announced its end, and waits until the client has read that: a drain is not over before. HTTP/1.1 needs only a FIN. */
+  readonly isLeaving: boolean
   /** The next response says that the connection closes; until then it is served as before. */
   makeLast(): void
   /** Begins no exchange after those under way, and closes when they are over. */

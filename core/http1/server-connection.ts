@@ -41,6 +41,7 @@ const RELEASED = 3
 export class ServerConnection implements ByteReceiver, HttpSession, DroppedUpload {
   readonly stream: ByteStream
   readonly connection: HttpConnection
+  readonly isLeaving = false
   readonly writer: MessageWriter
   /** The exchange under way. */
   exchange: ServerExchange | undefined
@@ -96,13 +97,13 @@ export class ServerConnection implements ByteReceiver, HttpSession, DroppedUploa
   }
 
   /**
-   * Breaks the connection so that the client cannot take what it received for complete.
+   * Breaks the connection so that the client cannot take what it received for complete, unless it is: then the kernel sends it.
    *
    * @param gently see `Exchange.abort`. Default: false.
    */
   abort(gently: boolean = false): void {
     const { exchange } = this
-    if (gently && this.writer.marksEnd) this.stream.destroy()
+    if (this.#state === CLOSING || (gently && this.writer.marksEnd)) this.stream.destroy()
     else this.stream.reset()
     // A connection that is not released tells the owner in `onClose`. That of a tunnel is handled by its holder.
     if (this.#state === RELEASED && exchange !== undefined) process.nextTick(() => this.#gone(exchange))

@@ -87,7 +87,13 @@ export class Http2ServerConnection extends Http2Connection implements HttpSessio
   }
 
   abort(): void {
-    this.transport.reset()
+    // While it closes, the last frames may still be on their way from the kernel.
+    if (this.#state === CLOSING) this.transport.destroy()
+    else this.transport.reset()
+  }
+
+  get isLeaving(): boolean {
+    return this.#state !== OPEN
   }
 
   /** A malformed request gets a stream error instead of an answer (RFC 9113 §8.1.1); others are well-formed, though refused. */

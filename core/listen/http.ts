@@ -39,6 +39,7 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
   #port = 0
   #draining = false
   #onEmpty: (() => void) | undefined
+  #isSettling = false
 
   constructor(plan: HttpPlan, tap: Tap, tickets: TicketKeys) {
     this.plan = plan
@@ -145,7 +146,19 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
   }
 
   onArrivalOver(): void {
-    if (this.#draining && this.active === 0) this.#onEmpty?.()
+    if (this.#onEmpty !== undefined && this.active === 0) this.#settle()
+  }
+
+  /** Looks, once in a turn of the loop, whether the drain is over. */
+  #settle(): void {
+    if (this.#isSettling) return
+    this.#isSettling = true
+    setImmediate(() => {
+      this.#isSettling = false
+      if (this.active > 0) return
+      for (const { isLeaving } of this.#sessions) if (isLeaving) return
+      this.#onEmpty?.()
+    })
   }
 
   /** The first request of a connection, or its end. */
@@ -211,8 +224,8 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
       const drain = (): void => {
         for (const session of this.#sessions) session.drain()
         this.#entrance.close(false)
-        if (this.active === 0) resolve()
-        else this.#onEmpty = resolve
+        this.#onEmpty = resolve
+        this.onArrivalOver()
       }
       // Requests that have arrived are read in the next turn of the loop.
       setImmediate(() => setImmediate(drain))

@@ -30,6 +30,7 @@ export class PrefaceReader implements PeekReader<'1.1' | '2'> {
 export class PrefacePeek implements HttpSession, PeekOwner<'1.1' | '2'> {
   readonly stream: ByteStream
   readonly connection: HttpConnection
+  readonly isLeaving = false
   readonly #handler: PrefaceHandler
 
   /** @param stream not started. */

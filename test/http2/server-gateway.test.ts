@@ -1,9 +1,11 @@
 import { connect } from 'node:http2'
 import { expect, onTestFinished, test } from 'vitest'
 import { httpBackend } from '../helpers/backend.ts'
+import { open } from '../helpers/client.ts'
 import { httpConfig, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
-import { codes, request } from './frames.ts'
+import { collect } from '../http1/raw-backend.ts'
+import { codes, ping, request, settingsAck, windowUpdate } from './frames.ts'
 import { openRaw } from './raw.ts'
 
 const http2 = { listeners: { web: { http: ['1.1', '2'] } } }
@@ -58,3 +60,54 @@ test('a drain serves what is under way, and says so to idle clients', async () =
   await drained
   expect(await idle.until('GOAWAY')).toMatchObject({ code: codes.NO_ERROR })
 })
+
+test('a drain waits until idle clients have read its announcement, and serves what crosses it', async () => {
+  const { port: backend } = await httpBackend((_, answer) => void answer.end('ok'))
+  const { port, drain } = await startInProcess(httpConfig([backend], http2))
+  const client = await openRaw(port('web'), { acks: false })
+  client.send(settingsAck(), request(1))
+  await client.answer(1)
+  let isOver = false
+  const drained = drain().then(() => {
+    isOver = true
+  })
+  const first = await client.until('GOAWAY')
+  expect(first.lastStream).toBe(0x7fffffff)
+  const probe = await client.until('PING', first.index)
+  client.send(request(3))
+  expect(String((await client.answer(3)).body)).toBe('ok')
+  expect(isOver).toBe(false)
+  client.send(ping(probe.payload, true))
+  expect(await client.until('GOAWAY', first.index + 1)).toMatchObject({ code: codes.NO_ERROR, lastStream: 3 })
+  expect(await client.ended()).toBe('fin')
+  client.socket.end()
+  await drained
+})
+
+test.each(['1.1', '2'])(
+  'a drain does not cut off a last response that the kernel still has, over HTTP/%s',
+  async (version) => {
+    const body = 'x'.repeat(200_000)
+    const { port: backend } = await httpBackend((_, answer) => void answer.end(body))
+    const { port, record, drain } = await startInProcess(httpConfig([backend], http2))
+    const client =
+      version === '2' ? await openRaw(port('web'), { settings: { initialWindowSize: 1_000_000 } }) : undefined
+    const socket = client?.socket ?? (await open(port('web')))
+    if (client !== undefined) {
+      client.send(windowUpdate(0, 1_000_000))
+      await client.settled()
+    }
+    const got = collect(socket)
+    socket.pause()
+    socket.write(client === undefined ? 'GET / HTTP/1.1\r\nhost: a\r\n\r\n' : request(1))
+    await record(({ msg }) => msg === 'request')
+    const drained = drain()
+    // A client that says nothing has 2 s.
+    if (client === undefined) await drained
+    socket.resume()
+    await until('all of it', () => got.text.split('x').length > 200_000 && got.end !== undefined)
+    expect(got.end).toBe('fin')
+    socket.end()
+    await drained
+  },
+)
