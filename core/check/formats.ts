@@ -6,6 +6,7 @@ import { isFieldText } from '../http/field-problem.ts'
 import { CODEC, HOP_BY_HOP, isTreated } from '../http/header-names.ts'
 import { registeredMethods } from '../http/methods.ts'
 import { parseAuthority } from '../route/authority.ts'
+import { captureProblem } from '../route/captures.ts'
 import { pathProblem, plainPathEnd } from '../route/path.ts'
 
 /** A text format that the schemas refer to with `format`. */
@@ -220,6 +221,8 @@ function pathMatchProblem(text: string): string | undefined {
     return `${quote(text)} has a "*" in the wrong position; it is allowed only at the end, after a "/", as in "/orders/*"`
   }
   if (!text.isWellFormed()) return `${quote(text)} has half of a character`
+  const capture = captureProblem(text)
+  if (capture !== undefined) return capture
   // Letters beyond ASCII are compared with the decoded path of a request.
   const encoded = plain.replace(/[^\x00-\x7f]+/g, encodeURIComponent)
   const end = plainPathEnd(encoded)

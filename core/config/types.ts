@@ -90,10 +90,39 @@ export interface RouteConfig {
   /** Exactly one of `upstream` and `reply` is set. */
   readonly upstream?: string
   readonly reply?: ReplyConfig
+  /** What of a request changes when it is sent upstream. http only. */
+  readonly rewrite?: RewriteConfig
+  /** Names in lower case. http only. */
+  readonly headers?: { readonly request?: HeaderEditsConfig; readonly response?: HeaderEditsConfig }
   /** Total time of a request, ms. */
   readonly timeout?: number
   /** Replace those of the upstream for the requests of this route. http only. */
   readonly timeouts?: RouteTimeouts
+}
+
+/** Texts are templates, see `core/shape/template.ts`. */
+export interface RewriteConfig {
+  /** Whole segments that the path loses at its beginning. */
+  readonly stripPrefix?: string
+  /** What it then gets there. */
+  readonly addPrefix?: string
+  /** Replaces the path, instead of the two. */
+  readonly path?: string
+  readonly query?: QueryEditsConfig
+  /** `Host`: that of the `client`, the address of the `backend`, or this name. */
+  readonly host: string
+}
+
+export interface QueryEditsConfig {
+  readonly set?: Readonly<Record<string, string>>
+  readonly add?: Readonly<Record<string, string>>
+  readonly remove?: readonly string[]
+}
+
+export interface HeaderEditsConfig {
+  readonly set?: Readonly<Record<string, string>>
+  readonly append?: Readonly<Record<string, string>>
+  readonly remove?: readonly string[]
 }
 
 export type RouteTimeouts = Partial<Pick<TimeoutsConfig, 'response' | 'idle' | 'tunnel'>>

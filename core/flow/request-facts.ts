@@ -12,6 +12,7 @@ import { readStatus } from '../http/grpc.ts'
 import { refusedPath } from '../http/refused-path.ts'
 import type { TlsFacts } from '../net/peer.ts'
 import { parseAuthority } from '../route/authority.ts'
+import { captured } from '../route/captures.ts'
 import type { Target } from '../route/target.ts'
 import type { HttpPlan, Route } from '../snapshot/snapshot.ts'
 import type { Backend } from '../upstream/backend.ts'
@@ -150,6 +151,12 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   }
   get query(): string {
     return this.target.query
+  }
+  get full(): string {
+    return this.target.full
+  }
+  capture(name: string): string | undefined {
+    return this.route?.captures === undefined ? undefined : captured(this.target.full.split('?', 1)[0]!, this.route.captures, name)
   }
   get fields(): Fields {
     return this.#exchange.fields

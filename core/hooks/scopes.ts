@@ -66,6 +66,10 @@ export interface RequestView {
   /** `Target.interpretations`: a decision by path has to hold for each of them. */
   readonly interpretations?: readonly string[] | undefined
   readonly query: string
+  /** Path and query as they came, one character for each octet. */
+  readonly full: string
+  /** What a capture in the path of the route stands for, as it came. */
+  capture?(name: string): string | undefined
   readonly fields: Fields
   readonly consumer: string | undefined
   readonly body?: BodyView | undefined

@@ -1,3 +1,4 @@
+import { capturePattern } from './captures.ts'
 import { type Condition, type Conditions, compileConditions } from './conditions.ts'
 import type { MatchConfig } from './match.ts'
 import { hostPattern, pathPattern } from './pattern.ts'
@@ -94,13 +95,18 @@ function equallySpecific(routes: readonly Matchable[]): Iterable<Peer[]> {
     const { methods, headers, query, cookies } = conditions
     const counts = [methods !== undefined, headers.length, query.length, cookies.length]
     // JSON, because two different groups could have the same joined string.
-    const key = JSON.stringify([hostPattern(match), pathPattern(match), counts])
+    const key = JSON.stringify([hostPattern(match), pathShape(match), counts])
     const peer = { index, name, match, conditions, values: new Map(described(conditions)) }
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [peer])
     else group.push(peer)
   }
   return groups.values()
+}
+
+/** Names of captures do not matter. */
+function pathShape(match: MatchConfig): unknown {
+  return capturePattern(match.path) ?? pathPattern(match)
 }
 
 /** Every condition, with the words that describe it to an operator; they also serve as its key. */

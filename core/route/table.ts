@@ -1,7 +1,9 @@
 import type { Steps } from '../in-slices.ts'
+import { capturePattern } from './captures.ts'
 import { type Conditions, compareConditions, compileConditions, meets, type RouteRequest } from './conditions.ts'
 import { findByHost, Layer } from './layers.ts'
 import type { MatchConfig } from './match.ts'
+import { PathLayer } from './path-layer.ts'
 import { hostPattern, pathKey, pathPattern } from './pattern.ts'
 
 /** What the table needs to know about a route. */
@@ -24,7 +26,7 @@ export interface NearMiss<R> {
 export interface RouteTable<R> {
   /**
    * The most specific of all routes that match, `undefined` when none does. Host decides first (exact, longer wildcard,
-   * shorter wildcard, any), then path (exact, longer prefix, shorter prefix, any), then methods (given, any), then the
+   * shorter wildcard, any), then path (as `PathLayer.find` says), then methods (given, any), then the
    * number of headers, of query parameters, of cookies, then the order written. A route for `GET` also serves `HEAD`; a
    * route that names `HEAD` is not more specific. `OPTIONS *` has the path `*`, which only a route without a path matches.
    */
@@ -35,12 +37,14 @@ export interface RouteTable<R> {
 
 /** Builds the table. Of routes that are equally specific the one of lowest rank wins, then the one whose name sorts first. */
 export function* routeTable<R extends Matchable>(routes: readonly R[]): Steps<RouteTable<R>> {
-  const hosts = new Layer<Layer<Candidate<R>[]>>()
+  const hosts = new Layer<PathLayer<Candidate<R>[]>>()
   for (const route of routes) {
-    hosts
-      .at(hostPattern(route.match), () => new Layer())
-      .at(pathPattern(route.match), () => [])
-      .push({ route, conditions: compileConditions(route.match) })
+    const paths = hosts.at(hostPattern(route.match), () => new PathLayer())
+    const captures = capturePattern(route.match.path)
+    const create = (): Candidate<R>[] => []
+    const candidates =
+      captures === undefined ? paths.at(pathPattern(route.match), create) : paths.atCaptures(captures, create)
+    candidates.push({ route, conditions: compileConditions(route.match) })
     yield
   }
   for (const paths of hosts.seal()) {
@@ -50,7 +54,7 @@ export function* routeTable<R extends Matchable>(routes: readonly R[]): Steps<Ro
     }
   }
   const find = (request: RouteRequest, path: string): R | undefined =>
-    findByHost(hosts, request.host, (paths) => findByPath(paths, path, request, meets))
+    findByHost(hosts, request.host, (paths) => paths.find(path, (found) => firstThatMeets(found, request, meets)))
   return {
     find: (request) => find(request, pathKey(request.path)),
     nearMiss(request) {
@@ -61,7 +65,7 @@ export function* routeTable<R extends Matchable>(routes: readonly R[]): Steps<Ro
         if (methods !== undefined && meets(request, { methods: undefined, ...conditions })) otherMethods.push(route)
         return false
       }
-      findByHost(hosts, request.host, (paths) => findByPath(paths, path, request, note))
+      findByHost(hosts, request.host, (paths) => paths.find(path, (found) => firstThatMeets(found, request, note)))
       const turned = path.endsWith('/') ? path.slice(0, -1) : `${path}/`
       return { otherMethods, otherSlash: find(request, turned) }
     },
@@ -76,30 +80,11 @@ interface Candidate<R extends Matchable> {
   readonly conditions: Conditions
 }
 
-const SLASH = 0x2f
-
-function findByPath<R extends Matchable>(
-  paths: Layer<Candidate<R>[]>,
-  path: string,
-  request: RouteRequest,
-  test: Test<R>,
-): R | undefined {
-  const found = firstThatMeets(paths.exact.get(path), request, test)
-  if (found !== undefined) return found
-  for (const length of paths.lengths) {
-    if (length > path.length || path.charCodeAt(length - 1) !== SLASH) continue
-    const found = firstThatMeets(paths.affix.get(path.slice(0, length)), request, test)
-    if (found !== undefined) return found
-  }
-  return firstThatMeets(paths.any, request, test)
-}
-
 function firstThatMeets<R extends Matchable>(
-  candidates: readonly Candidate<R>[] | undefined,
+  candidates: readonly Candidate<R>[],
   request: RouteRequest,
   test: Test<R>,
 ): R | undefined {
-  if (candidates === undefined) return undefined
   for (const { route, conditions } of candidates) if (test(request, conditions, route)) return route
   return undefined
 }

@@ -8,11 +8,16 @@ const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: unde
 const record = (names: string[], values: string[]) =>
   some(fc.dictionary(fc.constantFrom(...names), fc.constantFrom(...values), { maxKeys: 2 }))
 
+const paths = [
+  ...['/', '/*', '/a', '/a/', '/a/*', '/a/b', '/a/b/*', '/@/*', '/%40/*'],
+  ...['/{p}', '/{p}/b', '/a/{p}', '/{p}/{q}', '/{p}/*', '/a/{p}/*', '/{p}/b/*', '/{p}/', '/a/{p}/c'],
+]
+
 /** Few distinct values, so that routes and requests meet often. */
 const match: fc.Arbitrary<MatchConfig> = fc
   .record({
     host: some(fc.constantFrom('a.x', 'b.a.x', '*.x', '*.a.x', 'A.X')),
-    path: some(fc.constantFrom('/', '/*', '/a', '/a/', '/a/*', '/a/b', '/a/b/*', '/@/*', '/%40/*')),
+    path: some(fc.constantFrom(...paths)),
     methods: some(fc.uniqueArray(fc.constantFrom('GET', 'HEAD', 'POST'), { minLength: 1 })),
     headers: record(['h', 'I'], ['1', '2', '*']),
     query: record(['q', 'r'], ['1', '2', '*']),
@@ -30,7 +35,22 @@ const pairs = (names: string[]) =>
 export const requests: fc.Arbitrary<RouteRequest> = fc
   .record({
     host: fc.constantFrom('x', 'a.x', 'b.a.x', 'c.b.a.x', 'y'),
-    path: fc.constantFrom('/', '/a', '/a/', '/a/b', '/a/b/', '/a/b/c', '/a/c', '/%40/x', '/@/x', '*'),
+    path: fc.constantFrom(
+      '/',
+      '/a',
+      '/a/',
+      '/a/b',
+      '/a/b/',
+      '/a/b/c',
+      '/a/c',
+      '//b',
+      '/c/b',
+      '/a//',
+      '/a/b/c/d',
+      '/%40/x',
+      '/@/x',
+      '*',
+    ),
     query: pairs(['q', 'r', 's']).map((list) => list.map(([name, value]) => `${name}=${value}`).join('&')),
     method: fc.constantFrom('GET', 'HEAD', 'POST', 'PUT'),
     headers: pairs(['h', 'i']),

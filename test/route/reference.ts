@@ -19,7 +19,7 @@ function rank({ host, path, methods, headers, query, cookies }: MatchConfig): nu
   const count = (wanted: object | undefined): number => Object.keys(wanted ?? {}).length
   return [
     host === undefined ? 0 : host.startsWith('*') ? host.length : 1000,
-    path === undefined ? 0 : path.endsWith('/*') ? decodeURIComponent(path).length : 1000,
+    ...rankOfPath(path),
     methods === undefined ? 0 : 1,
     count(headers),
     count(query),
@@ -27,11 +27,24 @@ function rank({ host, path, methods, headers, query, cookies }: MatchConfig): nu
   ]
 }
 
+/** Exact, exact with captures, prefix by its segments, any; then where the first literal segment is. */
+function rankOfPath(path: string | undefined): number[] {
+  if (path === undefined) return [0, 0, 0, 0, 0, 0]
+  const segments = path.replace(/\/\*$/, '').split('/').slice(1)
+  const literal = [0, 1, 2, 3].map((index) => (segments[index] === undefined || isCapture(segments[index]) ? 0 : 1))
+  if (path.endsWith('/*')) return [1, segments.length, ...literal]
+  return segments.some(isCapture) ? [2, 0, ...literal] : [3, 0, 0, 0, 0, 0]
+}
+
+function isCapture(segment: string): boolean {
+  return segment.startsWith('{')
+}
+
 function matches(match: MatchConfig, { host, path, query, method, fields }: RouteRequest): boolean {
   const { methods } = match
   const decoded = decodeURIComponent(path)
   if (match.host !== undefined && !hostMatches(match.host.toLowerCase(), host)) return false
-  if (match.path !== undefined && !pathMatches(decodeURIComponent(match.path), decoded)) return false
+  if (match.path !== undefined && !pathMatches(match.path, decoded)) return false
   if (methods && !methods.includes(method) && !(method === 'HEAD' && methods.includes('GET'))) return false
   const parameters = new URLSearchParams(query)
   const cookies = new URLSearchParams(fields.get('cookie')?.replaceAll('; ', '&') ?? '')
@@ -47,7 +60,11 @@ function hostMatches(wanted: string, host: string): boolean {
 }
 
 function pathMatches(wanted: string, path: string): boolean {
-  return wanted.endsWith('/*') ? path.startsWith(wanted.slice(0, -1)) : wanted === path
+  const literal = (text: string): string =>
+    decodeURIComponent(text).replace(/[^\w/]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const parts = wanted.replace(/\/\*$/, '/').split(/\{\w+\}/)
+  const form = parts.map(literal).join('[^/]+')
+  return new RegExp(`^${form}${wanted.endsWith('/*') ? '' : '$'}`, 's').test(path)
 }
 
 function holds(
