@@ -16,6 +16,7 @@ import { type PluginLoader, sandboxLoader } from './plugin-loader.ts'
 import { Plugins, type PolicyFacts } from './plugins.ts'
 import { findPolicies, type PolicyDraft } from './policies.ts'
 import { checkServerTls } from './server-tls.ts'
+import { checkShaping } from './shaping.ts'
 import { checkUpstreamTls } from './upstream-tls.ts'
 import { findWarnings } from './warnings.ts'
 
@@ -69,6 +70,7 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
 
   problems.nextStep()
   checkLayers(draft)
+  checkShaping(draft)
   checkAttachments(draft, attachments, facts)
   if (problems.count > 0) return { ok: false, problems: problems.list }
 

@@ -1,5 +1,4 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
-import { didYouMean } from '../config/suggest.ts'
 import { parseDuration, parseSize } from '../config/units.ts'
 import { originProblem } from '../grants/origin.ts'
 import { isFieldText } from '../http/field-problem.ts'
@@ -8,6 +7,7 @@ import { registeredMethods } from '../http/methods.ts'
 import { parseAuthority } from '../route/authority.ts'
 import { captureProblem } from '../route/captures.ts'
 import { pathProblem, plainPathEnd } from '../route/path.ts'
+import { parseTemplate, Template } from '../shape/template.ts'
 
 /** A text format that the schemas refer to with `format`. */
 export interface Format {
@@ -234,19 +234,11 @@ function pathMatchProblem(text: string): string | undefined {
   return 'never matches, because requests with this path are rejected: servers read it as different paths; write it decoded, with single slashes, and without ";", "?", "#" and dot segments'
 }
 
-const variables = ['scheme', 'host', 'path', 'query']
-
 function redirectProblem(text: string): string | undefined {
   if (!/^[\x21-\x7e]+$/.test(text)) return 'must be ASCII without spaces; percent-encode all other characters'
-  for (const [, name] of text.matchAll(/\{([^{}]*)\}?/g)) {
-    if (!variables.includes(name!)) return `${quote(text)} has an unknown variable${didYouMean(name!, variables)}`
-  }
-  const sample = text
-    .replaceAll('{scheme}', 'https')
-    .replaceAll('{host}', 'a.example')
-    .replaceAll('{path}', '/p')
-    .replaceAll('{query}', '?q')
-  if (/[{}]/.test(sample)) return `${quote(text)} has a brace without its counterpart`
+  const template = parseTemplate(text, 'url')
+  if (!(template instanceof Template)) return `${quote(text)} ${template.problem}`
+  const { sample } = template
   const whole = sample.startsWith('/') ? URL.canParse(sample, 'https://a.example') : URL.canParse(sample)
   return whole ? undefined : `${quote(text)} is not a location; use a URL, or a path that begins with "/"`
 }

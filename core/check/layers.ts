@@ -142,6 +142,12 @@ function checkRoutes({ source, data, problems }: Draft): void {
       const message = `${protocol} listeners cannot reply; name an upstream, or use an ${protocolsOf('requests', listenerProtocols)} listener`
       problems.add(source, [...at, 'reply'], message)
     }
+    for (const [field, what] of [
+      ['rewrite', 'path'],
+      ['headers', 'headers'],
+    ] as const) {
+      if (Object.hasOwn(route, field)) problems.add(source, [...at, field], seesNo(protocol, what))
+    }
     for (const field of ['timeout', 'timeouts']) {
       if (!Object.hasOwn(route, field)) continue
       problems.add(source, [...at, field], `${protocol} listeners see no requests; use "timeouts" of the upstream`)

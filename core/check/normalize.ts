@@ -3,6 +3,7 @@ import { upstreamProtocols } from '../config/protocols.ts'
 import type {
   Config,
   DrainConfig,
+  HeaderEditsConfig,
   HealthConfig,
   ListenerConfig,
   PluginConfig,
@@ -173,7 +174,7 @@ function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined)
 }
 
 function routeOf(route: WrittenRoute, rank: number | undefined): RouteConfig {
-  const { listener, match, pathExceptions, policies, upstream, reply, timeout, timeouts } = route
+  const { listener, match, pathExceptions, policies, upstream, reply, rewrite, headers, timeout, timeouts } = route
   return {
     listener,
     match: normalizeMatch(match),
@@ -184,8 +185,18 @@ function routeOf(route: WrittenRoute, rank: number | undefined): RouteConfig {
     ...(reply !== undefined && {
       reply: { ...reply, status: reply.status ?? (reply.redirect === undefined ? 200 : 302) },
     }),
+    ...(rewrite !== undefined && { rewrite }),
+    ...(headers !== undefined && { headers: mapNames(headers, editsOf) }),
     ...(timeout !== undefined && { timeout: ms(timeout) }),
     ...(timeouts !== undefined && { timeouts: mapNames(timeouts, ms) }),
+  }
+}
+
+function editsOf({ set, append, remove }: HeaderEditsConfig): HeaderEditsConfig {
+  return {
+    ...(set !== undefined && { set: lowerKeys(set) }),
+    ...(append !== undefined && { append: lowerKeys(append) }),
+    ...(remove !== undefined && { remove: remove.map((name) => name.toLowerCase()) }),
   }
 }
 

@@ -11,6 +11,7 @@ import { type Bodies, setBodyLength } from './bodies.ts'
 import { translateRequest } from './grpc-web.ts'
 import { ownFields } from './own-fields.ts'
 import type { RequestFacts } from './request-facts.ts'
+import { shapeRequest } from './shaping.ts'
 import { addKey, upgradeOffer } from './tunnel.ts'
 
 /**
@@ -39,15 +40,28 @@ export function cleanHead(facts: RequestFacts, plan: HttpPlan): PosternError | u
   return undefined
 }
 
-/** Completes the head of a request when it leaves: the gateway's own fields, the expectation, the length of its body. */
-export function completeHead(exchange: Exchange, facts: RequestFacts, bodies: Bodies, plan: HttpPlan): void {
+/**
+ * Completes the head of a request when it leaves: the gateway's own fields, those of its route, the expectation, the length of its
+ * body.
+ *
+ * @returns why it is not sent
+ */
+export function completeHead(
+  exchange: Exchange,
+  facts: RequestFacts,
+  bodies: Bodies,
+  plan: HttpPlan,
+): PosternError | undefined {
   const { fields, awaitsContinue } = exchange
   addOwnFields(exchange, facts, plan)
+  const refused = shapeRequest(facts)
+  if (refused !== undefined) return refused
   addKey(exchange, upgradeOffer(exchange, bodies))
   // The expectation is forwarded only while the client still waits for a 100; the backend's 100 is then forwarded to it.
   if (!awaitsContinue || bodies.replacedLength !== undefined) fields.delete('expect')
   setBodyLength(fields, bodies.replacedLength, facts.chain!.steps.onRequestBody.length > 0)
   if (facts.grpc !== undefined) translateRequest(facts.grpc, fields, facts.upstream!)
+  return undefined
 }
 
 /**

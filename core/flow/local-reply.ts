@@ -1,11 +1,9 @@
 import type { Reply } from '../../sdk/reply.ts'
-import type { ReplyConfig } from '../config/types.ts'
 import { outcomes, PosternError } from '../errors.ts'
 import type { Policy } from '../hooks/policy.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { Fields } from '../http/fields.ts'
 import { encodeMessage, grpcStatusOf } from '../http/grpc.ts'
-import type { Target } from '../route/target.ts'
 import { BodyPath } from './body-path.ts'
 import { type GrpcCall, speaksGrpc } from './grpc-call.ts'
 import { FinalResponse, type RequestFacts } from './request-facts.ts'
@@ -84,39 +82,24 @@ export function replyToChallenge(answer: string): Reply {
 }
 
 /**
- * The response of a route with `reply`: a redirect with its variables filled in, or a fixed text. A redirect that needs a
- * host is refused to a request that names none.
+ * The response of a route with `reply`: a redirect with its values filled in, or a fixed text. A redirect that needs a host is
+ * refused to a request that names none.
  */
-export function replyOfRoute(
-  config: ReplyConfig,
-  scheme: string,
-  target: Target,
-  leaving: boolean,
-): Reply | PosternError {
-  const { redirect, body = '' } = config
-  const status = leaving ? (config.drainStatus ?? config.status) : config.status
+export function replyOfRoute(facts: RequestFacts, leaving: boolean): Reply | PosternError {
+  const { config, shape } = facts.route!
+  const { status: usual, drainStatus, body = '' } = config.reply!
+  const status = leaving ? (drainStatus ?? usual) : usual
+  const redirect = shape?.redirect
   if (redirect === undefined) {
     const headers: [string, string][] = body === '' ? [] : [['content-type', 'text/plain; charset=utf-8']]
     return { reply: true, status, body, reason: '', headers }
   }
-  const { host, full } = target
-  if (host === '' && redirect.includes('{host}')) {
+  if (facts.target.host === '' && redirect.names('host')) {
     return new PosternError('DPE', 'the request names no host, which the redirect of its route needs')
   }
-  const [path, query] = splitEncoded(full)
-  const parts = new Map(Object.entries({ scheme, host, path, query }))
-  const location = redirect.replace(/\{(\w+)\}/g, (whole, name: string) => parts.get(name) ?? whole)
+  const location = redirect.render(facts)
+  if (typeof location !== 'string') return new PosternError('PN', location.problem)
   // A client would take a path that begins with `//` for the name of another host.
-  const safe = redirect.startsWith('//') ? location : location.replace(/^\/{2,}/, '/')
+  const safe = config.reply!.redirect!.startsWith('//') ? location : location.replace(/^\/{2,}/, '/')
   return { reply: true, status, body: '', reason: '', headers: [['location', safe]] }
-}
-
-/** Path, and query with its `?`, with only characters that a URL may have (RFC 3986 §2). */
-function splitEncoded(full: string): [string, string] {
-  const encoded = full.replace(
-    /[^\x21-\x7e]|["<>\\^`{|}]/g,
-    (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-  )
-  const mark = encoded.indexOf('?')
-  return mark === -1 ? [encoded, ''] : [encoded.slice(0, mark), encoded.slice(mark)]
 }

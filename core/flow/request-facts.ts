@@ -156,7 +156,10 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
     return this.target.full
   }
   capture(name: string): string | undefined {
-    return this.route?.captures === undefined ? undefined : captured(this.target.full.split('?', 1)[0]!, this.route.captures, name)
+    const captures = this.route?.shape?.captures
+    const { full } = this.target
+    const mark = full.indexOf('?')
+    return captures && captured(mark === -1 ? full : full.slice(0, mark), captures, name)
   }
   get fields(): Fields {
     return this.#exchange.fields

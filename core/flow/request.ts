@@ -23,8 +23,10 @@ import { findRoute } from './find-route.ts'
 import { limitAll } from './grpc-call.ts'
 import { cleanHead, completeHead, passableTrailers } from './head.ts'
 import { replyOfRoute, replyToChallenge, respondHere } from './local-reply.ts'
+import { requestTo } from './outgoing.ts'
 import { FinalResponse, RequestFacts } from './request-facts.ts'
 import { isBodyKept, type Repeatable, repeatsAfter, repeatsInstead } from './retry.ts'
+import { mapResponse, shapeResponse } from './shaping.ts'
 import { agreement, missedSwitch, Tunnel, upgradeOffer } from './tunnel.ts'
 
 /**
@@ -87,11 +89,11 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Repe
   #askedByRoute(result: Reply | PosternError | undefined, policy: Policy | undefined): void {
     if (result !== undefined) return this.answer(result, policy)
     const { facts } = this
-    const { config, match, base } = facts.route!
+    const { match, base } = facts.route!
     this.reached = base.length
     if (facts.upstream === undefined) {
       const { leaving } = this.#plan.snapshot
-      return this.answer(replyOfRoute(config.reply!, facts.client.scheme, facts.target, leaving))
+      return this.answer(replyOfRoute(facts, leaving))
     }
     const last = countHop(facts.method, facts.fields, match.methods)
     if (last !== undefined) return this.answer(last)
@@ -104,7 +106,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Repe
     if (result !== undefined) return this.answer(result, policy)
     this.reached = this.facts.chain!.length
     this.#phases.enter('queue', this.facts.chain!.steps.onRequest.length > 0)
-    completeHead(this.#exchange, this.facts, this.bodies, this.#plan)
+    const refused = completeHead(this.#exchange, this.facts, this.bodies, this.#plan)
+    if (refused !== undefined) return this.fail(refused)
     this.#attempt()
   }
 
@@ -115,21 +118,10 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Repe
   }
 
   onBackend(backend: Backend): void {
-    const { chain, target, upstream, method, fields, grpc } = this.facts
-    grpc?.passOn(fields)
+    const { chain, upstream } = this.facts
     this.#phases.enter('connect', chain!.steps.selectBackend.length > 0)
-    // The client named no host, but every request of HTTP/1.1 has one (RFC 9112 §3.2).
-    if (target.host === '') fields.put('host', backend.address)
-    const hasBody = this.bodies.goesUpstream
-    const upgrade = upgradeOffer(this.#exchange, this.bodies)
-    const request = {
-      method,
-      target: target.full,
-      fields,
-      hasBody,
-      upgrade,
-      reuse: this.#isResent ? 'none' : this.bodies.reuse,
-    } as const
+    const request = requestTo(backend, this, this.#isResent ? 'none' : this.bodies.reuse)
+    if (request instanceof PosternError) return this.fail(request)
     this.#sent = backend.pool.send(request, this.attempts.connectLimit(upstream!.config.timeouts.connect), this)
   }
 
@@ -233,6 +225,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Repe
     if (missed !== undefined) return this.fail(missed)
     // RFC 9110 §15.5.22: a 426 says to what the client should upgrade.
     removeHopByHop(fields, status === 426 ? fields.get('upgrade') : undefined)
+    mapResponse(this.facts, fields)
     fields.list.push('via', this.#plan.snapshot.via.entry[version])
     this.facts.response = new FinalResponse(status, reason, fields, body)
     this.#respond()
@@ -270,6 +263,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Repe
     const { response, chain } = this.facts
     this.#walk = undefined
     this.#headSent = true
+    shapeResponse(this.facts)
     response!.fields.put('x-request-id', this.facts.id)
     this.#phases.enter('body')
     if (this.#error !== undefined) this.#deadline.unlimitAll()

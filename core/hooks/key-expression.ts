@@ -36,6 +36,9 @@ const plain: Readonly<Record<string, { layers: readonly Layer[]; isEncoded?: tru
   consumer: { layers: onlyL7, read: ({ request }) => textAsValue(request?.consumer) },
 }
 
+/** Those without a name of their own. */
+export const plainKeys: readonly string[] = Object.keys(plain)
+
 const named: Readonly<Record<string, (name: string) => Reader>> = {
   header: (name) => (flow) => flow.request?.fields.get(name),
   cookie: (name) => (flow) => {
@@ -51,7 +54,7 @@ export const keyForms =
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
-/** Reads a key expression, or says why it is none. */
+/** Reads a key expression, or says why it cannot be one. */
 export function parseKey(text: string): Key | { readonly problem: string } {
   const simple = Object.hasOwn(plain, text) ? plain[text] : undefined
   if (simple !== undefined) return { text, isEncoded: false, ...simple }

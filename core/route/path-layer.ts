@@ -4,7 +4,8 @@ import { Layer } from './layers.ts'
 /** Entries below a segment, with those that end there. */
 interface Node<T> {
   readonly literal: Map<string, Node<T>>
-  any: Node<T> | undefined
+  /** Below a capture. */
+  open: Node<T> | undefined
   exact: T | undefined
   prefix: T | undefined
 }
@@ -78,13 +79,13 @@ export class PathLayer<T> extends Layer<T> {
 }
 
 function newNode<T>(): Node<T> {
-  return { literal: new Map(), any: undefined, exact: undefined, prefix: undefined }
+  return { literal: new Map(), open: undefined, exact: undefined, prefix: undefined }
 }
 
 function childOf<T>(node: Node<T>, segment: string | undefined): Node<T> {
   if (segment === undefined) {
-    node.any ??= newNode()
-    return node.any
+    node.open ??= newNode()
+    return node.open
   }
   const known = node.literal.get(segment)
   if (known !== undefined) return known
@@ -97,7 +98,7 @@ function* entriesOf<T>(node: Node<T>): Generator<T> {
   if (node.exact !== undefined) yield node.exact
   if (node.prefix !== undefined) yield node.prefix
   for (const child of node.literal.values()) yield* entriesOf(child)
-  if (node.any !== undefined) yield* entriesOf(node.any)
+  if (node.open !== undefined) yield* entriesOf(node.open)
 }
 
 /** The nodes at a depth that the segments lead to, a literal one before one of any text. */
@@ -114,5 +115,5 @@ function descend<T, R>(
   const found = literal && descend(literal, segments, at + 1, depth, look)
   if (found !== undefined) return found
   // A capture is never empty.
-  return node.any !== undefined && segment !== '' ? descend(node.any, segments, at + 1, depth, look) : undefined
+  return node.open !== undefined && segment !== '' ? descend(node.open, segments, at + 1, depth, look) : undefined
 }

@@ -1,7 +1,7 @@
 import type { HeaderEditsConfig } from '../config/types.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import type { Fields } from '../http/fields.ts'
-import { parseTemplate, Template, type TemplateProblem } from './template.ts'
+import { type Template, type TemplateProblem, templateOf } from './template.ts'
 
 /** The `headers.request` or `headers.response` of a route, compiled: removes, then sets, then appends. */
 export class HeaderEdits {
@@ -14,6 +14,12 @@ export class HeaderEdits {
     this.#removed = remove
     this.#set = compiled(set)
     this.#appended = compiled(append)
+  }
+
+  /** Whether it changes the field of this name. */
+  touches(name: string): boolean {
+    const isNamed = ([one]: readonly [string, Template]): boolean => one === name
+    return this.#removed.includes(name) || this.#set.some(isNamed) || this.#appended.some(isNamed)
   }
 
   /**
@@ -42,9 +48,5 @@ export class HeaderEdits {
 }
 
 function compiled(templates: Readonly<Record<string, string>>): [string, Template][] {
-  return Object.entries(templates).map(([name, text]) => {
-    const template = parseTemplate(text, 'header')
-    if (!(template instanceof Template)) throw new TypeError(`unchecked configuration: ${template.problem}`)
-    return [name, template]
-  })
+  return Object.entries(templates).map(([name, text]) => [name, templateOf(text, 'header')])
 }

@@ -1,6 +1,6 @@
 import type { QueryEditsConfig } from '../config/types.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
-import { parseTemplate, Template, type TemplateProblem } from './template.ts'
+import { type Template, type TemplateProblem, templateOf } from './template.ts'
 import { encodeText } from './url-text.ts'
 
 /** Changes of a query. Parameters that they do not name stay as they came, octet for octet and in their order. */
@@ -30,11 +30,7 @@ export class QueryEdits {
 }
 
 function compiled(templates: Readonly<Record<string, string>>): [string, Template][] {
-  return Object.entries(templates).map(([name, text]) => {
-    const template = parseTemplate(text, 'query')
-    if (!(template instanceof Template)) throw new TypeError(`unchecked configuration: ${template.problem}`)
-    return [name, template]
-  })
+  return Object.entries(templates).map(([name, text]) => [name, templateOf(text, 'query')])
 }
 
 /** Name of a parameter, percent-decoded, `+` read as a space; as it is where its encoding is broken. */

@@ -3,7 +3,7 @@ import type { FlowFacts } from '../hooks/scopes.ts'
 import { pathProblem, plainPathEnd } from '../route/path.ts'
 import { pathKey } from '../route/pattern.ts'
 import { QueryEdits } from './query-edits.ts'
-import { parseTemplate, Template, type TemplateProblem } from './template.ts'
+import { type Template, type TemplateProblem, templateOf } from './template.ts'
 
 /** What of a request a rewrite replaces. What policies have written is not touched by it. */
 export interface Written {
@@ -40,8 +40,8 @@ export class Rewrite {
   /** @param config checked */
   constructor({ stripPrefix, addPrefix, path, query, host }: RewriteConfig) {
     this.#strip = stripPrefix === undefined ? undefined : pathKey(stripPrefix)
-    this.#add = addPrefix === undefined ? undefined : compiled(addPrefix)
-    this.#path = path === undefined ? undefined : compiled(path)
+    this.#add = addPrefix === undefined ? undefined : templateOf(addPrefix, 'path')
+    this.#path = path === undefined ? undefined : templateOf(path, 'path')
     this.#query = query === undefined ? undefined : new QueryEdits(query)
     this.host = host
   }
@@ -90,7 +90,9 @@ export class Rewrite {
       if (rest === undefined) return undefined
       path = rest
     }
-    const added = this.#strip === undefined ? path : encodeURI(this.#strip) + path
+    // The prefix alone names what the stripped one alone does.
+    if (path === '/' && prefix !== '' && !full.slice(0, end === -1 ? undefined : end).endsWith('/')) path = ''
+    const added = (this.#strip === undefined ? path : encodeURI(this.#strip) + path) || '/'
     return end === -1 ? added : added + full.slice(end)
   }
 }
@@ -118,10 +120,4 @@ function judged(path: string, wasPlain: boolean): string | undefined {
   if (wasPlain) return 'is one that servers read differently'
   if (path.startsWith('//')) return 'begins with "//"'
   return pathProblem(path)?.problem
-}
-
-function compiled(text: string): Template {
-  const template = parseTemplate(text, 'path')
-  if (template instanceof Template) return template
-  throw new TypeError(`unchecked configuration: ${template.problem}`)
 }

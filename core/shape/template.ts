@@ -1,4 +1,5 @@
-import { type Key, keyForms, parseKey } from '../hooks/key-expression.ts'
+import { suggest } from '../config/suggest.ts'
+import { type Key, keyForms, parseKey, plainKeys } from '../hooks/key-expression.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import { isFieldText } from '../http/field-problem.ts'
 import { asValue, textOf } from '../http/field-text.ts'
@@ -35,6 +36,14 @@ const further: Readonly<Record<string, { isEncoded: boolean; read: (flow: FlowFa
   status: { isEncoded: false, read: ({ response }) => response?.status.toString() },
 }
 
+const samples: Readonly<Record<string, string>> = {
+  scheme: 'https',
+  host: 'a.example',
+  path: '/x',
+  query: '?x',
+  uri: '/x?x',
+}
+
 /** A text of the configuration in which key expressions in braces stand for values; `{{` is a brace. A missing value is empty. */
 export class Template {
   readonly #place: Place
@@ -53,6 +62,11 @@ export class Template {
   /** Whether it is the same for every flow. */
   get isFixed(): boolean {
     return this.#parts.every((part) => typeof part === 'string')
+  }
+
+  /** What it may be. */
+  get sample(): string {
+    return this.#parts.map((part) => (typeof part === 'string' ? part : (samples[part.text] ?? 'x'))).join('')
   }
 
   /** Whether it names this value, such as `host`. */
@@ -99,6 +113,13 @@ export function parseTemplate(text: string, place: Place): Template | TemplatePr
   return new Template(place, parts)
 }
 
+/** The template of a text that has been checked. @throws {TypeError} when it has not */
+export function templateOf(text: string, place: Place): Template {
+  const template = parseTemplate(text, place)
+  if (template instanceof Template) return template
+  throw new TypeError(`unchecked configuration: ${template.problem}`)
+}
+
 /** The text that is written in a body stays text; elsewhere it has one character for each octet. */
 function inPlace(literal: string, place: Place): string {
   return isBody(place) ? literal : asValue(literal)
@@ -112,6 +133,8 @@ function valueNamed(text: string, place: Place): Value | TemplateProblem {
   const own = Object.hasOwn(further, text) ? further[text] : undefined
   const key: Key | TemplateProblem = own === undefined ? parseKey(text) : { text, layers: [], ...own }
   if ('problem' in key) {
+    const near = suggest(text, [...plainKeys, ...Object.keys(further)])
+    if (near !== undefined) return { problem: `has {${text}}, which is unknown; did you mean "${near}"?` }
     const forms = `${keyForms}, ${Object.keys(further).join(', ')}`
     return {
       problem: text === '' ? `has an empty "{}"; there are ${forms}` : `has {${text}}, but there are only ${forms}`,

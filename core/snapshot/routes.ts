@@ -6,6 +6,7 @@ import type { Steps } from '../in-slices.ts'
 import { type ConnectionTable, connectionTable } from '../route/connection-table.ts'
 import type { MatchConfig } from '../route/match.ts'
 import { type RouteTable, routeTable } from '../route/table.ts'
+import { type Shape, shapeOf } from '../shape/shape.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Route } from './snapshot.ts'
 
@@ -82,6 +83,7 @@ class CompiledRoute implements Route {
   readonly config: RouteConfig
   readonly upstream: Upstream | undefined
   readonly base: Chain
+  readonly shape: Shape | undefined
   /** Chain through its own upstream. */
   readonly #whole: Chain
   /** Names of the listener's policies, then of its own. */
@@ -100,6 +102,7 @@ class CompiledRoute implements Route {
     this.rank = config.rank
     this.config = config
     this.upstream = upstream
+    this.shape = shapeOf(config)
     this.#policies = policies
     this.#names = config.policies.length === 0 ? listener : [...listener, ...config.policies]
     this.base = policies.chain(this.#names)

@@ -10,6 +10,7 @@ import type { ConnectionTable } from '../route/connection-table.ts'
 import type { MatchConfig } from '../route/match.ts'
 import type { RouteTable } from '../route/table.ts'
 import type { Sandbox } from '../sandbox/plugin.ts'
+import type { Shape } from '../shape/shape.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { type CompiledRoutes, compileRoutes, type RouteParts } from './routes.ts'
 
@@ -22,6 +23,8 @@ export interface Route {
   readonly upstream: Upstream | undefined
   /** The listener's policies, then the route's. */
   readonly base: Chain
+  /** What it changes of requests and responses. */
+  readonly shape: Shape | undefined
   /** `base`, then the policies of the chosen upstream. */
   through(upstream: Upstream): Chain
 }

@@ -29,6 +29,7 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
           host: request.host ?? 'example.com',
           path: request.path ?? '/',
           query: request.query ?? '',
+          full: (request.path ?? '/') + (request.query === undefined ? '' : `?${request.query}`),
           fields: fieldsFrom(request.headers),
           consumer: request.consumer,
           body: bodyFrom(request.body),

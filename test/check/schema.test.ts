@@ -107,6 +107,10 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['https://{host}{path}{query}', '/moved'],
     ['/a b', 'ä'],
   ],
+  'retry-cause': [
+    ['connect', 'reset', 'timeout', 'grpc:14'],
+    ['503', 'grpc:0', 'grpc:17', 'refused'],
+  ],
   'request-path': [
     ['/healthz', '/a?b=c'],
     ['healthz', '/a b'],

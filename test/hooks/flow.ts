@@ -19,6 +19,7 @@ export function requestFlow(sandbox: Sandbox, headers: string[] = [], rest: Part
     host: 'h',
     path: '/x',
     query: '',
+    full: '/',
     fields,
     consumer: undefined as string | undefined,
   }

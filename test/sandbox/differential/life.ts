@@ -169,6 +169,7 @@ class Life {
       host: 'h',
       path,
       query: 'q=%C3%A9&r=1',
+      full: '/?q=%C3%A9&r=1',
       fields: new Fields([...fields], true),
       consumer: undefined as string | undefined,
       get body() {

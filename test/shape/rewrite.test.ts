@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import type { RewriteConfig } from '../../core/config/types.ts'
+import type { FlowFacts } from '../../core/hooks/scopes.ts'
+import { Fields } from '../../core/http/fields.ts'
+import { captured, capturesOf } from '../../core/route/captures.ts'
+import { mapBack } from '../../core/shape/map-back.ts'
+import { Rewrite } from '../../core/shape/rewrite.ts'
+import { factsOf } from '../../core/testing/facts.ts'
+
+function cases<T>(name: string): T[] {
+  return JSON.parse(readFileSync(new URL(`../cases/shape/${name}.json`, import.meta.url), 'utf8')) as T[]
+}
+
+function flowOf(target: string, match: string, headers: Readonly<Record<string, string>> = {}): FlowFacts {
+  const [path = '', query] = target.split('?')
+  const host = 'shop.example'
+  const facts = factsOf({ request: { path, host, headers, ...(query !== undefined && { query }) } }, 'onRequest', 'L7')
+  const capture = (name: string): string | undefined => captured(path, capturesOf(match), name)
+  return { ...facts, request: { ...facts.request!, capture } }
+}
+
+interface RewriteCase {
+  readonly rewrite: Partial<RewriteConfig>
+  readonly match: string
+  readonly target: string
+  /** `null`: the request is refused. */
+  readonly to: string | null
+  readonly host?: string
+  readonly headers?: Record<string, string>
+}
+
+test.each(cases<RewriteCase>('rewrite').map((one) => ({ ...one, name: JSON.stringify(one.rewrite) })))(
+  '$target with $name becomes $to',
+  ({ rewrite, match, target, to, host, headers }) => {
+    const made = new Rewrite({ host: 'client', ...rewrite })
+    const sent = { full: target, authority: 'shop.example', isPlain: true }
+    const result = made.apply(flowOf(target, match, headers), sent, '10.0.0.1:80')
+    expect('problem' in result ? null : result.full).toBe(to)
+    if (host !== undefined) expect(result).toHaveProperty('authority', host)
+  },
+)
+
+interface BackCase {
+  readonly rewrite: Partial<RewriteConfig>
+  readonly field: [string, string]
+  readonly to: string
+  readonly client?: string
+}
+
+test.each(cases<BackCase>('map-back').map((one) => ({ ...one, name: JSON.stringify(one.rewrite) })))(
+  '$field of a response with $name becomes $to',
+  ({ rewrite, field, to, client = 'shop.example' }) => {
+    const made = new Rewrite({ host: 'client', ...rewrite })
+    const fields = new Fields([...field])
+    mapBack(flowOf('/api/x', '/api/*'), fields, {
+      client: { scheme: 'https', authority: client },
+      backend: { scheme: 'http', authorities: ['10.0.0.1:80', made.host === 'client' ? client : made.host] },
+      rewrite: made,
+    })
+    expect(fields.list).toEqual([field[0], to])
+  },
+)
