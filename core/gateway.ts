@@ -8,6 +8,8 @@ import { inSlices, type Steps } from './in-slices.ts'
 import { HttpListener } from './listen/http.ts'
 import { type BoundHandle, type Listener, listenerKey } from './listen/listener.ts'
 import { TcpListener } from './listen/tcp.ts'
+import { UdpListener } from './listen/udp.ts'
+import { checkRawDatagrams } from './net/datagram-check.ts'
 import { descriptors } from './net/descriptors.ts'
 import { checkRawSockets } from './net/raw-check.ts'
 import { checkRawTls } from './net/raw-tls-check.ts'
@@ -142,6 +144,10 @@ export class Gateway {
     const { log } = this.#options
     if (problem !== undefined && this.#snapshot === undefined) {
       log.warn('raw sockets do not work with this node; connections use slower ones', { cause: problem })
+    }
+    if (Object.values(listeners).some(({ protocol }) => protocol === 'udp')) {
+      const cause = await checkRawDatagrams()
+      if (cause !== undefined) log.warn('raw UDP does not work with this node; sessions use slower sockets', { cause })
     }
     const isEncrypted = [...Object.values(listeners), ...Object.values(upstreams)].some(({ tls }) => tls !== undefined)
     if (!isEncrypted || this.#isTlsChecked) return
@@ -287,7 +293,8 @@ export class Gateway {
 }
 
 function createListener(plan: HttpPlan | TcpPlan, tap: Tap, tickets: TicketKeys): Listener {
-  return plan.layer === 'L7' ? new HttpListener(plan, tap, tickets) : new TcpListener(plan, tap, tickets)
+  if (plan.layer === 'L7') return new HttpListener(plan, tap, tickets)
+  return plan.config.protocol === 'udp' ? new UdpListener(plan, tap) : new TcpListener(plan, tap, tickets)
 }
 
 /** The same code with the same options and limits is the same sandbox. */

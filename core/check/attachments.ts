@@ -30,7 +30,8 @@ export function findAttachments(data: Readonly<Record<string, unknown>>): Attach
       const layer = layerOf(protocol)
       for (const [index, policy] of asList(owner.policies).entries()) {
         if (typeof policy !== 'string') continue
-        const probed = level === 'upstream' && owner.health !== false
+        const isProbed = owner.health === undefined ? protocol !== 'udp' : owner.health !== false
+        const probed = level === 'upstream' && isProbed
         attachments.push({ policy, level, name, protocol, layer, probed, path: [section, name, 'policies', index] })
       }
     }

@@ -16,17 +16,18 @@ export function checkCross(draft: Draft): void {
 }
 
 function checkAddresses({ source, data, problems }: Draft): void {
-  const taken: { name: string; address: string; port: number }[] = []
+  const taken: { name: string; address: string; port: number; isUdp: boolean }[] = []
   for (const [name, value] of Object.entries(asObject(data.listeners))) {
-    const { address, port } = asObject(value)
+    const { address, port, protocol } = asObject(value)
+    const isUdp = protocol === 'udp'
     if (typeof address !== 'string' || typeof port !== 'number' || port === 0) continue
-    const other = taken.find((one) => one.port === port && overlap(one.address, address))
+    const other = taken.find((one) => one.port === port && one.isUdp === isUdp && overlap(one.address, address))
     if (other !== undefined) {
       const where =
         other.address === address ? `${show(address)} port ${port}` : `port ${port} of ${show(other.address)}`
       problems.add(source, ['listeners', name, 'port'], `listener "${other.name}" already uses ${where}`)
     }
-    taken.push({ name, address, port })
+    taken.push({ name, address, port, isUdp })
   }
 }
 
@@ -132,6 +133,8 @@ function checkUpstreams({ source, data, problems }: Draft): void {
     const health = asObject(asObject(member(written, name)).health)
     for (const [field, what] of Object.entries(ofHttpProbes)) {
       if (!Object.hasOwn(health, field) || Object.hasOwn(health, 'path')) continue
+      // No probe of udp has it; checkLayers says so.
+      if (asObject(value).protocol === 'udp') continue
       const isGrpc = Object.hasOwn(health, 'grpc')
       if (isGrpc && (field === 'host' || field === 'headers')) continue
       const message = isGrpc

@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import { payloadProblem } from '../config/payload.ts'
 import { parseDuration, parseSize } from '../config/units.ts'
 import { originProblem } from '../grants/origin.ts'
 import { isFieldText } from '../http/field-problem.ts'
@@ -107,6 +108,7 @@ export const formats: Readonly<Record<string, Format>> = {
       return 'problem' in authority ? `${quote(text)} is not a host: ${authority.problem}` : undefined
     },
   },
+  payload: { expected: 'text, or bytes such as "hex:00ff"', problem: payloadProblem },
   'probe-header': { expected: 'a header name', problem: probeHeaderProblem },
   'header-value': {
     expected: 'the value of a header',

@@ -4,7 +4,6 @@ import {
   beginsWithTls,
   layerOf,
   listenerProtocols,
-  type Protocol,
   protocolsOf,
   trafficOf,
   upstreamProtocols,
@@ -33,6 +32,8 @@ export function checkLayers(draft: Draft): void {
     const listener = asObject(member(asObject(written.listeners), name))
     const at = ['listeners', name]
     if (layerOf(protocol) !== undefined) checkTls(draft, String(protocol), listener, at)
+    if (trafficOf(protocol) !== 'datagrams' && Object.hasOwn(listener, 'sessions'))
+      problems.add(source, [...at, 'sessions'], `${protocol} listeners have no sessions; remove it`)
     if (layerOf(protocol) !== 'L4') continue
     const unseen = seesNo(String(protocol), 'headers')
     if (Object.hasOwn(listener, 'trustedProxies')) problems.add(source, [...at, 'trustedProxies'], unseen)
@@ -40,7 +41,10 @@ export function checkLayers(draft: Draft): void {
     const clients = asObject(asObject(listener.tls).clientCertificate)
     if (Object.hasOwn(clients, 'forward')) problems.add(source, [...at, 'tls', 'clientCertificate', 'forward'], unseen)
     if (Object.hasOwn(listener, 'halfClose')) {
-      const message = `${protocol} listeners pass the end of each direction on; remove "halfClose"`
+      const message =
+        trafficOf(protocol) === 'datagrams'
+          ? `${protocol} has no connections that could be half closed; remove "halfClose"`
+          : `${protocol} listeners pass the end of each direction on; remove "halfClose"`
       problems.add(source, [...at, 'halfClose'], message)
     }
     if (Object.hasOwn(listener, 'http')) {
@@ -59,8 +63,9 @@ export function checkLayers(draft: Draft): void {
   }
   for (const [name, value] of Object.entries(asObject(data.upstreams))) {
     const { protocol } = asObject(value)
-    if (layerOf(protocol) !== 'L4') continue
     const upstream = asObject(member(asObject(written.upstreams), name))
+    checkDatagrams(draft, protocol, upstream, ['upstreams', name])
+    if (layerOf(protocol) !== 'L4') continue
     const timeouts = asObject(upstream.timeouts)
     const at = ['upstreams', name, 'timeouts']
     if (Object.hasOwn(upstream, 'http'))
@@ -91,11 +96,47 @@ function checkTls(
     problems.add(source, [...at, 'tls'], `is missing: ${protocol} listeners need a certificate; add ${example}`)
     return
   }
-  const other = layerOf(protocol as Protocol) === 'L7' ? 'https' : 'tls'
-  const message = `${protocol} listeners do not use TLS; use "protocol": "${other}", or remove it`
+  const other = { http: 'use "protocol": "https", or ', tcp: 'use "protocol": "tls", or ' }[protocol] ?? ''
+  const message = `${protocol} listeners do not use TLS; ${other}remove it`
   if (Object.hasOwn(listener, 'tls')) problems.add(source, [...at, 'tls'], message)
   if (Object.hasOwn(asObject(listener.timeouts), 'handshake'))
     problems.add(source, [...at, 'timeouts', 'handshake'], message)
+}
+
+/** Fields of `health` that a udp upstream can have; all others belong to a probe over a connection. */
+const ofUdpProbes = ['udp', 'tcp', 'interval', 'timeout', 'rise', 'fall', 'passive']
+
+/** Refuses on udp upstreams what needs a connection, and elsewhere what needs datagrams. */
+function checkDatagrams(
+  { source, problems }: Draft,
+  protocol: unknown,
+  upstream: Readonly<Record<string, unknown>>,
+  at: Path,
+): void {
+  const health = asObject(upstream.health)
+  if (trafficOf(protocol) !== 'datagrams') {
+    if (trafficOf(protocol) === undefined) return
+    if (Object.hasOwn(upstream, 'responses'))
+      problems.add(source, [...at, 'responses'], `${protocol} upstreams do not count datagrams; remove it`)
+    for (const field of ['udp', 'tcp']) {
+      const message = `${protocol} upstreams are probed at the port of each backend; remove it`
+      if (Object.hasOwn(health, field)) problems.add(source, [...at, 'health', field], message)
+    }
+    return
+  }
+  if (Object.hasOwn(upstream, 'tls'))
+    problems.add(source, [...at, 'tls'], `${protocol} upstreams do not use TLS; remove it`)
+  const others = Object.keys(health).filter((field) => !ofUdpProbes.includes(field))
+  for (const field of others) {
+    const message = `${protocol} backends have no connection to probe; use "udp": { "send": "…" } or "tcp": <port>`
+    problems.add(source, [...at, 'health', field], message)
+  }
+  if (typeof upstream.health !== 'object' || others.length > 0) return
+  const probes = ['udp', 'tcp'].filter((probe) => Object.hasOwn(health, probe))
+  if (probes.length > 1) problems.add(source, [...at, 'health'], 'has both "udp" and "tcp"; keep one')
+  // A policy may be the probe.
+  if (probes.length === 0 && asList(upstream.policies).length === 0)
+    problems.add(source, [...at, 'health'], 'has no probe; add "udp": { "send": "…" } or "tcp": <port>, or remove it')
 }
 
 /** Refuses what only requests can be sent again for. */
@@ -199,7 +240,7 @@ function whyNot({ protocol, layer, level, name }: Attachment, hooks: readonly Ho
     return `"health" of upstream "${name}" is false, so there are no health checks; remove that setting or the policy`
   }
   if (layer === 'L4')
-    return `${protocol} has connections, not requests; use it with an ${protocolsOf('requests', listenerProtocols)} listener`
+    return `${protocol} has ${trafficOf(protocol)}, not requests; use it with an ${protocolsOf('requests', listenerProtocols)} listener`
   if (level !== 'listener') {
     const what = hooks.includes('onConnect') ? 'onConnect runs before a request has' : 'a connection ends without'
     return `${what} a route; attach it to the listener`

@@ -48,12 +48,15 @@ type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout' | 'timeouts'> & {
 
 type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'http' | 'retry' | 'timeouts' | 'tls'> & {
   readonly http?: UpstreamConfig['http']
-  readonly health: false | WrittenHealth
+  readonly health?: false | WrittenHealth
   readonly retry: Omit<UpstreamConfig['retry'], 'within'> & { readonly within?: string }
   readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string }
 }
 
-type WrittenHealth = Omit<HealthConfig, 'enabled' | 'interval' | 'timeout'> & { interval: string; timeout: string }
+type WrittenHealth = Partial<Omit<HealthConfig, 'enabled' | 'interval' | 'timeout'>> & {
+  interval?: string
+  timeout?: string
+}
 
 interface WrittenPlugin {
   readonly source?: string
@@ -151,7 +154,8 @@ function drainOf(drain: Written['drain']): DrainConfig {
 }
 
 function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined): ListenerConfig {
-  const { protocol, address, port, trustedProxies, underscores, halfClose, policies, timeouts, minRate } = listener
+  const { protocol, address, port, trustedProxies, underscores, halfClose, policies, timeouts, minRate, sessions } =
+    listener
   const { http = protocol === 'https' ? (['1.1', '2'] as const) : (['1.1'] as const) } = listener
   return {
     protocol,
@@ -170,6 +174,7 @@ function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined)
       keepAlive: ms(timeouts.keepAlive),
     },
     ...(minRate !== undefined && { minRate }),
+    ...(protocol === 'udp' && { sessions: sessions ?? { max: 65_536, whenFull: 'oldest' } }),
   }
 }
 
@@ -201,7 +206,7 @@ function editsOf({ set, append, remove }: HeaderEditsConfig): HeaderEditsConfig 
 }
 
 function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): UpstreamConfig {
-  const { protocol, http = '1.1', backends, balance, health, retry, timeouts, policies } = upstream
+  const { protocol, http = '1.1', backends, balance, health, responses, retry, timeouts, policies } = upstream
   const { attempts, within, on, idempotent } = retry
   return {
     protocol,
@@ -210,8 +215,10 @@ function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): Up
     }),
     http,
     ...(tls !== undefined && { tls }),
-    balance,
-    health: healthOf(health),
+    balance: typeof balance === 'object' ? { ...balance } : balance,
+    ...(responses !== undefined && { responses }),
+    // A datagram that is sent to see whether there is an answer means something to the backend.
+    health: healthOf(health ?? (protocol === 'udp' ? false : {})),
     retry: { attempts, ...(within !== undefined && { within: ms(within) }), on: [...on], idempotent: [...idempotent] },
     timeouts: {
       connect: ms(timeouts.connect),
@@ -225,13 +232,15 @@ function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): Up
 
 function healthOf(health: false | WrittenHealth): HealthConfig {
   if (health === false) return { enabled: false, interval: 5_000, timeout: 2_000, rise: 2, fall: 2 }
-  const { headers } = health
+  const { headers, interval = '5s', timeout = '2s', rise = 2, fall = 2, ...rest } = health
   return {
-    ...health,
+    ...rest,
     ...(headers !== undefined && { headers: lowerKeys(headers) }),
     enabled: true,
-    interval: ms(health.interval),
-    timeout: ms(health.timeout),
+    interval: ms(interval),
+    timeout: ms(timeout),
+    rise,
+    fall,
   }
 }
 

@@ -28,7 +28,7 @@ export function warnOfUpstreams(config: Config, source: Source, warn: Warn): voi
 
 function warnOfBackends(
   name: string,
-  { backends }: UpstreamConfig,
+  { backends, protocol }: UpstreamConfig,
   listeners: readonly (readonly [string, ListenerConfig])[],
   warn: Warn,
 ): void {
@@ -36,7 +36,10 @@ function warnOfBackends(
     warn(['upstreams', name, 'backends'], 'every backend is "down", so every request is answered with 503')
   }
   for (const [index, { address }] of backends.entries()) {
-    const own = listeners.find(([, listener]) => isBoundTo(listener, address))
+    const own = listeners.find(([, listener]) => {
+      const isUdp = listener.protocol === 'udp'
+      return isUdp === (protocol === 'udp') && isBoundTo(listener, address)
+    })
     if (own === undefined) continue
     warn(['upstreams', name, 'backends', index, 'address'], `this is listener "${own[0]}" of this gateway: a loop`)
   }

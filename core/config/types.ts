@@ -59,8 +59,18 @@ export interface ListenerConfig {
   /** https and tls only, where it is always set. */
   readonly tls?: ServerTlsConfig
   readonly timeouts: ClientTimeouts
+  /** udp only, where it is always set. */
+  readonly sessions?: SessionsConfig
   /** Least bytes per second that a client must send or read while a body waits for it. http only. */
   readonly minRate?: number
+}
+
+/** Sessions of UDP, of each worker. */
+export interface SessionsConfig {
+  /** Most clients at a time. */
+  readonly max: number
+  /** What gives way to a new client: the session that has been silent for longest, those never answered first, or it itself. */
+  readonly whenFull: 'oldest' | 'refuse'
 }
 
 /** Time limits for clients, ms. */
@@ -143,12 +153,17 @@ export interface UpstreamConfig {
   readonly http: HttpChoice | 'auto'
   /** Without it connections are not encrypted. */
   readonly tls?: UpstreamTls
-  readonly balance: 'round-robin' | 'least-connections'
+  readonly balance: BalanceConfig
+  /** Answers to each datagram of a client after which its session is over; without it only silence ends it. udp only. */
+  readonly responses?: number
   readonly health: HealthConfig
   readonly retry: RetryConfig
   readonly timeouts: TimeoutsConfig
   readonly policies: readonly string[]
 }
+
+/** With `hash` the backend follows from a fact about the flow. */
+export type BalanceConfig = 'round-robin' | 'least-connections' | { readonly hash: 'client.ip' }
 
 export interface BackendConfig {
   /** `host:port` or `[v6]:port`. */
@@ -165,6 +180,10 @@ export interface HealthConfig {
   readonly path?: string
   /** The probe is one of gRPC. `service`: without it the server as a whole. */
   readonly grpc?: { readonly service?: string }
+  /** The probe is a datagram. udp only. */
+  readonly udp?: { readonly send: string; readonly expect?: string }
+  /** The probe is a TCP connect to this port. udp only. */
+  readonly tcp?: number
   /** `Host` of the request; without it the address of the backend. */
   readonly host?: string
   /** Without it `GET`. */

@@ -60,9 +60,9 @@ export abstract class L4Flow implements AttemptFlow {
     })
   }
 
-  /** Chooses a backend. */
-  protected attempt(): void {
-    this.attempts.begin(this.upstream!, this.chain)
+  /** Chooses a backend. @param preferred address of the one to take, if the balance may choose it and no policy chooses */
+  protected attempt(preferred?: string): void {
+    this.attempts.begin(this.upstream!, this.chain, preferred)
   }
 
   /** Whether it may go on under a new plan: its route has the same upstream, and its backend still exists. */

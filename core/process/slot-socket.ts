@@ -1,7 +1,9 @@
+import type { Socket as UdpSocket } from 'node:dgram'
 import net, { type AddressInfo } from 'node:net'
 import type { ListenerConfig } from '../config/types.ts'
 import { bindError } from '../listen/bind.ts'
 import type { BoundHandle } from '../listen/listener.ts'
+import { bindSocket as bindUdp, handleOf, receiveBuffer } from '../net/node-datagram.ts'
 
 /**
  * Only Linux spreads connections over several sockets bound to one port. On other systems all workers share one socket.
@@ -14,7 +16,16 @@ const spreads = process.platform === 'linux'
 interface SlotSocket {
   /** Sent with a message, it becomes a handle in the worker. */
   readonly handle: BoundHandle
+  /** See `SlotSockets.shortBuffer`. */
+  readonly shortBuffer?: number | undefined
   close(): void
+}
+
+/** How sockets of a protocol are bound. Both throw an error of the system. */
+interface Binding {
+  /** Binds the address once and gives it up again. @returns the port, also for 0 */
+  bindAny(host: string, port: number): number
+  bindSocket(host: string, port: number, reusePort: boolean): SlotSocket
 }
 
 /**
@@ -24,22 +35,24 @@ interface SlotSocket {
  */
 export class SlotSockets {
   readonly port: number
-  readonly #address: string
+  /** Bytes that each holds of what is not read yet, where that is less than it should be; udp only. */
+  readonly shortBuffer: number | undefined
+  readonly #bind: (reusePort: boolean) => SlotSocket
   readonly #sockets: (SlotSocket | undefined)[]
 
   /** @throws {Error} when the address cannot be bound; the message names the listener. */
   constructor(name: string, config: ListenerConfig, slots: number) {
     const { port } = config
+    const { bindAny, bindSocket } = config.protocol === 'udp' ? ofUdp : ofTcp
     try {
       // First without SO_REUSEPORT, because with it two gateways could share a port without noticing.
-      const { socket, address } = bindAny(config.address, port)
-      const bound = (socket.address() as AddressInfo).port
-      this.#address = address
+      const { address, port: bound } = onEvery(config.address, (host) => bindAny(host, port))
       this.port = bound
-      socket.close()
-      const first = bindSocket(address, bound, spreads)
+      this.#bind = (reusePort) => bindSocket(address, bound, reusePort)
+      const first = this.#bind(spreads)
+      this.shortBuffer = first.shortBuffer
       this.#sockets = Array.from({ length: slots }, (_, slot) => {
-        return slot === 0 ? first : spreads ? bindSocket(address, bound, true) : first
+        return slot === 0 ? first : spreads ? this.#bind(true) : first
       })
     } catch (error) {
       throw bindError(name, config.address, port, error as NodeJS.ErrnoException)
@@ -48,7 +61,7 @@ export class SlotSockets {
 
   /** The slot's socket; bound again if it was closed. */
   lend(slot: number): BoundHandle {
-    const socket = this.#sockets[slot] ?? bindSocket(this.#address, this.port, spreads)
+    const socket = this.#sockets[slot] ?? this.#bind(spreads)
     this.#sockets[slot] = socket
     return socket.handle
   }
@@ -66,21 +79,52 @@ export class SlotSockets {
   }
 }
 
-function bindAny(host: string, port: number): { socket: net.BoundSocket; address: string } {
+/** Binds an address. On a machine without IPv6, `::` means all IPv4 addresses. */
+function onEvery(host: string, bind: (host: string) => number): { address: string; port: number } {
   try {
-    return { socket: new net.BoundSocket({ host, port }), address: host }
+    return { address: host, port: bind(host) }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // On a machine without IPv6, `::` means all IPv4 addresses.
     if (host !== '::' || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw error
-    return { socket: new net.BoundSocket({ host: '0.0.0.0', port }), address: '0.0.0.0' }
+    return { address: '0.0.0.0', port: bind('0.0.0.0') }
   }
 }
 
-function bindSocket(host: string, port: number, reusePort: boolean): SlotSocket {
-  // A socket that is never connected keeps the handle open. `server.listen` accepts an object with a `_handle`
-  // (documented).
-  const holder = new net.Socket({ handle: new net.BoundSocket({ host, port, reusePort }) })
-  const { _handle: handle } = holder as unknown as { _handle: BoundHandle }
-  return { handle, close: () => void holder.destroy() }
+const ofTcp: Binding = {
+  bindAny(host, port) {
+    const socket = new net.BoundSocket({ host, port })
+    const { port: bound } = socket.address() as AddressInfo
+    socket.close()
+    return bound
+  },
+  bindSocket(host, port, reusePort) {
+    // A socket that is never connected keeps the handle open. `server.listen` accepts an object with a `_handle`
+    // (documented).
+    const holder = new net.Socket({ handle: new net.BoundSocket({ host, port, reusePort }) })
+    const { _handle: handle } = holder as unknown as { _handle: BoundHandle }
+    return { handle, close: () => void holder.destroy() }
+  },
+}
+
+const ofUdp: Binding = {
+  bindAny(host, port) {
+    const socket = bindUdp(host, port)
+    const { port: bound } = socket.address()
+    socket.close()
+    return bound
+  },
+  bindSocket(host, port, reusePort) {
+    const socket = bindUdp(host, port, reusePort)
+    const handle = handleOf(socket)
+    // Or the supervisor would read what is for its workers.
+    handle.recvStop()
+    return { handle, shortBuffer: shortBuffer(socket), close: () => void socket.close() }
+  },
+}
+
+/** What the kernel has given a socket, if it is less than was asked for. */
+function shortBuffer(socket: UdpSocket): number | undefined {
+  // Linux says twice as much, as it counts its own bookkeeping.
+  const size = socket.getRecvBufferSize() / (process.platform === 'linux' ? 2 : 1)
+  return size < receiveBuffer ? size : undefined
 }

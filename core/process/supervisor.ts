@@ -312,8 +312,10 @@ export class Supervisor implements SlotHost {
         const key = listenerKey(name, listener)
         if (this.#sockets.has(key)) continue
         this.#refuseOtherProtocol(name, listener)
-        this.#sockets.set(key, new SlotSockets(name, listener, slots))
+        const sockets = new SlotSockets(name, listener, slots)
+        this.#sockets.set(key, sockets)
         added.push(key)
+        if (sockets.shortBuffer !== undefined) this.#warnOfBuffer(name, sockets.shortBuffer)
       }
     } catch (error) {
       for (const key of added) this.#unbind(key)
@@ -322,10 +324,18 @@ export class Supervisor implements SlotHost {
     return added
   }
 
+  #warnOfBuffer(listener: string, size: number): void {
+    const wanted = 'raise net.core.rmem_max to 4194304, or datagrams are lost when many come at once'
+    this.log.warn(`the receive buffer has only ${size} bytes: ${wanted}`, { listener })
+  }
+
   /** The system would only say that the address is in use. */
   #refuseOtherProtocol(name: string, { protocol, address, port }: ListenerConfig): void {
     const before = Object.values(this.#current?.packed.rest.config.listeners ?? {})
-    const other = before.find((one) => port !== 0 && one.address === address && one.port === port)
+    const isUdp = protocol === 'udp'
+    const other = before.find((one) => {
+      return port !== 0 && one.address === address && one.port === port && (one.protocol === 'udp') === isUdp
+    })
     if (other === undefined) return
     const change = `from ${other.protocol} to ${protocol}`
     throw new Error(`listener "${name}": a reload cannot change port ${port} ${change}; restart, or use another port`)

@@ -48,10 +48,10 @@ export interface HttpPlan extends Plan {
   readonly routes: RouteTable<Route>
 }
 
-/** What a TCP listener does. */
+/** What a listener for TCP or UDP does. */
 export interface TcpPlan extends Plan {
   readonly layer: 'L4'
-  /** A connection without a route is closed. */
+  /** A connection without a route is closed, a datagram dropped. */
   readonly routes: ConnectionTable<Route>
 }
 

@@ -51,8 +51,10 @@ export class Attempts {
    * Chooses a backend: by the policies (`selectBackend`), or else by the balance. Calls `onBackend` of the flow before it
    * returns, or when the policies have answered; never when the flow ends before that. When no backend is left, the flow fails
    * with the error of the last attempt, or with `UH`.
+   *
+   * @param preferred address of the backend that is taken instead of the one that the balance chooses, if it is a candidate
    */
-  begin(upstream: Upstream, chain: Chain): void {
+  begin(upstream: Upstream, chain: Chain, preferred?: string): void {
     const flow = this.#flow
     const { facts } = flow
     if (this.#retry === undefined) this.#start(upstream.config.retry)
@@ -60,7 +62,8 @@ export class Attempts {
     const tried = this.#avoided(upstream, isAsked)
     const candidates = isAsked ? upstream.choosable(tried) : upstream.candidates(tried)
     if (candidates.length === 0) return flow.fail(this.#noneLeft(upstream))
-    if (!isAsked) return this.#take(upstream.pick(candidates, facts)!)
+    const known = preferred === undefined ? undefined : candidates.find(({ address }) => address === preferred)
+    if (!isAsked) return this.#take(known ?? upstream.pick(candidates, facts)!)
     facts.candidates = candidates
     choose(flow, chain, (result) => {
       if (result instanceof PosternError) return flow.fail(result)

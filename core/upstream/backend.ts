@@ -28,8 +28,11 @@ export class Backend implements BackendFacts {
   readonly tls: TlsConnector | undefined
   /** Version of HTTP that it speaks. */
   readonly http: UpstreamConfig['http']
+  readonly protocol: UpstreamConfig['protocol']
   /** Credit in smooth weighted round robin. State of the balance is kept here because a weak map costs 25 ns a look-up. */
   credit = 0
+  /** Called for a backend that is probed when it has refused a datagram: counts as a failed probe. */
+  refused: ((why: string) => void) | undefined
   /** State of the balance: number of the last pick of this backend, counted over all picks; 0: never. */
   picked = 0
   /** As JSON; empty when it has none. */
@@ -47,8 +50,15 @@ export class Backend implements BackendFacts {
   /**
    * @param tls of its upstream. Default: without TLS.
    * @param http version of HTTP, as its upstream says. Default: 1.1.
+   * @param protocol of its upstream. Default: http.
    */
-  constructor(upstream: string, config: BackendConfig, tls?: ClientContext, http: UpstreamConfig['http'] = '1.1') {
+  constructor(
+    upstream: string,
+    config: BackendConfig,
+    tls?: ClientContext,
+    http: UpstreamConfig['http'] = '1.1',
+    protocol: UpstreamConfig['protocol'] = 'http',
+  ) {
     const { address } = config
     const colon = address.lastIndexOf(':')
     this.id = createHash('sha256').update(`${upstream}\n${address}`).digest('hex').slice(0, 16)
@@ -58,6 +68,7 @@ export class Backend implements BackendFacts {
     this.port = Number(address.slice(colon + 1))
     this.tls = tls && new TlsConnector(tls)
     this.http = http
+    this.protocol = protocol
     this.#configuredWeight = config.weight
     this.#weight = config.weight
     this.#state = config.state

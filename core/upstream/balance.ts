@@ -1,6 +1,7 @@
 import type { UpstreamConfig } from '../config/types.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
 import { Backend } from './backend.ts'
+import { HashBalance, hashKeys } from './hash-balance.ts'
 
 /** Chooses among the available backends. Its state survives reloads and changes of the candidates. */
 export interface Balance {
@@ -13,6 +14,7 @@ export interface Balance {
 }
 
 export function createBalance(kind: UpstreamConfig['balance']): Balance {
+  if (typeof kind === 'object') return new HashBalance(hashKeys[kind.hash])
   return kind === 'least-connections' ? new LeastConnections() : new RoundRobin()
 }
 

@@ -4,6 +4,7 @@ import type { Backend } from './backend.ts'
 import { probeHttp, probeTcp } from './probe.ts'
 import { probeGrpc } from './probe-grpc.ts'
 import { probeHttp2 } from './probe-http2.ts'
+import { probeNothing, probeTcpPort, probeUdp } from './probe-udp.ts'
 
 /** Called when a backend's health changes; `why` describes the probe that changed it, for the log. */
 export type HealthListener = (backend: Backend, healthy: boolean, why: string) => void
@@ -58,11 +59,13 @@ export class HealthCheck {
     this.#party = party
     // Not synchronously: the policies to ask become active together with the backend, later in the same commit.
     this.#timer = setTimeout(() => this.#run(), delay).unref()
+    backend.refused = (why) => this.#count({ healthy: false, why, weight: backend.measuredWeight })
   }
 
   /** Ends it immediately: no timer, no socket and no further change. */
   stop(): void {
     this.#stopped = true
+    this.#backend.refused = undefined
     clearTimeout(this.#timer)
     this.#probe?.cancel()
   }
@@ -104,7 +107,8 @@ export class HealthCheck {
   }
 }
 
-function probeOf({ http }: Backend, { path, grpc }: HealthConfig): typeof probeTcp {
+function probeOf({ http, protocol }: Backend, { path, grpc, udp, tcp }: HealthConfig): typeof probeTcp {
+  if (protocol === 'udp') return udp !== undefined ? probeUdp : tcp !== undefined ? probeTcpPort : probeNothing
   if (grpc !== undefined) return probeGrpc
   if (path === undefined) return probeTcp
   return http === '1.1' ? probeHttp : probeHttp2

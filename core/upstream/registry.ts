@@ -209,9 +209,13 @@ function* build(name: string, config: UpstreamConfig, before: Entry | undefined)
     : config.tls && new ClientContext(config.tls, layerOf(protocol) === 'L7' ? alpn[http] : [])
   const backends = new Map<string, Backend>()
   for (const backend of config.backends) {
-    backends.set(backend.address, same?.backends.get(backend.address) ?? new Backend(name, backend, tls, http))
+    backends.set(
+      backend.address,
+      same?.backends.get(backend.address) ?? new Backend(name, backend, tls, http, protocol),
+    )
     yield
   }
-  const balance = same?.config.balance === config.balance ? same.balance : createBalance(config.balance)
+  const isKept = same !== undefined && isDeepStrictEqual(same.config.balance, config.balance)
+  const balance = isKept ? same.balance : createBalance(config.balance)
   return { config, upstream: new Upstream(name, config, [...backends.values()], balance), balance, tls, backends }
 }

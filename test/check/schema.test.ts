@@ -111,6 +111,10 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['connect', 'reset', 'timeout', 'grpc:14'],
     ['503', 'grpc:0', 'grpc:17', 'refused'],
   ],
+  payload: [
+    ['ping', 'hex:00ff'],
+    ['hex:', 'hex:0', 'hex:zz'],
+  ],
   'request-path': [
     ['/healthz', '/a?b=c'],
     ['healthz', '/a b'],

@@ -1,0 +1,143 @@
+import { PosternError } from '../errors.ts'
+import { SessionFlow } from '../flow/session.ts'
+import { adoptDatagrams, bindDatagrams, type DatagramOwner, type DatagramSocket, type Sender } from '../net/datagram.ts'
+import { descriptors } from '../net/descriptors.ts'
+import { normalizeIp } from '../net/peer.ts'
+import type { TcpPlan } from '../snapshot/snapshot.ts'
+import type { Tap } from '../telemetry/tap.ts'
+import { bindError } from './bind.ts'
+import type { BoundHandle, Listener } from './listener.ts'
+import { Client, SessionTable } from './session-table.ts'
+
+/**
+ * Gives the datagrams of each client, an address and a port, to a session of its own, under the plan that is active when it
+ * begins. All answers leave by the socket of the listener.
+ */
+export class UdpListener implements Listener, DatagramOwner {
+  plan: TcpPlan
+  readonly #tap: Tap
+  #socket: DatagramSocket | undefined
+  #table: SessionTable | undefined
+  #port = 0
+  /** Sessions under way. */
+  #active = 0
+  #isDraining = false
+  #onEmpty: (() => void) | undefined
+
+  constructor(plan: TcpPlan, tap: Tap) {
+    this.plan = plan
+    this.#tap = tap
+  }
+
+  async open(handle?: BoundHandle): Promise<void> {
+    const { address, port } = this.plan.config
+    try {
+      const socket = handle === undefined ? bindDatagrams(address, port, this) : adoptDatagrams(handle, this)
+      this.#socket = socket
+      this.#port = socket.port
+      this.#table = new SessionTable(socket, () => this.#ended())
+    } catch (error) {
+      throw bindError(this.plan.name, address, port, error as NodeJS.ErrnoException)
+    }
+  }
+
+  onDatagram(bytes: Buffer, from: Sender): void {
+    const key = `${from.address} ${from.port}`
+    const client = this.#table!.find(key)
+    if (client === undefined) this.#begin(key, bytes, from)
+    else if (client.flow !== undefined) client.flow.take(bytes)
+    // It was refused: its silence begins anew.
+    else client.moved()
+  }
+
+  /** A datagram that could not be sent to a client is lost, as it may be on its way. */
+  onFailure(): void {}
+
+  #begin(key: string, bytes: Buffer, from: Sender): void {
+    const { plan } = this
+    const route = plan.routes.find({ serverName: undefined })
+    if (route === undefined || this.#isDraining || !this.#makeRoom()) return
+    const peer = {
+      address: normalizeIp(from.address),
+      port: from.port,
+      localPort: this.#port,
+      tls: undefined,
+      via: 'socket',
+    } as const
+    const client = new Client(key, from, this.#table!)
+    this.#table!.add(client)
+    const flow = new SessionFlow(peer, plan, route, this.#tap, client)
+    this.#active++
+    client.start(flow)
+    flow.take(bytes)
+    flow.start()
+  }
+
+  /** @returns whether there is room for another client */
+  #makeRoom(): boolean {
+    const { max: configured, whenFull } = this.plan.config.sessions!
+    // Each has a socket of its own, and the other listeners need some, too.
+    const max = Math.min(configured, Math.floor(descriptors.limit / 2))
+    const table = this.#table!
+    while (table.size >= max) {
+      const { oldest } = table
+      if (whenFull === 'refuse' || oldest === undefined) return false
+      if (oldest.flow === undefined) oldest.forget()
+      else oldest.flow.fail(new PosternError('OM', `more than ${max} sessions: this one was silent for longest`))
+    }
+    return true
+  }
+
+  #ended(): void {
+    this.#active--
+    if (this.#active === 0 && this.#isDraining) this.#finish()
+  }
+
+  replan(plan: TcpPlan, drain: number): void {
+    this.plan = plan
+    const stale: SessionFlow[] = []
+    for (const client of this.#table!.clients()) {
+      // The policies may be others now.
+      if (client.flow === undefined) client.forget()
+      else if (!client.flow.survives(plan)) stale.push(client.flow)
+    }
+    if (stale.length === 0) return
+    setTimeout(() => {
+      for (const flow of stale) flow.close()
+    }, drain).unref()
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  get active(): number {
+    return this.#active
+  }
+
+  /** UDP cannot announce it. */
+  leave(): void {}
+
+  /** Datagrams of new clients are dropped: UDP has no refusal. Sessions go on until they are idle. */
+  drain(): Promise<void> {
+    this.#isDraining = true
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve
+      if (this.#active === 0) this.#finish()
+    })
+  }
+
+  #finish(): void {
+    this.#socket?.close()
+    this.#onEmpty?.()
+  }
+
+  close(): void {
+    this.#isDraining = true
+    for (const client of [...(this.#table?.clients() ?? [])]) {
+      if (client.flow === undefined) client.forget()
+      else client.flow.close()
+    }
+    this.#finish()
+  }
+}
