@@ -21,6 +21,7 @@ export type OutcomeCode =
   | 'CI'
   | 'DC'
   | 'UH'
+  | 'UO'
   | 'UF'
   | 'UT'
   | 'UC'
@@ -50,6 +51,12 @@ export const outcomes: Readonly<Record<OutcomeCode, OutcomeKind>> = {
   CI: { source: 'client', status: 408, title: 'client too slow', proxyStatus: 'http_request_error' },
   DC: { source: 'client', status: 0, title: 'client went away' },
   UH: { source: 'upstream', status: 503, title: 'no healthy backend', proxyStatus: 'destination_unavailable' },
+  UO: {
+    source: 'upstream',
+    status: 503,
+    title: 'backends are busy',
+    proxyStatus: 'connection_limit_reached',
+  },
   UF: { source: 'upstream', status: 502, title: 'backend not reachable', proxyStatus: 'connection_refused' },
   UT: { source: 'upstream', status: 504, title: 'answer took too long', proxyStatus: 'http_response_timeout' },
   UC: { source: 'upstream', status: 502, title: 'backend closed early', proxyStatus: 'connection_terminated' },

@@ -1,3 +1,4 @@
+import type { Path } from '../config/problem.ts'
 import { layerOf } from '../config/protocols.ts'
 import type { Source } from '../config/source.ts'
 import { didYouMean, suggest } from '../config/suggest.ts'
@@ -142,6 +143,7 @@ function checkUpstreams({ source, data, problems }: Draft): void {
         : `a TCP connect has no ${what}; add "path" to probe with an HTTP request`
       problems.add(source, ['upstreams', name, 'health', field], message)
     }
+    checkConnections(asObject(value), (at, message) => problems.add(source, ['upstreams', name, ...at], message))
     if (Object.hasOwn(health, 'grpc')) {
       const { http, tls } = asObject(value)
       const at = ['upstreams', name, 'health', 'grpc']
@@ -153,6 +155,20 @@ function checkUpstreams({ source, data, problems }: Draft): void {
     checkHeaderNames(asObject(health.headers), (header, message) =>
       problems.add(source, ['upstreams', name, 'health', 'headers', header], message),
     )
+  }
+}
+
+/** Over HTTP/2 requests share connections, so that counting those with a request limits neither. */
+function checkConnections(
+  upstream: Readonly<Record<string, unknown>>,
+  report: (at: Path, message: string) => void,
+): void {
+  const { http, backends } = upstream
+  if (http !== '2' && http !== 'auto') return
+  const message = `with "http": "${http}" requests share connections; remove it, or use "http": "1.1"`
+  if (Object.hasOwn(upstream, 'maxConnections')) report(['maxConnections'], message)
+  for (const [index, backend] of asList(backends).entries()) {
+    if (Object.hasOwn(asObject(backend), 'maxConnections')) report(['backends', index, 'maxConnections'], message)
   }
 }
 

@@ -210,11 +210,18 @@ function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): Up
   const { attempts, within, on, idempotent } = retry
   return {
     protocol,
-    backends: backends.map(({ address, weight, state, labels }) => {
-      return { address, weight, state, ...(labels !== undefined && { labels: mapNames(labels, (value) => value) }) }
+    backends: backends.map(({ address, weight, state, labels, maxConnections }) => {
+      return {
+        address,
+        weight,
+        state,
+        ...(maxConnections !== undefined && { maxConnections }),
+        ...(labels !== undefined && { labels: mapNames(labels, (value) => value) }),
+      }
     }),
     http,
     ...(tls !== undefined && { tls }),
+    ...(upstream.maxConnections !== undefined && { maxConnections: upstream.maxConnections }),
     balance: typeof balance === 'object' ? { ...balance } : balance,
     ...(responses !== undefined && { responses }),
     // A datagram that is sent to see whether there is an answer means something to the backend.

@@ -153,6 +153,8 @@ export interface UpstreamConfig {
   readonly http: HttpChoice | 'auto'
   /** Without it connections are not encrypted. */
   readonly tls?: UpstreamTls
+  /** Most connections under way to its backends together, on the host; of http upstreams those with a request. */
+  readonly maxConnections?: number
   readonly balance: BalanceConfig
   /** Answers to each datagram of a client after which its session is over; without it only silence ends it. udp only. */
   readonly responses?: number
@@ -170,6 +172,8 @@ export interface BackendConfig {
   readonly address: string
   readonly weight: number
   readonly state: 'up' | 'drain' | 'down'
+  /** As `maxConnections` of the upstream, for this backend. */
+  readonly maxConnections?: number
   /** Facts about it for plugins. */
   readonly labels?: Readonly<Record<string, string>>
 }

@@ -58,7 +58,7 @@ export type Answer<K extends QuestionKind = QuestionKind> = Questions[K]['answer
 export type ToWorker =
   | { readonly type: 'socket'; readonly listener: string }
   /** The slot that the worker serves in, from 0. */
-  | { readonly type: 'slot'; readonly index: number }
+  | { readonly type: 'slot'; readonly index: number; readonly of: number }
   /** The answer has the same `id`. */
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   | { readonly type: 'abort'; readonly generation: number }

@@ -117,7 +117,7 @@ export class Supervisor implements SlotHost {
       const message = `a worker can have only ${descriptors.limit} descriptors, two for each request: raise \`ulimit -n\` to ${fewDescriptors} or more`
       this.log.warn(message)
     }
-    this.#slots = Array.from({ length: count }, (_, index) => new WorkerSlot(index, this))
+    this.#slots = Array.from({ length: count }, (_, index) => new WorkerSlot(index, count, this))
     const problems = await Promise.all(this.#slots.map((slot) => slot.start()))
     const problem = problems.find((one) => one !== undefined)
     if (problem !== undefined) throw new Error(problem)

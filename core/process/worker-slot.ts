@@ -49,6 +49,7 @@ const minute = 60_000
  */
 export class WorkerSlot {
   readonly #index: number
+  readonly #count: number
   readonly #host: SlotHost
   #worker: WorkerProcess | undefined
   #counters: CounterWorker | undefined
@@ -58,8 +59,10 @@ export class WorkerSlot {
   #restart: NodeJS.Timeout | undefined
   #onEnd: (() => void)[] = []
 
-  constructor(index: number, host: SlotHost) {
+  /** @param count of all slots */
+  constructor(index: number, count: number, host: SlotHost) {
     this.#index = index
+    this.#count = count
     this.#host = host
   }
 
@@ -74,7 +77,7 @@ export class WorkerSlot {
     this.#counters = this.#host.shared.counters.join((news) => worker.send({ type: 'counters', news }))
     worker.on({ onMessage: (message) => this.#hear(message), onExit: (death) => this.#died(worker, death) })
     this.#worker = worker
-    worker.send({ type: 'slot', index: this.#index })
+    worker.send({ type: 'slot', index: this.#index, of: this.#count })
     const { shared, acme } = this.#host
     for (const message of [...shared.briefing(), ...acme.briefing()]) worker.send(message)
     let generation = -1

@@ -5,6 +5,7 @@ import { LeasedCounters } from '../grants/counter/leased-counters.ts'
 import { createGrantHost } from '../grants/grant-host.ts'
 import { createGuard } from '../guard/guard.ts'
 import type { BoundHandle } from '../listen/listener.ts'
+import { shareHost } from '../net/host-share.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import { adoptRuntime } from '../sandbox/runtime.ts'
 import { Log } from '../telemetry/log.ts'
@@ -46,6 +47,7 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
       return
     case 'slot':
       process.title = `postern: worker ${message.index + 1}`
+      shareHost(message.index, message.of)
       return
     case 'abort':
       config.abort(message.generation)

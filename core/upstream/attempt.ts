@@ -68,7 +68,9 @@ export class Attempts {
     choose(flow, chain, (result) => {
       if (result instanceof PosternError) return flow.fail(result)
       // Health may have changed while the policies ran: an ejected backend is never used.
-      const chosen = candidates.find((backend) => backend === result && (backend.available || backend.draining))
+      const chosen = candidates.find(
+        (backend) => backend === result && (backend.available || backend.draining) && !backend.isFull,
+      )
       const backend = chosen ?? upstream.pick(upstream.candidates(tried), facts)
       if (backend === undefined) flow.fail(this.#noneLeft(upstream))
       else this.#take(backend)
@@ -145,8 +147,10 @@ export class Attempts {
     this.#free++
   }
 
-  #noneLeft({ name }: Upstream): PosternError {
-    return this.#error ?? new PosternError('UH', `upstream "${name}" has no healthy backend`)
+  #noneLeft({ name, isFull }: Upstream): PosternError {
+    if (this.#error !== undefined) return this.#error
+    if (isFull) return new PosternError('UO', `upstream "${name}" has as many connections as "maxConnections" allows`)
+    return new PosternError('UH', `upstream "${name}" has no healthy backend`)
   }
 
   #take(backend: Backend): void {

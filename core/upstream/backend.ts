@@ -37,6 +37,8 @@ export class Backend implements BackendFacts {
   picked = 0
   /** As JSON; empty when it has none. */
   labels = ''
+  /** Most flows under way on it, in this process. */
+  limit: number = Number.POSITIVE_INFINITY
   #configuredWeight: number
   #measuredWeight: number | undefined
   #weight: number
@@ -152,6 +154,11 @@ export class Backend implements BackendFacts {
   /** Requests (L7) or connections (L4) under way on it: `acquire` and `release` count them. */
   get active(): number {
     return this.#active
+  }
+
+  /** Whether it takes no further flow now. */
+  get isFull(): boolean {
+    return this.#active >= this.limit
   }
 
   /** Counts one flow as active; paired with exactly one `release`. */

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { layerOf } from '../config/protocols.ts'
 import type { Config, HealthConfig, UpstreamConfig } from '../config/types.ts'
 import type { Steps } from '../in-slices.ts'
+import { shareOf } from '../net/host-share.ts'
 import { ClientContext } from '../tls/client-context.ts'
 import { Backend } from './backend.ts'
 import { type Balance, createBalance } from './balance.ts'
@@ -142,11 +143,12 @@ export class UpstreamRegistry {
   #adopt(name: string, { config, balance, backends }: Entry, before: Entry | undefined, isFirst: boolean): void {
     const sameHealth = isDeepStrictEqual(config.health, before?.config.health)
     for (const configured of config.backends) {
-      const { address, weight, state } = configured
+      const { address, weight, state, maxConnections } = configured
       const backend = backends.get(address)!
       backend.configuredWeight = weight
       backend.state = state
       backend.label(configured)
+      backend.limit = maxConnections === undefined ? Number.POSITIVE_INFINITY : shareOf(maxConnections)
       if (balance !== before?.balance) backend.forgetPicks()
       if (!sameHealth) this.#stopCheck(backend)
       // Without a check, nothing would ever mark it healthy again.
