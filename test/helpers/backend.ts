@@ -7,7 +7,7 @@ import {
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer, type Server, type ServerOpts, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, Server as TlsServer } from 'node:tls'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 
 export interface TestBackend {
   readonly port: number
@@ -31,18 +31,34 @@ export function httpBackend(
   return started(createHttpServer(handler as RequestListener))
 }
 
+/**
+ * For the tests of a file, which take turns in one HTTP server: the first call starts it, and it closes after the last
+ * test. A gateway that keeps its backends needs no reload from test to test, which costs a second of CPU.
+ */
+export function shareBackend(handler: RequestListener): () => Promise<TestBackend> {
+  let shared: Promise<TestBackend> | undefined
+  afterAll(async () => (await shared)?.close())
+  return () => {
+    shared ??= started(createHttpServer(handler), () => {})
+    return shared
+  }
+}
+
 /** Answers every request with JSON of what it saw. */
 export function echoBackend(name = 'app'): Promise<TestBackend> {
-  return httpBackend((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const { method, url, headers, rawHeaders } = request
-      const body = Buffer.concat(chunks).toString()
-      response.setHeader('content-type', 'application/json')
-      response.setHeader('x-backend', name)
-      response.end(JSON.stringify({ name, method, url, headers, rawHeaders, body }))
-    })
+  return httpBackend((request, response) => echo(request, response, name))
+}
+
+/** Answers a request with JSON of what came. */
+export function echo(request: IncomingMessage, response: ServerResponse, name = 'app'): void {
+  const chunks: Buffer[] = []
+  request.on('data', (chunk: Buffer) => chunks.push(chunk))
+  request.on('end', () => {
+    const { method, url, headers, rawHeaders } = request
+    const body = Buffer.concat(chunks).toString()
+    response.setHeader('content-type', 'application/json')
+    response.setHeader('x-backend', name)
+    response.end(JSON.stringify({ name, method, url, headers, rawHeaders, body }))
   })
 }
 
@@ -96,7 +112,10 @@ export async function deadPort(): Promise<number> {
   }
 }
 
-async function started(server: Server): Promise<TestBackend> {
+async function started(
+  server: Server,
+  onFinished: (close: () => Promise<void>) => void = onTestFinished,
+): Promise<TestBackend> {
   const sockets = new Set<Socket>()
   // Under TLS also those whose handshake is not over.
   const all = new Set<Socket>()
@@ -116,6 +135,6 @@ async function started(server: Server): Promise<TestBackend> {
       server.close(() => resolve())
       for (const socket of all) socket.destroy()
     })
-  onTestFinished(close)
+  onFinished(close)
   return { port: (server.address() as AddressInfo).port, sockets, close }
 }

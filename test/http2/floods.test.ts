@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { echoBackend, httpBackend } from '../helpers/backend.ts'
+import { echo, shareBackend } from '../helpers/backend.ts'
 import { until } from '../helpers/until.ts'
 import {
   codes,
@@ -19,6 +19,17 @@ import { encodeBlock, integerOf } from './hpack.ts'
 import { openRaw } from './raw.ts'
 
 const share = shareHttp2()
+/** Requests of a flood that came to the backend. */
+let reached = 0
+const stalledLength = 2_000_000
+const backend = shareBackend((incoming, response) => {
+  if (incoming.url === '/echo') return echo(incoming, response)
+  if (incoming.url === '/late') return void setTimeout(() => response.end('ok'), 20)
+  if (incoming.url === '/big') return void response.end(Buffer.alloc(stalledLength))
+  if (incoming.url !== '/served') reached++
+  incoming.resume()
+  incoming.on('end', () => response.end('ok'))
+})
 const post = [':method', 'POST']
 const size = (value: number): Buffer => integerOf(value, 5, 0x20)
 
@@ -85,13 +96,8 @@ const floods: Readonly<Record<string, Flood>> = {
 describe('floods end in ENHANCE_YOUR_CALM', () => {
   test.each(Object.keys(floods))('%s', async (name) => {
     const { first = Buffer.alloc(0), turn } = floods[name]!
-    let reached = 0
-    const backend = await httpBackend((incoming, response) => {
-      if (incoming.url !== '/served') reached++
-      incoming.resume()
-      incoming.on('end', () => response.end('ok'))
-    })
-    const gateway = await share([backend.port])
+    reached = 0
+    const gateway = await share([(await backend()).port])
     const port = gateway.port('web')
     await expectServed(port)
     const before = note(gateway)
@@ -115,8 +121,7 @@ describe('floods end in ENHANCE_YOUR_CALM', () => {
 
 describe('what resembles a flood and is none', () => {
   test('500 requests, one after the other, each reset after its response', async () => {
-    const backend = await echoBackend()
-    const port = (await share([backend.port])).port('web')
+    const port = (await share([(await backend()).port])).port('web')
     const client = await openRaw(port)
     for (let i = 0; i < 500; i++) {
       client.send(request(stream(i)))
@@ -129,10 +134,9 @@ describe('what resembles a flood and is none', () => {
   })
 
   test('a page of 60 requests of which 20 are given up', async () => {
-    const backend = await httpBackend((_, response) => void setTimeout(() => response.end('ok'), 20))
-    const port = (await share([backend.port])).port('web')
+    const port = (await share([(await backend()).port])).port('web')
     const client = await openRaw(port)
-    client.send(...Array.from({ length: 60 }, (_, i) => request(stream(i))))
+    client.send(...Array.from({ length: 60 }, (_, i) => request(stream(i), [':path', '/late'])))
     client.send(...Array.from({ length: 20 }, (_, i) => rst(stream(i * 3))))
     for (let i = 0; i < 60; i++) {
       if (i % 3 !== 0) expect((await client.answer(stream(i))).statuses).toEqual(['200'])
@@ -143,10 +147,9 @@ describe('what resembles a flood and is none', () => {
   })
 
   test('a body in 5,000 frames of a byte, with a PING in between', async () => {
-    const backend = await echoBackend()
-    const port = (await share([backend.port])).port('web')
+    const port = (await share([(await backend()).port])).port('web')
     const client = await openRaw(port)
-    client.send(request(1, post, {}))
+    client.send(request(1, [...post, ':path', '/echo'], {}))
     for (let i = 0; i < 100; i++) {
       client.send(...Array.from({ length: 50 }, () => data(1, 'x')))
       if (i % 20 === 0) await client.settled()
@@ -160,11 +163,7 @@ describe('what resembles a flood and is none', () => {
 
 describe('streams held by a closed window', () => {
   test('30 stalled ones: the next is served, little is held, and they end after the idle time', async () => {
-    const length = 2_000_000
-    const backend = await httpBackend(
-      ({ url }, response) => void response.end(Buffer.alloc(url === '/big' ? length : 2)),
-    )
-    const gateway = await share([backend.port], {
+    const gateway = await share([(await backend()).port], {
       listeners: { web: { timeouts: { idle: '2s' } } as never },
       upstreams: { app: { timeouts: { idle: '2s' } } as never },
     })

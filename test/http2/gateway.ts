@@ -14,18 +14,25 @@ export interface Http2Gateway extends BinaryGateway {
   readonly pid: number
 }
 
-/** The tests of a file take turns in one: the function starts it, or reloads it with backends and what else it needs. */
+/**
+ * The tests of a file take turns in one: the function starts it, or reloads it with backends and what else it needs. Where
+ * those are what they were there is no reload, see `shareBackend`.
+ */
 export function shareHttp2(): (ports: readonly number[], extra?: Extra) => Promise<Http2Gateway> {
   const share = shareGateway()
+  let last: { readonly text: string; readonly gateway: BinaryGateway } | undefined
   return async (ports, extra = {}) => {
     const web = { http: ['1.1', '2'], ...(extra.listeners?.web as object) }
     const config = httpConfig(ports, { ...extra, listeners: { web } as Extra[string] })
-    const gateway = await share({ workers: 1, ...(config as object) })
+    const text = JSON.stringify(config)
+    if (last?.text !== text) last = { text, gateway: await share({ workers: 1, ...(config as object) }) }
+    const { gateway } = last
     const pid = await until('the worker', () => gateway.process.workers()[0])
+    const from = gateway.log.length
     return {
       ...gateway,
       get log() {
-        return gateway.log
+        return gateway.log.slice(from)
       },
       pid,
     }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { echoBackend } from '../helpers/backend.ts'
+import { echo, shareBackend } from '../helpers/backend.ts'
 import { codes, data, frame, headers, preface, request, requestFields, settings } from './frames.ts'
 import { closed, expectHealthy, expectServed, note, shareHttp2 } from './gateway.ts'
 import { encodeBlock } from './hpack.ts'
@@ -7,6 +7,7 @@ import { fine, type Malformed, ofConnection, ofEither, ofStream } from './malfor
 import { openRaw, type RawPeer } from './raw.ts'
 
 const share = shareHttp2()
+const backend = shareBackend((incoming, response) => echo(incoming, response))
 
 /** Sends what is malformed, and gives back the connection and the frame that refuses it. */
 async function refused(port: number, [what, bytes, code]: Malformed): Promise<{ client: RawPeer; by: string }> {
@@ -21,8 +22,7 @@ async function refused(port: number, [what, bytes, code]: Malformed): Promise<{ 
 
 describe('malformed input of a client', () => {
   test('a malformed request is reset, reaches no backend, and the connection goes on', async () => {
-    const backend = await echoBackend()
-    const gateway = await share([backend.port])
+    const gateway = await share([(await backend()).port])
     const port = gateway.port('web')
     await expectServed(port)
     const before = note(gateway)
@@ -38,8 +38,7 @@ describe('malformed input of a client', () => {
   })
 
   test('a violation of the protocol ends its connection, with GOAWAY, and no other', async () => {
-    const backend = await echoBackend()
-    const gateway = await share([backend.port])
+    const gateway = await share([(await backend()).port])
     const port = gateway.port('web')
     await expectServed(port)
     const before = note(gateway)
@@ -56,8 +55,7 @@ describe('malformed input of a client', () => {
   })
 
   test('what only looks odd is served', async () => {
-    const backend = await echoBackend()
-    const port = (await share([backend.port])).port('web')
+    const port = (await share([(await backend()).port])).port('web')
     for (const [what, bytes] of fine) {
       const client = await openRaw(port)
       const stream = bytes.includes(request(3)) ? 3 : 1
@@ -68,8 +66,7 @@ describe('malformed input of a client', () => {
   })
 
   test('a wrong preface, or no SETTINGS behind it, ends the connection', async () => {
-    const backend = await echoBackend()
-    const port = (await share([backend.port])).port('web')
+    const port = (await share([(await backend()).port])).port('web')
     const wrong = Buffer.from('PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n', 'latin1')
     for (const bytes of [wrong, Buffer.concat([preface, request(1)])]) {
       const client = await openRaw(port, { settings: false })
@@ -111,8 +108,7 @@ describe('frames cut at every byte', () => {
   ]
 
   test('in two pieces, and byte by byte: always the same', async () => {
-    const backend = await echoBackend()
-    const port = (await share([backend.port])).port('web')
+    const port = (await share([(await backend()).port])).port('web')
     expect(await ask(port, [exchange])).toEqual(whole)
     const bytes = [...exchange].map((byte) => Buffer.of(byte))
     expect(await ask(port, bytes)).toEqual(whole)
@@ -124,8 +120,7 @@ describe('frames cut at every byte', () => {
   })
 
   test('a connection that ends at any byte leaves nothing behind, and no request is taken for complete', async () => {
-    const backend = await echoBackend()
-    const gateway = await share([backend.port])
+    const gateway = await share([(await backend()).port])
     const port = gateway.port('web')
     await expectServed(port)
     const before = note(gateway)
@@ -144,8 +139,7 @@ describe('HPACK bombs', () => {
   const times = (count: number): Buffer => Buffer.alloc(count, 0x80 | 62)
 
   test('a block that unpacks to megabytes is refused, its memory is never held, and the tables stay right', async () => {
-    const backend = await echoBackend()
-    const gateway = await share([backend.port])
+    const gateway = await share([(await backend()).port])
     const port = gateway.port('web')
     await expectServed(port)
     const before = note(gateway)
@@ -167,8 +161,7 @@ describe('HPACK bombs', () => {
   })
 
   test('a list of many small fields is refused as well', async () => {
-    const backend = await echoBackend()
-    const port = (await share([backend.port])).port('web')
+    const port = (await share([(await backend()).port])).port('web')
     const client = await openRaw(port)
     // Index 16: accept-encoding: gzip, deflate.
     client.send(headers(1, Buffer.concat([encodeBlock(requestFields()), Buffer.alloc(8_000, 0x90)]), { end: true }))
