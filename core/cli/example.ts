@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { typed } from './typed.ts'
 
@@ -91,6 +91,8 @@ interface Running {
 }
 
 async function start(backend: ExampleBackend): Promise<Running> {
+  // Loaded where it is needed: with it comes an HTTP client of Node's that takes a tenth of a second to load.
+  const { createServer: createHttpServer } = await import('node:http')
   const server = backend.protocol === 'http' ? createHttpServer(answer(backend.upstream)) : createTcpServer(echo)
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {

@@ -3,7 +3,7 @@ import { flushCompileCache } from 'node:module'
 import { checkConfig } from '../check/check.ts'
 import { namedVariables } from '../check/named-variables.ts'
 import { endWithParent } from '../guard/end-with-parent.ts'
-import { runtime } from '../sandbox/runtime.ts'
+import { adoptRuntime, runtime } from '../sandbox/runtime.ts'
 import type { CheckAnswer, CheckMessage } from './checker.ts'
 import { beChild } from './child.ts'
 import { packConfig } from './packed-config.ts'
@@ -18,6 +18,7 @@ async function answer(): Promise<CheckMessage> {
     const asked = once(process, 'message')
     process.send!({ variables } satisfies CheckMessage)
     const [answer] = (await asked) as [CheckAnswer]
+    if (answer.runtime !== undefined) adoptRuntime(answer.runtime)
     const result = await checkConfig(file, answer)
     return { result: result.ok ? packConfig(result) : result, runtime: runtime() }
   } catch (error) {

@@ -13,11 +13,16 @@ export type CheckMessage = { readonly variables: readonly string[] } | Checked |
 export interface CheckAnswer {
   readonly env: NodeJS.ProcessEnv
   readonly mustExist: boolean
+  /** From an earlier check; undefined in the first one. */
+  readonly runtime: Runtime | undefined
 }
 
 export interface Checked {
   readonly result: PackedConfig | { readonly ok: false; readonly problems: readonly Problem[] }
-  /** Bundled for the check, and passed on to the workers, so that a replacement for a dead worker starts faster. */
+  /**
+   * Bundled for the check, and passed on to the workers and the next check, so that a replacement for a dead worker, and
+   * a reload, take less time.
+   */
   readonly runtime: Runtime
 }
 
@@ -32,6 +37,8 @@ export interface CheckSettings {
   readonly inBackground?: boolean
   /** Whether variables and files that the configuration refers to must exist. Default: yes. */
   readonly mustExist?: boolean
+  /** What an earlier check of this process has bundled. Default: it is bundled anew. */
+  readonly runtime?: Runtime
   /** Longest time of the check, ms. Default: 30,000. */
   readonly deadline?: number
   /** Ends the check. */
@@ -48,7 +55,7 @@ const ofTheSystem = ['NODE_OPTIONS', 'NODE_COMPILE_CACHE', 'LD_LIBRARY_PATH', 'E
  * @throws {Error} when the process exits without a result, or has none in time.
  */
 export function checkApart(file: string, settings: CheckSettings = {}): Promise<Checked> {
-  const { folder, inBackground = false, mustExist = true, deadline = 30_000, signal } = settings
+  const { folder, inBackground = false, mustExist = true, runtime, deadline = 30_000, signal } = settings
   return new Promise((resolve, reject) => {
     const args = folder === undefined ? [file] : [file, folder]
     const cache = folder && join(folder, 'cache')
@@ -63,7 +70,7 @@ export function checkApart(file: string, settings: CheckSettings = {}): Promise<
     const abort = (): void => giveUp('was ended')
     signal?.addEventListener('abort', abort, { once: true })
     child.on('message', (message: CheckMessage) => {
-      if ('variables' in message) child.send({ env: pick(message.variables), mustExist } satisfies CheckAnswer)
+      if ('variables' in message) child.send({ env: pick(message.variables), mustExist, runtime } satisfies CheckAnswer)
       else if ('failure' in message) reject(new Error(message.failure))
       else resolve(message)
     })

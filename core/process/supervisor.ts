@@ -282,6 +282,7 @@ export class Supervisor implements SlotHost {
       folder: this.#folder,
       inBackground: isServing,
       signal: this.#ended.signal,
+      ...(this.#current !== undefined && { runtime: this.#current.runtime }),
       ...(checkDeadline !== undefined && { deadline: checkDeadline }),
     })
     if (!result.ok) throw new ConfigError(result.problems)

@@ -19,6 +19,10 @@ const sound = {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+test('the published schemas are schemas', () => {
+  for (const name of ['gateway', 'policy'] as const) expect(new Ajv().validateSchema(readSchema(name))).toBe(true)
+})
+
 test('every field of the published schemas is described, and optional ones say their default', () => {
   for (const name of ['gateway', 'policy'] as const) {
     for (const [path, field, required] of fieldsOf(readSchema(name), name)) {
