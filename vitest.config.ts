@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import LongestFirst from './test/helpers/longest-first.ts'
 
 /** Tests that start processes, or tell what those hold: each file in a process of its own. */
 const apart = [
@@ -26,8 +27,9 @@ export default defineConfig({
     // Real isolates and real sockets: processes, not threads (isolated-vm wants no node snapshot in its process).
     pool: 'forks',
     execArgv: ['--no-node-snapshot', '--conditions=postern-source'],
-    // Tests of processes wait for a third of their time: for ends, limits, restarts.
-    maxWorkers: Math.max(2, Math.ceil(availableParallelism() * 1.5)),
+    // Tests of processes wait for half of their time: for ends, limits, restarts, checks of low priority.
+    maxWorkers: Math.max(2, availableParallelism() * 2),
+    sequence: { sequencer: LongestFirst },
     // Whole gateways, several processes each, on machines that do other things too.
     testTimeout: 90_000,
     expect: { poll: { timeout: 30_000 } },

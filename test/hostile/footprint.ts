@@ -30,6 +30,13 @@ export function footprint(pid: number): Footprint | undefined {
   }
 }
 
+/** What came in between, for people. */
+export function growth(before: Footprint, after: Footprint): string {
+  if (!measurable) return 'not measured here'
+  const more = (name: keyof Footprint): string => (after[name] - before[name]).toFixed(0)
+  return `memory ${more('memory')} MB, handles ${more('handles')}, threads ${more('threads')}`
+}
+
 /** All processes of a gateway together. */
 export function footprintOf({ gateway }: Arena): Footprint {
   const { pid = 0 } = gateway.child

@@ -118,7 +118,7 @@ describe('an installation', () => {
     const linked = join(work, 'linked')
     mkdirSync(linked)
     writeFileSync(join(linked, 'package.json'), '{ "name": "linked", "private": true }')
-    await succeed(['npm', 'install', '--no-audit', '--no-fund', stage], { cwd: linked, env })
+    await succeed(['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', stage], { cwd: linked, env })
     const version = await succeed(['node_modules/.bin/postern', 'version'], { cwd: linked, env })
     expect(version.trim()).toBe(JSON.parse(read('package.json')).version)
     // As npm does it for a package from git: `prepare` runs in the folder, and what it left is packed.
