@@ -10,6 +10,7 @@
  * | `peer.ip` | L4, L7 | address of the other end of the socket |
  * | `local.port` | L4, L7 | port on which the gateway accepted the connection |
  * | `tls.serverName` | L4, L7 | the name that the client asked for in its TLS handshake |
+ * | `tls.offered` | L4, L7 | the protocols that the client offered in it (ALPN) |
  * | `tls.version`, `tls.cipher`, `tls.alpn` | L4, L7 | what the handshake agreed on; `onConnect` runs after it |
  * | `tls.client.subject`, `.issuer`, `.serial`, `.san`, `.fingerprint` | L4, L7 | of the client's certificate |
  * | `tls.client.verified` | L4, L7 | whether the client's certificate is to be believed |
@@ -35,6 +36,7 @@ export type ReadScope =
   | 'peer.ip'
   | 'local.port'
   | 'tls.serverName'
+  | 'tls.offered'
   | 'tls.version'
   | 'tls.cipher'
   | 'tls.alpn'

@@ -2,10 +2,11 @@ import type { Readable, View } from './declared.ts'
 import type { ReadScope } from './scopes.ts'
 
 /**
- * The TLS of the client's connection, on both layers. All of it is `undefined` on a listener without TLS. Behind a proxy
- * that terminates TLS, it is that of the connection between the two.
+ * The TLS of the client's connection, on both layers. All of it is `undefined` on a listener without TLS, except that a tcp
+ * listener whose routes match `serverName` or `alpn` knows `serverName` and `offered` of the TLS that it passes on. Behind a
+ * proxy that terminates TLS, it is that of the connection between the two.
  *
- * `onConnect` of a policy that reads only `serverName`, and of those before the first one that reads more, runs before the
+ * `onConnect` of a policy that reads only `serverName` and `offered`, and of those before the first one that reads more, runs before the
  * handshake: a refusal then costs the gateway no cryptography, and the client gets the alert `access_denied`.
  *
  * @typeParam R scopes that may be read. Default: all.
@@ -17,6 +18,8 @@ export interface Tls<R extends ReadScope = ReadScope> extends View<R> {
    * `tls.serverName`.
    */
   readonly serverName: Readable<R, 'tls.serverName', string | undefined>
+  /** The protocols that the client offered (ALPN), in its order: `['h2', 'http/1.1']`. Scope `tls.offered`. */
+  readonly offered: Readable<R, 'tls.offered', readonly string[] | undefined>
   /** `1.2` or `1.3`. Scope `tls.version`. */
   readonly version: Readable<R, 'tls.version', string | undefined>
   /** As OpenSSL names it: `TLS_AES_128_GCM_SHA256`. Scope `tls.cipher`. */

@@ -4,6 +4,7 @@ import type { Source } from '../config/source.ts'
 import { didYouMean, suggest } from '../config/suggest.ts'
 import { asList, asObject, asText, member } from '../config/untyped.ts'
 import { findConflicts } from '../route/conflicts.ts'
+import { findConnectionConflicts } from '../route/connection-conflicts.ts'
 import type { MatchConfig } from '../route/match.ts'
 import type { Draft } from './draft.ts'
 import { normalizeMatch } from './normalize.ts'
@@ -178,16 +179,16 @@ function checkConflicts({ source, data, problems }: Draft): void {
   const all = asObject(data.routes)
   for (const name of source.keysOf(['routes'])) {
     const { listener, match } = asObject(member(all, name))
-    // An L4 listener has at most one route; checkLayers refuses a second.
-    if (typeof listener !== 'string' || layerOf(asObject(member(listeners, listener)).protocol) !== 'L7') continue
+    if (typeof listener !== 'string' || layerOf(asObject(member(listeners, listener)).protocol) === undefined) continue
     if (typeof match !== 'object' || problems.touches(source, ['routes', name, 'match'])) continue
     const route = { name, match: normalizeMatch(match as MatchConfig) }
     const routes = byListener.get(listener)
     if (routes === undefined) byListener.set(listener, [route])
     else routes.push(route)
   }
-  for (const routes of byListener.values()) {
-    for (const { a, b, kind, both, remedy } of findConflicts(routes)) {
+  for (const [listener, routes] of byListener) {
+    const isL4 = layerOf(asObject(member(listeners, listener)).protocol) === 'L4'
+    for (const { a, b, kind, both, remedy } of isL4 ? findConnectionConflicts(routes) : findConflicts(routes)) {
       if (kind === 'same') problems.add(source, ['routes', b], `conflicts with route "${a}": ${both}: ${remedy}`)
     }
   }

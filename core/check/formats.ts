@@ -46,6 +46,10 @@ export const formats: Readonly<Record<string, Format>> = {
     },
   },
   'host-match': { expected: 'a host such as "api.example.com" or "*.example.com"', problem: hostMatchProblem },
+  'server-name-match': {
+    expected: 'a server name such as "db.example.com" or "*.example.com"',
+    problem: serverNameProblem,
+  },
   'path-match': { expected: 'a path such as "/orders" or "/orders/*"', problem: pathMatchProblem },
   method: {
     expected: 'a method such as "GET"',
@@ -213,6 +217,16 @@ function hostMatchProblem(text: string): string | undefined {
   if (authority.port !== undefined || text.endsWith(':'))
     return `${quote(text)} has a port; a route matches only the host name`
   return text.endsWith('.') ? `remove the dot at the end of ${quote(text)}` : undefined
+}
+
+function serverNameProblem(text: string): string | undefined {
+  const problem = hostMatchProblem(text)
+  if (problem !== undefined) return problem
+  // RFC 6066 §3: an address is no server name, and clients that connect to one send none.
+  const isAddress = isIP(text) !== 0 || text.startsWith('[')
+  return isAddress
+    ? `${quote(text)} is an address; clients send only names, so match it with "source" or leave it out`
+    : undefined
 }
 
 function pathMatchProblem(text: string): string | undefined {

@@ -13,6 +13,7 @@ import { type Attachment, hooksAt } from './attachments.ts'
 import type { Draft } from './draft.ts'
 import type { PolicyFacts } from './plugins.ts'
 
+/** What L4 does not see of what a route may match. */
 const unseen: Readonly<Record<string, string>> = {
   host: 'host name',
   path: 'path',
@@ -22,16 +23,24 @@ const unseen: Readonly<Record<string, string>> = {
   cookies: 'cookies',
 }
 
+/** What only L4 listeners match, and what L7 has instead. */
+const ofConnections: Readonly<Record<string, string>> = {
+  serverName: 'serve requests; match their name with "host"',
+  alpn: 'serve requests of all versions alike; set those that are spoken with "http" of the listener',
+  source: 'do not match addresses; attach a policy of the plugin ip-restriction to the route',
+}
+
 /** Refuses fields that the layer of their listener or upstream cannot honour. */
 export function checkLayers(draft: Draft): void {
   const { source, data, problems } = draft
   // Defaults do not count: only fields that the user wrote.
   const written = asObject(source.value)
+  const readers = helloReaders(data)
   for (const [name, value] of Object.entries(asObject(data.listeners))) {
     const { protocol } = asObject(value)
     const listener = asObject(member(asObject(written.listeners), name))
     const at = ['listeners', name]
-    if (layerOf(protocol) !== undefined) checkTls(draft, String(protocol), listener, at)
+    if (layerOf(protocol) !== undefined) checkTls(draft, String(protocol), listener, readers.has(name), at)
     if (trafficOf(protocol) !== 'datagrams' && Object.hasOwn(listener, 'sessions'))
       problems.add(source, [...at, 'sessions'], `${protocol} listeners have no sessions; remove it`)
     if (layerOf(protocol) !== 'L4') continue
@@ -88,6 +97,7 @@ function checkTls(
   { source, problems }: Draft,
   protocol: string,
   listener: Readonly<Record<string, unknown>>,
+  readsHello: boolean,
   at: Path,
 ): void {
   if (beginsWithTls(protocol)) {
@@ -99,8 +109,23 @@ function checkTls(
   const other = { http: 'use "protocol": "https", or ', tcp: 'use "protocol": "tls", or ' }[protocol] ?? ''
   const message = `${protocol} listeners do not use TLS; ${other}remove it`
   if (Object.hasOwn(listener, 'tls')) problems.add(source, [...at, 'tls'], message)
-  if (Object.hasOwn(asObject(listener.timeouts), 'handshake'))
-    problems.add(source, [...at, 'timeouts', 'handshake'], message)
+  if (readsHello || !Object.hasOwn(asObject(listener.timeouts), 'handshake')) return
+  const unless = protocol === 'tcp' ? ', unless a route matches "serverName" or "alpn"' : ''
+  problems.add(source, [...at, 'timeouts', 'handshake'], `${message}${unless}`)
+}
+
+/** Names of the tcp listeners that read the ClientHello of TLS that they pass on, since a route asks for it. */
+export function helloReaders(data: Readonly<Record<string, unknown>>): ReadonlySet<string> {
+  const readers = new Set<string>()
+  const listeners = asObject(data.listeners)
+  for (const route of Object.values(asObject(data.routes))) {
+    const { listener, match } = asObject(route)
+    const { serverName, alpn } = asObject(match)
+    const name = asText(listener)
+    if (name === undefined || (serverName ?? alpn) === undefined) continue
+    if (asObject(member(listeners, name)).protocol === 'tcp') readers.add(name)
+  }
+  return readers
 }
 
 /** Fields of `health` that a udp upstream can have; all others belong to a probe over a connection. */
@@ -157,7 +182,6 @@ function checkRetry(
 function checkRoutes({ source, data, problems }: Draft): void {
   const listeners = asObject(data.listeners)
   const upstreams = asObject(data.upstreams)
-  const only = new Map<string, string>()
   for (const [name, value] of Object.entries(asObject(data.routes))) {
     const route = asObject(value)
     const at: Path = ['routes', name]
@@ -172,11 +196,11 @@ function checkRoutes({ source, data, problems }: Draft): void {
       const message = `upstream "${upstream}" is ${backend} and listener "${listener}" is ${protocol}; use an upstream with "protocol": ${usable}`
       problems.add(source, [...at, 'upstream'], message)
     }
-    if (protocol === undefined || layerOf(protocol) !== 'L4') continue
     for (const field of Object.keys(asObject(route.match))) {
-      const what = Object.hasOwn(unseen, field) ? unseen[field] : undefined
-      if (what !== undefined) problems.add(source, [...at, 'match', field], seesNo(protocol, what))
+      const message = whyUnseen(field, protocol)
+      if (message !== undefined) problems.add(source, [...at, 'match', field], message)
     }
+    if (protocol === undefined || layerOf(protocol) !== 'L4') continue
     if (asList(route.pathExceptions).length > 0)
       problems.add(source, [...at, 'pathExceptions'], seesNo(protocol, 'path'))
     if (Object.hasOwn(route, 'reply')) {
@@ -193,15 +217,20 @@ function checkRoutes({ source, data, problems }: Draft): void {
       if (!Object.hasOwn(route, field)) continue
       problems.add(source, [...at, field], `${protocol} listeners see no requests; use "timeouts" of the upstream`)
     }
-    const first = only.get(listener)
-    if (first === undefined) only.set(listener, name)
-    else
-      problems.add(
-        source,
-        at,
-        `a ${protocol} listener can have only one route, and "${listener}" already has "${first}"; use another listener`,
-      )
   }
+}
+
+/** What to write instead of a condition that the listener of a route cannot see. */
+function whyUnseen(field: string, protocol: string | undefined): string | undefined {
+  const layer = layerOf(protocol)
+  if (protocol === undefined || layer === undefined) return undefined
+  if (layer === 'L7')
+    return Object.hasOwn(ofConnections, field) ? `${protocol} listeners ${ofConnections[field]}` : undefined
+  if (field === 'host')
+    return `${seesNo(protocol, unseen[field]!)}, or match the name in the client's TLS with "serverName"`
+  if (trafficOf(protocol) === 'datagrams' && (field === 'serverName' || field === 'alpn'))
+    return `${protocol} listeners see no TLS; match only "source"`
+  return Object.hasOwn(unseen, field) ? seesNo(protocol, unseen[field]!) : undefined
 }
 
 function seesNo(protocol: string, what: string): string {
@@ -217,7 +246,7 @@ export function checkAttachment({ source, data, problems }: Draft, attachment: A
   const who = `policy "${policy}" (plugin ${plugin})`
   if (!hooks.some((hook) => here.includes(hook))) {
     const has = hooks.length === 0 ? 'it has no hooks' : `it has only ${hooks.join(', ')}`
-    problems.add(source, path, `${who} never runs here: ${has}, and ${whyNot(attachment, hooks)}`)
+    problems.add(source, path, `${who} never runs here: ${has}, and ${whyNot(attachment, hooks, data)}`)
     return
   }
   if (level === 'upstream' && facts.scopes.writes.includes('upstream')) {
@@ -234,11 +263,14 @@ export function checkAttachment({ source, data, problems }: Draft, attachment: A
   }
 }
 
-function whyNot({ protocol, layer, level, name }: Attachment, hooks: readonly HookName[]): string {
+function whyNot({ protocol, layer, level, name }: Attachment, hooks: readonly HookName[], data: Draft['data']): string {
   if (hooks.every((hook) => points[hook].layers.includes('upstream'))) {
     if (level !== 'upstream') return `only an upstream has backends to check; attach it to the upstream`
     return `"health" of upstream "${name}" is false, so there are no health checks; remove that setting or the policy`
   }
+  const listener = level === 'route' ? asText(asObject(member(asObject(data.routes), name)).listener) : name
+  if (layer === 'L4' && level !== 'upstream' && helloReaders(data).has(listener ?? ''))
+    return `listener "${listener}" passes TLS on without decrypting it, so it sees no requests; use an https listener`
   if (layer === 'L4')
     return `${protocol} has ${trafficOf(protocol)}, not requests; use it with an ${protocolsOf('requests', listenerProtocols)} listener`
   if (level !== 'listener') {

@@ -1,5 +1,5 @@
 import type { AcmeConfig } from '../acme/acme-config.ts'
-import { upstreamProtocols } from '../config/protocols.ts'
+import { layerOf, upstreamProtocols } from '../config/protocols.ts'
 import type {
   Config,
   DrainConfig,
@@ -17,6 +17,7 @@ import { parseDuration, parseSize } from '../config/units.ts'
 import { type Origin, parseOrigin } from '../grants/origin.ts'
 import { parseAuthority } from '../route/authority.ts'
 import { ranksOf } from '../route/conflicts.ts'
+import { connectionRanksOf } from '../route/connection-conflicts.ts'
 import type { MatchConfig } from '../route/match.ts'
 import type { Matchable } from '../route/table.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
@@ -89,7 +90,7 @@ export function normalizeConfig(
   acme: readonly AcmeConfig[],
 ): Config {
   const { listeners, routes, upstreams, plugins, log, workers, drain } = data as Written
-  const ranks = ranksOfAll(routes, routeNames)
+  const ranks = ranksOfAll(routes, routeNames, listeners)
   return {
     listeners: mapNames(listeners, (listener, name) => listenerOf(listener, listenerTls.get(name))),
     routes: mapNames(routes, (route, name) => routeOf(route, ranks.get(name))),
@@ -104,7 +105,11 @@ export function normalizeConfig(
 }
 
 /** The rank of each route in the table of its listener. */
-function ranksOfAll(routes: Written['routes'], names: readonly string[]): ReadonlyMap<string, number> {
+function ranksOfAll(
+  routes: Written['routes'],
+  names: readonly string[],
+  listeners: Written['listeners'],
+): ReadonlyMap<string, number> {
   const byListener = new Map<string, Matchable[]>()
   for (const name of names) {
     const { listener, match } = routes[name]!
@@ -113,7 +118,12 @@ function ranksOfAll(routes: Written['routes'], names: readonly string[]): Readon
     if (list === undefined) byListener.set(listener, [one])
     else list.push(one)
   }
-  return new Map([...byListener.values()].flatMap((list) => [...ranksOf(list)]))
+  return new Map(
+    [...byListener].flatMap(([listener, list]) => {
+      const isL4 = layerOf(listeners[listener]!.protocol) === 'L4'
+      return [...(isL4 ? connectionRanksOf(list) : ranksOf(list))]
+    }),
+  )
 }
 
 /** The `fetch` of a plugin's entry. */
@@ -125,7 +135,7 @@ export function normalizeOrigins(fetch: unknown): Origin[] {
 
 /** The match of a route, normalised as requests are: host and header names in lower case. */
 export function normalizeMatch(match: MatchConfig): MatchConfig {
-  const { host, path, methods, headers, query, cookies } = match
+  const { host, path, methods, headers, query, cookies, serverName, alpn, source } = match
   return {
     ...(host !== undefined && { host: hostOf(host) }),
     ...(path !== undefined && { path }),
@@ -133,6 +143,9 @@ export function normalizeMatch(match: MatchConfig): MatchConfig {
     ...(headers !== undefined && { headers: lowerKeys(headers) }),
     ...(query !== undefined && { query: mapNames(query, (value) => value) }),
     ...(cookies !== undefined && { cookies: mapNames(cookies, (value) => value) }),
+    ...(serverName !== undefined && { serverName: serverName.toLowerCase() }),
+    ...(alpn !== undefined && { alpn: [...alpn] }),
+    ...(source !== undefined && { source: [...source] }),
   }
 }
 

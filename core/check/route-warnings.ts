@@ -3,7 +3,8 @@ import { layerOf } from '../config/protocols.ts'
 import type { Config, ListenerConfig, RouteConfig } from '../config/types.ts'
 import { Fields } from '../http/fields.ts'
 import { FORWARDING, HEARSAY, isAliasTreated, isTreated, NO_ALIAS } from '../http/header-names.ts'
-import { findConflicts } from '../route/conflicts.ts'
+import { type Conflict, findConflicts } from '../route/conflicts.ts'
+import { findConnectionConflicts } from '../route/connection-conflicts.ts'
 import { type RouteTable, routeTable } from '../route/table.ts'
 
 interface Named extends RouteConfig {
@@ -13,7 +14,7 @@ interface Named extends RouteConfig {
 type Warn = (path: Path, message: string) => void
 
 /**
- * What is valid in the routes of http listeners, but most likely not intended.
+ * What is valid in routes, but most likely not intended.
  *
  * @param names of all routes, in the order written
  */
@@ -21,8 +22,12 @@ export function warnOfRoutes(config: Config, names: readonly string[], warn: War
   const routes = names.map((name) => ({ name, ...config.routes[name]! }))
   for (const [listener, list] of Map.groupBy(routes, (route) => route.listener)) {
     const own = config.listeners[listener]!
-    if (layerOf(own.protocol) !== 'L7') continue
-    warnOfOrder(list, warn)
+    const isL4 = layerOf(own.protocol) === 'L4'
+    warnOfOrder(isL4 ? findConnectionConflicts(list) : findConflicts(list), warn)
+    if (isL4) {
+      for (const route of list) warnOfDoubleTls(route, own, config, warn)
+      continue
+    }
     const table = built(list)
     for (const route of list) {
       warnOfHeaders(route, own, warn)
@@ -32,11 +37,19 @@ export function warnOfRoutes(config: Config, names: readonly string[], warn: War
 }
 
 /** Routes that one request can match, and of which only the order decides. */
-function warnOfOrder(routes: readonly Named[], warn: Warn): void {
-  for (const { a, b, kind, both, remedy } of findConflicts(routes)) {
+function warnOfOrder(conflicts: readonly Conflict[], warn: Warn): void {
+  for (const { a, b, kind, both, remedy } of conflicts) {
     const unused = kind === 'covered' ? `, so "${b}" is never used` : ''
     warn(['routes', b], `routes "${a}" and "${b}" ${both}; "${a}" is written first and serves them${unused}; ${remedy}`)
   }
+}
+
+/** TLS that is passed on and encrypted once more: a backend would have to undo both. */
+function warnOfDoubleTls({ name, match, upstream }: Named, listener: ListenerConfig, config: Config, warn: Warn): void {
+  if (listener.tls !== undefined || (match.serverName ?? match.alpn) === undefined) return
+  if (upstream === undefined || config.upstreams[upstream]?.tls === undefined) return
+  const message = `the client's TLS is passed on as it comes, and upstream "${upstream}" has "tls": backends get TLS within TLS; remove "tls" of the upstream, or terminate the client's with "protocol": "tls"`
+  warn(['routes', name, 'upstream'], message)
 }
 
 /** Headers that are always removed before routes see a request. */

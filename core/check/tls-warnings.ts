@@ -16,10 +16,15 @@ export function warnOfTls(
   const { when, reads } = facts.scopes
   const asks = config.tls?.clientCertificate !== undefined
   if (when?.tls !== undefined && config.tls === undefined) {
-    warn(
-      path,
-      `policy "${policy}" never runs here: its trigger is for TLS, and listener "${listener}" is ${config.protocol}`,
-    )
+    const { serverName: _, ...more } = when.tls
+    const isHelloRead = Object.values(routes).some((route) => {
+      return route.listener === listener && (route.match.serverName ?? route.match.alpn) !== undefined
+    })
+    if (isHelloRead && Object.keys(more).length === 0) return
+    const why = isHelloRead
+      ? `its trigger is for more than the server name, and listener "${listener}" passes TLS on without a handshake`
+      : `its trigger is for TLS, and listener "${listener}" is ${config.protocol}`
+    warn(path, `policy "${policy}" never runs here: ${why}`)
     return
   }
   const remedy = `listener "${listener}" does not ask for them; set "clientCertificate" of its "tls"`

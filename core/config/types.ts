@@ -75,7 +75,7 @@ export interface SessionsConfig {
 
 /** Time limits for clients, ms. */
 export interface ClientTimeouts {
-  /** Longest time from the connection to the end of the TLS handshake. https and tls only. */
+  /** Longest time from the connection to the end of the TLS handshake, or of the ClientHello that routes of a tcp listener need. */
   readonly handshake: number
   // Of http and https only:
   /** Longest time for a client to send a request's head. */

@@ -30,6 +30,10 @@ export class ConnectionFlow extends L4Flow implements Visit {
     this.#onFinish = onFinish
   }
 
+  get protocols(): readonly string[] | undefined {
+    return this.route.match.alpn
+  }
+
   // ── onConnect ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** @param client not started. */

@@ -4,6 +4,7 @@ import type { PosternError } from '../errors.ts'
 import { type AwaitedCall, ask, type Chain, cancelAwaited, type HookResult, tell } from '../hooks/chain.ts'
 import type { Policy } from '../hooks/policy.ts'
 import type { Peer } from '../net/peer.ts'
+import { connectionRequest } from '../route/connection-table.ts'
 import type { Sandbox } from '../sandbox/plugin.ts'
 import type { Route, TcpPlan } from '../snapshot/snapshot.ts'
 import { Phases } from '../telemetry/phases.ts'
@@ -67,7 +68,7 @@ export abstract class L4Flow implements AttemptFlow {
 
   /** Whether it may go on under a new plan: its route has the same upstream, and its backend still exists. */
   survives(plan: TcpPlan): boolean {
-    const route = plan.routes.find({ serverName: this.facts.tls?.serverName })
+    const route = plan.routes.find(connectionRequest(this.facts.tls, this.facts.clientIp))
     if (route?.name !== this.route.name || route.upstream?.name !== this.route.upstream?.name) return false
     const upstream = plan.snapshot.upstreams.get(this.facts.upstreamName ?? '')
     if (upstream === undefined) return false

@@ -104,6 +104,12 @@ const plain: Readonly<Record<string, FieldKind>> = {
   'peer.ip': { from: 'connection', layers: both, read: (flow) => flow.peerIp },
   'local.port': { from: 'connection', layers: both, read: (flow) => flow.localPort.toString() },
   'tls.serverName': { from: 'connection', layers: both, read: ({ tls }) => tls?.serverName },
+  'tls.offered': {
+    from: 'connection',
+    layers: both,
+    items: true,
+    read: ({ tls }) => tls && encodeItems(tls.offered),
+  },
   'tls.version': { from: 'connection', layers: both, read: ({ tls }) => tls?.version },
   'tls.cipher': { from: 'connection', layers: both, read: ({ tls }) => tls?.cipher },
   'tls.alpn': { from: 'connection', layers: both, read: ({ tls }) => tls?.alpn },
@@ -248,9 +254,9 @@ export function normalizeScope(scope: string): { scope: string; layers: readonly
   return { scope: family === 'cookie' ? scope : `${family}:${name.toLowerCase()}`, layers: onlyL7 }
 }
 
-/** Whether a field is known only after the TLS handshake, unlike the server name, which the client says first. */
+/** Whether a field is known only after the TLS handshake, unlike what the client says first, in its ClientHello. */
 export function isOfHandshake(scope: string): boolean {
-  return scope.startsWith('tls.') && scope !== 'tls.serverName'
+  return scope.startsWith('tls.') && scope !== 'tls.serverName' && scope !== 'tls.offered'
 }
 
 /** The declared fields that a hook is given, in the order in which they cross. `reads` are normalised scopes. */

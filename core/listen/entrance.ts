@@ -3,17 +3,24 @@ import type { ByteStream } from '../net/byte-stream.ts'
 import { sayLast } from '../net/last-words.ts'
 import { type Peer, peerOf } from '../net/peer.ts'
 import type { Tap } from '../telemetry/tap.ts'
-import { alertRecord } from '../tls/alerts.ts'
+import { alertRecord, type OwnAlert } from '../tls/alerts.ts'
 import { ClientHelloReader } from '../tls/client-hello.ts'
 import { type Encryption, EncryptionRequestReader, errorResponse } from '../tls/postgres-request.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
+import { factsOfHello } from '../tls/tls-facts.ts'
+import { recordArrival } from './arrival-record.ts'
 import { Peek, type PeekReader } from './peek.ts'
 import { closing, type SecuredListener, TlsEntrance } from './tls.ts'
 
 /** A listener, as connections see it before their flow. */
 export interface EnteredListener extends SecuredListener {
-  /** A connection in clear, which is allowed. @param stream not started */
-  onClear(stream: ByteStream, peer: Peer): void
+  /**
+   * A connection with which the gateway does no handshake.
+   *
+   * @param stream not started
+   * @returns why it is refused, and is to be ended
+   */
+  onClear(stream: ByteStream, peer: Peer): string | undefined
 }
 
 /** A connection on its way from accept to its flow. */
@@ -29,11 +36,18 @@ interface Entering {
 interface Ends {
   readonly left: string
   readonly late: string
+  /** The time is told of also when the client has sent nothing: it may wait for the server, as those of many protocols do. */
+  readonly isTold?: true
 }
 
 const handshakeEnds: Ends = {
   left: 'the client left during the TLS handshake',
   late: 'the TLS handshake timed out',
+}
+const helloEnds: Ends = {
+  left: 'the client left during its ClientHello',
+  late: 'the client did not send a whole ClientHello in time, and routes of this listener need it',
+  isTold: true,
 }
 const requestEnds: Ends = {
   left: 'the client left before the TLS handshake',
@@ -46,11 +60,13 @@ const requestEnds: Ends = {
  */
 export class Entrance {
   readonly #listener: EnteredListener
+  readonly #tap: Tap
   readonly #tls: TlsEntrance | undefined
   readonly #peeks = new Map<Peek<unknown>, Entering>()
 
   constructor(listener: EnteredListener, tap: Tap, tickets: TicketKeys) {
     this.#listener = listener
+    this.#tap = tap
     this.#tls = listener.plan.config.tls === undefined ? undefined : new TlsEntrance(listener, tap, tickets)
   }
 
@@ -69,30 +85,52 @@ export class Entrance {
   }
 
   #encrypted(one: Entering, request: Encryption): void {
-    const { stream, peer } = one
+    const { stream } = one
     if (request === 'tls') return this.#hello(one)
     if (request === 'direct') return this.#hello({ ...one, isDirect: true })
     if (request !== 'clear') {
       stream.reset()
       this.#refused(one, 'DPE', request.problem)
-    } else if (this.#listener.plan.config.tls?.plain === true) this.#listener.onClear(stream, peer)
+    } else if (this.#listener.plan.config.tls?.plain === true) this.#clear(one)
     else {
       sayLast(stream, errorResponse('28000', 'this port takes only TLS: set sslmode=require or a stricter one'))
       this.#refused(one, 'DPE', 'the client did not ask for TLS')
     }
   }
 
-  /** The ClientHello is read before OpenSSL is asked, so that all that depends on it is known. */
+  /** The ClientHello is read before OpenSSL is asked, so that all that depends on it is known; TLS that is passed on needs no more. */
   #hello(one: Entering): void {
     const tls = this.#tls
-    if (tls === undefined) return this.#listener.onClear(one.stream, one.peer)
+    if (tls === undefined) return this.#helloOfRoutes(one)
     const reader = new ClientHelloReader()
     this.#peek(one, reader, handshakeEnds, (hello) => {
-      if (!('problem' in hello)) return tls.begin(one, hello, reader.bytes)
-      if (hello.alert === undefined) return this.#plain(one, reader.bytes)
-      sayLast(one.stream, alertRecord(hello.alert))
-      tls.tell(one.peer, one.since, { ...hello, code: 'DPE' })
+      if (!('problem' in hello)) tls.begin(one, hello, reader.bytes)
+      else if (hello.alert !== undefined) this.#refuse(one, hello.alert, 'DPE', hello.problem)
+      else this.#plain(one, reader.bytes)
     })
+  }
+
+  #helloOfRoutes(one: Entering): void {
+    const { plan } = this.#listener
+    if (plan.layer === 'L7' || !plan.routes.needsHello) return this.#clear(one)
+    this.#peek(one, new ClientHelloReader(true), helloEnds, (hello) => {
+      if (!('problem' in hello)) this.#clear({ ...one, peer: { ...one.peer, tls: factsOfHello(hello) } })
+      else if (hello.alert !== undefined) this.#refuse(one, hello.alert, 'DPE', hello.problem)
+      else this.#clear(one, ', which does not speak TLS')
+    })
+  }
+
+  #clear(one: Entering, what: string = ''): void {
+    const problem = this.#listener.onClear(one.stream, one.peer)
+    if (problem === undefined) return
+    if (one.peer.tls !== undefined) return this.#refuse(one, 'unrecognized_name', 'NR', problem)
+    one.stream.reset()
+    this.#refused(one, 'NR', `${problem}${what}`)
+  }
+
+  #refuse(one: Entering, alert: OwnAlert, code: OutcomeCode, problem: string): void {
+    sayLast(one.stream, alertRecord(alert))
+    this.#refused(one, code, problem, alert)
   }
 
   #plain(one: Entering, first: Buffer): void {
@@ -114,15 +152,16 @@ export class Entrance {
       onGone: (isLate) => {
         this.#peeks.delete(peek)
         // A client that has not sent a byte is most likely the probe of a load balancer.
-        if (peek.hasSpoken) this.#refused(one, isLate ? 'CI' : 'DC', isLate ? ends.late : ends.left)
+        if (isLate && (peek.hasSpoken || ends.isTold === true)) this.#refused(one, 'CI', ends.late)
+        else if (peek.hasSpoken) this.#refused(one, 'DC', ends.left)
       },
     })
     this.#peeks.set(peek, one)
   }
 
   /** @returns the identifier of the record */
-  #refused({ peer, since }: Entering, code: OutcomeCode, problem: string): string {
-    return this.#tls!.tell(peer, since, { code, problem, alert: undefined })
+  #refused({ peer, since }: Entering, code: OutcomeCode, problem: string, alert?: OwnAlert): string {
+    return recordArrival(this.#listener, this.#tap, peer, since, { code, problem, alert })
   }
 
   // ── for the listener ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -60,7 +60,7 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
     return this.plan.config.halfClose
   }
 
-  onClear(stream: ByteStream, peer: Peer): void {
+  onClear(stream: ByteStream, peer: Peer): undefined {
     const admission = this.#admissionOf(peer)
     this.#serve(stream, peer, admission)
     admission?.ask(0)

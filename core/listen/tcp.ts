@@ -4,6 +4,7 @@ import type { Visit } from '../flow/visit.ts'
 import { acceptStreams } from '../net/accept.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Peer } from '../net/peer.ts'
+import { connectionRequest, noRouteFor } from '../route/connection-table.ts'
 import type { TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
@@ -28,14 +29,18 @@ export class TcpListener implements Listener, EnteredListener {
     this.#entrance = new Entrance(this, tap, tickets)
   }
 
-  onClear(stream: ByteStream, peer: Peer): void {
+  onClear(stream: ByteStream, peer: Peer): string | undefined {
     const flow = this.#flowOf(peer)
-    if (flow === undefined) return stream.destroy()
-    this.#flows.add(flow)
-    flow.start(stream)
+    if (typeof flow === 'string') return flow
+    if (flow === undefined) stream.destroy()
+    else {
+      this.#flows.add(flow)
+      flow.start(stream)
+    }
+    return undefined
   }
 
-  onHello(peer: Peer): ConnectionFlow | undefined {
+  onHello(peer: Peer): ConnectionFlow | string | undefined {
     return this.#flowOf(peer)
   }
 
@@ -48,11 +53,13 @@ export class TcpListener implements Listener, EnteredListener {
     if (!flow.ended && !flow.survives(this.plan)) flow.close()
   }
 
-  /** `undefined`: no route takes it, or the socket has no remote address, so that it has already been reset. */
-  #flowOf(peer: Peer): ConnectionFlow | undefined {
+  /** `undefined`: the socket has no remote address, so that it has already been reset. Text: why no route takes it. */
+  #flowOf(peer: Peer): ConnectionFlow | string | undefined {
     const { plan } = this
-    const route = plan.routes.find({ serverName: peer.tls?.serverName })
-    if (route === undefined || peer.address === '') return undefined
+    if (peer.address === '') return undefined
+    const request = connectionRequest(peer.tls, peer.address)
+    const route = plan.routes.find(request)
+    if (route === undefined) return noRouteFor(request, peer.tls !== undefined)
     return new ConnectionFlow(peer, plan, route, this.#tap, (ended) => {
       this.#flows.delete(ended)
       if (this.active === 0) this.#onEmpty?.()

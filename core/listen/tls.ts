@@ -1,6 +1,5 @@
 import type { SecureContext } from 'node:tls'
 import { PosternError } from '../errors.ts'
-import { flowId } from '../flow/flow-id.ts'
 import type { Refusal, Visit } from '../flow/visit.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import { sayLast } from '../net/last-words.ts'
@@ -13,13 +12,14 @@ import type { IssuedCertificates } from '../tls/managed-certificate.ts'
 import { newServerContext } from '../tls/server-context.ts'
 import { ServerContexts } from '../tls/server-contexts.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
+import { recordArrival } from './arrival-record.ts'
 
 /** A listener of which each connection begins with a handshake. */
 export interface SecuredListener {
   readonly plan: HttpPlan | TcpPlan
   readonly port: number
-  /** The client has said which server it wants. @returns what decides about it; `undefined`: nothing does */
-  onHello(peer: Peer): Visit | undefined
+  /** The client has said which server it wants. @returns what decides about it; `undefined`: nothing does; text: why it is refused */
+  onHello(peer: Peer): Visit | string | undefined
   /** The handshake is over. @param stream not started. @param visit of `onHello`. */
   onSecured(stream: ByteStream, peer: Peer, visit: Visit | undefined): void
   /** The client's certificate is not accepted. @param stream not started; to be ended */
@@ -130,19 +130,23 @@ export class TlsEntrance implements ArrivalOwner {
     if (typeof offer !== 'string') {
       const protocols = protocolsOf(plan)
       const { clients } = this.#contexts
-      const options = { ...offer, clients, ...(protocols !== undefined && { alpn: protocols }) }
-      return this.#admit(arrival, () => arrival.secure(options))
+      return this.#admit(arrival, (visit) => {
+        const agreed = protocols ?? visit?.protocols?.filter((one) => offered.includes(one))
+        arrival.secure({ ...offer, clients, ...(agreed !== undefined && { alpn: agreed }) })
+      })
     }
     arrival.refuse({ alert: 'unrecognized_name', code: 'DPE', problem: offer })
   }
 
   /** Asks the policies that need no handshake: a refusal by them costs none. */
-  #admit(arrival: TlsArrival, secure: () => void): void {
+  #admit(arrival: TlsArrival, secure: (visit: Visit | undefined) => void): void {
     const known = this.#arrivals.get(arrival)!
-    known.visit = this.#listener.onHello({ ...known.peer, tls: arrival.facts })
-    if (known.visit === undefined) return secure()
-    known.visit.askEarly((refusal) => {
-      if (refusal === undefined) secure()
+    const visit = this.#listener.onHello({ ...known.peer, tls: arrival.facts })
+    if (visit === undefined) return secure(visit)
+    if (typeof visit === 'string') return arrival.refuse({ alert: 'unrecognized_name', code: 'NR', problem: visit })
+    known.visit = visit
+    visit.askEarly((refusal) => {
+      if (refusal === undefined) secure(visit)
       else arrival.refuse({ alert: 'access_denied', ...failureOf(refusal) })
     })
   }
@@ -166,26 +170,9 @@ export class TlsEntrance implements ArrivalOwner {
 
   #tell(arrival: TlsArrival, failure: HandshakeFailure): string {
     const { peer, since, visit } = this.#forget(arrival)
-    const id = this.tell({ ...peer, tls: arrival.facts }, since, failure)
+    const id = recordArrival(this.#listener, this.#tap, { ...peer, tls: arrival.facts }, since, failure)
     visit?.end()
     this.#listener.onArrivalOver()
-    return id
-  }
-
-  /** Has it recorded that a connection did not become one over TLS. @returns the identifier of the record */
-  tell(peer: Peer, since: number, { code, problem, alert, plugin }: HandshakeFailure): string {
-    const id = flowId()
-    this.#tap.tell({
-      kind: 'handshake',
-      id,
-      listener: this.#listener.plan.name,
-      client: peer.address,
-      port: peer.port,
-      serverName: peer.tls?.serverName,
-      alert,
-      ms: performance.now() - since,
-      error: new PosternError(code, problem, { plugin }),
-    })
     return id
   }
 
@@ -196,7 +183,7 @@ export class TlsEntrance implements ArrivalOwner {
   }
 }
 
-/** What a client may choose from (ALPN). L4 clients may speak anything, so nothing is agreed on. */
+/** What a client may choose from (ALPN). L4 clients may speak anything: only what their route asks for is agreed on. */
 function protocolsOf({ layer, config }: HttpPlan | TcpPlan): string[] | undefined {
   if (config.tls!.starttls === 'postgres') return [database]
   if (layer !== 'L7') return undefined

@@ -3,6 +3,7 @@ import { SessionFlow } from '../flow/session.ts'
 import { adoptDatagrams, bindDatagrams, type DatagramOwner, type DatagramSocket, type Sender } from '../net/datagram.ts'
 import { descriptors } from '../net/descriptors.ts'
 import { normalizeIp } from '../net/peer.ts'
+import { connectionRequest } from '../route/connection-table.ts'
 import type { TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import { bindError } from './bind.ts'
@@ -55,10 +56,11 @@ export class UdpListener implements Listener, DatagramOwner {
 
   #begin(key: string, bytes: Buffer, from: Sender): void {
     const { plan } = this
-    const route = plan.routes.find({ serverName: undefined })
+    const address = normalizeIp(from.address)
+    const route = plan.routes.find(connectionRequest(undefined, address))
     if (route === undefined || this.#isDraining || !this.#makeRoom()) return
     const peer = {
-      address: normalizeIp(from.address),
+      address,
       port: from.port,
       localPort: this.#port,
       tls: undefined,

@@ -14,10 +14,15 @@ export interface Peer {
   readonly via: 'socket' | 'proxy-protocol'
 }
 
-/** What is known of the TLS of a client's connection: until the handshake is done, only the server name. */
+/**
+ * What is known of the TLS of a client's connection: until the handshake is done only what the ClientHello says, and no more where
+ * TLS is passed on to the backend.
+ */
 export interface TlsFacts {
   /** The name that the client asked for (SNI, RFC 6066 §3), in lower case; `undefined`: it asked for none. */
   readonly serverName: string | undefined
+  /** The protocols that the client offers (ALPN, RFC 7301), in its order. */
+  readonly offered: readonly string[]
   /** `1.2` or `1.3`. */
   readonly version: string | undefined
   /** As OpenSSL names it: `TLS_AES_128_GCM_SHA256`, `ECDHE-RSA-AES128-GCM-SHA256`. */

@@ -14,8 +14,17 @@ const any: Pattern = { kind: 'any', text: '' }
 
 /** `*.example.com` includes hosts with one or more labels before `.example.com`, but not `example.com` itself. */
 export function hostPattern({ host }: MatchConfig): Pattern {
-  if (host === undefined) return any
-  const name = host.toLowerCase()
+  return namePattern(host)
+}
+
+/** As of a host. */
+export function serverNamePattern({ serverName }: MatchConfig): Pattern {
+  return namePattern(serverName)
+}
+
+function namePattern(text: string | undefined): Pattern {
+  if (text === undefined) return any
+  const name = text.toLowerCase()
   return name.startsWith('*.') ? { kind: 'affix', text: name.slice(1) } : { kind: 'exact', text: name }
 }
 

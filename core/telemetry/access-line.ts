@@ -114,6 +114,9 @@ function resultOf({ flow, bytesIn, bytesOut, phases, attempts }: FlowEnd, cause:
 }
 
 function tlsOf({ serverName, version, cipher, alpn, resumed, client }: TlsFacts): string {
+  // Passed on to the backend: no more is known.
+  if (version === undefined)
+    return serverName === undefined ? ',"tls":{}' : ',"tls":{"serverName":' + quote(serverName) + '}'
   let text = ',"tls":{"version":"' + version + '","cipher":"' + cipher
   if (serverName !== undefined) text += '","serverName":' + quote(serverName)
   else text += '"'

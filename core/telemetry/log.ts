@@ -93,14 +93,14 @@ export class Log implements FlowObserver {
     this.#pino.info(record, 'request')
   }
 
-  #handshake({ id, listener, client, port, serverName, alert, ms, error }: HandshakeEvent): void {
+  #handshake({ msg, id, listener, client, port, serverName, alert, ms, error }: HandshakeEvent): void {
     const { outcome } = error
     const isAFault = isFault(outcome)
     if (this.#records === 'none' || (this.#records === 'faults' && !isAFault)) return
     const cause = this.#cause(error)
     const record = { id, listener, client, port, serverName, alert, outcome, cause, ms: Math.round(ms * 1000) / 1000 }
-    if (isAFault) this.#pino.warn(record, 'handshake')
-    else this.#pino.info(record, 'handshake')
+    if (isAFault) this.#pino.warn(record, msg)
+    else this.#pino.info(record, msg)
   }
 
   #policyFailed(flow: FlowFacts, { policy, hook }: HookResult, error: PosternError): void {

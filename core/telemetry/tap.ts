@@ -45,9 +45,11 @@ export interface MalformedEvent {
   readonly error: PosternError
 }
 
-/** A connection to a TLS listener that ended before its handshake was over. */
+/** A connection that ended before its flow began: during the TLS handshake, or because no route takes it. */
 export interface HandshakeEvent {
   readonly kind: 'handshake'
+  /** `connection`: the gateway does no handshake with this client. */
+  readonly msg: 'handshake' | 'connection'
   readonly id: string
   readonly listener: string
   /** Address and port of the peer. */

@@ -46,8 +46,9 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
   }
 }
 
-function tlsFrom({ serverName, version = '1.3', cipher = 'TLS_AES_128_GCM_SHA256', alpn, client }: TestTls): TlsFacts {
-  return { serverName, version, cipher, alpn, resumed: false, client: client && certificateFrom(client) }
+function tlsFrom({ serverName, version = '1.3', cipher = 'TLS_AES_128_GCM_SHA256', ...given }: TestTls): TlsFacts {
+  const { alpn, offered = alpn === undefined ? [] : [alpn], client } = given
+  return { serverName, offered, version, cipher, alpn, resumed: false, client: client && certificateFrom(client) }
 }
 
 function certificateFrom(certificate: TestCertificate): ClientCertificate {

@@ -45,6 +45,8 @@ export interface TestFlow {
 /** Default: TLS 1.3 with `TLS_AES_128_GCM_SHA256`, without a server name, ALPN and a client certificate. */
 export interface TestTls {
   readonly serverName?: string
+  /** Default: `alpn` alone. */
+  readonly offered?: readonly string[]
   readonly version?: '1.2' | '1.3'
   readonly cipher?: string
   readonly alpn?: string

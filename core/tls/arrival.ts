@@ -68,9 +68,9 @@ export class TlsArrival implements Expiring, Handshaking {
    * @param bytes of the ClientHello, and behind it
    * @param limit until the handshake is over, ms
    */
-  constructor(stream: ByteStream, { serverName }: ClientHello, bytes: Buffer, limit: number, owner: ArrivalOwner) {
+  constructor(stream: ByteStream, hello: ClientHello, bytes: Buffer, limit: number, owner: ArrivalOwner) {
     this.stream = stream
-    this.facts = factsOfHello(serverName)
+    this.facts = factsOfHello(hello)
     this.#bytes = bytes
     this.#owner = owner
     this.#timer.arm(Math.max(1, limit))
@@ -128,7 +128,7 @@ export class TlsArrival implements Expiring, Handshaking {
     let stream: ByteStream
     let problem: string | undefined
     try {
-      this.facts = factsOfHandshake(socket, this.facts.serverName, clients)
+      this.facts = factsOfHandshake(socket, this.facts, clients)
       problem = clients?.refusalOf(this.facts.client)
       stream = streamOfTls(socket)
     } catch (error) {

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { ClientCertificate, TlsFacts } from '../net/peer.ts'
+import type { ClientHello } from './client-hello.ts'
 
 /** Most bytes of a client's certificate: policies and logs read its names, and a backend gets it with each request. */
 const largestCertificate = 16_384
@@ -15,8 +16,16 @@ interface Judge {
 }
 
 /** What is known of a client that has sent its ClientHello, and no more. */
-export function factsOfHello(serverName: string | undefined): TlsFacts {
-  return { serverName, version: undefined, cipher: undefined, alpn: undefined, resumed: false, client: undefined }
+export function factsOfHello({ serverName, alpn: offered }: ClientHello): TlsFacts {
+  return {
+    serverName,
+    offered,
+    version: undefined,
+    cipher: undefined,
+    alpn: undefined,
+    resumed: false,
+    client: undefined,
+  }
 }
 
 /**
@@ -24,13 +33,14 @@ export function factsOfHello(serverName: string | undefined): TlsFacts {
  * afterwards. What the certificate says is read when it is asked for.
  *
  * @param socket of the server's side, its handshake done.
- * @param serverName as the ClientHello had it, in lower case.
+ * @param before what the ClientHello said
  * @param rules of the listener, if it asks for certificates.
  */
-export function factsOfHandshake(socket: TLSSocket, serverName: string | undefined, rules?: Judge): TlsFacts {
+export function factsOfHandshake(socket: TLSSocket, { serverName, offered }: TlsFacts, rules?: Judge): TlsFacts {
   const x509 = socket.getPeerX509Certificate()
   return {
     serverName,
+    offered,
     version: socket.getProtocol()?.replace('TLSv', ''),
     cipher: socket.getCipher().name,
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,

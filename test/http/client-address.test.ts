@@ -71,7 +71,9 @@ describe('the client', () => {
       host: undefined,
       trusted: false,
     })
-    expect(clientOf(compileTrust([]), { ...inside, tls: factsOfHello(undefined) }, fields)).toEqual({
+    expect(
+      clientOf(compileTrust([]), { ...inside, tls: factsOfHello({ serverName: undefined, alpn: [] }) }, fields),
+    ).toEqual({
       ...{ ip: '10.0.0.1', port: 4000, scheme: 'https', host: undefined, trusted: false },
     })
   })

@@ -15,7 +15,7 @@ const allowed: Readonly<Record<string, string>> = {
   process: 'gateway guard listen telemetry check config sandbox acme grants tls net',
   gateway: 'listen flow snapshot telemetry upstream hooks config sandbox acme grants tls net',
   guard: 'sandbox',
-  listen: 'flow snapshot telemetry config http1 http2 http tls net',
+  listen: 'flow snapshot telemetry config route http1 http2 http tls net',
   flow: 'snapshot telemetry upstream shape hooks config sandbox route http tls net',
   snapshot: 'upstream shape hooks config sandbox acme route http',
   telemetry: 'hooks config grants net',

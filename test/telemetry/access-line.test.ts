@@ -121,7 +121,7 @@ test('the TLS of the connection, as far as it is known and as long as texts are 
   }
   const { der: _der, chain: _chain, ...texts } = client
   const agreed = { serverName: 'a.example', version: '1.3', cipher: 'C', alpn: 'http/1.1' }
-  expect(tlsOf({ ...agreed, resumed: true, client })).toEqual({
+  expect(tlsOf({ ...agreed, offered: ['h2'], resumed: true, client })).toEqual({
     ...agreed,
     resumed: true,
     client: { ...texts, subject: texts.subject.slice(0, 256), san: texts.san.slice(0, 10) },
@@ -130,6 +130,7 @@ test('the TLS of the connection, as far as it is known and as long as texts are 
   expect(
     tlsOf({
       ...plain,
+      offered: [],
       resumed: false,
       client: { ...client, verified: true, problem: undefined, san: [], subject: '' },
     }),
@@ -137,6 +138,9 @@ test('the TLS of the connection, as far as it is known and as long as texts are 
     ...{ version: '1.2', cipher: 'C' },
     client: { subject: '', issuer: 'CN=b', serial: '0A', fingerprint: 'ab', verified: true },
   })
+  const hello = { ...plain, offered: ['h2'], version: undefined, cipher: undefined, resumed: false, client: undefined }
+  expect(tlsOf(hello)).toEqual({})
+  expect(tlsOf({ ...hello, serverName: 'a.example' })).toEqual({ serverName: 'a.example' })
 })
 
 interface About {
@@ -156,7 +160,8 @@ function endOf(about: About): FlowEnd {
   const fields = new Fields(agent === undefined ? [] : ['user-agent', agent])
   const request = { consumer, method: 'GET', host: 'a.test', path, fields }
   const flow = { layer: 'L7', id: 'i', listenerName: 'web', clientIp: '::1', outcome, request } as unknown as FlowFacts
-  const tls = subject === undefined ? undefined : { client: { subject, issuer: '', serial: '', san: [] } }
+  const tls =
+    subject === undefined ? undefined : { version: '1.3', client: { subject, issuer: '', serial: '', san: [] } }
   return {
     kind: 'end',
     flow: { ...flow, tls } as FlowFacts,

@@ -5,9 +5,12 @@ import { connect, createServer, type TLSSocket } from 'node:tls'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { TlsFacts } from '../../core/net/peer.ts'
-import { alternativeNames, distinguishedName, factsOfHandshake } from '../../core/tls/tls-facts.ts'
+import { alternativeNames, distinguishedName, factsOfHandshake, factsOfHello } from '../../core/tls/tls-facts.ts'
 import { type Authority, createAuthority, type Issued, type LeafOptions } from './certificates.ts'
 import { bits, element, oid, sequence, set, text } from './der.ts'
+
+/** What the client said first. */
+const hello = (serverName: string) => factsOfHello({ serverName, alpn: [] })
 
 const ca = createAuthority('root')
 const root = new X509Certificate(ca.cert)
@@ -62,7 +65,9 @@ async function handshakes(
     onTestFinished(() => void socket.destroy())
     const [secure] = (await once(accepted, 'secureConnection')) as [TLSSocket]
     secure.on('error', () => {})
-    all.push(factsOfHandshake(secure, 'localhost', authorities && { authorities, depthProblem: () => undefined }))
+    all.push(
+      factsOfHandshake(secure, hello('localhost'), authorities && { authorities, depthProblem: () => undefined }),
+    )
     if (i < count - 1) session = ((await kept) as [Buffer])[0]
     // What comes of it must not need the socket.
     secure.destroy()
@@ -74,7 +79,7 @@ const issue = (options: LeafOptions): Issued => ca.issue({ usage: 'client', name
 
 test('what was agreed on, in either version', async () => {
   expect(await handshake({ version: 'TLSv1.3', protocols: ['http/1.1'] })).toEqual({
-    ...{ serverName: 'localhost', version: '1.3', alpn: 'http/1.1', resumed: false, client: undefined },
+    ...{ serverName: 'localhost', offered: [], version: '1.3', alpn: 'http/1.1', resumed: false, client: undefined },
     cipher: expect.stringMatching(/^TLS_AES_/) as string,
   })
   expect(await handshake({ version: 'TLSv1.2' })).toMatchObject({
@@ -299,8 +304,11 @@ test('whatever a certificate holds that OpenSSL can read, its facts are texts', 
       for (const [at, byte] of changes) changed[at] = byte
       const x509 = readable(sequence(changed, algorithm, bits(sign('sha256', changed, ca.privateKey))))
       fc.pre(x509 !== undefined)
-      const { subject, issuer, serial, fingerprint, san, chain, verified } = factsOfHandshake(showing(x509), 'a', rules)
-        .client!
+      const { subject, issuer, serial, fingerprint, san, chain, verified } = factsOfHandshake(
+        showing(x509),
+        hello('a'),
+        rules,
+      ).client!
       for (const text of [subject, issuer, serial, fingerprint, ...san]) expect(text).toBeTypeOf('string')
       expect([Array.isArray(chain), verified]).toEqual([true, true])
     }),

@@ -12,6 +12,12 @@ export class TlsView implements Tls {
     return this.#call.field('tls.serverName')
   }
 
+  get offered(): readonly string[] | undefined {
+    if (!this.#call.declares('tls.offered')) this.#call.undeclared('tls.offered')
+    const protocols = this.#call.items('tls.offered')
+    return protocols && Object.freeze(protocols)
+  }
+
   get version(): string | undefined {
     return this.#call.field('tls.version')
   }
