@@ -207,6 +207,11 @@ export class ClientStream extends Http2Stream implements Deferred {
     return undefined
   }
 
+  override onEmptyData(): void {
+    // A head that came during a pause is kept.
+    if (!this.#headed && this.#late === undefined && !this.exchange.over) this.#malformed(early)
+  }
+
   /** Counts a piece of the body; one that must not be there fails the exchange. */
   #fits(length: number): boolean {
     if (!this.#headed || this.#hasNone) this.#malformed(this.#headed ? unasked : early)

@@ -72,6 +72,8 @@ export abstract class Http2Stream {
 
   /** A piece of the body, never empty. It belongs to the subclass, unless it returns `CONSUMED`. */
   abstract onData(piece: Buffer): Consumed | void
+  /** DATA has arrived that carries nothing. */
+  onEmptyData(): void {}
   /** The peer has ended its direction. Not called when `open` was told so. */
   abstract onEndStream(): void
   /**
@@ -161,7 +163,10 @@ export abstract class Http2Stream {
       return undefined
     }
     if (padding > 0) this.#giveCredit(padding)
-    if (piece === undefined) return true
+    if (piece === undefined) {
+      this.onEmptyData()
+      return true
+    }
     if (this.#isHeld) {
       this.#kept ??= new PieceQueue()
       return this.#kept.push(piece)

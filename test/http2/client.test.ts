@@ -101,6 +101,16 @@ describe('a request', () => {
     expect(asked.calls).toEqual(['connected', `head:${status}`, 'end'])
     expect(asked.fields.get('content-length')).toBe('5')
   })
+
+  test.each([undefined, 3])(
+    'is malformed when DATA comes before its head, though empty; padding %s',
+    async (padding) => {
+      const empty = padding === undefined ? {} : { padding }
+      const backend = await rawBackend(saying((id) => [data(id, '', empty), headers(id, ok, { end: true })]))
+      const asked = await ask(poolOf(backend.port)).ended()
+      expect(asked.error?.message).toMatch(/a body comes before its head/)
+    },
+  )
 })
 
 describe('an upload', () => {

@@ -21,8 +21,10 @@ export interface Reading {
 
 export interface Codec {
   readonly port: number
-  /** In the order of the streams, anew for each connection: those of the last one. */
-  readonly last: () => ReadonlyMap<number, Reading>
+  /** Of the connection from this port of the client, in the order of the streams. */
+  readonly readings: (clientPort: number) => readonly Reading[]
+  /** Lets go of what came on a connection. */
+  readonly forget: (clientPort: number) => void
 }
 
 /**
@@ -30,15 +32,16 @@ export interface Codec {
  * trailers.
  */
 export async function startCodec(): Promise<Codec> {
-  let last = new Map<number, Reading>()
+  const all = new Map<number, Reading[]>()
   const sessions = new Set<HttpSession>()
   const accept = (stream: ByteStream): void => {
-    const readings = new Map<number, Reading>()
-    last = readings
+    const readings: Reading[] = []
+    const peer = peerOf(stream)
+    all.set(peer.port, readings)
     const handler: ServerHandler = {
       timeouts: { head: 10_000, keepAlive: 10_000 },
       halfClose: 'serve',
-      onRequest: (exchange) => void new Echo(exchange, readings.size, readings),
+      onRequest: (exchange) => void new Echo(exchange, readings),
       onOver() {},
       onMalformed() {},
       onCrash(_, error) {
@@ -46,7 +49,7 @@ export async function startCodec(): Promise<Codec> {
       },
       onClose: (session) => void sessions.delete(session),
     }
-    const session = new Http2ServerConnection(stream, { peer: peerOf(stream) }, handler)
+    const session = new Http2ServerConnection(stream, { peer }, handler)
     sessions.add(session)
   }
   const server = await carrier().listen(accept)
@@ -54,7 +57,11 @@ export async function startCodec(): Promise<Codec> {
     server.close()
     for (const session of sessions) session.abort()
   })
-  return { port: (server.address() as AddressInfo).port, last: () => last }
+  return {
+    port: (server.address() as AddressInfo).port,
+    readings: (port) => all.get(port) ?? [],
+    forget: (port) => void all.delete(port),
+  }
 }
 
 class Echo implements ExchangeOwner {
@@ -63,7 +70,7 @@ class Echo implements ExchangeOwner {
   readonly #chunks: Buffer[] = []
   #at = 0
 
-  constructor(exchange: Exchange, id: number, readings: Map<number, Reading>) {
+  constructor(exchange: Exchange, readings: Reading[]) {
     const { method, rawTarget, fields } = exchange
     this.#exchange = exchange
     this.#reading = {
@@ -74,7 +81,7 @@ class Echo implements ExchangeOwner {
       trailers: [],
       isWhole: false,
     }
-    readings.set(id, this.#reading)
+    readings.push(this.#reading)
     exchange.owner = this
     exchange.receive()
   }

@@ -1,17 +1,31 @@
+import { writeFileSync } from 'node:fs'
 import { connect } from 'node:http2'
+import { isDeepStrictEqual } from 'node:util'
 import { expect, test } from 'vitest'
 import { Fields } from '../../core/http/fields.ts'
 import type { UpstreamOwner } from '../../core/http/upstream-exchange.ts'
 import { Http2Pool } from '../../core/http2/connection-pool.ts'
 import { connectTo } from '../../core/net/connect.ts'
 import { tcpBackend } from '../helpers/backend.ts'
+import { step, unitsOf } from './feed.ts'
 import { settings } from './frames.ts'
+import { RawPeer } from './raw.ts'
 import { hostileStream, Random } from './streams.ts'
 
 /** `HTTP2_FUZZ_RUNS=1000000` for a night; `HTTP2_FUZZ_SEED` to see one again. */
 const runs = Number(process.env.HTTP2_FUZZ_RUNS ?? 700)
 const firstSeed = Number(process.env.HTTP2_FUZZ_SEED ?? 1)
 const timeout = 90_000 + runs * 60
+/** At once, each with a backend of its own. */
+const lanes = 8
+
+/**
+ * Node gives up all streams of a GOAWAY with an error, those too that the backend says it has processed; it does not send again
+ * what was refused; and it takes 8 CONTINUATION frames, where ours takes 32.
+ */
+const isStricter = /^Session closed with error code|NGHTTP2_REFUSED_STREAM$|^Too many CONTINUATION/
+
+const noAnswer = 'no answer'
 
 /** A response as a client read it. */
 interface Reading {
@@ -80,26 +94,58 @@ function nodes(port: number, method: string): Promise<Outcome> {
 test('random and changed responses: what ours takes, node takes, with the same fields and bytes', {
   timeout,
 }, async () => {
-  let bytes = Buffer.alloc(0)
-  const backend = await tcpBackend((socket) => {
+  const differences: object[] = []
+  const count = { streams: 0, taken: 0, gone: 0 }
+  let next = firstSeed
+  const lane = async (): Promise<void> => {
+    const backend = await answeringOnce()
+    while (next < firstSeed + runs) {
+      const seed = next++
+      const random = new Random(seed)
+      const method = random.once(5) ? 'HEAD' : 'GET'
+      const bytes = Buffer.concat([settings(), hostileStream(random, false)])
+      backend.bytes = bytes
+      const [own, other] = await Promise.all([within(ours(backend.port, method)), within(nodes(backend.port, method))])
+      count.streams++
+      const here = { seed, method, bytes: bytes.toString('hex') }
+      if (own === noAnswer) differences.push({ ...here, other })
+      if (typeof own === 'string') continue
+      count.taken++
+      if (typeof other === 'string' && isStricter.test(other)) {
+        count.gone++
+        continue
+      }
+      if (!isDeepStrictEqual(other, own)) differences.push({ ...here, own, other })
+    }
+  }
+  await Promise.all(Array.from({ length: lanes }, lane))
+  const { HTTP2_FUZZ_REPORT: report } = process.env
+  if (report !== undefined) writeFileSync(report, JSON.stringify({ firstSeed, ...count, differences }))
+  expect(differences).toEqual([])
+  // The streams are worth reading.
+  expect(count.taken).toBeGreaterThan(runs / 8)
+})
+
+/** Some streams leave node without an answer. */
+function within(outcome: Promise<Outcome>): Promise<Outcome> {
+  return Promise.race([outcome, new Promise<Outcome>((resolve) => setTimeout(resolve, 15_000, noAnswer).unref())])
+}
+
+/** Answers the first request of each connection with `bytes`, whatever they are, one frame after the other, and ends it. */
+async function answeringOnce(): Promise<{ readonly port: number; bytes: Buffer }> {
+  const { port } = await tcpBackend((socket) => {
     let isAnswered = false
-    socket.on('data', (chunk: Buffer) => {
-      // The request's head is the only frame of type 1 with END_STREAM and END_HEADERS.
-      if (isAnswered || !chunk.includes(Buffer.from('0105000000', 'hex'))) return
+    new RawPeer(socket, false, { settings: false, acks: false, credit: false }, (peer, { name }) => {
+      if (isAnswered || name !== 'HEADERS') return
       isAnswered = true
-      socket.end(bytes)
+      void answer(peer, backend.bytes)
     })
   })
-  let taken = 0
-  for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
-    const random = new Random(seed)
-    const method = random.once(5) ? 'HEAD' : 'GET'
-    bytes = Buffer.concat([settings(), hostileStream(random, false)])
-    const [own, other] = await Promise.all([ours(backend.port, method), nodes(backend.port, method)])
-    if (typeof own === 'string') continue
-    taken++
-    expect(other, `seed ${seed}, ${method}: ${bytes.toString('hex')}`).toEqual(own)
-  }
-  // The streams are worth reading.
-  expect(taken).toBeGreaterThan(runs / 8)
-})
+  const backend = { port, bytes: Buffer.alloc(0) }
+  return backend
+}
+
+async function answer(peer: RawPeer, bytes: Buffer): Promise<void> {
+  for (const unit of unitsOf(bytes)) await step(peer, unit)
+  peer.socket.end()
+}

@@ -6,11 +6,11 @@ import type { Codec, Reading } from './codec.ts'
 /** The same as `startCodec`, on node:http2: answers with an empty 200. */
 export async function startOracle(): Promise<Codec> {
   const server = createServer()
-  let last = new Map<number, Reading>()
+  const all = new Map<number, Reading[]>()
   const sessions = new Set<ServerHttp2Session>()
   server.on('session', (session) => {
-    const readings = new Map<number, Reading>()
-    last = readings
+    const readings: Reading[] = []
+    all.set(session.socket?.remotePort ?? 0, readings)
     sessions.add(session)
     session.on('close', () => sessions.delete(session))
     session.on('error', () => {})
@@ -25,7 +25,7 @@ export async function startOracle(): Promise<Codec> {
         trailers: [],
         isWhole: false,
       }
-      readings.set(readings.size, reading)
+      readings.push(reading)
       const chunks: Buffer[] = []
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
       stream.on('trailers', (_: unknown, __: unknown, rawTrailers: readonly string[]) => {
@@ -34,7 +34,8 @@ export async function startOracle(): Promise<Codec> {
       stream.on('end', () => {
         reading.body = Buffer.concat(chunks)
         reading.isWhole = !stream.aborted && stream.rstCode === 0
-        if (!stream.destroyed && !stream.headersSent) stream.respond({ ':status': 200 }, { endStream: true })
+        if (!stream.destroyed && !stream.closed && !session.destroyed && !stream.headersSent)
+          stream.respond({ ':status': 200 }, { endStream: true })
       })
     })
   })
@@ -44,7 +45,11 @@ export async function startOracle(): Promise<Codec> {
     server.close()
     for (const session of sessions) session.destroy()
   })
-  return { port: (server.address() as AddressInfo).port, last: () => last }
+  return {
+    port: (server.address() as AddressInfo).port,
+    readings: (port) => all.get(port) ?? [],
+    forget: (port) => void all.delete(port),
+  }
 }
 
 /** As our codec presents a request: `:authority` is the first `host`, cookies are one line. */
