@@ -160,12 +160,15 @@ export class Gateway {
    * Shuts down as `drain` of the configuration says: still accepts everything for `delay`, and announces the end; then accepts
    * nothing new, waits for everything under way up to `timeout`, ends the rest and closes.
    *
+   * @param isReplaced another process serves the same sockets, so that there is nothing to announce. Default: false.
    * @returns how many requests and connections did not end by themselves.
    */
-  async drain(): Promise<number> {
+  async drain(isReplaced: boolean = false): Promise<number> {
     this.#ending = true
-    const { delay, timeout } = this.#snapshot?.config.drain ?? { delay: 0, timeout: 0 }
+    const { delay: wanted, timeout } = this.#snapshot?.config.drain ?? { delay: 0, timeout: 0 }
     const listeners = [...this.#listeners.values()]
+    const delay = isReplaced ? 0 : wanted
+    if (isReplaced) for (const listener of listeners) listener.handOver?.()
     if (delay > 0) {
       if (this.#snapshot !== undefined) this.#snapshot.leaving = true
       for (const listener of listeners) listener.leave()

@@ -17,6 +17,8 @@ export interface Listener {
   readonly active: number
   /** A drain follows: announces to clients where the protocol can that their connection closes. Still accepts everything. */
   leave(): void
+  /** Another process reads the socket from now on. A drain follows. */
+  handOver?(): void
   /** Accepts nothing new; resolves when everything under way has ended. */
   drain(): Promise<void>
   /** Ends everything under way immediately. */

@@ -120,6 +120,11 @@ export class UdpListener implements Listener, DatagramOwner {
   /** UDP cannot announce it. */
   leave(): void {}
 
+  /** What clients send goes to a session of the other process; those here only still answer. */
+  handOver(): void {
+    this.#socket?.pause()
+  }
+
   /** Datagrams of new clients are dropped: UDP has no refusal. Sessions go on until they are idle. */
   drain(): Promise<void> {
     this.#isDraining = true

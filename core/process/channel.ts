@@ -74,7 +74,8 @@ export type ToWorker =
   | { readonly type: 'challenges'; readonly challenges: readonly Challenge[] }
   /** Every worker answers the challenges that the worker's message with this `id` has named. */
   | { readonly type: 'challenged'; readonly id: number }
-  | { readonly type: 'drain' }
+  /** `replaced`: another worker reads the sockets that this one was lent. */
+  | { readonly type: 'drain'; readonly replaced: boolean }
 
 /** Messages from a worker to the supervisor. */
 export type ToSupervisor =
@@ -86,6 +87,8 @@ export type ToSupervisor =
   | { readonly type: 'challenges'; readonly id: number; readonly challenges: readonly Challenge[] }
   /** The CA has issued a certificate; it is on disk. */
   | { readonly type: 'issued'; readonly certificate: IssuedCertificate }
+  /** The worker was told to end (SIGTERM). It serves until it is told to drain: another one has to take over its sockets. */
+  | { readonly type: 'leaving' }
   /** The drain is over; so many requests and connections did not end by themselves. */
   | { readonly type: 'drained'; readonly cutOff: number }
   /** Why the log cannot be written. */

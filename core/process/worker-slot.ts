@@ -53,6 +53,8 @@ export class WorkerSlot {
   readonly #host: SlotHost
   #worker: WorkerProcess | undefined
   #counters: CounterWorker | undefined
+  /** Those that were replaced and have not ended yet, each with what is called when it has. */
+  readonly #replaced = new Map<WorkerProcess, (() => void)[]>()
   #serving = false
   #leading = false
   #deaths: number[] = []
@@ -74,8 +76,12 @@ export class WorkerSlot {
   async start(): Promise<string | undefined> {
     const began = performance.now()
     const worker = this.#host.spare.take()
-    this.#counters = this.#host.shared.counters.join((news) => worker.send({ type: 'counters', news }))
-    worker.on({ onMessage: (message) => this.#hear(message), onExit: (death) => this.#died(worker, death) })
+    const counters = this.#host.shared.counters.join((news) => worker.send({ type: 'counters', news }))
+    this.#counters = counters
+    worker.on({
+      onMessage: (message) => this.#hear(message, worker, counters),
+      onExit: (death) => this.#died(worker, death),
+    })
     this.#worker = worker
     worker.send({ type: 'slot', index: this.#index, of: this.#count })
     const { shared, acme } = this.#host
@@ -130,7 +136,8 @@ export class WorkerSlot {
 
   /** Resolves when the worker has exited. One that does not serve yet has nothing to finish. */
   drain(): Promise<void> {
-    return this.#serving ? this.#end(() => this.tell({ type: 'drain' })) : this.kill()
+    if (!this.#serving) return this.kill()
+    return this.#end(() => this.tell({ type: 'drain', replaced: false }))
   }
 
   /** Process id of the worker; `undefined` without one. */
@@ -139,16 +146,55 @@ export class WorkerSlot {
   }
 
   kill(): Promise<void> {
+    for (const worker of this.#replaced.keys()) worker.kill('SIGKILL')
     return this.#end(() => this.#worker?.kill('SIGKILL'))
   }
 
-  #end(order: () => void): Promise<void> {
+  async #end(order: () => void): Promise<void> {
     clearTimeout(this.#restart)
-    if (this.#worker === undefined) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#onEnd.push(resolve)
-      order()
+    const ends = [...this.#replaced.values()]
+    if (this.#worker !== undefined) ends.push(this.#onEnd)
+    const ended = Promise.all(ends.map((list) => new Promise<void>((resolve) => void list.push(resolve))))
+    if (this.#worker !== undefined) order()
+    await ended
+  }
+
+  /**
+   * The worker was told to end. Its successor serves before it stops reading: connections and datagrams would have to wait for
+   * the end of its drain.
+   */
+  async #replace(worker: WorkerProcess, counters: CounterWorker): Promise<void> {
+    const host = this.#host
+    // The drain of the gateway has reached it, or will.
+    if (host.stopping || this.#replaced.has(worker)) return
+    if (this.#worker !== worker || !this.#serving) return worker.send({ type: 'drain', replaced: false })
+    const onEnd: (() => void)[] = []
+    this.#replaced.set(worker, onEnd)
+    worker.on({
+      onMessage: (message) => this.#hear(message, worker, counters),
+      onExit: (death) => this.#left(worker, counters, death),
     })
+    this.lead(false)
+    host.acme.left(this)
+    this.#serving = false
+    host.onServing()
+    const problem = await this.start()
+    if (problem === undefined) host.log.info('worker replaced', { slot: this.#index, pid: worker.pid })
+    else this.#failed(problem)
+    worker.send({ type: 'drain', replaced: problem === undefined })
+  }
+
+  /** A worker that was replaced has ended. */
+  #left(worker: WorkerProcess, counters: CounterWorker, { code, signal, report }: WorkerDeath): void {
+    const last = readCrashSlot(worker.slotFile)
+    rmSync(worker.slotFile, { force: true })
+    counters.leave()
+    const onEnd = this.#replaced.get(worker) ?? []
+    this.#replaced.delete(worker)
+    for (const resolve of onEnd) resolve()
+    if (code === 0 || this.#host.stopping) return
+    this.#host.shared.blame(report, last)
+    this.#host.log.error('worker died', { slot: this.#index, pid: worker.pid, code, signal })
   }
 
   #lend(keys: readonly string[]): Map<string, BoundHandle> {
@@ -160,14 +206,15 @@ export class WorkerSlot {
     return handles
   }
 
-  #hear(message: ToSupervisor): void {
+  #hear(message: ToSupervisor, worker: WorkerProcess, counters: CounterWorker): void {
     const { shared, acme } = this.#host
     if (message.type === 'health') shared.health(message.reports, this)
     else if (message.type === 'events') shared.events(message.events)
-    else if (message.type === 'counters') this.#counters?.hear(message.orders)
+    else if (message.type === 'counters') counters.hear(message.orders)
     else if (message.type === 'unwritable') sayUnwritable(message.problem)
     else if (message.type === 'challenges') void acme.challenge(message.id, message.challenges, this)
     else if (message.type === 'issued') acme.issued(message.certificate, this)
+    else if (message.type === 'leaving') void this.#replace(worker, counters)
     else if (message.type === 'drained') this.#host.onDrained(message.cutOff)
   }
 
@@ -199,7 +246,11 @@ export class WorkerSlot {
 
   async #startAgain(): Promise<void> {
     const problem = await this.start()
-    if (problem === undefined || this.#host.stopping) return
+    if (problem !== undefined) this.#failed(problem)
+  }
+
+  #failed(problem: string): void {
+    if (this.#host.stopping) return
     this.#host.log.error('worker cannot start', { slot: this.#index, problem })
     this.#worker?.kill('SIGKILL')
   }

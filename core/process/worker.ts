@@ -81,7 +81,7 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
       gateway.tickets.adopt(message.secrets)
       return
     case 'drain':
-      await drain()
+      await drain(message.replaced)
   }
 }
 
@@ -130,11 +130,11 @@ function tell(message: ToSupervisor): void {
 }
 
 let draining = false
-async function drain(): Promise<void> {
+async function drain(isReplaced: boolean): Promise<void> {
   if (draining) return
   draining = true
   acme.renewals.close()
-  const drained: ToSupervisor = { type: 'drained', cutOff: await gateway.drain() }
+  const drained: ToSupervisor = { type: 'drained', cutOff: await gateway.drain(isReplaced) }
   if (process.connected) await new Promise((resolve) => process.send!(drained, undefined, undefined, resolve))
   guard.close()
   if (await log.flush()) process.exit(0)
@@ -155,7 +155,10 @@ process.on('message', (message: ToWorker, handle: unknown) => {
   if (isInTurn(message)) turn = turn.then(() => take(message, handle))
   else void take(message, handle)
 })
-process.on('SIGTERM', () => void drain())
+process.on('SIGTERM', () => {
+  if (process.connected) tell({ type: 'leaving' })
+  else void drain(false)
+})
 beChild('worker', slotFile === undefined ? undefined : dirname(slotFile), () => {
   gateway.close()
   return log.flush()

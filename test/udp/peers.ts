@@ -61,8 +61,9 @@ export class UdpClient {
     this.#to = to
   }
 
-  static async to(port: number): Promise<UdpClient> {
-    return new UdpClient(await udpPeer(), port)
+  /** @param address from which it sends */
+  static async to(port: number, address?: string): Promise<UdpClient> {
+    return new UdpClient(await udpPeer(undefined, 0, address), port)
   }
 
   send(bytes: string | Buffer): void {
