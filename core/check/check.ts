@@ -11,6 +11,7 @@ import { checkCross } from './cross.ts'
 import type { Draft } from './draft.ts'
 import { publishedSchema } from './gateway-schema.ts'
 import { checkAttachment, checkLayers } from './layers.ts'
+import { checkLimits } from './limits.ts'
 import { normalizeConfig } from './normalize.ts'
 import { type PluginLoader, sandboxLoader } from './plugin-loader.ts'
 import { Plugins, type PolicyFacts } from './plugins.ts'
@@ -71,6 +72,7 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   problems.nextStep()
   checkLayers(draft)
   checkShaping(draft)
+  checkLimits(draft)
   checkAttachments(draft, attachments, facts)
   if (problems.count > 0) return { ok: false, problems: problems.list }
 

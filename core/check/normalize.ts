@@ -2,10 +2,12 @@ import type { AcmeConfig } from '../acme/acme-config.ts'
 import { layerOf, upstreamProtocols } from '../config/protocols.ts'
 import type {
   Config,
+  ConnectionLimits,
   DrainConfig,
   HeaderEditsConfig,
   HealthConfig,
   ListenerConfig,
+  ListenerLimits,
   PluginConfig,
   PolicyConfig,
   ReplyConfig,
@@ -36,7 +38,8 @@ interface Written {
   readonly drain: string | { readonly delay?: string; readonly timeout: string }
 }
 
-type WrittenListener = Omit<ListenerConfig, 'http' | 'timeouts' | 'tls'> & {
+type WrittenListener = Omit<ListenerConfig, 'http' | 'limits' | 'timeouts' | 'tls'> & {
+  readonly limits?: WrittenListenerLimits
   readonly http?: ListenerConfig['http']
   readonly timeouts: { handshake: string; head: string; idle: string; keepAlive: string }
 }
@@ -47,12 +50,19 @@ type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout' | 'timeouts'> & {
   readonly timeouts?: { readonly [limit in keyof RouteTimeouts]: string }
 }
 
-type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'http' | 'retry' | 'timeouts' | 'tls'> & {
+type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'http' | 'limits' | 'retry' | 'timeouts' | 'tls'> & {
+  readonly limits?: WrittenLimits
   readonly http?: UpstreamConfig['http']
   readonly health?: false | WrittenHealth
   readonly retry: Omit<UpstreamConfig['retry'], 'within'> & { readonly within?: string }
   readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string }
 }
+
+interface WrittenLimits {
+  readonly connectionAge?: string
+}
+
+type WrittenListenerLimits = WrittenLimits & Pick<ListenerLimits, 'requestsPerConnection'>
 
 type WrittenHealth = Partial<Omit<HealthConfig, 'enabled' | 'interval' | 'timeout'>> & {
   interval?: string
@@ -167,8 +177,19 @@ function drainOf(drain: Written['drain']): DrainConfig {
 }
 
 function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined): ListenerConfig {
-  const { protocol, address, port, trustedProxies, underscores, halfClose, policies, timeouts, minRate, sessions } =
-    listener
+  const {
+    protocol,
+    address,
+    port,
+    trustedProxies,
+    underscores,
+    halfClose,
+    policies,
+    timeouts,
+    minRate,
+    sessions,
+    limits,
+  } = listener
   const { http = protocol === 'https' ? (['1.1', '2'] as const) : (['1.1'] as const) } = listener
   return {
     protocol,
@@ -188,6 +209,7 @@ function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined)
     },
     ...(minRate !== undefined && { minRate }),
     ...(protocol === 'udp' && { sessions: sessions ?? { max: 65_536, whenFull: 'oldest' } }),
+    ...(limits !== undefined && { limits: listenerLimits(limits) }),
   }
 }
 
@@ -219,7 +241,7 @@ function editsOf({ set, append, remove }: HeaderEditsConfig): HeaderEditsConfig 
 }
 
 function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): UpstreamConfig {
-  const { protocol, http = '1.1', backends, balance, health, responses, retry, timeouts, policies } = upstream
+  const { protocol, http = '1.1', backends, balance, health, responses, retry, timeouts, limits, policies } = upstream
   const { attempts, within, on, idempotent } = retry
   return {
     protocol,
@@ -246,8 +268,17 @@ function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): Up
       idle: timeouts.idle === undefined ? upstreamProtocols[protocol].idle : ms(timeouts.idle),
       tunnel: ms(timeouts.tunnel),
     },
+    ...(limits !== undefined && { limits: ageOf(limits) }),
     policies: [...policies],
   }
+}
+
+function listenerLimits({ requestsPerConnection: most, ...limits }: WrittenListenerLimits): ListenerLimits {
+  return { ...ageOf(limits), ...(most !== undefined && { requestsPerConnection: most }) }
+}
+
+function ageOf({ connectionAge }: WrittenLimits): ConnectionLimits {
+  return connectionAge === undefined ? {} : { connectionAge: ms(connectionAge) }
 }
 
 function healthOf(health: false | WrittenHealth): HealthConfig {

@@ -63,6 +63,19 @@ export interface ListenerConfig {
   readonly sessions?: SessionsConfig
   /** Least bytes per second that a client must send or read while a body waits for it. http only. */
   readonly minRate?: number
+  /** http and https only. Without it there are none. */
+  readonly limits?: ListenerLimits
+}
+
+/** Beyond each of them a client's connection is announced to end, and ends after the requests under way. */
+export interface ListenerLimits extends ConnectionLimits {
+  /** Requests that a connection serves. */
+  readonly requestsPerConnection?: number
+}
+
+export interface ConnectionLimits {
+  /** Age from which a connection takes no more requests, ms; of each connection it is up to 10 % more or less. */
+  readonly connectionAge?: number
 }
 
 /** Sessions of UDP, of each worker. */
@@ -161,6 +174,8 @@ export interface UpstreamConfig {
   readonly health: HealthConfig
   readonly retry: RetryConfig
   readonly timeouts: TimeoutsConfig
+  /** http only. Without it there are none. */
+  readonly limits?: ConnectionLimits
   readonly policies: readonly string[]
 }
 

@@ -8,6 +8,7 @@ import { Malformed } from '../http/malformed.ts'
 import type { Fate } from '../http/upstream-exchange.ts'
 import { afterRead, type Deferred } from '../net/after-read.ts'
 import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
+import { ConnectionAge } from '../net/connection-age.ts'
 import type { Delivery } from '../net/delivery.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import { refusalOf } from '../net/tls-alert.ts'
@@ -40,6 +41,7 @@ export class ClientConnection implements ByteReceiver, Deferred {
   readonly #reader = new ResponseReader()
   readonly #timer = new WheelTimer(this)
   exchange: ClientExchange | undefined
+  readonly age: ConnectionAge = new ConnectionAge()
   /** Requests that it has carried. */
   uses = 0
   /** Since when it is idle, by `performance.now`. */
@@ -344,10 +346,7 @@ export class ClientConnection implements ByteReceiver, Deferred {
     this.onEnd()
   }
 
-  /**
-   * Whether it carried other requests, and nothing has arrived since it was given this one: then it had been idle for too
-   * long, and the request may be sent again on a new one.
-   */
+  /** It carried others, and nothing has come since it was given this request, which may be sent again: it was idle for too long. */
   get #isStale(): boolean {
     return this.uses > 1 && !this.#answered
   }

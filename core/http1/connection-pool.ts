@@ -14,6 +14,13 @@ const maxIdle = 1024
  */
 const maxProvenIdle = 1000
 
+export interface PoolLimits {
+  /** Age from which a connection takes no more requests, ms; infinite: none. */
+  readonly maxAge: number
+}
+
+const noLimits: PoolLimits = { maxAge: Number.POSITIVE_INFINITY }
+
 /**
  * The idle connections to one backend. The most recently used one is used first: the backend is least likely to have closed
  * it, and the surplus ones reach their idle timeout.
@@ -22,12 +29,17 @@ export class ConnectionPool implements UpstreamPool {
   readonly backend: Address
   readonly connectTo: typeof connectTo
   readonly #idle: ClientConnection[] = []
+  readonly #limits: PoolLimits
   #closed = false
 
-  /** @param connect opens a connection. Default: plain TCP; one for TLS calls back when the handshake is complete. */
-  constructor(backend: Address, connect: typeof connectTo = connectTo) {
+  /**
+   * @param connect opens a connection. Default: plain TCP; one for TLS calls back when the handshake is complete.
+   * @param limits read whenever they matter. Default: none.
+   */
+  constructor(backend: Address, connect: typeof connectTo = connectTo, limits: PoolLimits = noLimits) {
     this.backend = backend
     this.connectTo = connect
+    this.#limits = limits
   }
 
   /** Idle connections at the moment. */
@@ -66,9 +78,9 @@ export class ConnectionPool implements UpstreamPool {
     return undefined
   }
 
-  /** Adds a connection whose exchange was complete on both sides. False: the pool is closed or full, so the caller closes it. */
+  /** Adds a connection whose exchange was complete on both sides. False: the pool does not want it, so the caller closes it. */
   put(connection: ClientConnection): boolean {
-    if (this.#closed || this.#idle.length >= maxIdle) return false
+    if (this.#closed || this.#idle.length >= maxIdle || connection.age.isOver(this.#limits.maxAge)) return false
     this.#idle.push(connection)
     return true
   }

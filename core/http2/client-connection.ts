@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks'
 import { PosternError } from '../errors.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
+import { ConnectionAge } from '../net/connection-age.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import { refusalOf } from '../net/tls-alert.ts'
 import type { ClientExchange } from './client-exchange.ts'
@@ -12,7 +13,7 @@ import { ErrorCode } from './frames.ts'
 import { asksForTunnel, requestList } from './request-list.ts'
 import type { Http2Stream } from './stream.ts'
 
-/** The limits of a session, ms. */
+/** The limits of a session, ms; read whenever they matter. */
 export interface SessionLimits {
   /** How long it stays open without streams. */
   readonly idle: number
@@ -72,7 +73,7 @@ export class Http2ClientConnection extends Http2Connection {
   /** Index of `factors`. */
   #silence = 0
   readonly #limits: SessionLimits
-  readonly #bornAt = performance.now()
+  readonly #age = new ConnectionAge()
   #over = false
   /** Why it failed, if the session knows better than the connection. */
   #problem: PosternError | undefined
@@ -125,7 +126,7 @@ export class Http2ClientConnection extends Http2Connection {
     stream.sendHead(exchange.list, true)
     if (!request.hasBody && !isTunnel) stream.sendEnd()
     if (isIdle) this.#wake()
-    if (performance.now() - this.#bornAt >= this.#limits.maxAge) this.#leave()
+    if (this.#age.isOver(this.#limits.maxAge)) this.#leave()
     exchange.begun(stream)
   }
 

@@ -15,6 +15,7 @@ import { ServerConnection } from '../http1/server-connection.ts'
 import { Http2ServerConnection } from '../http2/server-connection.ts'
 import { acceptStreams } from '../net/accept.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
+import { ConnectionAge } from '../net/connection-age.ts'
 import { sayLast } from '../net/last-words.ts'
 import type { Peer } from '../net/peer.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
@@ -82,7 +83,8 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
 
   /** A connection that speaks HTTP from now on. */
   #serve(stream: ByteStream, peer: Peer, admission: Admission | undefined): void {
-    const connection: Connection = { peer, admission, isAwaited: this.#draining, isMistaken: false }
+    const age = new ConnectionAge()
+    const connection: Connection = { peer, admission, age, requests: 0, isAwaited: this.#draining, isMistaken: false }
     if (this.#draining) this.#awaited++
     const { http } = this.plan.config
     const alpn = peer.tls?.alpn
@@ -120,6 +122,8 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
     const { admission } = connection
     this.#requests++
     this.#arrived(connection)
+    connection.requests++
+    if (this.#isWorn(connection)) exchange.makeLast()
     const flow = new RequestFlow(exchange, this.plan, this.#tap)
     exchange.owner = flow
     // A CA that has challenged the gateway connects from anywhere: no policy is asked, as for its handshakes.
@@ -128,6 +132,14 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
     else if (connection.isMistaken) this.#start(exchange, flow, { result: mistake(exchange), policy: undefined })
     else if (admission === undefined) this.#start(exchange, flow, undefined)
     else admission.whenDecided(() => this.#start(exchange, flow, admission.refusal))
+  }
+
+  /** Whether `limits` of the listener allow no other request. */
+  #isWorn({ requests, age }: Connection): boolean {
+    const { limits } = this.plan.config
+    if (limits === undefined) return false
+    const { requestsPerConnection: most = Number.POSITIVE_INFINITY, connectionAge = Number.POSITIVE_INFINITY } = limits
+    return requests >= most || age.isOver(connectionAge)
   }
 
   #start(exchange: Exchange, flow: RequestFlow, refusal: Refusal | undefined): void {
@@ -264,6 +276,9 @@ function mistake({ version, connection }: Exchange): PosternError {
 interface Connection extends HttpConnection {
   /** Set when a policy of the listener has `onConnect` or `onDisconnect`. */
   readonly admission: Admission | undefined
+  readonly age: ConnectionAge
+  /** Requests that have begun on it. */
+  requests: number
   /** It counts as active until its first request. */
   isAwaited: boolean
   /** It carries HTTP/1.1 to a listener of HTTP/2 alone. */

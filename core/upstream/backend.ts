@@ -4,6 +4,7 @@ import { type Origin, parseOrigin } from '../grants/origin.ts'
 import type { BackendFacts } from '../hooks/scopes.ts'
 import type { UpstreamPool } from '../http/upstream-exchange.ts'
 import { ConnectionPool } from '../http1/connection-pool.ts'
+import { sessionLimits } from '../http2/client-connection.ts'
 import { Http2Pool } from '../http2/connection-pool.ts'
 import { connectTo } from '../net/connect.ts'
 import type { ClientContext } from '../tls/client-context.ts'
@@ -48,6 +49,8 @@ export class Backend implements BackendFacts {
   #retired = false
   #pool: UpstreamPool | undefined
   #origin: Origin | undefined
+  /** Of its pools, which read it whenever it matters. */
+  readonly #limits = { ...sessionLimits }
 
   /**
    * @param tls of its upstream. Default: without TLS.
@@ -96,6 +99,11 @@ export class Backend implements BackendFacts {
   /** Sets its labels, for the plugins. */
   label({ labels }: BackendConfig): void {
     this.labels = labels === undefined ? '' : JSON.stringify(labels)
+  }
+
+  /** Age from which a connection takes no more requests, ms; `undefined`: none. For connections that are open, too. */
+  set connectionAge(age: number | undefined) {
+    this.#limits.maxAge = age ?? Number.POSITIVE_INFINITY
   }
 
   /** State set by the operator; see `available` and `draining`. */
@@ -183,9 +191,9 @@ export class Backend implements BackendFacts {
 
   /** A pool apart from that of the requests. */
   newPool(): UpstreamPool {
-    if (this.http === '2') return new Http2Pool(this, this.connect)
-    if (this.http === 'auto' && this.tls !== undefined) return new NegotiatedPool(this, this.tls)
-    return new ConnectionPool(this, this.connect)
+    if (this.http === '2') return new Http2Pool(this, this.connect, this.#limits)
+    if (this.http === 'auto' && this.tls !== undefined) return new NegotiatedPool(this, this.tls, this.#limits)
+    return new ConnectionPool(this, this.connect, this.#limits)
   }
 
   /** Replaces the pool, and closes the previous one. */

@@ -1,6 +1,7 @@
 import { PosternError } from '../errors.ts'
 import type { UpstreamExchange, UpstreamOwner, UpstreamPool, UpstreamRequest } from '../http/upstream-exchange.ts'
 import { ConnectionPool } from '../http1/connection-pool.ts'
+import { type SessionLimits, sessionLimits } from '../http2/client-connection.ts'
 import { Http2Pool } from '../http2/connection-pool.ts'
 import { asksForTunnel } from '../http2/request-list.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
@@ -23,6 +24,7 @@ type Waiting = (error: PosternError | undefined) => void
 export class NegotiatedPool implements UpstreamPool {
   readonly #backend: Address
   readonly #tls: TlsConnector
+  readonly #limits: SessionLimits
   /** What the backend has said last. */
   #version: Version | undefined
   #pool: UpstreamPool | undefined
@@ -35,9 +37,10 @@ export class NegotiatedPool implements UpstreamPool {
   #tunnels: ConnectionPool | undefined
   #closed = false
 
-  constructor(backend: Address, tls: TlsConnector) {
+  constructor(backend: Address, tls: TlsConnector, limits: SessionLimits = sessionLimits) {
     this.#backend = backend
     this.#tls = tls
+    this.#limits = limits
   }
 
   send(request: UpstreamRequest, connectTimeout: number, owner: UpstreamOwner): UpstreamExchange {
@@ -63,7 +66,7 @@ export class NegotiatedPool implements UpstreamPool {
   #tunnelPool(): UpstreamPool {
     if (this.#tunnels === undefined) {
       const older = new TlsConnector(this.#tls.context.offering(['http/1.1']))
-      this.#tunnels = new ConnectionPool(this.#backend, older.connectTo)
+      this.#tunnels = new ConnectionPool(this.#backend, older.connectTo, this.#limits)
       if (this.#closed) this.#tunnels.close()
     }
     return this.#tunnels
@@ -100,7 +103,8 @@ export class NegotiatedPool implements UpstreamPool {
     this.#pool?.close()
     this.#version = version
     const connect = this.#connectorOf(version)
-    this.#pool = version === '2' ? new Http2Pool(this.#backend, connect) : new ConnectionPool(this.#backend, connect)
+    const Pool = version === '2' ? Http2Pool : ConnectionPool
+    this.#pool = new Pool(this.#backend, connect, this.#limits)
     // Its exchanges go on, and it keeps no connection.
     if (this.#closed) this.#pool.close()
   }

@@ -147,6 +147,7 @@ export class UpstreamRegistry {
       const backend = backends.get(address)!
       backend.configuredWeight = weight
       backend.state = state
+      backend.connectionAge = config.limits?.connectionAge
       backend.label(configured)
       backend.limit = maxConnections === undefined ? Number.POSITIVE_INFINITY : shareOf(maxConnections)
       if (balance !== before?.balance) backend.forgetPicks()
