@@ -30,7 +30,7 @@ export interface TimeLimits {
 /** The flow whose time is limited. */
 export interface TimedFlow extends Failing {
   readonly facts: TimeLimits
-  readonly client: Receiver & { readonly bytesIn: number }
+  readonly client: Receiver & { readonly bytesIn: number; readonly isHeldBack: boolean }
   /** The request under way on a backend. */
   readonly backend: Receiver | undefined
   /** Whether a part of the request's body may have gone to a backend. */
@@ -213,7 +213,11 @@ export class Deadline implements Expiring {
       case BODY:
         return this.#flow.fail(new PosternError('CI', `the client sent ${least} of the request's body ${after}`))
       case READER:
-        return this.#flow.fail(new PosternError('CI', `the client read ${least} of the response ${after}`))
+        return this.#flow.fail(
+          this.#flow.client.isHeldBack
+            ? new PosternError('SI', `the client's window let through ${least} of the response ${after}`)
+            : new PosternError('CI', `the client read ${least} of the response ${after}`),
+        )
       case DATA:
         return this.#flow.fail(new PosternError('SI', `no response data from the backend ${after}`))
       default:

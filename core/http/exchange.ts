@@ -83,6 +83,11 @@ export interface Exchange {
   /** Whether the codec no longer uses any chunk that was written, so that their memory may be used again. */
   readonly isFlushed: boolean
   /**
+   * Whether the client's flow control holds back what was written: it wants nothing more of this response now, while its
+   * connection may be alive. HTTP/1.1 has none: false.
+   */
+  readonly isHeldBack: boolean
+  /**
    * The response is complete, or the tunnel is over. Trailers are sent only if the framing can carry them. A body that does
    * not have the announced length breaks the exchange as `abort` does.
    */

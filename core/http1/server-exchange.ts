@@ -36,6 +36,7 @@ export class ServerExchange implements Exchange {
   responded = false
   ended = false
   released = false
+  readonly isHeldBack = false
   readonly #carrier: ServerConnection
   readonly #persistent: boolean
 

@@ -124,6 +124,10 @@ export class ServerExchange implements Exchange {
     return this.#stream.isFlushed
   }
 
+  get isHeldBack(): boolean {
+    return this.#stream.isHeldBack
+  }
+
   end(trailers?: Fields): void {
     if (this.isOver || !this.responded || this.ended) return
     if (this.#isWrong || this.#left > 0) return this.abort()

@@ -146,6 +146,11 @@ export abstract class Http2Stream {
     return this.unsent === 0
   }
 
+  /** Whether the window of the stream, or that of the connection, holds back some of what was passed to `sendData`. */
+  get isHeldBack(): boolean {
+    return this.unsent > 0 && (this.credit <= 0 || this.connection.sender.window <= 0)
+  }
+
   // ── for the connection ─────────────────────────────────────────────────────────────────────────────────────────────
 
   /**

@@ -188,7 +188,7 @@ describe('streams held by a closed window', () => {
       () => gateway.log.filter(({ msg, path }) => msg === 'request' && path === '/big').length === 30,
     )
     const outcomes = gateway.log.filter(({ path }) => path === '/big').map(({ outcome }) => outcome)
-    expect(new Set(outcomes)).toEqual(new Set(['CI']))
+    expect(new Set(outcomes)).toEqual(new Set(['SI']))
     client.socket.destroy()
     await expectHealthy(gateway, before, 100)
   })

@@ -163,6 +163,10 @@ export class MemoryExchange implements Exchange {
     return this.#window > 0
   }
 
+  get isHeldBack(): boolean {
+    return this.#window <= 0
+  }
+
   delivery(done: (delivery: Delivery) => void): void {
     const left = Math.max(0, -this.#window)
     setImmediate(done, { taken: this.bytesOut - left, left })

@@ -213,10 +213,10 @@ describe('no policy waits', () => {
     ],
     ['all of it', { route: { timeout: '50ms' }, answer: { stalls: 'head' } }, {}, [504, 'sent', 'UT']],
     [
-      'the client, as it reads the response',
+      'the client, whose window holds back the response',
       { listener: { timeouts: { idle: '50ms' } }, upstream: { timeouts: { idle: '50ms' } } },
       { window: 2 },
-      [200, 'aborted', 'CI'],
+      [200, 'aborted', 'SI'],
     ],
   ])('late is %s', async (_who, { listener = {}, route = {}, upstream = {}, answer = {} }, sent, expected) => {
     const pool = new MemoryPool({ body: ['some'], ...answer })
@@ -261,7 +261,7 @@ describe('a listener with minRate', () => {
     const drip = setInterval(() => exchange.take(1), 20)
     await until('the end', () => exchange.isOver)
     clearInterval(drip)
-    expect([exchange.outcome, (await gateway.end()).flow.outcome]).toEqual(['aborted', 'CI'])
+    expect([exchange.outcome, (await gateway.end()).flow.outcome]).toEqual(['aborted', 'SI'])
   })
 
   test.each([
