@@ -3,6 +3,7 @@ import { layerOf } from '../config/protocols.ts'
 import type { Source } from '../config/source.ts'
 import { didYouMean, suggest } from '../config/suggest.ts'
 import { asList, asObject, asText, member } from '../config/untyped.ts'
+import { unixPath } from '../net/unix-address.ts'
 import { findConflicts } from '../route/conflicts.ts'
 import { findConnectionConflicts } from '../route/connection-conflicts.ts'
 import type { MatchConfig } from '../route/match.ts'
@@ -123,6 +124,10 @@ function checkUpstreams({ source, data, problems }: Draft): void {
     for (const [index, backend] of asList(asObject(value).backends).entries()) {
       const address = asText(asObject(backend).address)?.toLowerCase()
       if (address === undefined) continue
+      if (asObject(value).protocol === 'udp' && unixPath(address) !== undefined) {
+        const message = 'datagrams go to a host and port; a Unix socket takes connections'
+        problems.add(source, ['upstreams', name, 'backends', index, 'address'], message)
+      }
       const first = seen.get(address)
       if (first === undefined) seen.set(address, index)
       else

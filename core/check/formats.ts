@@ -5,6 +5,7 @@ import { originProblem } from '../grants/origin.ts'
 import { isFieldText } from '../http/field-problem.ts'
 import { CODEC, HOP_BY_HOP, isTreated } from '../http/header-names.ts'
 import { registeredMethods } from '../http/methods.ts'
+import { unixPath, unixPathProblem } from '../net/unix-address.ts'
 import { parseAuthority } from '../route/authority.ts'
 import { captureProblem } from '../route/captures.ts'
 import { pathProblem, plainPathEnd } from '../route/path.ts'
@@ -190,6 +191,8 @@ export function parseAddress(text: string): { host: string; port: number } | str
 }
 
 function addressProblem(text: string): string | undefined {
+  const path = unixPath(text)
+  if (path !== undefined) return unixPathProblem(path)
   const address = parseAddress(text)
   return typeof address === 'string' ? address : undefined
 }

@@ -18,7 +18,7 @@ export function requestTo(
   const to = destinationOf(facts, backend)
   if (to instanceof PosternError) return to
   // A client may name no host, but every request of HTTP/1.1 has one (RFC 9112 §3.2).
-  const authority = to.authority === '' ? backend.address : to.authority
+  const authority = to.authority === '' ? backend.authority : to.authority
   if (authority !== facts.target.authority) fields.put('host', authority)
   return { method, target: to.full, fields, hasBody: bodies.goesUpstream, upgrade: upgradeOffer(client, bodies), reuse }
 }

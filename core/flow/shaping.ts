@@ -11,7 +11,7 @@ export function destinationOf(facts: RequestFacts, backend: Backend): Destinatio
   const { target } = facts
   const rewrite = facts.route!.shape?.rewrite
   if (rewrite === undefined) return target
-  const to = rewrite.apply(facts, target, backend.address)
+  const to = rewrite.apply(facts, target, backend.authority)
   return 'problem' in to ? refused(to) : to
 }
 
@@ -36,7 +36,7 @@ export function mapResponse(facts: RequestFacts, fields: Fields): void {
   const rewrite = facts.route!.shape?.rewrite
   if (rewrite === undefined) return
   const { backend, target, hop } = facts
-  const { address, tls } = backend!
+  const { authority: address, tls } = backend!
   if (target.authority !== '') facts.fields.put('host', target.authority)
   mapBack(facts, fields, {
     client: { scheme: hop.scheme, authority: hop.authority },

@@ -12,12 +12,14 @@ import { type TcpHandle, tcp } from './tcp-binding.ts'
 export interface Address {
   readonly host: string
   readonly port: number
+  /** Of a Unix socket, instead of host and port. */
+  readonly path?: string | undefined
   /** As messages name it. */
   readonly address: string
 }
 
 /**
- * Opens a TCP connection to a backend, name resolution included.
+ * Opens a TCP connection to a backend, name resolution included, or one to a Unix socket.
  *
  * @param timeout Until the connection is established, ms.
  * @param done Called exactly once, never before this function has returned and never after `cancel`. The stream has not been
@@ -25,7 +27,7 @@ export interface Address {
  *   left for it, which is no fault of the backend.
  */
 export function connectTo(backend: Address, timeout: number, done: ConnectDone): { cancel(): void } {
-  if (areRawSocketsUsable()) {
+  if (areRawSocketsUsable() && backend.path === undefined) {
     // The names of a host, and which of its addresses answers, are left to node.
     if (isIP(backend.host) !== 0) return new RawConnecting(backend, timeout, done)
     return connectSocket(backend, timeout, (error, socket) => done(error, socket && new RawSocket(takeHandle(socket))))
@@ -44,12 +46,15 @@ export type ConnectDone = (error: PosternError | undefined, stream: ByteStream |
  * @param onread of the socket. Default: it emits `data` like any other stream.
  */
 export function connectSocket(
-  { host, port, address }: Address,
+  { host, port, path, address }: Address,
   timeout: number,
   done: (error: PosternError | undefined, socket: Socket | undefined) => void,
   onread?: OnReadOpts,
 ): { cancel(): void } {
-  const options = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true }
+  const options =
+    path === undefined
+      ? { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true }
+      : { path, allowHalfOpen: true }
   const socket = connect(onread === undefined ? options : { ...options, onread })
   const timer = setTimeout(() => fail(lateError(address, timeout)), timeout)
 

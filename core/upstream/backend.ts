@@ -7,6 +7,7 @@ import { ConnectionPool } from '../http1/connection-pool.ts'
 import { sessionLimits } from '../http2/client-connection.ts'
 import { Http2Pool } from '../http2/connection-pool.ts'
 import { connectTo } from '../net/connect.ts'
+import { unixPath } from '../net/unix-address.ts'
 import type { ClientContext } from '../tls/client-context.ts'
 import { TlsConnector } from '../tls/connect-tls.ts'
 import { NegotiatedPool } from './negotiated-pool.ts'
@@ -20,8 +21,12 @@ export class Backend implements BackendFacts {
   readonly id: string
   /** Name of the upstream that it belongs to. */
   readonly upstream: string
-  /** `host:port` or `[v6]:port`, as configured. */
+  /** `host:port`, `[v6]:port` or `unix:/path`, as configured. */
   readonly address: string
+  /** Of a Unix socket; `undefined`: it has `host` and `port`. */
+  readonly path: string | undefined
+  /** What a request to it names as its host where nothing else does. */
+  readonly authority: string
   /** Without brackets, as `node:net` expects it. */
   readonly host: string
   readonly port: number
@@ -69,8 +74,12 @@ export class Backend implements BackendFacts {
     this.id = createHash('sha256').update(`${upstream}\n${address}`).digest('hex').slice(0, 16)
     this.upstream = upstream
     this.address = address
-    this.host = address.startsWith('[') ? address.slice(1, colon - 1) : address.slice(0, colon)
-    this.port = Number(address.slice(colon + 1))
+    this.path = unixPath(address)
+    // A Unix socket has neither; `localhost` is what servers expect from those that connect to it.
+    const isUnix = this.path !== undefined
+    this.authority = isUnix ? 'localhost' : address
+    this.host = isUnix ? 'localhost' : address.startsWith('[') ? address.slice(1, colon - 1) : address.slice(0, colon)
+    this.port = isUnix ? 0 : Number(address.slice(colon + 1))
     this.tls = tls && new TlsConnector(tls)
     this.http = http
     this.protocol = protocol
@@ -87,7 +96,7 @@ export class Backend implements BackendFacts {
 
   /** For fetches of policies. The operator has named this very address, so it may be private. No URL can have a zone of IPv6. */
   get origin(): Origin | undefined {
-    if (this.#origin !== undefined) return this.#origin
+    if (this.#origin !== undefined || this.path !== undefined) return this.#origin
     const context = this.tls?.context
     const isHttps = context !== undefined && context.settings.starttls === undefined
     const text = `${isHttps ? 'https' : 'http'}://${this.address}`

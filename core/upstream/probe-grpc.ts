@@ -36,7 +36,7 @@ class GrpcProbe implements UpstreamOwner {
     this.#done = done
     this.#timer = setTimeout(() => this.#end({ healthy: false, why: `no response within ${timeout} ms` }), timeout)
     this.#pool = backend.newPool()
-    const fields = new Fields(['host', host ?? backend.address, 'user-agent', 'postern-health'])
+    const fields = new Fields(['host', host ?? backend.authority, 'user-agent', 'postern-health'])
     fields.list.push('content-type', 'application/grpc', 'te', 'trailers')
     for (const [name, text] of Object.entries(config.headers ?? {})) fields.put(name, asValue(text))
     const request = { method: 'POST', target: '/grpc.health.v1.Health/Check', fields, hasBody: true } as const

@@ -18,7 +18,7 @@ export function probeHttp2(
 ): { cancel(): void } {
   const { path = '/', status, timeout, method = 'GET' } = config
   const pool = backend.newPool()
-  const fields = new Fields(['host', config.host ?? backend.address, 'user-agent', 'postern-health', 'accept', '*/*'])
+  const fields = new Fields(['host', config.host ?? backend.authority, 'user-agent', 'postern-health', 'accept', '*/*'])
   for (const [name, text] of Object.entries(config.headers ?? {})) fields.set(name, asValue(text))
   let isOver = false
   const cancel = (): void => {

@@ -101,7 +101,7 @@ export function probeHttp(backend: Backend, config: HealthConfig, done: Done): {
 
 /** Calls `done` when the connection is closed, so that no probe overlaps the previous one. */
 function request(
-  { address, host, port }: Backend,
+  { authority, host, port, path: socketPath }: Backend,
   config: HealthConfig,
   rest: number,
   socket: TLSSocket | undefined,
@@ -113,10 +113,11 @@ function request(
   let request: ClientRequest
   const named: Record<string, string> = { 'user-agent': 'postern-health', accept: '*/*' }
   for (const [name, text] of Object.entries(config.headers ?? {})) named[name] = asValue(text)
-  const headers = { ...named, host: config.host ?? address, connection: 'close' }
+  const headers = { ...named, host: config.host ?? authority, connection: 'close' }
   try {
     // Not imported: see `encode-head.ts`.
-    const over = socket === undefined ? { host, port, agent: false } : { createConnection: () => socket }
+    const to = socketPath === undefined ? { host, port } : { socketPath }
+    const over = socket === undefined ? { ...to, agent: false } : { createConnection: () => socket }
     request = process.getBuiltinModule('node:http').request({ ...over, path, method, headers })
     request.end()
   } catch (error) {

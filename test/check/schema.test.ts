@@ -128,8 +128,8 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['http://a', 'a b'],
   ],
   'backend-address': [
-    ['10.0.0.11:8080', '[fd00::1]:8080', '[fe80::1%eth0]:80', 'app:80'],
-    ['http://x', 'app', '10.0.0.11:8080/x'],
+    ['10.0.0.11:8080', '[fd00::1]:8080', '[fe80::1%eth0]:80', 'app:80', 'unix:/run/app.sock'],
+    ['http://x', 'app', '10.0.0.11:8080/x', 'unix:app.sock'],
   ],
   'server-name': [
     ['app.internal', '10.0.0.5', 'fd00::1'],

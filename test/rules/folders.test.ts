@@ -19,7 +19,7 @@ const allowed: Readonly<Record<string, string>> = {
   flow: 'snapshot telemetry upstream shape hooks config sandbox route http tls net',
   snapshot: 'upstream shape hooks config sandbox acme route http',
   telemetry: 'hooks config grants net',
-  check: 'shape hooks config sandbox acme grants route http tls',
+  check: 'shape hooks config sandbox acme grants route http tls net',
   shape: 'hooks config route http',
   upstream: 'hooks config grants http1 http2 http tls net',
   hooks: 'config sandbox grants route http net',
