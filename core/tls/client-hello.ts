@@ -35,6 +35,7 @@ const notHello: HelloProblem = {
   alert: 'unexpected_message',
 }
 const malformed: HelloProblem = { problem: 'the ClientHello is malformed', alert: 'decode_error' }
+const twice: HelloProblem = { problem: 'the ClientHello has an extension twice', alert: 'illegal_parameter' }
 const badName: HelloProblem = { problem: 'the server name is not a host name', alert: 'illegal_parameter' }
 
 /** Reads the ClientHello at the beginning of a connection, however it is split, and keeps its bytes. */
@@ -113,11 +114,18 @@ function parseHello(body: Buffer): ClientHello | HelloProblem {
     let serverName: string | undefined
     let alpn: readonly string[] = []
     const extensions = new Cursor(hello.isAtEnd ? nothing : hello.take(hello.number(2)))
+    if (!hello.isAtEnd) return malformed
+    const seen = new Set<number>()
     while (!extensions.isAtEnd) {
       const type = extensions.number(2)
+      // RFC 8446 §4.2. A backend that gets the same bytes could take the other one.
+      if (seen.has(type)) return twice
+      seen.add(type)
       const content = new Cursor(extensions.take(extensions.number(2)))
-      if (type === 0) serverName ??= serverNameOf(content)
+      if (type === 0) serverName = serverNameOf(content)
       else if (type === 16) alpn = protocolsOf(content)
+      else continue
+      if (!content.isAtEnd) return malformed
     }
     if (serverName === undefined) return { serverName, alpn }
     if (!/^[\x21-\x7e]{1,255}$/.test(serverName)) return badName
@@ -129,12 +137,16 @@ function parseHello(body: Buffer): ClientHello | HelloProblem {
 
 function serverNameOf(content: Cursor): string | undefined {
   const list = new Cursor(content.take(content.number(2)))
+  let first: string | undefined
   while (!list.isAtEnd) {
     const type = list.number(1)
     const name = list.take(list.number(2))
-    if (type === 0) return name.toString('latin1')
+    if (type !== 0) continue
+    // RFC 6066 §3: one name of each kind.
+    if (first !== undefined) throw new RangeError('two names')
+    first = name.toString('latin1')
   }
-  return undefined
+  return first
 }
 
 function protocolsOf(content: Cursor): string[] {

@@ -81,6 +81,28 @@ describe('a ClientHello', () => {
     expect(read(made([0, serverName('a.example.')]))).toEqual({ serverName: 'a.example', alpn: [] })
   })
 
+  test('is read with what browsers mix in (GREASE, RFC 8701), and by its outer name with ECH', () => {
+    const grease: [number, Buffer] = [0x0a0a, Buffer.from([0])]
+    const alpn = Buffer.from([0, 8, 2, 0x1a, 0x1a, 2, 104, 50, 1, 120])
+    const ech: [number, Buffer] = [0xfe0d, randomBytes(200)]
+    const bytes = made(grease, ech, [0, serverName('Outer.example')], [16, alpn], [0xfafa, Buffer.from([])])
+    expect(read(bytes)).toEqual({ serverName: 'outer.example', alpn: ['\x1a\x1a', 'h2', 'x'] })
+  })
+
+  test('an address as a name is a name like any', () => {
+    expect(read(made([0, serverName('192.0.2.1')]))).toEqual({ serverName: '192.0.2.1', alpn: [] })
+  })
+
+  test('that two readers could understand differently is refused', () => {
+    const [a, b] = [serverName('a.example'), serverName('b.example')]
+    expect(read(made([0, a], [16, Buffer.from([0, 2, 1, 120])], [0, b]))).toMatchObject({ alert: 'illegal_parameter' })
+    expect(read(made([5, a], [5, a]))).toMatchObject({ alert: 'illegal_parameter' })
+    const names = Buffer.concat([a.subarray(2), b.subarray(2)])
+    const both = Buffer.concat([Buffer.from([0, names.length]), names])
+    expect(read(made([0, both]))).toMatchObject({ alert: 'decode_error' })
+    expect(read(made([0, Buffer.concat([a, Buffer.from([0])])]))).toMatchObject({ alert: 'decode_error' })
+  })
+
   test.each(['a\0b', 'a b', 'a\nb', 'ä.example', '', 'x'.repeat(256)])('is refused with the name %j', (name) => {
     expect(read(made([0, serverName(name)]))).toMatchObject({ alert: 'illegal_parameter' })
   })
