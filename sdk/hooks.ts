@@ -153,8 +153,8 @@ type MayWait<T> = T | Promise<T>
 export interface Hooks<O, N extends GrantName, R extends ReadScope = ReadScope, W extends WriteScope = WriteScope> {
   /**
    * L4 and L7 · *first* · once per connection, before any byte is forwarded. On L7 it runs for the listener's policies
-   * only, and `client` is the peer, because the client behind a trusted proxy is only known once there is a request. A
-   * reply refuses the connection.
+   * only, and `client` is the peer, or whom its PROXY protocol header names, because the client behind a trusted proxy is
+   * only known once there is a request. A reply refuses the connection.
    *
    * With TLS it runs before the handshake, once the client has named the server, unless this policy or an earlier one reads
    * more of `connection.tls` than `serverName` or has such a trigger: then it runs after the handshake. A refusal before

@@ -5,7 +5,7 @@
  *
  * | scope | layer | value |
  * |---|---|---|
- * | `client.ip` | L4, L7 | address of the client; behind `trustedProxies`, the one that these report |
+ * | `client.ip` | L4, L7 | address of the client; behind `proxyProtocol` and `trustedProxies`, the one that these report |
  * | `client.port` | L4, L7 | its port; absent behind a trusted proxy |
  * | `peer.ip` | L4, L7 | address of the other end of the socket |
  * | `local.port` | L4, L7 | port on which the gateway accepted the connection |

@@ -37,6 +37,10 @@ export const pluginFormats: Readonly<Record<string, Format>> = {
 /** Every `format` of `sdk/schemas`. */
 export const formats: Readonly<Record<string, Format>> = {
   ...pluginFormats,
+  'peer-range': {
+    expected: 'an address range such as "10.0.0.0/8", or "unix"',
+    problem: (text) => (text === 'unix' ? undefined : cidrProblem(text)),
+  },
   'bind-address': {
     expected: 'an IP address to bind, such as "127.0.0.1"',
     problem(text) {

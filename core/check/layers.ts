@@ -43,6 +43,8 @@ export function checkLayers(draft: Draft): void {
     if (layerOf(protocol) !== undefined) checkTls(draft, String(protocol), listener, readers.has(name), at)
     if (trafficOf(protocol) !== 'datagrams' && Object.hasOwn(listener, 'sessions'))
       problems.add(source, [...at, 'sessions'], `${protocol} listeners have no sessions; remove it`)
+    if (trafficOf(protocol) === 'datagrams' && Object.hasOwn(listener, 'proxyProtocol'))
+      problems.add(source, [...at, 'proxyProtocol'], `${protocol} listeners read no PROXY protocol; remove it`)
     if (layerOf(protocol) !== 'L4') continue
     const unseen = seesNo(String(protocol), 'headers')
     if (Object.hasOwn(listener, 'trustedProxies')) problems.add(source, [...at, 'trustedProxies'], unseen)
@@ -109,7 +111,9 @@ function checkTls(
   const other = { http: 'use "protocol": "https", or ', tcp: 'use "protocol": "tls", or ' }[protocol] ?? ''
   const message = `${protocol} listeners do not use TLS; ${other}remove it`
   if (Object.hasOwn(listener, 'tls')) problems.add(source, [...at, 'tls'], message)
-  if (readsHello || !Object.hasOwn(asObject(listener.timeouts), 'handshake')) return
+  // What tcp listeners wait for before the flow has this limit, too.
+  const waits = readsHello || (protocol === 'tcp' && Object.hasOwn(listener, 'proxyProtocol'))
+  if (waits || !Object.hasOwn(asObject(listener.timeouts), 'handshake')) return
   const unless = protocol === 'tcp' ? ', unless a route matches "serverName" or "alpn"' : ''
   problems.add(source, [...at, 'timeouts', 'handshake'], `${message}${unless}`)
 }
@@ -149,6 +153,8 @@ function checkDatagrams(
     }
     return
   }
+  if (Object.hasOwn(upstream, 'proxyProtocol'))
+    problems.add(source, [...at, 'proxyProtocol'], `${protocol} upstreams send no PROXY protocol; remove it`)
   if (Object.hasOwn(upstream, 'tls'))
     problems.add(source, [...at, 'tls'], `${protocol} upstreams do not use TLS; remove it`)
   const others = Object.keys(health).filter((field) => !ofUdpProbes.includes(field))

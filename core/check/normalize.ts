@@ -190,12 +190,16 @@ function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined)
     sessions,
     limits,
   } = listener
+  const { proxyProtocol } = listener
   const { http = protocol === 'https' ? (['1.1', '2'] as const) : (['1.1'] as const) } = listener
   return {
     protocol,
     address,
     port,
     trustedProxies: [...trustedProxies],
+    ...(proxyProtocol !== undefined && {
+      proxyProtocol: { from: [...proxyProtocol.from], required: proxyProtocol.required },
+    }),
     underscores,
     http: [...http],
     halfClose,
@@ -243,6 +247,7 @@ function editsOf({ set, append, remove }: HeaderEditsConfig): HeaderEditsConfig 
 function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): UpstreamConfig {
   const { protocol, http = '1.1', backends, balance, health, responses, retry, timeouts, limits, policies } = upstream
   const { attempts, within, on, idempotent } = retry
+  const { proxyProtocol } = upstream
   return {
     protocol,
     backends: backends.map(({ address, weight, state, labels, maxConnections }) => {
@@ -257,6 +262,7 @@ function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): Up
     http,
     ...(tls !== undefined && { tls }),
     ...(upstream.maxConnections !== undefined && { maxConnections: upstream.maxConnections }),
+    ...(proxyProtocol !== undefined && { proxyProtocol }),
     balance: typeof balance === 'object' ? { ...balance } : balance,
     ...(responses !== undefined && { responses }),
     // A datagram that is sent to see whether there is an answer means something to the backend.

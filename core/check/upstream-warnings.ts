@@ -13,7 +13,7 @@ type Warn = (path: Path, message: string) => void
 /** What is valid in upstreams, but most likely not intended. */
 export function warnOfUpstreams(config: Config, source: Source, warn: Warn): void {
   for (const [name, upstream] of Object.entries(config.upstreams)) {
-    warnOfBackends(name, upstream, Object.entries(config.listeners), warn)
+    warnOfBackends(name, upstream, config, warn)
     if (upstream.tls !== undefined) warnOfTls(['upstreams', name, 'tls'], upstream.tls, warn)
     else if (upstream.http === 'auto') {
       const message =
@@ -26,22 +26,15 @@ export function warnOfUpstreams(config: Config, source: Source, warn: Warn): voi
   }
 }
 
-function warnOfBackends(
-  name: string,
-  { backends, protocol }: UpstreamConfig,
-  listeners: readonly (readonly [string, ListenerConfig])[],
-  warn: Warn,
-): void {
+function warnOfBackends(name: string, { backends, protocol }: UpstreamConfig, config: Config, warn: Warn): void {
   if (backends.every(({ state }) => state === 'down')) {
     warn(['upstreams', name, 'backends'], 'every backend is "down", so every request is answered with 503')
   }
   for (const [index, { address }] of backends.entries()) {
-    const own = listeners.find(([, listener]) => {
-      const isUdp = listener.protocol === 'udp'
-      return isUdp === (protocol === 'udp') && isBoundTo(listener, address)
-    })
-    if (own === undefined) continue
-    warn(['upstreams', name, 'backends', index, 'address'], `this is listener "${own[0]}" of this gateway: a loop`)
+    const own = listenerAt(config, address, protocol)
+    // Two tiers in one gateway are no loop.
+    if (own === undefined || !leadsTo(config, own, name, new Set())) continue
+    warn(['upstreams', name, 'backends', index, 'address'], `this is listener "${own}" of this gateway: a loop`)
   }
 }
 
@@ -68,6 +61,31 @@ function warnOfEnd(path: Path, end: number, warn: Warn): void {
   if (expiry !== undefined) warn(path, expiry.message)
 }
 
+/** The listener that such a backend is. */
+function listenerAt({ listeners }: Config, address: string, protocol: UpstreamConfig['protocol']): string | undefined {
+  return Object.keys(listeners).find((name) => {
+    const listener = listeners[name]!
+    return (listener.protocol === 'udp') === (protocol === 'udp') && isBoundTo(listener, address)
+  })
+}
+
+/** Whether what arrives at a listener may get to an upstream, also through other listeners of this gateway. */
+function leadsTo(config: Config, listener: string, upstream: string, seen: Set<string>): boolean {
+  if (seen.has(listener)) return false
+  seen.add(listener)
+  const next = Object.values(config.routes).flatMap((route) =>
+    route.listener === listener ? (route.upstream ?? []) : [],
+  )
+  if (next.includes(upstream)) return true
+  return next.some((name) => {
+    const { backends, protocol } = config.upstreams[name]!
+    return backends.some(({ address }) => {
+      const own = listenerAt(config, address, protocol)
+      return own !== undefined && leadsTo(config, own, upstream, seen)
+    })
+  })
+}
+
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 const everything = new Set(['::', '0.0.0.0'])
 
@@ -90,6 +108,19 @@ function warnOfHealth(path: Path, { health }: UpstreamConfig, hasTimeout: boolea
     const message = `a probe of a backend that hangs takes ${timeout} ms, although the interval is ${interval} ms; use a timeout of at most the interval`
     warn([...path, 'timeout'], message)
   }
+}
+
+/** A check by a policy that fetches from backends which expect a header in front of each connection. */
+export function warnOfFetch(
+  { policy, level, name, path, probed }: Attachment,
+  facts: PolicyFacts | undefined,
+  config: Config,
+  warn: Warn,
+): void {
+  if (level !== 'upstream' || !probed || config.upstreams[name]?.proxyProtocol === undefined) return
+  const manifest = facts?.plugin.manifest
+  if (!manifest?.hooks.includes('checkHealth') || !manifest.needs.includes('fetch')) return
+  warn(path, `fetches of policy "${policy}" send no PROXY protocol header, which these backends expect`)
 }
 
 /** A policy that chooses among the backends of its upstream, of which there is one. */

@@ -11,7 +11,7 @@ import { idleHooks } from './layers.ts'
 import type { PolicyFacts } from './plugins.ts'
 import { warnOfRoutes } from './route-warnings.ts'
 import { warnOfTls } from './tls-warnings.ts'
-import { warnOfChoice, warnOfUpstreams } from './upstream-warnings.ts'
+import { warnOfChoice, warnOfFetch, warnOfUpstreams } from './upstream-warnings.ts'
 
 /**
  * What is valid in a configuration, but most likely not intended.
@@ -31,7 +31,12 @@ export function findWarnings(
   const routes = Object.values(config.routes)
   for (const { path, message } of known) warn(path, message)
 
-  for (const [name, { protocol }] of Object.entries(config.listeners)) {
+  for (const [name, { protocol, proxyProtocol }] of Object.entries(config.listeners)) {
+    for (const [index, range] of (proxyProtocol?.from ?? []).entries()) {
+      if (!range.endsWith('/0')) continue
+      const message = 'anybody may name any address as that of the client; list only the addresses of the proxies'
+      warn(['listeners', name, 'proxyProtocol', 'from', index], message)
+    }
     if (routes.some((route) => route.listener === name)) continue
     warn(['listeners', name], `no route uses this listener, so ${listenerProtocols[protocol].unrouted}`)
   }
@@ -59,6 +64,7 @@ export function findWarnings(
   for (const attachment of attachments) {
     const policy = facts.get(attachment.policy)
     warnOfChoice(attachment, policy, config, warn)
+    warnOfFetch(attachment, policy, config, warn)
     warnOfTls(attachment, policy, config, warn)
     const idle = policy === undefined ? [] : idleHooks(attachment, policy)
     if (idle.length === 0) continue

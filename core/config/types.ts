@@ -45,8 +45,10 @@ export interface ListenerConfig {
   readonly address: string
   /** 0 takes a free port. */
   readonly port: number
-  /** CIDR ranges of proxies whose forwarding headers are trusted. */
+  /** CIDR ranges, or `unix`, of proxies whose forwarding headers are trusted. */
   readonly trustedProxies: readonly string[]
+  /** Who names its clients in a header in front of their bytes. */
+  readonly proxyProtocol?: ProxyProtocolConfig
   /** What happens to headers with an underscore in their name. http only. */
   readonly underscores: Underscores
   /**
@@ -84,6 +86,14 @@ export interface SessionsConfig {
   readonly max: number
   /** What gives way to a new client: the session that has been silent for longest, those never answered first, or it itself. */
   readonly whenFull: 'oldest' | 'refuse'
+}
+
+/** The PROXY protocol in front of a listener. */
+export interface ProxyProtocolConfig {
+  /** CIDR ranges, or `unix`, of proxies whose connections begin with a header; never empty. */
+  readonly from: readonly string[]
+  /** Whether all other peers are refused. */
+  readonly required: boolean
 }
 
 /** Time limits for clients, ms. */
@@ -166,6 +176,8 @@ export interface UpstreamConfig {
   readonly http: HttpChoice | 'auto'
   /** Without it connections are not encrypted. */
   readonly tls?: UpstreamTls
+  /** Version of the header in which each connection to a backend begins. Default: no header. */
+  readonly proxyProtocol?: 'v1' | 'v2'
   /** Most connections under way to its backends together, on the host; of http upstreams those with a request. */
   readonly maxConnections?: number
   readonly balance: BalanceConfig

@@ -10,6 +10,7 @@ export class ConnectionFacts implements FlowFacts, WritableFacts {
   readonly id: string
   readonly clientIp: string
   readonly clientPort: number | undefined
+  readonly peerIp: string
   readonly localPort: number
   tls: TlsFacts | undefined
   readonly listenerName: string
@@ -45,14 +46,11 @@ export class ConnectionFacts implements FlowFacts, WritableFacts {
     this.id = id
     this.clientIp = peer?.address ?? ''
     this.clientPort = peer?.port
+    this.peerIp = peer?.proxied?.by ?? this.clientIp
     this.localPort = peer?.localPort ?? 0
     this.tls = peer?.tls
     this.listenerName = listener
     this.#upstreamProblem = upstreamProblem
-  }
-
-  get peerIp(): string {
-    return this.clientIp
   }
 
   upstreamProblem(name: string): string | undefined {

@@ -21,12 +21,14 @@ import type { Refusal, Visit } from './visit.ts'
 export class ConnectionFlow extends L4Flow implements Visit {
   /** Not started. `undefined`: the handshake is not over. */
   #client: ByteStream | undefined
+  #peer: Peer
   readonly #onFinish: (flow: ConnectionFlow) => void
   #connecting: { cancel(): void } | undefined
   #pipe: Pipe | undefined
 
   constructor(peer: Peer, plan: TcpPlan, route: Route, tap: Tap, onFinish: (flow: ConnectionFlow) => void) {
     super(peer, plan, route, tap)
+    this.#peer = peer
     this.#onFinish = onFinish
   }
 
@@ -57,9 +59,10 @@ export class ConnectionFlow extends L4Flow implements Visit {
   }
 
   /** The handshake is over: asks the policies that are left. @param client not started. */
-  secured(client: ByteStream, { tls }: Peer): void {
+  secured(client: ByteStream, peer: Peer): void {
     this.#client = client
-    this.facts.tls = tls
+    this.#peer = peer
+    this.facts.tls = peer.tls
     this.askFrom(this.chain.handshakeAt, (result, policy) => this.#asked(result, policy))
   }
 
@@ -91,7 +94,7 @@ export class ConnectionFlow extends L4Flow implements Visit {
       this.attempt()
     }
     const limit = this.attempts.connectLimit(this.upstream!.config.timeouts.connect)
-    this.#connecting = backend.connect(backend, limit, done)
+    this.#connecting = backend.connect(backend, limit, done, backend.greetingFor(this.#peer))
   }
 
   // ── bytes ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -111,7 +111,8 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
     return this.client.port
   }
   get peerIp(): string {
-    return this.#exchange.connection.peer.address
+    const { address, proxied } = this.#exchange.connection.peer
+    return proxied === undefined ? address : proxied.by
   }
   get localPort(): number {
     return this.#exchange.connection.peer.localPort
@@ -179,8 +180,10 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
 
   /** The last hop of the request. */
   get hop(): Hop {
-    const { address: peerIp, localPort } = this.#exchange.connection.peer
+    const { address: peerIp, localPort: own, proxied } = this.#exchange.connection.peer
     const { ip, scheme } = this.client
+    // A proxy that names the client leaves no trace in these fields.
+    const localPort = proxied === undefined ? own : proxied.destination.port
     return { peerIp, clientIp: ip, scheme, authority: this.#publicAuthority, localPort }
   }
 

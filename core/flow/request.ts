@@ -122,7 +122,8 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Repe
     this.#phases.enter('connect', chain!.steps.selectBackend.length > 0)
     const request = requestTo(backend, this, this.#isResent ? 'none' : this.bodies.reuse)
     if (request instanceof PosternError) return this.fail(request)
-    this.#sent = backend.pool.send(request, this.attempts.connectLimit(upstream!.config.timeouts.connect), this)
+    const limit = this.attempts.connectLimit(upstream!.config.timeouts.connect)
+    this.#sent = backend.poolFor(this.#exchange.connection).send(request, limit, this)
   }
 
   onConnected(): void {

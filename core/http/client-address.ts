@@ -2,11 +2,17 @@ import { BlockList, isIP } from 'node:net'
 import { normalizeIp, type Peer } from '../net/peer.ts'
 import type { Fields } from './fields.ts'
 
-/** The addresses whose X-Forwarded headers are trusted. */
+/** The addresses of proxies that are believed: their X-Forwarded headers, or their headers of the PROXY protocol. */
 export interface Trust {
-  /** Whether an address is among them; IPv4-mapped IPv6 counts as IPv4. What is not an address never is. */
+  /**
+   * Whether an address is among them; IPv4-mapped IPv6 counts as IPv4. Empty, that of a Unix socket, is with `unix`. What is not
+   * an address never is.
+   */
   has(ip: string): boolean
 }
+
+/** Stands for the clients of a Unix socket, which have no address. */
+const unix = 'unix'
 
 /** The client of a request: what a trusted peer says of it, else the peer itself. */
 export interface ClientFacts {
@@ -21,16 +27,18 @@ export interface ClientFacts {
 }
 
 /**
- * Compiles CIDR ranges (`10.0.0.0/8`, `2001:db8::/32`) and single addresses.
+ * Compiles CIDR ranges (`10.0.0.0/8`, `2001:db8::/32`), single addresses and `unix`.
  *
  * @throws TypeError on text that is neither an address nor a range
  */
 export function compileTrust(cidrs: readonly string[]): Trust {
   if (cidrs.length === 0) return { has: () => false }
   const list = new BlockList()
-  for (const cidr of cidrs) addRange(list, cidr)
+  for (const cidr of cidrs) if (cidr !== unix) addRange(list, cidr)
+  const hasUnix = cidrs.includes(unix)
   return {
     has(text) {
+      if (text === '') return hasUnix
       const ip = normalizeIp(text)
       const version = isIP(ip)
       return version !== 0 && list.check(ip, version === 4 ? 'ipv4' : 'ipv6')
@@ -46,7 +54,7 @@ export function compileTrust(cidrs: readonly string[]): Trust {
  */
 export function clientOf(trust: Trust, peer: Peer, fields: Fields): ClientFacts {
   const { address, port } = peer
-  const scheme = peer.tls === undefined ? 'http' : 'https'
+  const scheme = schemeOf(peer)
   if (!trust.has(address)) return { ip: address, port, scheme, host: undefined, trusted: false }
   const list = fields.get('x-forwarded-for')
   const ip = list === undefined ? undefined : walk(trust, list)
@@ -57,6 +65,11 @@ export function clientOf(trust: Trust, peer: Peer, fields: Fields): ClientFacts 
     host: lastOf(fields.get('x-forwarded-host')) || undefined,
     trusted: true,
   }
+}
+
+/** TLS may end here, or at the proxy that named the client. */
+function schemeOf({ tls, proxied }: Peer): 'http' | 'https' {
+  return tls === undefined && proxied?.tls?.version === undefined ? 'http' : 'https'
 }
 
 /** Proxies that name the scheme of a WebSocket mean the transport below it. */

@@ -3,6 +3,7 @@ import type { Delivery } from '../net/delivery.ts'
 import type { Peer } from '../net/peer.ts'
 import type { Fields } from './fields.ts'
 import type { Malformed } from './malformed.ts'
+import type { UpstreamPool } from './upstream-exchange.ts'
 
 /**
  * The client side seam: a codec (`http1/`, later `http2/`) on one side, the listener and the flows on the other. A codec
@@ -139,6 +140,8 @@ export interface ExchangeOwner {
 /** A client's connection on an HTTP listener; all exchanges on it share this object. */
 export interface HttpConnection {
   readonly peer: Peer
+  /** For backends that are told who the client is: pools whose connections belong to it alone. The listener closes them with it. */
+  pools?: Map<object, UpstreamPool> | undefined
 }
 
 /** A client's connection, as the codec that serves it offers it to the listener. */

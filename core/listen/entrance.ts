@@ -1,7 +1,8 @@
 import type { OutcomeCode } from '../errors.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import { sayLast } from '../net/last-words.ts'
-import { type Peer, peerOf } from '../net/peer.ts'
+import { normalizeIp, type Peer, peerBehind, peerOf } from '../net/peer.ts'
+import { ProxyHeaderReader } from '../net/proxy-header.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import { alertRecord, type OwnAlert } from '../tls/alerts.ts'
 import { ClientHelloReader } from '../tls/client-hello.ts'
@@ -40,6 +41,12 @@ interface Ends {
   readonly isTold?: true
 }
 
+const headerEnds: Ends = {
+  left: 'the peer left before its PROXY protocol header was complete',
+  late: 'the peer did not send a PROXY protocol header in time',
+  isTold: true,
+}
+
 const handshakeEnds: Ends = {
   left: 'the client left during the TLS handshake',
   late: 'the TLS handshake timed out',
@@ -73,8 +80,30 @@ export class Entrance {
   // ── the steps ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   accept(stream: ByteStream): void {
-    const peer = peerOf(stream, this.#listener.port)
-    this.#encryptionRequest({ stream, peer, since: performance.now(), isDirect: false })
+    const { plan, port } = this.#listener
+    // Asked for only where it is told to backends: a call of the system.
+    const local = plan.snapshot.namesClients ? normalizeIp(stream.local()?.address ?? '') : undefined
+    const peer = peerOf(stream, port, local)
+    this.#proxyHeader({ stream, peer, since: performance.now(), isDirect: false })
+  }
+
+  /** A proxy names the client in front of all that the client says. */
+  #proxyHeader(one: Entering): void {
+    const { proxies, config } = this.#listener.plan
+    if (proxies === undefined) return this.#encryptionRequest(one)
+    if (!proxies.has(one.peer.address)) {
+      if (config.proxyProtocol?.required === false) return this.#encryptionRequest(one)
+      return this.#reset(
+        one,
+        'the peer is not among those that "proxyProtocol" of this listener takes connections from',
+      )
+    }
+    this.#peek(one, new ProxyHeaderReader(), headerEnds, (header) => {
+      if ('problem' in header) this.#reset(one, header.problem)
+      else if (header.ends?.transport === 'datagram')
+        this.#reset(one, 'the PROXY protocol header is about datagrams, and this is a connection')
+      else this.#encryptionRequest({ ...one, peer: peerBehind(one.peer, header) })
+    })
   }
 
   /** PostgreSQL: TLS begins after the client has asked for it. */
@@ -157,6 +186,11 @@ export class Entrance {
       },
     })
     this.#peeks.set(peek, one)
+  }
+
+  #reset(one: Entering, problem: string): void {
+    one.stream.reset()
+    this.#refused(one, 'DPE', problem)
   }
 
   /** @returns the identifier of the record */

@@ -84,7 +84,8 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
   /** A connection that speaks HTTP from now on. */
   #serve(stream: ByteStream, peer: Peer, admission: Admission | undefined): void {
     const age = new ConnectionAge()
-    const connection: Connection = { peer, admission, age, requests: 0, isAwaited: this.#draining, isMistaken: false }
+    const state = { isAwaited: this.#draining, isMistaken: false, pools: undefined }
+    const connection: Connection = { peer, admission, age, requests: 0, ...state }
     if (this.#draining) this.#awaited++
     const { http } = this.plan.config
     const alpn = peer.tls?.alpn
@@ -214,6 +215,7 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
 
   #leave({ connection }: HttpSession): void {
     ;(connection as Connection).admission?.end()
+    for (const pool of connection.pools?.values() ?? []) pool.close()
   }
 
   async open(socket?: BoundHandle): Promise<void> {

@@ -25,8 +25,33 @@ export interface Address {
  * @param done Called exactly once, never before this function has returned and never after `cancel`. The stream has not been
  *   started, and Nagle's algorithm is off. The error is `UF`: status 504 on a timeout, else 502; or `OM`: no descriptor is
  *   left for it, which is no fault of the backend.
+ * @param greeting The first bytes of the connection, which never change. Default: none.
  */
-export function connectTo(backend: Address, timeout: number, done: ConnectDone): { cancel(): void } {
+export function connectTo(
+  backend: Address,
+  timeout: number,
+  done: ConnectDone,
+  greeting?: Buffer | undefined,
+): { cancel(): void } {
+  return greeting === undefined
+    ? connectRaw(backend, timeout, done)
+    : connectRaw(backend, timeout, greet(done, greeting))
+}
+
+/** `connect` for connections that begin in the same way. */
+export function greetingBy(connect: typeof connectTo, greeting: Buffer | undefined): typeof connectTo {
+  if (greeting === undefined) return connect
+  return (backend, timeout, done) => connect(backend, timeout, done, greeting)
+}
+
+function greet(done: ConnectDone, greeting: Buffer): ConnectDone {
+  return (error, stream) => {
+    stream?.write(greeting)
+    done(error, stream)
+  }
+}
+
+function connectRaw(backend: Address, timeout: number, done: ConnectDone): { cancel(): void } {
   if (areRawSocketsUsable() && backend.path === undefined) {
     // The names of a host, and which of its addresses answers, are left to node.
     if (isIP(backend.host) !== 0) return new RawConnecting(backend, timeout, done)

@@ -1,5 +1,6 @@
 import { isIP, isIPv4 } from 'node:net'
-import type { ByteStream } from './byte-stream.ts'
+import type { ByteStream, Endpoint } from './byte-stream.ts'
+import type { ProxiedTls, ProxyHeader } from './proxy-header.ts'
 
 /** The other end of a client's connection, read once when the connection is accepted. */
 export interface Peer {
@@ -12,6 +13,20 @@ export interface Peer {
   readonly tls: TlsFacts | undefined
   /** What named the address: the socket, or a PROXY protocol header in front of the client's bytes. */
   readonly via: 'socket' | 'proxy-protocol'
+  /** What such a header says; `undefined`: the socket named the address. */
+  readonly proxied?: Proxied | undefined
+  /** Address of the gateway that it connected to; empty or `undefined`: not known. */
+  readonly localAddress?: string | undefined
+}
+
+/** The client's connection to the first proxy, and who says so. */
+export interface Proxied {
+  /** Address of the socket, from which the header came. */
+  readonly by: string
+  /** Where the client connected to. */
+  readonly destination: Endpoint
+  /** `undefined`: it was not TLS, or the proxy did not say. */
+  readonly tls: ProxiedTls | undefined
 }
 
 /**
@@ -56,19 +71,32 @@ export interface ClientCertificate {
   readonly chain: readonly Buffer[]
 }
 
-/** @param localPort Default: the stream is asked. A listener knows it: one call of the system less for each connection. */
+/** The client that a header names; without a name, the peer itself. */
+export function peerBehind(peer: Peer, { ends, tls }: ProxyHeader): Peer {
+  if (ends === undefined) return peer
+  const { source, destination } = ends
+  const proxied = { by: peer.address, destination, tls }
+  return { ...peer, address: source.address, port: source.port, via: 'proxy-protocol', proxied }
+}
+
+/**
+ * @param localPort Default: the stream is asked. A listener knows it: one call of the system less for each connection.
+ * @param localAddress Default: not known.
+ */
 export function peerOf(
   stream: ByteStream,
   localPort: number = stream.local()?.port ?? 0,
-  tls: TlsFacts | undefined = undefined,
+  localAddress: string | undefined = undefined,
 ): Peer {
   const remote = stream.remote()
   return {
     address: normalizeIp(remote?.address ?? ''),
     port: remote?.port ?? 0,
     localPort,
-    tls,
+    tls: undefined,
     via: 'socket',
+    proxied: undefined,
+    localAddress,
   }
 }
 

@@ -33,6 +33,8 @@ interface Plan {
   readonly name: string
   readonly config: ListenerConfig
   readonly snapshot: Snapshot
+  /** The peers whose connections begin with a header of the PROXY protocol; `undefined`: none does. */
+  readonly proxies: Trust | undefined
 }
 
 /** What an HTTP listener does, compiled from one configuration. */
@@ -73,6 +75,8 @@ export class Snapshot implements Parts {
   readonly listeners: ReadonlyMap<string, HttpPlan | TcpPlan>
   /** By name of the upstream: the chain of its policies, if one of them has `checkHealth`. */
   readonly examiners: ReadonlyMap<string, Chain>
+  /** Whether backends are told of a client's connection: then both its ends have to be known. */
+  readonly namesClients: boolean
   /** A shutdown has begun: the listeners are going to close. */
   leaving = false
   #users = 0
@@ -87,6 +91,7 @@ export class Snapshot implements Parts {
     this.acme = parts.acme
     this.routes = routes
     this.examiners = examiners
+    this.namesClients = Object.values(this.config.upstreams).some(({ proxyProtocol }) => proxyProtocol !== undefined)
     this.listeners = new Map(
       Object.entries(this.config.listeners).map(([name, config]) => [name, planOf(this, name, config)]),
     )
@@ -129,7 +134,8 @@ function* compileExaminers({ upstreams, policies }: Parts): Steps<ReadonlyMap<st
 
 function planOf(snapshot: Snapshot, name: string, config: ListenerConfig): HttpPlan | TcpPlan {
   const routes = snapshot.routes.byListener.get(name)!
-  const plan = { name, config, snapshot }
+  const { proxyProtocol } = config
+  const plan = { name, config, snapshot, proxies: proxyProtocol && compileTrust(proxyProtocol.from) }
   if (routes.layer === 'L4') return { ...plan, layer: 'L4', routes: routes.table }
   const { policies } = snapshot
   return {

@@ -7,7 +7,7 @@ import type { ClientContext } from './client-context.ts'
 import { handshakeProblem } from './handshake-problem.ts'
 import { requestTls } from './postgres.ts'
 
-type SocketDone = (error: PosternError | undefined, socket: TLSSocket | undefined) => void
+export type SocketDone = (error: PosternError | undefined, socket: TLSSocket | undefined) => void
 
 /** Opens TLS connections to one backend, and resumes its last session. */
 export class TlsConnector {
@@ -21,12 +21,21 @@ export class TlsConnector {
   }
 
   /** As `connectTo`; `timeout` is for the handshake too. */
-  readonly connectTo: typeof connectTo = (backend: Address, timeout: number, done: ConnectDone) =>
-    this.connectSocket(backend, timeout, (error, socket) => done(error, socket && streamOfTls(socket)))
+  readonly connectTo: typeof connectTo = (
+    backend: Address,
+    timeout: number,
+    done: ConnectDone,
+    greeting?: Buffer | undefined,
+  ) => this.connectSocket(backend, timeout, (error, socket) => done(error, socket && streamOfTls(socket)), greeting)
 
-  /** `connectTo` for what needs a socket of node. It has no listeners of others. */
-  connectSocket(backend: Address, timeout: number, done: SocketDone): { cancel(): void } {
-    return new Handshake(this, backend, timeout, done)
+  /** `connectTo` for what needs a socket of node. It has no listeners of others. @param greeting in clear, before the handshake */
+  connectSocket(
+    backend: Address,
+    timeout: number,
+    done: SocketDone,
+    greeting?: Buffer | undefined,
+  ): { cancel(): void } {
+    return new Handshake(this, backend, timeout, done, greeting)
   }
 
   /** The session to resume, if there is one. */
@@ -65,15 +74,17 @@ class Handshake {
   #plain: Socket | undefined
   #socket: TLSSocket | undefined
 
-  constructor(connector: TlsConnector, backend: Address, timeout: number, done: SocketDone) {
+  constructor(connector: TlsConnector, backend: Address, timeout: number, done: SocketDone, greeting?: Buffer) {
     this.#connector = connector
     this.#backend = backend
     this.#timeout = timeout
     this.#done = done
     this.#connecting = connectSocket(backend, timeout, (error, socket) => {
       this.#connecting = undefined
-      if (socket === undefined) done(error, undefined)
-      else this.#begin(socket)
+      if (socket === undefined) return done(error, undefined)
+      // It is with the kernel before anything of the handshake: both use one handle, in this order.
+      if (greeting !== undefined) socket.write(greeting)
+      this.#begin(socket)
     })
   }
 

@@ -2,17 +2,24 @@ import { createHash } from 'node:crypto'
 import type { BackendConfig, UpstreamConfig } from '../config/types.ts'
 import { type Origin, parseOrigin } from '../grants/origin.ts'
 import type { BackendFacts } from '../hooks/scopes.ts'
+import type { HttpConnection } from '../http/exchange.ts'
 import type { UpstreamPool } from '../http/upstream-exchange.ts'
 import { ConnectionPool } from '../http1/connection-pool.ts'
 import { sessionLimits } from '../http2/client-connection.ts'
 import { Http2Pool } from '../http2/connection-pool.ts'
-import { connectTo } from '../net/connect.ts'
+import { connectTo, greetingBy } from '../net/connect.ts'
+import type { Peer } from '../net/peer.ts'
 import { unixPath } from '../net/unix-address.ts'
+import { writeProxyHeader } from '../net/write-proxy-header.ts'
 import type { ClientContext } from '../tls/client-context.ts'
 import { TlsConnector } from '../tls/connect-tls.ts'
 import { NegotiatedPool } from './negotiated-pool.ts'
+import { proxiedClientOf } from './proxied-client.ts'
 
-/** One member of an upstream. It outlives reloads that keep its upstream's name, protocol and TLS settings, and its address. */
+/** What an upstream says of the connections to its backends. */
+type Spoken = Pick<UpstreamConfig, 'http' | 'protocol' | 'proxyProtocol'>
+
+/** One member of an upstream. It outlives reloads that keep its upstream's name, protocols and TLS settings, and its address. */
 export class Backend implements BackendFacts {
   /** Increases whenever the availability or weight of any backend may have changed: lists derived from them compare it. */
   static changes = 0
@@ -35,6 +42,8 @@ export class Backend implements BackendFacts {
   /** Version of HTTP that it speaks. */
   readonly http: UpstreamConfig['http']
   readonly protocol: UpstreamConfig['protocol']
+  /** Version of the header in which its connections begin; `undefined`: they have none. */
+  readonly proxyProtocol: UpstreamConfig['proxyProtocol']
   /** Credit in smooth weighted round robin. State of the balance is kept here because a weak map costs 25 ns a look-up. */
   credit = 0
   /** Called for a backend that is probed when it has refused a datagram: counts as a failed probe. */
@@ -59,15 +68,13 @@ export class Backend implements BackendFacts {
 
   /**
    * @param tls of its upstream. Default: without TLS.
-   * @param http version of HTTP, as its upstream says. Default: 1.1.
-   * @param protocol of its upstream. Default: http.
+   * @param upstreamConfig `http`, `protocol` and `proxyProtocol` of its upstream. Default: HTTP/1.1, and no header.
    */
   constructor(
     upstream: string,
     config: BackendConfig,
     tls?: ClientContext,
-    http: UpstreamConfig['http'] = '1.1',
-    protocol: UpstreamConfig['protocol'] = 'http',
+    { http = '1.1', protocol = 'http', proxyProtocol }: Partial<Spoken> = {},
   ) {
     const { address } = config
     const colon = address.lastIndexOf(':')
@@ -83,6 +90,7 @@ export class Backend implements BackendFacts {
     this.tls = tls && new TlsConnector(tls)
     this.http = http
     this.protocol = protocol
+    this.proxyProtocol = proxyProtocol
     this.#configuredWeight = config.weight
     this.#weight = config.weight
     this.#state = config.state
@@ -198,11 +206,32 @@ export class Backend implements BackendFacts {
     return this.#pool
   }
 
-  /** A pool apart from that of the requests. */
-  newPool(): UpstreamPool {
-    if (this.http === '2') return new Http2Pool(this, this.connect, this.#limits)
-    if (this.http === 'auto' && this.tls !== undefined) return new NegotiatedPool(this, this.tls, this.#limits)
-    return new ConnectionPool(this, this.connect, this.#limits)
+  /**
+   * Sends the requests of a client's connection: with a header that names the client no other connection may share its own to
+   * the backend.
+   */
+  poolFor(connection: HttpConnection): UpstreamPool {
+    if (this.proxyProtocol === undefined) return this.pool
+    connection.pools ??= new Map()
+    const known = connection.pools.get(this)
+    if (known !== undefined) return known
+    const pool = this.newPool(this.greetingFor(connection.peer))
+    connection.pools.set(this, pool)
+    return pool
+  }
+
+  /** A pool apart from that of the requests. @param greeting Default: the gateway speaks for itself. */
+  newPool(greeting: Buffer | undefined = this.greetingFor(undefined)): UpstreamPool {
+    if (this.http === 'auto' && this.tls !== undefined)
+      return new NegotiatedPool(this, this.tls, this.#limits, greeting)
+    const connect = greetingBy(this.connect, greeting)
+    const Pool = this.http === '2' ? Http2Pool : ConnectionPool
+    return new Pool(this, connect, this.#limits)
+  }
+
+  /** The first bytes of a connection for that client. @param peer `undefined`: the gateway speaks for itself */
+  greetingFor(peer: Peer | undefined): Buffer | undefined {
+    return this.proxyProtocol && writeProxyHeader(this.proxyProtocol, peer && proxiedClientOf(peer))
   }
 
   /** Replaces the pool, and closes the previous one. */

@@ -107,9 +107,9 @@ export class HealthCheck {
   }
 }
 
-function probeOf({ http, protocol }: Backend, { path, grpc, udp, tcp }: HealthConfig): typeof probeTcp {
+function probeOf({ http, protocol, proxyProtocol }: Backend, { path, grpc, udp, tcp }: HealthConfig): typeof probeTcp {
   if (protocol === 'udp') return udp !== undefined ? probeUdp : tcp !== undefined ? probeTcpPort : probeNothing
   if (grpc !== undefined) return probeGrpc
   if (path === undefined) return probeTcp
-  return http === '1.1' ? probeHttp : probeHttp2
+  return http === '1.1' && proxyProtocol === undefined ? probeHttp : probeHttp2
 }

@@ -5,9 +5,9 @@ import { type SessionLimits, sessionLimits } from '../http2/client-connection.ts
 import { Http2Pool } from '../http2/connection-pool.ts'
 import { asksForTunnel } from '../http2/request-list.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
-import type { Address, ConnectDone, connectTo } from '../net/connect.ts'
+import { type Address, type ConnectDone, type connectTo, greetingBy } from '../net/connect.ts'
 import { streamOfTls } from '../net/tls-stream.ts'
-import { TlsConnector } from '../tls/connect-tls.ts'
+import { type SocketDone, TlsConnector } from '../tls/connect-tls.ts'
 import { LaterExchange } from './later-exchange.ts'
 import { TunnelTry } from './tunnel-try.ts'
 
@@ -25,6 +25,7 @@ export class NegotiatedPool implements UpstreamPool {
   readonly #backend: Address
   readonly #tls: TlsConnector
   readonly #limits: SessionLimits
+  readonly #greeting: Buffer | undefined
   /** What the backend has said last. */
   #version: Version | undefined
   #pool: UpstreamPool | undefined
@@ -37,10 +38,17 @@ export class NegotiatedPool implements UpstreamPool {
   #tunnels: ConnectionPool | undefined
   #closed = false
 
-  constructor(backend: Address, tls: TlsConnector, limits: SessionLimits = sessionLimits) {
+  /** @param greeting in which each connection begins. Default: none */
+  constructor(
+    backend: Address,
+    tls: TlsConnector,
+    limits: SessionLimits = sessionLimits,
+    greeting?: Buffer | undefined,
+  ) {
     this.#backend = backend
     this.#tls = tls
     this.#limits = limits
+    this.#greeting = greeting
   }
 
   send(request: UpstreamRequest, connectTimeout: number, owner: UpstreamOwner): UpstreamExchange {
@@ -66,7 +74,8 @@ export class NegotiatedPool implements UpstreamPool {
   #tunnelPool(): UpstreamPool {
     if (this.#tunnels === undefined) {
       const older = new TlsConnector(this.#tls.context.offering(['http/1.1']))
-      this.#tunnels = new ConnectionPool(this.#backend, older.connectTo, this.#limits)
+      const connect = greetingBy(older.connectTo, this.#greeting)
+      this.#tunnels = new ConnectionPool(this.#backend, connect, this.#limits)
       if (this.#closed) this.#tunnels.close()
     }
     return this.#tunnels
@@ -81,13 +90,17 @@ export class NegotiatedPool implements UpstreamPool {
   }
 
   #ask(timeout: number): void {
-    this.#asking = this.#tls.connectSocket(this.#backend, timeout, (error, socket) => {
+    this.#asking = this.#connect(timeout, (error, socket) => {
       this.#asking = undefined
       const waiting = [...this.#waiting]
       this.#waiting.clear()
       if (socket !== undefined) this.#learn(socket.alpnProtocol === 'h2' ? '2' : '1.1', streamOfTls(socket))
       for (const wait of waiting) wait(error)
     })
+  }
+
+  #connect(timeout: number, done: SocketDone): { cancel(): void } {
+    return this.#tls.connectSocket(this.#backend, timeout, done, this.#greeting)
   }
 
   /** A request is cancelled; when none waits any more, the handshake is too. */
@@ -123,7 +136,7 @@ export class NegotiatedPool implements UpstreamPool {
           },
         }
       }
-      return this.#tls.connectSocket(backend, timeout, (error, socket) => {
+      return this.#connect(timeout, (error, socket) => {
         if (socket === undefined) return done(error, undefined)
         const agreed = socket.alpnProtocol === 'h2' ? '2' : '1.1'
         const stream = streamOfTls(socket)

@@ -5,6 +5,7 @@ import type { HealthConfig } from '../config/types.ts'
 import type { PosternError } from '../errors.ts'
 import { asValue } from '../http/field-text.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
+import type { ConnectDone } from '../net/connect.ts'
 import { descriptors } from '../net/descriptors.ts'
 import { refusalOf } from '../net/tls-alert.ts'
 import type { Backend } from './backend.ts'
@@ -20,14 +21,15 @@ export const longestBody: number = 64 * 1024
 export function probeTcp(backend: Backend, { timeout }: HealthConfig, done: Done): { cancel(): void } {
   const since = performance.now()
   let next: { cancel(): void } | undefined
-  const connecting = backend.connect(backend, timeout, (error, stream) => {
+  const connected: ConnectDone = (error, stream) => {
     if (error !== undefined) return done(verdictOf(error, backend))
     if (stream!.isTls) next = awaitEnd(stream!, timeout - (performance.now() - since), done)
     else {
       stream!.destroy()
       done({ healthy: true, why: 'connected' })
     }
-  })
+  }
+  const connecting = backend.connect(backend, timeout, connected, backend.greetingFor(undefined))
   return {
     cancel(): void {
       connecting.cancel()

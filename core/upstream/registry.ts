@@ -58,8 +58,8 @@ interface Heard {
 const longestStagger = 2_000
 
 /**
- * Builds the upstreams of each configuration. A backend of the same upstream name, protocol, version of HTTP, TLS settings and address is one
- * object through all of them, with its health, counters and pool; its probes continue while the upstream's `health` is
+ * Builds the upstreams of each configuration. A backend of the same upstream name, protocol, version of HTTP, PROXY protocol, TLS settings and
+ * address is one object through all of them, with its health, counters and pool; its probes continue while the upstream's `health` is
  * unchanged, and the balance keeps its state while its kind is the same. So a connection or a TLS session is never used under
  * other settings than those that verified it.
  */
@@ -201,10 +201,11 @@ function* buildAll(config: Config['upstreams'], before: Entries): Steps<Entries>
 }
 
 function* build(name: string, config: UpstreamConfig, before: Entry | undefined): Steps<Entry> {
-  const { protocol, http } = config
+  const { protocol, http, proxyProtocol } = config
   const isSame =
     before?.config.protocol === protocol &&
     before.config.http === http &&
+    before.config.proxyProtocol === proxyProtocol &&
     isDeepStrictEqual(before.config.tls, config.tls)
   const same = isSame ? before : undefined
   const tls = isSame
@@ -212,10 +213,7 @@ function* build(name: string, config: UpstreamConfig, before: Entry | undefined)
     : config.tls && new ClientContext(config.tls, layerOf(protocol) === 'L7' ? alpn[http] : [])
   const backends = new Map<string, Backend>()
   for (const backend of config.backends) {
-    backends.set(
-      backend.address,
-      same?.backends.get(backend.address) ?? new Backend(name, backend, tls, http, protocol),
-    )
+    backends.set(backend.address, same?.backends.get(backend.address) ?? new Backend(name, backend, tls, config))
     yield
   }
   const isKept = same !== undefined && isDeepStrictEqual(same.config.balance, config.balance)

@@ -87,6 +87,10 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['64MB', '0.5GB', '512KB'],
     ['64', '64 MB', '64mb'],
   ],
+  'peer-range': [
+    ['unix', '10.0.0.0/8', '::1', '2001:db8::/32'],
+    ['', 'Unix', 'proxy.example', '10.0.0.0/8 ', 'unix:/run/a.sock'],
+  ],
   cidr: [
     ['10.0.0.0/8', 'fd00::/8', '::1'],
     ['example.com', '10.0.0.0/x'],

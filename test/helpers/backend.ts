@@ -112,7 +112,8 @@ export async function deadPort(): Promise<number> {
   }
 }
 
-async function started(
+/** Makes a server listen on a free port of 127.0.0.1 until the test is over. */
+export async function started(
   server: Server,
   onFinished: (close: () => Promise<void>) => void = onTestFinished,
 ): Promise<TestBackend> {

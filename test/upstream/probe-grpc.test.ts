@@ -36,7 +36,7 @@ async function probe(answer: Answer, health: Partial<HealthConfig>): Promise<Pro
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close())
   const { port } = server.address() as AddressInfo
-  const backend = new Backend('app', backendConfig(`127.0.0.1:${port}`), undefined, '2')
+  const backend = new Backend('app', backendConfig(`127.0.0.1:${port}`), undefined, { http: '2' })
   const verdict = await new Promise<Verdict | undefined>((resolve) => {
     const one = probeGrpc(backend, healthConfig(health), resolve)
     onTestFinished(() => one.cancel())
@@ -98,7 +98,7 @@ test('a backend that does not answer is not healthy', async () => {
 })
 
 test('a backend that is not there is not healthy', async () => {
-  const backend = new Backend('app', backendConfig('127.0.0.1:1'), undefined, '2')
+  const backend = new Backend('app', backendConfig('127.0.0.1:1'), undefined, { http: '2' })
   const verdict = await new Promise<Verdict | undefined>((resolve) => {
     probeGrpc(backend, healthConfig({ grpc: {} }), resolve)
   })
