@@ -7,6 +7,7 @@ import { PolicySet } from './hooks/policy-set.ts'
 import { inSlices, type Steps } from './in-slices.ts'
 import { HttpListener } from './listen/http.ts'
 import { type BoundHandle, type Listener, listenerKey } from './listen/listener.ts'
+import type { SessionPlaces } from './listen/session-places.ts'
 import { TcpListener } from './listen/tcp.ts'
 import { UdpListener } from './listen/udp.ts'
 import { checkRawDatagrams } from './net/datagram-check.ts'
@@ -29,6 +30,8 @@ export interface GatewayOptions {
   readonly grants: GrantHost
   /** Watches the crossings into the sandbox. Default: they are not watched. */
   readonly guard?: CrossingGuard
+  /** Remembers the backends of clients beyond this process. Default: nothing does. */
+  readonly places?: SessionPlaces
   /** Called when the probes of this process change a backend's health or weight. */
   readonly onHealth?: (backend: Backend) => void
   /** Observers of flows, in addition to the log. Default: none. */
@@ -120,7 +123,7 @@ export class Gateway {
         const key = listenerKey(plan.name, plan.config)
         if (this.#listeners.has(key)) continue
         this.#refuseIfEnding()
-        const listener = createListener(plan, this.#tap, this.tickets)
+        const listener = createListener(plan, this.#tap, this.tickets, this.#options.places)
         opened.push(listener)
         await listener.open(sockets.get(key))
       }
@@ -284,6 +287,7 @@ export class Gateway {
       this.#listeners.delete(key)
       void end(listener, snapshot.config.drain.timeout)
     }
+    this.#options.places?.expire(longestSilence(snapshot.config))
     before?.retire(() => this.#releaseSandbox(before.sandbox))
   }
 
@@ -295,9 +299,23 @@ export class Gateway {
   }
 }
 
-function createListener(plan: HttpPlan | TcpPlan, tap: Tap, tickets: TicketKeys): Listener {
+function createListener(
+  plan: HttpPlan | TcpPlan,
+  tap: Tap,
+  tickets: TicketKeys,
+  places: SessionPlaces | undefined,
+): Listener {
   if (plan.layer === 'L7') return new HttpListener(plan, tap, tickets)
-  return plan.config.protocol === 'udp' ? new UdpListener(plan, tap) : new TcpListener(plan, tap, tickets)
+  return plan.config.protocol === 'udp' ? new UdpListener(plan, tap, places) : new TcpListener(plan, tap, tickets)
+}
+
+/** Longest idle time of a session of UDP, ms. */
+function longestSilence({ upstreams }: Config): number {
+  let longest = 0
+  for (const { protocol, timeouts } of Object.values(upstreams)) {
+    if (protocol === 'udp') longest = Math.max(longest, timeouts.idle)
+  }
+  return longest
 }
 
 /** The same code with the same options and limits is the same sandbox. */

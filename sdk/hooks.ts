@@ -120,6 +120,17 @@ export type CloseContext<
   readonly outcome: Readable<R, 'outcome', string>
   /** The backend that was used last; `undefined` without one. Scope `backend`. */
   readonly backend: Readable<R, 'backend', Backend | undefined>
+  /** What was forwarded; `undefined` on L7. Scope `traffic`. */
+  readonly traffic: Readable<R, 'traffic', Traffic | undefined>
+}
+
+/** What a connection or session of L4 has forwarded: `in` from the client, `out` to it. */
+export interface Traffic {
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** 0 on `tcp` and `tls` listeners. */
+  readonly datagramsIn: number
+  readonly datagramsOut: number
 }
 
 /**

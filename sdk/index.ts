@@ -30,6 +30,7 @@ export type {
   ResponseBodyContext,
   ResponseContext,
   SelectBackendContext,
+  Traffic,
 } from './hooks.ts'
 export type { Jwk, Jwt, JwtAlgorithm, JwtCheck, VerifiedJwt } from './jwt.ts'
 export type { Kv } from './kv.ts'

@@ -25,6 +25,7 @@
  * | `grpc.status` | L7 | `grpc-status` of a gRPC call: of the head in `onResponse`, also of the trailers in `onClose` |
  * | `response.header:<name>`, `response.header:*` | L7 | response headers (`onResponse`, `onResponseBody`) |
  * | `backend` | L4, L7 | the backend that was used (`onResponse`, `onClose`) |
+ * | `traffic` | L4 | bytes and datagrams of the connection or session in both directions (`onClose`) |
  * | `outcome` | L4, L7 | the outcome code, empty for success (`onClose`) |
  *
  * Header names are not case-sensitive. `postern check` uses the scopes to check the order of policies: it warns when a
@@ -64,6 +65,7 @@ export type ReadScope =
   | 'grpc.status'
   | `response.header:${string}`
   | 'backend'
+  | 'traffic'
   | 'outcome'
 
 /**

@@ -19,8 +19,8 @@ export interface SessionOwner {
   answer(bytes: Buffer): void
   /** A datagram has come from either side: the session is not idle. */
   moved(): void
-  /** A backend was chosen. */
-  onBackend(address: string): void
+  /** It has a backend, which does not follow from a hash. */
+  onPlaced(address: string): void
   /** @param isRefused by a policy, which holds until the client has been idle */
   onFinish(isRefused: boolean): void
 }
@@ -106,7 +106,7 @@ export class SessionFlow extends L4Flow implements DatagramOwner {
   #connected(socket: DatagramSocket, backend: Backend): void {
     this.phases.enter('body')
     this.#backend = socket
-    this.#owner.onBackend(backend.address)
+    if (typeof this.upstream!.config.balance !== 'object') this.#owner.onPlaced(backend.address)
     for (const bytes of this.#held.take()) this.#forward(bytes)
   }
 

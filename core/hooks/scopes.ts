@@ -45,6 +45,9 @@ export interface FlowFacts {
   /** The backends that `selectBackend` may choose from. */
   readonly candidates: readonly BackendFacts[]
   readonly outcome: string
+  /** Of L4, once it has ended. */
+  readonly bytes?: { readonly in: number; readonly out: number } | undefined
+  readonly datagrams?: { readonly in: number; readonly out: number } | undefined
   /** The current chunk of a body, for `onRequestBody` and `onResponseBody`. */
   readonly chunk?: { readonly bytes: Uint8Array; readonly last: boolean } | undefined
 }
@@ -157,6 +160,13 @@ const plain: Readonly<Record<string, FieldKind>> = {
     layers: both,
     items: true,
     read: (flow) => flow.backend && encodeBackends([flow.backend]),
+  },
+  traffic: {
+    from: 'close',
+    layers: ['L4'],
+    items: true,
+    read: ({ bytes, datagrams }) =>
+      bytes && encodeItems([bytes.in, bytes.out, datagrams?.in ?? 0, datagrams?.out ?? 0].map(String)),
   },
   outcome: { from: 'close', layers: both, read: (flow) => flow.outcome },
 }

@@ -1,6 +1,7 @@
 import type { SessionFlow, SessionOwner } from '../flow/session.ts'
 import type { DatagramSocket, Sender } from '../net/datagram.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
+import type { SessionPlaces } from './session-places.ts'
 
 /** A client of a UDP listener: an address and a port with a session, or one that was refused and is remembered. */
 export class Client implements SessionOwner, Sender {
@@ -14,6 +15,7 @@ export class Client implements SessionOwner, Sender {
   readonly #table: SessionTable
   readonly #timer = new WheelTimer(this)
   #idle = 0
+  #isPlaced = false
 
   constructor(key: string, { address, port }: Sender, table: SessionTable) {
     this.key = key
@@ -40,8 +42,9 @@ export class Client implements SessionOwner, Sender {
     if (this.#timer.due !== due) this.#table.touch(this)
   }
 
-  onBackend(address: string): void {
-    this.#table.onBackend(this, address)
+  onPlaced(address: string): void {
+    this.#isPlaced = true
+    this.#table.places?.place(this.#table.nameOf(this), address)
   }
 
   onFinish(isRefused: boolean): void {
@@ -59,11 +62,14 @@ export class Client implements SessionOwner, Sender {
   forget(): void {
     this.#timer.disarm()
     this.#table.remove(this)
+    if (this.#isPlaced) this.#table.places?.end(this.#table.nameOf(this))
   }
 }
 
 /** The clients of a UDP listener, by address and port, in the order in which a full table gives them up. */
 export class SessionTable {
+  readonly name: string
+  readonly places: SessionPlaces | undefined
   readonly socket: DatagramSocket
   /** Never answered, the one that has been silent for longest first. */
   readonly #unanswered = new Map<string, Client>()
@@ -71,8 +77,14 @@ export class SessionTable {
   /** A session has ended. */
   readonly onEnd: () => void
 
-  constructor(socket: DatagramSocket, onEnd: () => void) {
+  /**
+   * @param name of the listener, the same in all workers
+   * @param places knows the backends of its clients
+   */
+  constructor(name: string, socket: DatagramSocket, places: SessionPlaces | undefined, onEnd: () => void) {
+    this.name = name
     this.socket = socket
+    this.places = places
     this.onEnd = onEnd
   }
 
@@ -110,7 +122,10 @@ export class SessionTable {
     map.set(client.key, client)
   }
 
-  onBackend(_client: Client, _address: string): void {}
+  /** Its name beyond this process, and beyond this listener. */
+  nameOf({ key }: { readonly key: string }): string {
+    return `${this.name} ${key}`
+  }
 
   remove({ key, isAnswered }: Client): void {
     const map = isAnswered ? this.#answered : this.#unanswered

@@ -7,7 +7,8 @@ import { connectionRequest } from '../route/connection-table.ts'
 import type { TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import { bindError } from './bind.ts'
-import type { BoundHandle, Listener } from './listener.ts'
+import { type BoundHandle, type Listener, listenerKey } from './listener.ts'
+import type { SessionPlaces } from './session-places.ts'
 import { Client, SessionTable } from './session-table.ts'
 
 /**
@@ -17,6 +18,7 @@ import { Client, SessionTable } from './session-table.ts'
 export class UdpListener implements Listener, DatagramOwner {
   plan: TcpPlan
   readonly #tap: Tap
+  readonly #places: SessionPlaces | undefined
   #socket: DatagramSocket | undefined
   #table: SessionTable | undefined
   #port = 0
@@ -25,7 +27,9 @@ export class UdpListener implements Listener, DatagramOwner {
   #isDraining = false
   #onEmpty: (() => void) | undefined
 
-  constructor(plan: TcpPlan, tap: Tap) {
+  /** @param places knows the backends that clients had before this process */
+  constructor(plan: TcpPlan, tap: Tap, places: SessionPlaces | undefined) {
+    this.#places = places
     this.plan = plan
     this.#tap = tap
   }
@@ -36,7 +40,8 @@ export class UdpListener implements Listener, DatagramOwner {
       const socket = handle === undefined ? bindDatagrams(address, port, this) : adoptDatagrams(handle, this)
       this.#socket = socket
       this.#port = socket.port
-      this.#table = new SessionTable(socket, () => this.#ended())
+      const name = listenerKey(this.plan.name, this.plan.config)
+      this.#table = new SessionTable(name, socket, this.#places, () => this.#ended())
     } catch (error) {
       throw bindError(this.plan.name, address, port, error as NodeJS.ErrnoException)
     }
@@ -68,7 +73,8 @@ export class UdpListener implements Listener, DatagramOwner {
     } as const
     const client = new Client(key, from, this.#table!)
     this.#table!.add(client)
-    const flow = new SessionFlow(peer, plan, route, this.#tap, client)
+    const preferred = this.#places?.take(this.#table!.nameOf(client))
+    const flow = new SessionFlow(peer, plan, route, this.#tap, client, preferred)
     this.#active++
     client.start(flow)
     flow.take(bytes)

@@ -1,6 +1,7 @@
 import type { Challenge } from '../acme/acme-state.ts'
 import type { IssuedCertificate } from '../acme/issued-certificate.ts'
 import type { LeaseNews, LeaseOrders } from '../grants/counter/lease-messages.ts'
+import type { SessionNews } from '../listen/session-places.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { PluginStats } from '../sandbox/stats.ts'
@@ -74,6 +75,8 @@ export type ToWorker =
   | { readonly type: 'challenges'; readonly challenges: readonly Challenge[] }
   /** Every worker answers the challenges that the worker's message with this `id` has named. */
   | { readonly type: 'challenged'; readonly id: number }
+  /** Of the clients of this slot, when it begins, and while the worker before it still serves. */
+  | { readonly type: 'sessions'; readonly news: SessionNews }
   /** `replaced`: another worker reads the sockets that this one was lent. */
   | { readonly type: 'drain'; readonly replaced: boolean }
 
@@ -89,6 +92,7 @@ export type ToSupervisor =
   | { readonly type: 'issued'; readonly certificate: IssuedCertificate }
   /** The worker was told to end (SIGTERM). It serves until it is told to drain: another one has to take over its sockets. */
   | { readonly type: 'leaving' }
+  | { readonly type: 'sessions'; readonly news: SessionNews }
   /** The drain is over; so many requests and connections did not end by themselves. */
   | { readonly type: 'drained'; readonly cutOff: number }
   /** Why the log cannot be written. */

@@ -3,6 +3,7 @@ import type { Challenge } from '../acme/acme-state.ts'
 import type { CounterWorker } from '../grants/counter/authority.ts'
 import { readCrashSlot } from '../guard/crash-slot.ts'
 import type { BoundHandle } from '../listen/listener.ts'
+import type { SessionNews } from '../listen/session-places.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { Log } from '../telemetry/log.ts'
 import { sayUnwritable } from '../telemetry/standard-error.ts'
@@ -10,6 +11,7 @@ import type { AcmeRelay } from './acme-relay.ts'
 import type { ToSupervisor, ToWorker } from './channel.ts'
 import type { PackedConfig } from './packed-config.ts'
 import type { SharedState } from './shared-state.ts'
+import { SlotSessions } from './slot-sessions.ts'
 import type { SlotSockets } from './slot-socket.ts'
 import type { Spare } from './spare.ts'
 import type { WorkerDeath, WorkerProcess } from './worker-process.ts'
@@ -53,6 +55,7 @@ export class WorkerSlot {
   readonly #host: SlotHost
   #worker: WorkerProcess | undefined
   #counters: CounterWorker | undefined
+  readonly #sessions = new SlotSessions()
   /** Those that were replaced and have not ended yet, each with what is called when it has. */
   readonly #replaced = new Map<WorkerProcess, (() => void)[]>()
   #serving = false
@@ -84,6 +87,7 @@ export class WorkerSlot {
     })
     this.#worker = worker
     worker.send({ type: 'slot', index: this.#index, of: this.#count })
+    worker.send({ type: 'sessions', news: this.#sessions.news })
     const { shared, acme } = this.#host
     for (const message of [...shared.briefing(), ...acme.briefing()]) worker.send(message)
     let generation = -1
@@ -214,8 +218,16 @@ export class WorkerSlot {
     else if (message.type === 'unwritable') sayUnwritable(message.problem)
     else if (message.type === 'challenges') void acme.challenge(message.id, message.challenges, this)
     else if (message.type === 'issued') acme.issued(message.certificate, this)
+    else if (message.type === 'sessions') this.#hearSessions(message.news, worker)
     else if (message.type === 'leaving') void this.#replace(worker, counters)
     else if (message.type === 'drained') this.#host.onDrained(message.cutOff)
+  }
+
+  /** What ends in a worker that was replaced goes on in its successor. */
+  #hearSessions(news: SessionNews, worker: WorkerProcess): void {
+    const known = this.#replaced.has(worker) ? { placed: news.placed, ended: [] } : news
+    this.#sessions.hear(known)
+    if (known !== news && known.placed.length > 0) this.tell({ type: 'sessions', news: known })
   }
 
   #died(worker: WorkerProcess, { code, signal, report }: WorkerDeath): void {

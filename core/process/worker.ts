@@ -5,6 +5,7 @@ import { LeasedCounters } from '../grants/counter/leased-counters.ts'
 import { createGrantHost } from '../grants/grant-host.ts'
 import { createGuard } from '../guard/guard.ts'
 import type { BoundHandle } from '../listen/listener.ts'
+import { SessionPlaces } from '../listen/session-places.ts'
 import { shareHost } from '../net/host-share.ts'
 import type { SandboxEvent } from '../sandbox/event.ts'
 import { adoptRuntime } from '../sandbox/runtime.ts'
@@ -23,7 +24,9 @@ const counters = new LeasedCounters({ send: (orders) => tell({ type: 'counters',
 const guard = createGuard({ slotFile, report: reportDescriptor })
 const events = batched<SandboxEvent>((list) => tell({ type: 'events', events: list }))
 const health = batched<HealthReport>((reports) => tell({ type: 'health', reports }))
+const places = new SessionPlaces((news) => tell({ type: 'sessions', news }))
 const gateway = new Gateway({
+  places,
   log,
   guard,
   grants: createGrantHost({ counters, onLog: (line) => log.plugin(line) }),
@@ -48,6 +51,9 @@ async function take(message: ToWorker, handle: unknown): Promise<void> {
     case 'slot':
       process.title = `postern: worker ${message.index + 1}`
       shareHost(message.index, message.of)
+      return
+    case 'sessions':
+      places.adopt(message.news)
       return
     case 'abort':
       config.abort(message.generation)

@@ -42,8 +42,14 @@ export function factsOf(flow: TestFlow, hook: HookName, layer: Layer): FlowFacts
     backend: backend && backendFrom(backend),
     candidates: (flow.backends ?? []).map(backendFrom),
     outcome: flow.outcome ?? '',
+    ...(layer === 'L4' && trafficFrom(flow)),
     chunk: { bytes: bytesFrom(flow.chunk?.bytes), last: flow.chunk?.last ?? true },
   }
+}
+
+function trafficFrom({ traffic = {} }: TestFlow): Pick<FlowFacts, 'bytes' | 'datagrams'> {
+  const { bytesIn = 0, bytesOut = 0, datagramsIn = 0, datagramsOut = 0 } = traffic
+  return { bytes: { in: bytesIn, out: bytesOut }, datagrams: { in: datagramsIn, out: datagramsOut } }
 }
 
 function tlsFrom({ serverName, version = '1.3', cipher = 'TLS_AES_128_GCM_SHA256', ...given }: TestTls): TlsFacts {

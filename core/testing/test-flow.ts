@@ -1,5 +1,6 @@
 import type { Backend } from '../../sdk/backend.ts'
 import type { Health } from '../../sdk/health.ts'
+import type { Traffic } from '../../sdk/hooks.ts'
 
 /** What a hook sees of a flow. All members are optional. */
 export interface TestFlow {
@@ -38,6 +39,8 @@ export interface TestFlow {
   readonly backend?: TestBackend
   /** Default: empty, which means success. */
   readonly outcome?: string
+  /** L4 only, for `onClose`. Default: nothing. */
+  readonly traffic?: Partial<Traffic>
   /** State that an earlier hook stored. Default: absent. */
   readonly state?: string | undefined
 }

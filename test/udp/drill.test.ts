@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { startGateway } from '../helpers/gateway.ts'
+import { type Json, startGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { echo, UdpClient, type UdpPeer, udpConfig } from './peers.ts'
 
@@ -33,9 +33,14 @@ it('loses nothing but answers under way, and moves no session, when a worker is 
     { balance: { hash: 'client.ip' } },
     { address: '0.0.0.0' },
   )
+  // Half of the clients have a backend that no hash says again: the supervisor remembers it.
+  config.listeners!.turns = config.listeners!.dns!
+  config.routes!.turns = { listener: 'turns', upstream: 'turns' }
+  const { balance: _, ...pool } = config.upstreams!.pool as { [key: string]: Json }
+  config.upstreams!.turns = pool
   const { process: gateway, port } = await startGateway(config)
   const clients = await Promise.all(
-    Array.from({ length: size.clients }, (_, i) => UdpClient.to(port('dns'), `127.0.0.${i + 1}`)),
+    Array.from({ length: size.clients }, (_, i) => UdpClient.to(port(i % 2 ? 'turns' : 'dns'), `127.0.0.${i + 1}`)),
   )
   const two = (except?: number): Promise<number[]> =>
     until('two workers', () => {
@@ -45,7 +50,11 @@ it('loses nothing but answers under way, and moves no session, when a worker is 
   const [killed, other] = await two()
   const third = Math.floor(size.datagrams / 3)
   await send(clients, {
-    [third]: () => void process.kill(killed!, 'SIGKILL'),
+    // It hears of backends within a second.
+    [third]: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
+      process.kill(killed!, 'SIGKILL')
+    },
     [2 * third]: async () => {
       for (const pid of await two(killed)) process.kill(pid, 'SIGTERM')
     },

@@ -1,6 +1,7 @@
 import type { Backend } from '../../../sdk/backend.ts'
 import type { BodyChunk } from '../../../sdk/body.ts'
 import type { Grants } from '../../../sdk/grants.ts'
+import type { Traffic } from '../../../sdk/hooks.ts'
 import { readChunk } from './body.ts'
 import type { GuestCall } from './call.ts'
 import { ClientView, ConnectionView } from './connection.ts'
@@ -87,6 +88,13 @@ export class ContextView {
 
   get outcome(): string | undefined {
     return this.#call.field('outcome')
+  }
+
+  get traffic(): Traffic | undefined {
+    if (!this.#call.declares('traffic')) this.#call.undeclared('traffic')
+    const [bytesIn, bytesOut, datagramsIn, datagramsOut] = (this.#call.items('traffic') ?? []).map(Number)
+    if (bytesIn === undefined) return undefined
+    return Object.freeze({ __proto__: null, bytesIn, bytesOut, datagramsIn, datagramsOut }) as unknown as Traffic
   }
 
   get counter(): Grants['counter'] | undefined {
