@@ -118,9 +118,15 @@ function checkTls(
   problems.add(source, [...at, 'timeouts', 'handshake'], `${message}${unless}`)
 }
 
+/** Asked for each attachment, of which there may be as many as routes. */
+const readersOf = new WeakMap<object, ReadonlySet<string>>()
+
 /** Names of the tcp listeners that read the ClientHello of TLS that they pass on, since a route asks for it. */
 export function helloReaders(data: Readonly<Record<string, unknown>>): ReadonlySet<string> {
+  const known = readersOf.get(data)
+  if (known !== undefined) return known
   const readers = new Set<string>()
+  readersOf.set(data, readers)
   const listeners = asObject(data.listeners)
   for (const route of Object.values(asObject(data.routes))) {
     const { listener, match } = asObject(route)

@@ -106,14 +106,14 @@ function contentOf(bytes: Buffer): Records | HelloProblem {
 /** RFC 8446 §4.1.2. Only what is needed is read; OpenSSL judges the rest. */
 function parseHello(body: Buffer): ClientHello | HelloProblem {
   try {
-    const hello = new Cursor(body)
-    hello.take(2 + 32)
-    hello.take(hello.number(1))
-    hello.take(hello.number(2))
-    hello.take(hello.number(1))
+    const hello = new Cursor(body, 0, body.length)
+    hello.skip(2 + 32)
+    hello.skip(hello.number(1))
+    hello.skip(hello.number(2))
+    hello.skip(hello.number(1))
     let serverName: string | undefined
     let alpn: readonly string[] = []
-    const extensions = new Cursor(hello.isAtEnd ? nothing : hello.take(hello.number(2)))
+    const extensions = hello.part(hello.isAtEnd ? 0 : hello.number(2))
     if (!hello.isAtEnd) return malformed
     const seen = new Set<number>()
     while (!extensions.isAtEnd) {
@@ -121,7 +121,7 @@ function parseHello(body: Buffer): ClientHello | HelloProblem {
       // RFC 8446 §4.2. A backend that gets the same bytes could take the other one.
       if (seen.has(type)) return twice
       seen.add(type)
-      const content = new Cursor(extensions.take(extensions.number(2)))
+      const content = extensions.part(extensions.number(2))
       if (type === 0) serverName = serverNameOf(content)
       else if (type === 16) alpn = protocolsOf(content)
       else continue
@@ -136,48 +136,62 @@ function parseHello(body: Buffer): ClientHello | HelloProblem {
 }
 
 function serverNameOf(content: Cursor): string | undefined {
-  const list = new Cursor(content.take(content.number(2)))
+  const list = content.part(content.number(2))
   let first: string | undefined
   while (!list.isAtEnd) {
     const type = list.number(1)
-    const name = list.take(list.number(2))
+    const name = list.text(list.number(2))
     if (type !== 0) continue
     // RFC 6066 §3: one name of each kind.
     if (first !== undefined) throw new RangeError('two names')
-    first = name.toString('latin1')
+    first = name
   }
   return first
 }
 
 function protocolsOf(content: Cursor): string[] {
-  const list = new Cursor(content.take(content.number(2)))
+  const list = content.part(content.number(2))
   const protocols: string[] = []
-  while (!list.isAtEnd) protocols.push(list.take(list.number(1)).toString('latin1'))
+  while (!list.isAtEnd) protocols.push(list.text(list.number(1)))
   return protocols
 }
 
-/** Reads forward, and throws at the end of the bytes. */
+/** Reads a part of the bytes forward, and throws at its end. */
 class Cursor {
   readonly #bytes: Buffer
-  #at = 0
+  readonly #end: number
+  #at: number
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, at: number, end: number) {
     this.#bytes = bytes
+    this.#at = at
+    this.#end = end
   }
 
   get isAtEnd(): boolean {
-    return this.#at === this.#bytes.length
+    return this.#at === this.#end
   }
 
-  number(size: number): number {
-    return this.take(size).readUIntBE(0, size)
+  number(size: 1 | 2): number {
+    const at = this.#at
+    this.skip(size)
+    return size === 1 ? this.#bytes[at]! : (this.#bytes[at]! << 8) | this.#bytes[at + 1]!
   }
 
-  take(size: number): Buffer {
-    const end = this.#at + size
-    if (end > this.#bytes.length) throw new RangeError('truncated')
-    const part = this.#bytes.subarray(this.#at, end)
-    this.#at = end
-    return part
+  text(size: number): string {
+    const at = this.#at
+    this.skip(size)
+    return this.#bytes.toString('latin1', at, at + size)
+  }
+
+  part(size: number): Cursor {
+    const at = this.#at
+    this.skip(size)
+    return new Cursor(this.#bytes, at, at + size)
+  }
+
+  skip(size: number): void {
+    this.#at += size
+    if (this.#at > this.#end) throw new RangeError('truncated')
   }
 }
