@@ -9,7 +9,7 @@ const duties = [...fields, ...messages, ...exchanges, ...paths].sort((a, b) => a
 
 // Not `.each`: it shortens the names that `npm run conformance` prints.
 for (const { number, title, cases } of duties) {
-  describe(`§${number} ${title}`, () => {
+  describe(`h1→h1 §${number} ${title}`, () => {
     for (const one of cases) test(one.rfc === undefined ? one.what : `RFC ${one.rfc}: ${one.what}`, () => runCase(one))
   })
 }

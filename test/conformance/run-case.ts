@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { expect } from 'vitest'
+import type { Gateway } from '../../core/gateway.ts'
 import { tcpBackend } from '../helpers/backend.ts'
 import { isOverTls, open, raw } from '../helpers/client.ts'
 import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
@@ -11,56 +12,96 @@ import { empty, head } from './text.ts'
 /** The last thing that goes through the gateway: whatever else was on its way has arrived by then. */
 export const fence: string = head('GET /fence HTTP/1.1', 'host: fence', 'connection: close')
 
+/** What a backend does, and what it has been sent. */
+export interface Script {
+  /** What it sends for each complete request, in order; the last for all that follow. */
+  readonly answers: readonly string[]
+  /** What it sends as soon as it has a head. */
+  readonly atHead: string
+  /** How many requests it has answered. */
+  answered: number
+  /** Every byte that each connection has brought, in order of connecting. */
+  readonly seen: string[]
+}
+
+export function scriptOf({ backend: answers = [empty], atHead = '' }: Case): Script {
+  return { answers, atHead, answered: 0, seen: [] }
+}
+
 /** A gateway and its backend, as a case wants them. */
-export interface Stage {
+interface Stage {
   readonly port: number
-  /** Every byte that each connection to the backend has brought, in order of connecting. */
   readonly seen: readonly string[]
   /** What differs from run to run is replaced. */
   readonly clean: (text: string) => string
   readonly ours: (text: string) => string
 }
 
-/** @param listener what the listener has besides what the case says */
-export async function stage({ config = {}, ...one }: Case, listener: { [key: string]: Json } = {}): Promise<Stage> {
-  const { backend: answers = [empty], atHead = '' } = one
-  const seen: string[] = []
-  let answered = 0
-  const backend = await tcpBackend((socket) => {
-    let index = -1
-    let text = ''
-    let from = 0
-    let heads = 0
-    socket.on('data', (chunk: Buffer) => {
-      text += chunk.toString('latin1')
-      if (text.startsWith('GET /fence ', from)) return void (text.endsWith('\r\n\r\n') && socket.end(empty))
-      if (index === -1) index = seen.push('') - 1
-      seen[index] = text
-      if (text.indexOf('\r\n\r\n', from) !== -1 && heads <= from) {
-        heads = text.length
-        socket.write(atHead)
-      }
-      for (let length = lengthOf(text.slice(from)); length > 0; length = lengthOf(text.slice(from))) {
-        from += length
-        answer(socket, answers[Math.min(answered++, answers.length - 1)]!)
-      }
-    })
-    socket.on('end', () => socket.end())
+async function stage(one: Case): Promise<Stage> {
+  const script = scriptOf(one)
+  const backend = await tcpBackend((socket) => playBackend(socket, script))
+  const { port, gateway } = await startInProcess(configOf(one, backend.port))
+  return { port: port('web'), seen: script.seen, ...wordsOf(gateway, port('web'), backend.port) }
+}
+
+/** A connection of a backend of HTTP/1.1. */
+export function playBackend(socket: Socket, script: Script): void {
+  let index = -1
+  let text = ''
+  let from = 0
+  let heads = 0
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1')
+    if (text.startsWith('GET /fence ', from)) return void (text.endsWith('\r\n\r\n') && socket.end(empty))
+    if (index === -1) index = script.seen.push('') - 1
+    script.seen[index] = text
+    if (text.indexOf('\r\n\r\n', from) !== -1 && heads <= from) {
+      heads = text.length
+      socket.write(script.atHead)
+    }
+    for (let length = lengthOf(text.slice(from)); length > 0; length = lengthOf(text.slice(from))) {
+      from += length
+      answer(socket, nextAnswer(script))
+    }
   })
-  const written = JSON.stringify(httpConfig([backend.port], withFence(withListener(config, listener)))).replace(
-    '{backend}',
-    `${backend.port}`,
-  )
-  const { port, gateway } = await startInProcess(JSON.parse(written) as Json)
+  socket.on('end', () => socket.end())
+}
+
+export function nextAnswer(script: Script): string {
+  return script.answers[Math.min(script.answered++, script.answers.length - 1)]!
+}
+
+/** The configuration of a case. @param more what listener and upstream have besides what the case says */
+export function configOf(
+  { config = {} }: Case,
+  backend: number,
+  more: { readonly listener?: Values; readonly upstream?: Values } = {},
+): Json {
+  const web = { ...(config.listeners?.web as Values | undefined), ...more.listener }
+  const app = { ...(config.upstreams?.app as Values | undefined), ...more.upstream }
+  const sections = {
+    ...config,
+    listeners: { ...config.listeners, web },
+    // The fence has a route of its own, so that no case can be in its way.
+    routes: { ...config.routes, fence: { listener: 'web', match: { host: 'fence' }, upstream: 'app' } },
+    upstreams: { ...config.upstreams, app },
+  }
+  return JSON.parse(JSON.stringify(httpConfig([backend], sections)).replace('{backend}', `${backend}`)) as Json
+}
+
+type Values = { [key: string]: Json }
+
+/** Puts the words of the cases for what differs from run to run, and back. */
+export function wordsOf(gateway: Gateway, port: number, backend: number): Pick<Stage, 'clean' | 'ours'> {
+  const { pseudonym } = gateway.snapshot.via
   const clean = (text: string): string =>
     text
       .replace(/date: \w{3}, [\w :]+ GMT\r\n/g, 'date: {date}\r\n')
       .replace(/\b[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\b/g, '{id}')
-      .replaceAll(gateway.snapshot.via.pseudonym, '{gateway}')
-      .replaceAll(`ost: 127.0.0.1:${backend.port}\r\n`, 'ost: {backend}\r\n')
-      .replaceAll(`x-forwarded-port: ${port('web')}\r\n`, 'x-forwarded-port: {port}\r\n')
-  const ours = (text: string): string => text.replaceAll('{gateway}', gateway.snapshot.via.pseudonym)
-  return { port: port('web'), seen, clean, ours }
+      .replaceAll(pseudonym, '{gateway}')
+      .replace(new RegExp(`(ost|:authority): 127\\.0\\.0\\.1:${backend}\\r\\n`, 'g'), '$1: {backend}\r\n')
+      .replaceAll(`x-forwarded-port: ${port}\r\n`, 'x-forwarded-port: {port}\r\n')
+  return { clean, ours: (text) => text.replaceAll('{gateway}', pseudonym) }
 }
 
 /** Plays a case with a raw client and a raw backend, and compares what each of them got, byte for byte. */
@@ -109,19 +150,6 @@ function answer(socket: Socket, text: string): void {
   if (how === 'end') socket.end(bytes, 'latin1')
   else if (how === 'reset') socket.write(bytes, 'latin1', () => socket.resetAndDestroy())
   else socket.write(bytes, 'latin1')
-}
-
-type Sections = { [section: string]: { [name: string]: Json } }
-
-function withListener(config: Sections, listener: { [key: string]: Json }): Sections {
-  const web = config.listeners?.web as { [key: string]: Json } | undefined
-  return { ...config, listeners: { ...config.listeners, web: { ...web, ...listener } } }
-}
-
-/** The fence has a route of its own, so that no case can be in its way. */
-function withFence(config: NonNullable<Case['config']>): { [section: string]: { [name: string]: Json } } {
-  const fenced = { listener: 'web', match: { host: 'fence' }, upstream: 'app' }
-  return { ...config, routes: { ...config.routes, fence: fenced } }
 }
 
 /** Length of the request that the text begins with; 0 while it is incomplete. */

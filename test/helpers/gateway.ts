@@ -163,17 +163,19 @@ async function run(folder: string, options: PosternOptions): Promise<BinaryGatew
   }
 }
 
-/** A gateway in this process, for what can only be seen from within; closed when the test is over. */
+/** A gateway in this process, for what can only be seen from within; closed when the test is over, or `onFinished` says so. */
 export async function startInProcess(
   config: Json,
   files: Record<string, string> = {},
+  onFinished: (end: () => Promise<void> | void) => void = onTestFinished,
 ): Promise<TestGateway & { readonly gateway: Gateway; readonly drain: () => Promise<void> }> {
-  const folder = gatewayFolder(config, files)
+  const folder = newFolder(onFinished)
+  write(folder, config, files)
   const log: Record<string, unknown>[] = []
   const stream = { write: (line: string): void => void log.push(JSON.parse(line) as Record<string, unknown>) }
   const running = await start({ config: join(folder, 'gateway.json'), env: {}, log: stream })
   const { gateway } = running
-  onTestFinished(() => running.close())
+  onFinished(() => running.close())
   return {
     gateway,
     drain: running.drain,

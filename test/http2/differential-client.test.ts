@@ -105,17 +105,20 @@ test('random and changed responses: what ours takes, node takes, with the same f
       const method = random.once(5) ? 'HEAD' : 'GET'
       const bytes = Buffer.concat([settings(), hostileStream(random, false)])
       backend.bytes = bytes
-      const [own, other] = await Promise.all([within(ours(backend.port, method)), within(nodes(backend.port, method))])
       count.streams++
-      const here = { seed, method, bytes: bytes.toString('hex') }
-      if (own === noAnswer) differences.push({ ...here, other })
-      if (typeof own === 'string') continue
-      count.taken++
-      if (typeof other === 'string' && isStricter.test(other)) {
-        count.gone++
-        continue
+      // Node tells of a response some time after it has read it: up to three times.
+      for (let time = 0; time < 3; time++) {
+        const [own, other] = await Promise.all([ours(backend.port, method), nodes(backend.port, method)].map(within))
+        const isTaken = typeof own === 'object'
+        const isSame = isTaken ? isDeepStrictEqual(other, own) : own !== noAnswer
+        if (isTaken && time === 0) count.taken++
+        if (isSame) break
+        if (isTaken && typeof other === 'string' && isStricter.test(other)) {
+          count.gone++
+          break
+        }
+        if (time === 2) differences.push({ seed, method, bytes: bytes.toString('hex'), own, other })
       }
-      if (!isDeepStrictEqual(other, own)) differences.push({ ...here, own, other })
     }
   }
   await Promise.all(Array.from({ length: lanes }, lane))
@@ -126,9 +129,13 @@ test('random and changed responses: what ours takes, node takes, with the same f
   expect(count.taken).toBeGreaterThan(runs / 8)
 })
 
-/** Some streams leave node without an answer. */
+/** Some streams leave node without an answer. In steps: a machine that stands still for a moment is no reason. */
 function within(outcome: Promise<Outcome>): Promise<Outcome> {
-  return Promise.race([outcome, new Promise<Outcome>((resolve) => setTimeout(resolve, 15_000, noAnswer).unref())])
+  const limit = async (): Promise<string> => {
+    for (let step = 0; step < 20; step++) await new Promise((resolve) => setTimeout(resolve, 500).unref())
+    return noAnswer
+  }
+  return Promise.race([outcome, limit()])
 }
 
 /** Answers the first request of each connection with `bytes`, whatever they are, one frame after the other, and ends it. */
@@ -145,7 +152,10 @@ async function answeringOnce(): Promise<{ readonly port: number; bytes: Buffer }
   return backend
 }
 
+/** ALTSVC and ORIGIN, which ours ignores as it does all unknown types. */
+const onlyNodes: ReadonlySet<number> = new Set([10, 12])
+
 async function answer(peer: RawPeer, bytes: Buffer): Promise<void> {
-  for (const unit of unitsOf(bytes)) await step(peer, unit)
+  for (const unit of unitsOf(bytes)) if (!onlyNodes.has(unit[3]!)) await step(peer, unit)
   peer.socket.end()
 }
