@@ -106,7 +106,10 @@ export function passableTrailers(
     if (isWritten(name, message, chain) || (message === 'request' && name.includes('_'))) continue
     kept.push(name, list[i + 1]!)
   }
-  return kept.length === 0 ? undefined : new Fields(kept, true, trailers.spelling)
+  if (kept.length === 0) return undefined
+  const passed = new Fields(kept, true, trailers.spelling)
+  passed.secrets = trailers.secrets
+  return passed
 }
 
 function isWritten(name: string, message: 'request' | 'response', chain: Chain | undefined): boolean {

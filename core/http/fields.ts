@@ -16,6 +16,8 @@ export class Fields {
   readonly list: string[]
   /** Fields that go on the wire after those of `list`; `get`, `has` and `all` do not find them. */
   shared: SharedFields | undefined
+  /** Names of fields whose values are secrets, as the sender has said in HTTP/2 (RFC 7541 §7.1.3). Only its codec looks at them. */
+  secrets: ReadonlySet<string> | undefined
   readonly #spelling: Spelling | undefined
 
   /**

@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { decodeHuffman } from './huffman.ts'
+import { isSecret, mark } from './never-indexed.ts'
 import { staticSize, staticTable } from './static-table.ts'
 
 /**
@@ -64,6 +65,7 @@ export class HpackDecoder {
     const list: string[] = []
     let size = 0
     let hasFields = false
+    let marked: Set<string> | undefined
     while (this.#at < block.length) {
       const byte = block[this.#at]!
       let name: string | undefined
@@ -85,6 +87,10 @@ export class HpackDecoder {
         const index = this.#integer(isAdded ? 0x3f : 0x0f)
         name = index === 0 ? this.#text() : this.#name(index)
         value = this.#text()
+        if (byte >= 0x10 && !isAdded && name !== undefined && !isSecret(name)) {
+          marked ??= new Set()
+          marked.add(name)
+        }
         if (isAdded && this.#problem === undefined && name !== undefined) this.#add(name, value!)
       }
       if (this.#problem !== undefined) return this.#problem
@@ -94,6 +100,7 @@ export class HpackDecoder {
       // The rest is read for the table.
       if (size <= maxList) list.push(name, value)
     }
+    mark(list, marked)
     return size <= maxList
       ? list
       : new HpackProblem('list', `the header list has ${size} bytes; the limit is ${maxList}`)

@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { encodeHuffman, huffmanLength } from './huffman.ts'
 import { type FieldName, type KnownField, nameOf } from './known-fields.ts'
+import { markedIn } from './never-indexed.ts'
 import { staticSize } from './static-table.ts'
 
 /** Memory that a header block is written to. */
@@ -37,7 +38,10 @@ export class HpackEncoder {
   /** @param list name, value, name, value: names in lower case, one character for each byte */
   encode(out: ByteSink, list: readonly string[]): void {
     this.#announce(out)
-    for (let i = 0; i < list.length; i += 2) this.#field(out, list[i]!, list[i + 1]!)
+    const marked = markedIn(list)
+    for (let i = 0; i < list.length; i += 2) {
+      this.#field(out, list[i]!, list[i + 1]!, marked?.has(list[i]!) === true)
+    }
   }
 
   #announce(out: ByteSink): void {
@@ -48,11 +52,11 @@ export class HpackEncoder {
     this.#smallest = undefined
   }
 
-  #field(out: ByteSink, name: string, value: string): void {
+  #field(out: ByteSink, name: string, value: string, isMarked: boolean): void {
     // The longest form of a text, its length, and that of the index.
     out.reserve(name.length + value.length + 16)
     const known = nameOf(name)
-    if (known.isSecret) return literal(out, 0x10, 0x0f, known.index, name, value)
+    if (known.isSecret || isMarked) return literal(out, 0x10, 0x0f, known.index, name, value)
     const field = known.field(value)
     if (field === undefined) return fleeting(out, known, name, value)
     if (field.index > 0) return writeInteger(out, 0x80, 0x7f, field.index)

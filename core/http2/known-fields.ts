@@ -1,9 +1,7 @@
 import { ownText } from '../own-text.ts'
 import { fieldOverhead } from './hpack-decoder.ts'
+import { isSecret } from './never-indexed.ts'
 import { staticNames, staticTable } from './static-table.ts'
-
-/** Fields that no table keeps, here or behind the other side: their values are secrets (RFC 7541 §7.1.3). */
-const secret = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key'])
 
 /** Fields whose values hardly come again: an entry would evict another one. */
 const fleeting = new Set([':path', 'content-length', 'date', 'etag', 'x-request-id', 'last-modified', 'location'])
@@ -76,7 +74,7 @@ export class FieldName {
   readonly #fixed: readonly KnownField[]
 
   constructor(name: string) {
-    this.isSecret = secret.has(name)
+    this.isSecret = isSecret(name)
     this.isFleeting = fleeting.has(name)
     this.index = staticNames.get(name) ?? 0
     const fixed: KnownField[] = []

@@ -4,6 +4,7 @@ import { isToken } from '../http/field-problem.ts'
 import { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import { problemOfField } from './field-check.ts'
+import { markedIn } from './never-indexed.ts'
 
 /** Most fields of a request's head, and of its trailers. */
 const maxFields = 200
@@ -129,7 +130,9 @@ function readFields(
   if (host === undefined) return noHost
   if (!isAuthority(host)) return badAuthority
   kept.unshift('host', host)
-  return { fields: new Fields(kept, true), length }
+  const fields = new Fields(kept, true)
+  fields.secrets = markedIn(list)
+  return { fields, length }
 }
 
 /** Reads the trailers of a request; one that would frame the message is refused (RFC 9110 §6.5.1). */
@@ -142,7 +145,9 @@ export function readRequestTrailers(list: readonly string[]): Fields | Malformed
     if (list[i] === 'content-length') return framingTrailer
     kept.push(list[i]!, list[i + 1]!)
   }
-  return new Fields(kept, true)
+  const trailers = new Fields(kept, true)
+  trailers.secrets = markedIn(list)
+  return trailers
 }
 
 function isTarget(text: string): boolean {

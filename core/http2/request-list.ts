@@ -1,6 +1,7 @@
 import type { Fields } from '../http/fields.ts'
 import { CODEC, isAliasTreated, isTreated, NO_TRAILER } from '../http/header-names.ts'
 import type { UpstreamRequest } from '../http/upstream-exchange.ts'
+import { mark } from './never-indexed.ts'
 
 /**
  * The header list of a request (RFC 9113 §8.3.1): `:authority` instead of `host`, and none of the fields that frame a message
@@ -16,6 +17,7 @@ export function requestList(request: UpstreamRequest, isTls: boolean): string[] 
   list.push(':path', target)
   addFields(list, fields.list, isTunnel)
   if (fields.shared !== undefined) addFields(list, fields.shared.list)
+  mark(list, fields.secrets)
   const length = fields.get('content-length')
   if (length !== undefined) {
     // What follows the head of an extended CONNECT is no body.
@@ -39,6 +41,7 @@ export function trailerList(trailers: Fields | undefined): string[] | undefined 
   const list: string[] = []
   addFields(list, trailers.list)
   for (let i = list.length - 2; i >= 0; i -= 2) if (isAliasTreated(list[i]!, NO_TRAILER)) list.splice(i, 2)
+  mark(list, trailers.secrets)
   return list.length === 0 ? undefined : list
 }
 

@@ -1,6 +1,7 @@
 import { Fields } from '../http/fields.ts'
 import { Malformed } from '../http/malformed.ts'
 import { problemOfField } from './field-check.ts'
+import { markedIn } from './never-indexed.ts'
 
 /** Most fields of a response's head, and of its trailers. */
 const maxFields = 500
@@ -58,7 +59,9 @@ export function readResponseHead(list: readonly string[]): ResponseHead | Malfor
     }
     kept.push(name, value)
   }
-  return { status, fields: new Fields(kept, true), length }
+  const fields = new Fields(kept, true)
+  fields.secrets = markedIn(list)
+  return { status, fields, length }
 }
 
 /** Reads the trailers of a response; what would frame the message is dropped (RFC 9110 §6.5.1). */
@@ -70,5 +73,7 @@ export function readTrailers(list: readonly string[]): Fields | Malformed {
     if (problem !== undefined) return problem
     if (list[i] !== 'content-length') kept.push(list[i]!, list[i + 1]!)
   }
-  return new Fields(kept, true)
+  const trailers = new Fields(kept, true)
+  trailers.secrets = markedIn(list)
+  return trailers
 }

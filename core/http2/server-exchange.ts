@@ -7,6 +7,7 @@ import type { ByteStream } from '../net/byte-stream.ts'
 import type { Delivery } from '../net/delivery.ts'
 import { DeliveryOfStream } from './delivery-of-stream.ts'
 import { ErrorCode } from './frames.ts'
+import { mark } from './never-indexed.ts'
 import type { RequestHead } from './request-head.ts'
 import { addFields, trailerList } from './request-list.ts'
 import type { ServerStream } from './server-stream.ts'
@@ -176,5 +177,6 @@ function interimList(status: number, fields: Fields | undefined): string[] {
   if (fields === undefined) return list
   addFields(list, fields.list)
   if (fields.shared !== undefined) addFields(list, fields.shared.list)
+  mark(list, fields.secrets)
   return list
 }

@@ -83,9 +83,12 @@ export class HpackReader {
   #maxSize = 4_096
   #block: Buffer = Buffer.alloc(0)
   #at = 0
+  /** Names of the fields of the last block that no table may keep. */
+  readonly never: string[] = []
 
   /** Names and values in turn. */
   read(block: Buffer): string[] {
+    this.never.length = 0
     this.#block = block
     this.#at = 0
     const list: string[] = []
@@ -104,7 +107,11 @@ export class HpackReader {
     } else if (first >= 0x20) {
       this.#maxSize = this.#integer(5)
       this.#evict()
-    } else list.push(...this.#literal(4))
+    } else {
+      const field = this.#literal(4)
+      if (first >= 0x10) this.never.push(field[0])
+      list.push(...field)
+    }
   }
 
   #literal(prefix: number): readonly [string, string] {
