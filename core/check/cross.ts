@@ -19,11 +19,19 @@ export function checkCross(draft: Draft): void {
 }
 
 function checkAddresses({ source, data, problems }: Draft): void {
+  const paths = new Map<string, string>()
   const taken: { name: string; address: string; port: number; isUdp: boolean }[] = []
   for (const [name, value] of Object.entries(asObject(data.listeners))) {
     const { address, port, protocol } = asObject(value)
     const isUdp = protocol === 'udp'
-    if (typeof address !== 'string' || typeof port !== 'number' || port === 0) continue
+    if (typeof address !== 'string') continue
+    const path = unixPath(address)
+    const report = (key: string, message: string): void => problems.add(source, ['listeners', name, key], message)
+    checkEndpoint(asObject(value), path, report)
+    const before = path === undefined ? undefined : paths.get(path)
+    if (before !== undefined) report('address', `listener "${before}" already uses this path`)
+    if (path !== undefined) paths.set(path, name)
+    if (path !== undefined || typeof port !== 'number' || port === 0) continue
     const other = taken.find((one) => one.port === port && one.isUdp === isUdp && overlap(one.address, address))
     if (other !== undefined) {
       const where =
@@ -32,6 +40,22 @@ function checkAddresses({ source, data, problems }: Draft): void {
     }
     taken.push({ name, address, port, isUdp })
   }
+}
+
+/** A listener has either a port or the path of a Unix socket. */
+function checkEndpoint(
+  listener: Readonly<Record<string, unknown>>,
+  path: string | undefined,
+  report: (key: string, message: string) => void,
+): void {
+  if (path === undefined) {
+    const isMisspelt = Object.keys(listener).some((key) => suggest(key, ['port']) !== undefined)
+    if (!Object.hasOwn(listener, 'port') && !isMisspelt) report('port', 'is missing: Port to bind')
+    if (Object.hasOwn(listener, 'mode')) report('mode', 'only the path of a Unix socket has one; remove it')
+    return
+  }
+  if (Object.hasOwn(listener, 'port')) report('port', 'a Unix socket has no port; remove it')
+  if (listener.protocol === 'udp') report('address', 'datagrams come to a port; a Unix socket takes connections')
 }
 
 /** `::` binds IPv4 too, so it overlaps with every address. */

@@ -44,6 +44,8 @@ export const formats: Readonly<Record<string, Format>> = {
   'bind-address': {
     expected: 'an IP address to bind, such as "127.0.0.1"',
     problem(text) {
+      const path = unixPath(text)
+      if (path !== undefined) return unixPathProblem(path)
       if (isIP(text) !== 0) return undefined
       // A name could stand for several addresses, and for others tomorrow.
       if (text.toLowerCase() === 'localhost') return '"localhost" is a name; write "127.0.0.1", or "::1" for IPv6'

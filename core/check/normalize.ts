@@ -17,6 +17,7 @@ import type {
 } from '../config/types.ts'
 import { parseDuration, parseSize } from '../config/units.ts'
 import { type Origin, parseOrigin } from '../grants/origin.ts'
+import { unixPath } from '../net/unix-address.ts'
 import { parseAuthority } from '../route/authority.ts'
 import { ranksOf } from '../route/conflicts.ts'
 import { connectionRanksOf } from '../route/connection-conflicts.ts'
@@ -38,7 +39,9 @@ interface Written {
   readonly drain: string | { readonly delay?: string; readonly timeout: string }
 }
 
-type WrittenListener = Omit<ListenerConfig, 'http' | 'limits' | 'timeouts' | 'tls'> & {
+type WrittenListener = Omit<ListenerConfig, 'http' | 'limits' | 'mode' | 'port' | 'timeouts' | 'tls'> & {
+  readonly port?: number
+  readonly mode?: string
   readonly limits?: WrittenListenerLimits
   readonly http?: ListenerConfig['http']
   readonly timeouts: { handshake: string; head: string; idle: string; keepAlive: string }
@@ -180,7 +183,8 @@ function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined)
   const {
     protocol,
     address,
-    port,
+    port = 0,
+    mode = '0660',
     trustedProxies,
     underscores,
     halfClose,
@@ -196,6 +200,7 @@ function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined)
     protocol,
     address,
     port,
+    ...(unixPath(address) !== undefined && { mode: Number.parseInt(mode, 8) }),
     trustedProxies: [...trustedProxies],
     ...(proxyProtocol !== undefined && {
       proxyProtocol: { from: [...proxyProtocol.from], required: proxyProtocol.required },

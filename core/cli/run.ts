@@ -74,9 +74,9 @@ function exitNow(code: number): void {
 
 function describe(supervisor: Supervisor): string[] {
   const { listeners } = supervisor.config
-  return Object.entries(listeners).map(([name, { protocol, address }]) => {
+  return Object.entries(listeners).map(([name, { protocol }]) => {
     const count = supervisor.routes(name)
-    const where = `${protocol} on ${address} port ${supervisor.port(name)}`
+    const where = `${protocol} on ${supervisor.where(name)}`
     return `postern: listener "${name}": ${where}, ${count} ${count === 1 ? 'route' : 'routes'}`
   })
 }

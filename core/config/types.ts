@@ -43,8 +43,10 @@ export interface ListenerConfig {
   readonly protocol: ListenerProtocol
   /** Address to bind; `::` takes IPv4 too. */
   readonly address: string
-  /** 0 takes a free port. */
+  /** 0 takes a free port, and is that of a Unix socket. */
   readonly port: number
+  /** Of the path, where the address is that of a Unix socket. */
+  readonly mode?: number
   /** CIDR ranges, or `unix`, of proxies whose forwarding headers are trusted. */
   readonly trustedProxies: readonly string[]
   /** Who names its clients in a header in front of their bytes. */

@@ -90,18 +90,21 @@ export function dropForwarding({ list }: Fields): void {
 export function forwardingFields(hop: Hop, earlier: EarlierHops | undefined): string[] {
   const { peerIp, clientIp, scheme, authority, localPort } = hop
   return [
-    ...['x-forwarded-for', [...(earlier?.forwardedFor ?? []), peerIp].join(', ')],
+    ...['x-forwarded-for', [...(earlier?.forwardedFor ?? []), peerIp || unknown].join(', ')],
     ...['x-forwarded-proto', scheme],
     ...(authority === '' ? [] : ['x-forwarded-host', authority]),
     ...['x-forwarded-port', earlier?.port ?? String(localPort)],
-    ...['x-real-ip', clientIp],
+    ...(clientIp === '' ? [] : ['x-real-ip', clientIp]),
     ...['forwarded', [...(earlier?.forwarded ?? []), element(hop)].join(', ')],
   ]
 }
 
+/** RFC 7239 §6.2: the peer of a Unix socket has no address. */
+const unknown = 'unknown'
+
 /** RFC 7239 §4, §6: what is not a token is quoted, IPv6 is in brackets as well. */
 function element({ peerIp, authority, scheme }: Hop): string {
-  const node = peerIp.includes(':') ? `"[${peerIp}]"` : peerIp
+  const node = peerIp === '' ? unknown : peerIp.includes(':') ? `"[${peerIp}]"` : peerIp
   const host = /^[\w.-]*$/.test(authority) ? authority : quoted(authority)
   return `for=${node}${host === '' ? '' : `;host=${host}`};proto=${scheme}`
 }

@@ -4,6 +4,7 @@ import type { Visit } from '../flow/visit.ts'
 import { acceptStreams } from '../net/accept.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Peer } from '../net/peer.ts'
+import { unixPath } from '../net/unix-address.ts'
 import { connectionRequest, noRouteFor } from '../route/connection-table.ts'
 import type { TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
@@ -56,7 +57,7 @@ export class TcpListener implements Listener, EnteredListener {
   /** `undefined`: the socket has no remote address, so that it has already been reset. Text: why no route takes it. */
   #flowOf(peer: Peer): ConnectionFlow | string | undefined {
     const { plan } = this
-    if (peer.address === '') return undefined
+    if (peer.address === '' && unixPath(plan.config.address) === undefined) return undefined
     const request = connectionRequest(peer.tls, peer.address)
     const route = plan.routes.find(request)
     if (route === undefined) return noRouteFor(request, peer.tls !== undefined)

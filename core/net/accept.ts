@@ -14,10 +14,12 @@ import type { TcpHandle } from './tcp-binding.ts'
  */
 export function acceptStreams(server: Server, accept: (stream: ByteStream) => void): void {
   const { _handle: listening } = server as Server & { _handle?: Listening | null }
-  if (typeof listening?.onconnection !== 'function') {
+  if (listening === null || listening === undefined || !('onconnection' in listening || 'listen' in listening)) {
     server.on('connection', (socket) => accept(new DuplexStream(socket)))
     return
   }
+  // One of a Unix socket has no Nagle's algorithm.
+  const isTcp = listening.setNoDelay !== undefined
   // On Linux a connection has what its listening socket had: 0.5 µs less for each.
   const isInherited = process.platform === 'linux' && listening.setNoDelay?.(true) === 0
   listening.onconnection = (status, handle) => {
@@ -25,7 +27,7 @@ export function acceptStreams(server: Server, accept: (stream: ByteStream) => vo
     if (handle === undefined) return void descriptors.isCauseOf({ code: getSystemErrorName(status) })
     if (!isInherited) handle.setNoDelay?.(true)
     descriptors.accepted(handle.fd ?? -1)
-    if (areRawSocketsUsable()) return accept(new RawSocket(handle as TcpHandle))
+    if (isTcp && areRawSocketsUsable()) return accept(new RawSocket(handle as TcpHandle))
     const reader = new SocketReader()
     const options: unknown = { handle, allowHalfOpen: true, pauseOnCreate: true, onread: reader.onread }
     accept(new DuplexStream(new Socket(options as SocketConstructorOpts), reader))

@@ -4,6 +4,8 @@ import type { ListenerConfig } from '../config/types.ts'
 import { bindError } from '../listen/bind.ts'
 import type { BoundHandle } from '../listen/listener.ts'
 import { bindSocket as bindUdp, handleOf, receiveBuffer } from '../net/node-datagram.ts'
+import { unixPath } from '../net/unix-address.ts'
+import { bindUnix } from '../net/unix-listening.ts'
 
 /**
  * Only Linux spreads connections over several sockets bound to one port. On other systems all workers share one socket.
@@ -37,22 +39,27 @@ export class SlotSockets {
   readonly port: number
   /** Bytes that each holds of what is not read yet, where that is less than it should be; udp only. */
   readonly shortBuffer: number | undefined
+  /** Or all slots share one socket, as they do that of a path. */
+  readonly #spreads: boolean
   readonly #bind: (reusePort: boolean) => SlotSocket
   readonly #sockets: (SlotSocket | undefined)[]
 
   /** @throws {Error} when the address cannot be bound; the message names the listener. */
   constructor(name: string, config: ListenerConfig, slots: number) {
     const { port } = config
-    const { bindAny, bindSocket } = config.protocol === 'udp' ? ofUdp : ofTcp
+    const path = unixPath(config.address)
+    const { bindAny, bindSocket } =
+      path === undefined ? (config.protocol === 'udp' ? ofUdp : ofTcp) : ofUnix(path, config)
+    this.#spreads = spreads && path === undefined
     try {
       // First without SO_REUSEPORT, because with it two gateways could share a port without noticing.
       const { address, port: bound } = onEvery(config.address, (host) => bindAny(host, port))
       this.port = bound
       this.#bind = (reusePort) => bindSocket(address, bound, reusePort)
-      const first = this.#bind(spreads)
+      const first = this.#bind(this.#spreads)
       this.shortBuffer = first.shortBuffer
       this.#sockets = Array.from({ length: slots }, (_, slot) => {
-        return slot === 0 ? first : spreads ? this.#bind(true) : first
+        return slot === 0 ? first : this.#spreads ? this.#bind(true) : first
       })
     } catch (error) {
       throw bindError(name, config.address, port, error as NodeJS.ErrnoException)
@@ -61,14 +68,14 @@ export class SlotSockets {
 
   /** The slot's socket; bound again if it was closed. */
   lend(slot: number): BoundHandle {
-    const socket = this.#sockets[slot] ?? this.#bind(spreads)
+    const socket = this.#sockets[slot] ?? this.#bind(this.#spreads)
     this.#sockets[slot] = socket
     return socket.handle
   }
 
   /** Closes the socket of a slot that has no worker for a while, so that the kernel sends no connections to it. */
   closeSlot(slot: number): void {
-    if (!spreads) return
+    if (!this.#spreads) return
     this.#sockets[slot]?.close()
     this.#sockets[slot] = undefined
   }
@@ -120,6 +127,16 @@ const ofUdp: Binding = {
     handle.recvStop()
     return { handle, shortBuffer: shortBuffer(socket), close: () => void socket.close() }
   },
+}
+
+function ofUnix(path: string, { mode }: ListenerConfig): Binding {
+  return {
+    bindAny: () => 0,
+    bindSocket() {
+      const handle = bindUnix(path, mode!)
+      return { handle, close: () => handle.close() }
+    },
+  }
 }
 
 /** What the kernel has given a socket, if it is less than was asked for. */

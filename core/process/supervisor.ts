@@ -5,6 +5,8 @@ import { ConfigError } from '../config/config-error.ts'
 import type { Config, ListenerConfig, LogConfig } from '../config/types.ts'
 import { listenerKey } from '../listen/listener.ts'
 import { descriptors } from '../net/descriptors.ts'
+import { unixPath } from '../net/unix-address.ts'
+import { removeStale } from '../net/unix-listening.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { Log } from '../telemetry/log.ts'
 import { AcmeRelay } from './acme-relay.ts'
@@ -111,7 +113,7 @@ export class Supervisor implements SlotHost {
     if (this.#stopping) throw new Error('stopped while it was starting')
     const { config } = packed.rest
     const count = this.#workerCount(config)
-    this.#bind(config, count)
+    await this.#bind(config, count)
     this.#adopt({ generation: 1, packed, runtime })
     if (descriptors.limit < fewDescriptors) {
       const message = `a worker can have only ${descriptors.limit} descriptors, two for each request: raise \`ulimit -n\` to ${fewDescriptors} or more`
@@ -155,7 +157,7 @@ export class Supervisor implements SlotHost {
     const next: Current = { ...(await this.#check()), generation: this.current.generation + 1 }
     this.#refuseIfStopping()
     const { generation, packed } = next
-    const added = this.#bind(packed.rest.config, this.#slots.length)
+    const added = await this.#bind(packed.rest.config, this.#slots.length)
     const serving = this.#slots.filter((slot) => slot.serving)
     const problems = await Promise.all(serving.map((slot) => slot.prepare(next, added)))
     const problem = problems.find((one) => one !== undefined)
@@ -169,7 +171,7 @@ export class Supervisor implements SlotHost {
     const wanted = new Set(this.listeners().map(([key]) => key))
     for (const key of [...this.#sockets.keys()]) if (!wanted.has(key)) this.#unbind(key)
     this.#warnOfWorkers()
-    const listeners = Object.keys(this.config.listeners).map((name) => `${name} ${this.port(name)}`)
+    const listeners = Object.keys(this.config.listeners).map((name) => `${name} ${this.port(name) || this.where(name)}`)
     return { changed: changedNames(before, packed), listeners }
   }
 
@@ -231,6 +233,13 @@ export class Supervisor implements SlotHost {
   port(name: string): number | undefined {
     const listener = this.#current?.packed.rest.config.listeners[name]
     return listener === undefined ? undefined : this.#sockets.get(listenerKey(name, listener))?.port
+  }
+
+  /** Address and port of a listener, for messages; `undefined` if there is no such listener. */
+  where(name: string): string | undefined {
+    const { address } = this.config.listeners[name] ?? {}
+    if (address === undefined) return undefined
+    return unixPath(address) === undefined ? `${address} port ${this.port(name)}` : address
   }
 
   /** Number of routes of a listener. */
@@ -306,13 +315,15 @@ export class Supervisor implements SlotHost {
   }
 
   /** Binds all listeners that are not bound yet, or none of them; returns the keys of those it has bound. */
-  #bind(config: Config, slots: number): string[] {
+  async #bind(config: Config, slots: number): Promise<string[]> {
     const added: string[] = []
     try {
       for (const [name, listener] of Object.entries(config.listeners)) {
         const key = listenerKey(name, listener)
         if (this.#sockets.has(key)) continue
         this.#refuseOtherProtocol(name, listener)
+        const path = unixPath(listener.address)
+        if (path !== undefined) await removeStale(path)
         const sockets = new SlotSockets(name, listener, slots)
         this.#sockets.set(key, sockets)
         added.push(key)
