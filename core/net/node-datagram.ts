@@ -5,6 +5,9 @@ import type { DatagramOwner, DatagramSocket, Sender } from './datagram.ts'
 /** What the system keeps of datagrams that nothing has read yet, bytes: a worker that is replaced does not read for a moment. */
 export const receiveBuffer: number = 4 * 1024 * 1024
 
+/** The same of one session: a backend may send a burst, of which the usual 200 KB hold some 90 datagrams. */
+export const sessionBuffer: number = 1024 * 1024
+
 /** Addresses are IPs: the resolver is not asked, which saves a tick. */
 const asIs = (host: string, family: unknown, done: (error: null, address: string, family: number) => void): void =>
   done(null, host, family === 6 ? 6 : 4)
@@ -50,6 +53,7 @@ export class NodeDatagram implements DatagramSocket {
       return failure
     }
     socket.off('error', failed)
+    socket.setRecvBufferSize(sessionBuffer)
     return new NodeDatagram(socket, owner)
   }
 

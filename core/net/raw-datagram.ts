@@ -1,5 +1,6 @@
 import { getSystemErrorName } from 'node:util'
 import type { DatagramOwner, DatagramSocket, Sender } from './datagram.ts'
+import { sessionBuffer } from './node-datagram.ts'
 import { type SendRequest, type UdpHandle, udp } from './udp-binding.ts'
 
 /** Most datagrams of a socket that wait for the system, which takes them at once unless its buffer is full. */
@@ -38,7 +39,11 @@ export class RawDatagram implements DatagramSocket {
     owner: DatagramOwner,
   ): RawDatagram | string {
     const status = isIPv6 ? handle.connect6(address, port) : handle.connect(address, port)
-    if (status === 0) return new RawDatagram(handle, owner, { isIPv6 })
+    if (status === 0) {
+      // Without it the kernel's default holds; what went wrong does not matter.
+      handle.bufferSize(sessionBuffer, true, {})
+      return new RawDatagram(handle, owner, { isIPv6 })
+    }
     handle.close()
     return getSystemErrorName(status)
   }

@@ -22,6 +22,8 @@ export interface UdpHandle {
   send(request: SendRequest, list: readonly Uint8Array[], count: number, ...rest: SendRest): number
   send6(request: SendRequest, list: readonly Uint8Array[], count: number, ...rest: SendRest): number
   getsockname(to: object): number
+  /** Sets a buffer; `context` gets the error. */
+  bufferSize(size: number, isReceive: boolean, context: object): number | undefined
   close(done?: () => void): void
 }
 
