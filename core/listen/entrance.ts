@@ -6,6 +6,7 @@ import { ProxyHeaderReader } from '../net/proxy-header.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import { alertRecord, type OwnAlert } from '../tls/alerts.ts'
 import { ClientHelloReader } from '../tls/client-hello.ts'
+import { requestOf } from '../tls/postgres.ts'
 import { type Encryption, EncryptionRequestReader, errorResponse } from '../tls/postgres-request.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
 import { factsOfHello } from '../tls/tls-facts.ts'
@@ -142,9 +143,12 @@ export class Entrance {
   #helloOfRoutes(one: Entering): void {
     const { plan } = this.#listener
     if (plan.layer === 'L7' || !plan.routes.needsHello) return this.#clear(one)
-    this.#peek(one, new ClientHelloReader(true), helloEnds, (hello) => {
+    const reader = new ClientHelloReader(true)
+    this.#peek(one, reader, helloEnds, (hello) => {
       if (!('problem' in hello)) this.#clear({ ...one, peer: { ...one.peer, tls: factsOfHello(hello) } })
       else if (hello.alert !== undefined) this.#refuse(one, hello.alert, 'DPE', hello.problem)
+      else if (requestOf(reader.bytes) === 'tls')
+        this.#clear(one, ', which asks for TLS as PostgreSQL has it; only sslnegotiation=direct says a name first')
       else this.#clear(one, ', which does not speak TLS')
     })
   }

@@ -100,9 +100,13 @@ describe('TLS that is passed on', () => {
     expect(alertsIn((await answerTo(port, await helloOf({}))).bytes)).toEqual(unrecognized)
     const plain = await answerTo(port, Buffer.from('GET / HTTP/1.1\r\n\r\n'))
     expect([plain.bytes.length, plain.code]).toEqual([0, 'ECONNRESET'])
-    const causes = await until('three records', () => {
+    await answerTo(port, Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]))
+    const half = connect(port, '127.0.0.1').resume()
+    half.end(foreign.subarray(0, 50))
+    await once(half, 'close')
+    const causes = await until('five records', () => {
       const all = gateway.log.filter(({ msg }) => msg === 'connection')
-      return all.length === 3 ? all : undefined
+      return all.length === 5 ? all : undefined
     })
     expect(causes.map(({ outcome, alert, cause, serverName }) => [outcome, alert, cause, serverName])).toEqual([
       [
@@ -113,6 +117,13 @@ describe('TLS that is passed on', () => {
       ],
       ['NR', 'unrecognized_name', 'no route for a client without a server name from 127.0.0.1', undefined],
       ['NR', undefined, 'no route for a client at 127.0.0.1, which does not speak TLS', undefined],
+      [
+        'NR',
+        undefined,
+        'no route for a client at 127.0.0.1, which asks for TLS as PostgreSQL has it; only sslnegotiation=direct says a name first',
+        undefined,
+      ],
+      ['DC', undefined, 'the client left during its ClientHello', undefined],
     ])
   })
 
