@@ -229,6 +229,33 @@ describe('TLS that is passed on', () => {
     })
   })
 
+  test('behind a proxy that names the client: its header, the ClientHello and the source of a route, wherever they are split', async () => {
+    const backends = await Promise.all(
+      ['near', 'far'].map((name) => {
+        return tcpBackend((socket) => void socket.once('data', (bytes: Buffer) => socket.end(`${name} ${bytes[0]}`)))
+      }),
+    )
+    const [near, far] = backends.map(({ port }) => port)
+    const gateway = await startInProcess(
+      configOf(
+        {
+          near: [{ serverName: 'db.example.org', source: ['10.0.0.0/8'] }, near!],
+          far: [{ serverName: 'db.example.org' }, far!],
+        },
+        { proxyProtocol: { from: ['127.0.0.1'] } },
+      ),
+    )
+    const hello = await helloOf({ servername: 'db.example.org' })
+    const seen = async (ip: string, at: number): Promise<string> => {
+      const all = Buffer.concat([Buffer.from(`PROXY TCP4 ${ip} 192.0.2.1 40000 443\r\n`), hello])
+      return (await answerTo(gateway.port('l'), all.subarray(0, at), all.subarray(at))).bytes.toString()
+    }
+    for (const at of [1, 20, 43, 44, 45, 46, 60, 200]) {
+      expect(await Promise.all([seen('10.1.2.3', at), seen('11.1.2.3', at)])).toEqual(['near 22', 'far 22'])
+    }
+    expect(await gateway.record(({ route }) => route === 'near')).toMatchObject({ client: '10.1.2.3' })
+  })
+
   test('a connection stays as long as its name still leads to the same upstream', async () => {
     const [one, two] = await Promise.all([
       named('one', ['a.example.org', 'b.example.org']),
