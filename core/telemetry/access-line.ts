@@ -106,6 +106,7 @@ function inOnePiece(text: string): string {
 
 function resultOf({ flow, bytesIn, bytesOut, phases, attempts }: FlowEnd, cause: string | undefined): string {
   let text = flow.outcome === '' ? ',"outcome":""' : ',"outcome":' + quote(flow.outcome)
+  if (flow.peerIp !== flow.clientIp) text += ',"peer":"' + flow.peerIp + '"'
   if (flow.tls !== undefined) text += tlsOf(flow.tls)
   if (attempts > 1) text += ',"attempts":' + attempts
   if (cause !== undefined) text += ',"cause":' + quote(cause)

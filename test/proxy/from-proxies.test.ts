@@ -8,6 +8,7 @@ import { drained, open } from '../helpers/client.ts'
 import { type Json, startInProcess, type TestGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { createAuthority } from '../tls/certificates.ts'
+import { helloOf } from '../tls/client.ts'
 
 const authority = createAuthority()
 const server = authority.issue({ names: ['localhost'] })
@@ -93,6 +94,14 @@ async function pieces(port: number, list: readonly (Buffer | string)[]): Promise
   return answer
 }
 
+/** What comes first. */
+function firstOf(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    socket.once('data', (bytes: Buffer) => resolve(bytes.toString('latin1')))
+    socket.once('close', () => resolve(''))
+  })
+}
+
 /** Whether a connection is refused before or after its first bytes. */
 async function isRefused(port: number, bytes: Buffer | string): Promise<boolean> {
   const answer = await pieces(port, [bytes]).catch((error: NodeJS.ErrnoException) => error.code)
@@ -108,7 +117,7 @@ test('an http listener: the named address is that of the client, and the socket 
     expect(body(await pieces(port('web'), [all]))).toEqual(fields)
   }
   const line = await record(({ msg }) => msg === 'request')
-  expect(line).toMatchObject({ client: '203.0.113.9', status: 200 })
+  expect(line).toMatchObject({ client: '203.0.113.9', peer: '127.0.0.1', status: 200 })
 })
 
 test('every split of header and request', async () => {
@@ -137,6 +146,41 @@ test('a tcp listener passes on what follows the header, an end included', async 
   // A second header is bytes of the client.
   expect(await answer).toBe(`hello${header('v1').toString()}`)
   expect(await record(({ msg }) => msg === 'connection')).toMatchObject({ client: '203.0.113.9', outcome: '' })
+})
+
+test('every split of header and ClientHello, before TLS that ends here and TLS that is passed on', async () => {
+  const { port } = await gateway({ ended: { protocol: 'tls', tls }, passed: { protocol: 'tcp' } })
+  const hello = await helloOf({ servername: 'localhost' })
+  const all = Buffer.concat([header('v2'), hello])
+  const cuts = Array.from({ length: all.length - 1 }, (_, index) => index + 1)
+  // Around the header, and in steps through the ClientHello.
+  const chosen = cuts.filter((at) => at < header('v2').length + 12 || at % 16 === 0)
+  for (const [name, first] of [
+    ['ended', /^\x16\x03\x03/],
+    ['passed', /^\x16\x03\x01/],
+  ] as const) {
+    const answers = await Promise.all(
+      chosen.map(async (at) => {
+        const socket = await open(port(name))
+        const answer = firstOf(socket)
+        socket.write(all.subarray(0, at))
+        await new Promise((resolve) => setImmediate(resolve))
+        socket.write(all.subarray(at))
+        return answer
+      }),
+    )
+    expect(answers.filter((answer) => !first.test(answer))).toEqual([])
+  }
+})
+
+test('PostgreSQL: the header, the request for TLS, the handshake', async () => {
+  const { port } = await gateway({ db: { protocol: 'tls', tls: { ...(tls as object), starttls: 'postgres' } } })
+  const socket = await open(port('db'))
+  socket.write(Buffer.concat([header('v1'), Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])]))
+  expect(await firstOf(socket)).toBe('S')
+  const answer = firstOf(socket)
+  socket.write(await helloOf({ servername: 'localhost' }))
+  expect(await answer).toMatch(/^\x16\x03\x03/)
 })
 
 test.each(['https', 'tls'])('%s: the header comes before the handshake', async (protocol) => {
@@ -210,7 +254,7 @@ test('policies are asked about the named address when the connection is opened',
   expect(await pieces(port('web'), [refused, request])).toMatch(/^HTTP\/1.1 403 /)
 })
 
-test.each([
+const refusals = [
   ['a request without a header', request, 'the connection does not begin with a PROXY protocol header'],
   [
     'a ClientHello without a header',
@@ -232,18 +276,23 @@ test.each([
     Buffer.from('0d0a0d0a000d0a515549540a2112000ccb007109c6336401c8d501bb', 'hex'),
     'the PROXY protocol header is about datagrams, and this is a connection',
   ],
-])('%s is refused on every protocol', async (_name, bytes, cause) => {
+] as const
+
+test('what is no header, or a wrong one, is refused on every protocol', async () => {
   const protocols = ['http', 'https', 'tcp', 'tls']
   const listeners = protocols.map((protocol) => [
     protocol,
     protocol === 'https' || protocol === 'tls' ? { protocol, tls } : { protocol },
   ])
-  const { port, record } = await gateway(Object.fromEntries(listeners) as { [name: string]: { [key: string]: Json } })
+  const { port, log } = await gateway(Object.fromEntries(listeners) as { [name: string]: { [key: string]: Json } })
   for (const protocol of protocols) {
-    expect(await pieces(port(protocol), [bytes])).toBe('')
     const msg = protocol === 'https' || protocol === 'tls' ? 'handshake' : 'connection'
-    const line = await record(({ listener }) => listener === protocol)
-    expect(line).toMatchObject({ msg, client: '127.0.0.1', outcome: 'DPE', cause })
+    const records = (): typeof log => log.filter(({ listener }) => listener === protocol)
+    for (const [index, [what, bytes, cause]] of refusals.entries()) {
+      expect(await isRefused(port(protocol), bytes), what).toBe(true)
+      await until('a record', () => records().length > index)
+      expect(records()[index], what).toMatchObject({ msg, client: '127.0.0.1', outcome: 'DPE', cause })
+    }
   }
 })
 

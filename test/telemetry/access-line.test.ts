@@ -35,7 +35,7 @@ test('unknown facts are left out; phases are those that took place', () => {
   phases.end()
   const fields = new Fields(['user-agent', 'x"'.repeat(200)])
   const request = { consumer: 'al"ice', method: 'GET', host: 'a.test', path: '/"quoted"', fields }
-  const ids = { layer: 'L7', id: 'i', listenerName: 'web', clientIp: '::1' }
+  const ids = { layer: 'L7', id: 'i', listenerName: 'web', clientIp: '::1', peerIp: '::1' }
   const flow = { ...ids, outcome: 'PD:"x', request, grpcStatus: 14 } as unknown as FlowFacts
   const end = {
     kind: 'end',
