@@ -33,7 +33,7 @@ export class NegotiatedPool implements UpstreamPool {
   #spare: ByteStream | undefined
   /** The handshake that finds out what it speaks: one for all requests that wait. */
   #asking: { cancel(): void } | undefined
-  readonly #waiting = new Set<Waiting>()
+  #waiting = new Set<Waiting>()
   /** Where the backend is offered HTTP/1.1 alone. */
   #tunnels: ConnectionPool | undefined
   #closed = false
@@ -59,9 +59,10 @@ export class NegotiatedPool implements UpstreamPool {
       const rest = Math.max(1, connectTimeout - (performance.now() - since))
       exchange.follow(this.#sendOn(this.#pool, request, rest, owner))
     }
-    const exchange = new LaterExchange(() => this.#leave(wait))
-    this.#waiting.add(wait)
-    if (this.#waiting.size === 1) this.#ask(connectTimeout)
+    const waiting = this.#waiting
+    const exchange = new LaterExchange(() => this.#leave(waiting, wait))
+    waiting.add(wait)
+    if (waiting.size === 1) this.#ask(connectTimeout)
     return exchange
   }
 
@@ -92,10 +93,14 @@ export class NegotiatedPool implements UpstreamPool {
   #ask(timeout: number): void {
     this.#asking = this.#connect(timeout, (error, socket) => {
       this.#asking = undefined
-      const waiting = [...this.#waiting]
-      this.#waiting.clear()
+      // One that is told may cancel others, and send anew.
+      const waiting = this.#waiting
+      this.#waiting = new Set()
       if (socket !== undefined) this.#learn(socket.alpnProtocol === 'h2' ? '2' : '1.1', streamOfTls(socket))
-      for (const wait of waiting) wait(error)
+      for (const wait of waiting) {
+        waiting.delete(wait)
+        wait(error)
+      }
     })
   }
 
@@ -104,9 +109,9 @@ export class NegotiatedPool implements UpstreamPool {
   }
 
   /** A request is cancelled; when none waits any more, the handshake is too. */
-  #leave(wait: Waiting): void {
-    this.#waiting.delete(wait)
-    if (this.#waiting.size === 0) this.#asking?.cancel()
+  #leave(waiting: Set<Waiting>, wait: Waiting): void {
+    waiting.delete(wait)
+    if (waiting === this.#waiting && waiting.size === 0) this.#asking?.cancel()
   }
 
   #learn(version: Version, stream: ByteStream): void {

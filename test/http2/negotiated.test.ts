@@ -12,7 +12,7 @@ import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { collect, rawBackend } from '../http1/raw-backend.ts'
 import { createAuthority } from '../tls/certificates.ts'
-import { ask } from './asking.ts'
+import { type Asked, ask } from './asking.ts'
 
 const authority = createAuthority()
 const { ca } = authority
@@ -138,5 +138,24 @@ describe('requests that come together', () => {
     await until('another handshake', () => backend.seen.length === 2)
     for (const { exchange } of waiting) exchange.cancel()
     await until('both closed', () => ends.length === 2)
+  })
+
+  test('that one of them cancels, or sends anew when it fails, are not confused', async () => {
+    const backend = await rawBackend((socket) => void socket.destroy())
+    const pool = asHttp2(poolTo(backend.port))
+    const again: Asked[] = []
+    const first = ask(pool, {
+      owner: {
+        onFail() {
+          second.exchange.cancel()
+          again.push(ask(pool), ask(pool))
+        },
+      },
+    })
+    const second = ask(pool)
+    await until('others', () => again.length === 2)
+    for (const asked of again) expect((await asked.ended()).error).toMatchObject({ code: 'UF' })
+    expect([first.calls, second.calls]).toEqual([[], []])
+    expect(backend.seen).toHaveLength(2)
   })
 })
