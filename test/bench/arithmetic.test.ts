@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import h2loadCases from './cases/h2load.json' with { type: 'json' }
 import cases from './cases/wrk.json' with { type: 'json' }
 import { compare } from './comparisons.ts'
+import { parseH2load } from './load/h2load.ts'
 import { parseWrk } from './load/wrk.ts'
 import { createPinning } from './pinning.ts'
 import { parseStat, treeOf } from './process-tree.ts'
@@ -41,6 +43,15 @@ describe('statistics', () => {
 
 test.each(cases)('wrk: $title', ({ text, result }) => {
   expect(parseWrk(text.join('\n'))).toEqual(result)
+})
+
+test.each(h2loadCases)('h2load: $title', ({ text, result }) => {
+  // It tells no percentiles.
+  expect(parseH2load(text.join('\n'))).toEqual({ ...result, p50: Number.NaN, p99: Number.NaN })
+})
+
+test('h2load: what it says when it cannot connect is an error', () => {
+  expect(() => parseH2load('finished in 100us, 0.00 req/s')).toThrow('h2load said: finished in 100us')
 })
 
 test('wrk: what it says when it cannot connect is an error', () => {

@@ -40,6 +40,7 @@ export async function runBench({ options, command, say, signal }: Run): Promise<
     const tables: Table[] = []
     for (const scenario of scenarios) {
       signal?.throwIfAborted()
+      if (scenario.missing?.() !== undefined) continue
       const wanted = scenario.subjects.filter((subject) => isWanted(subject, options) && !subject.peer.missing())
       const measured = wanted.flatMap((subject) => [subject, ...earlier(subject, options)])
       if (measured.length > 0) tables.push(...(await scenario.run(bench, measured)))
@@ -50,7 +51,7 @@ export async function runBench({ options, command, say, signal }: Run): Promise<
       command,
       machine,
       versions: versionsOf([...all]),
-      missing: missingOf([...all]),
+      missing: [...missingOf([...all]), ...missingScenarios(scenarios)],
       notes: notesOf(lab),
       tables,
       comparisons: compare(tables),
@@ -94,6 +95,13 @@ function missingOf(subjects: readonly Subject[]): string[] {
     return missing === undefined ? undefined : `${peer.name} (needs ${missing})`
   })
   return [...new Set(lines)].filter((line) => line !== undefined)
+}
+
+function missingScenarios(scenarios: readonly Scenario[]): string[] {
+  return scenarios.flatMap((scenario) => {
+    const missing = scenario.missing?.()
+    return missing === undefined ? [] : [`scenario ${scenario.name} (needs ${missing})`]
+  })
 }
 
 function notesOf({ pinning }: Lab): string[] {

@@ -78,6 +78,35 @@ const wanted: readonly Wanted[] = [
     value: (figure) => figure('resumption', 'postern', cpu) / figure('resumption', 'nginx', cpu),
   },
   {
+    title: 'over HTTP/2 / nginx, CPU per request, 32 connections',
+    target: 1.5,
+    stretch: 1.1,
+    value: (figure) => figure('h2', 'postern', cpu) / figure('h2', 'nginx', cpu),
+  },
+  {
+    title: 'over HTTP/2 / nginx, CPU per request, 4 connections of 8 streams',
+    target: 1.5,
+    stretch: 1.1,
+    value: (figure) => figure('h2-streams', 'postern', cpu) / figure('h2-streams', 'nginx', cpu),
+  },
+  {
+    title: '3 plugins over HTTP/2 / nginx+lua doing the same, CPU per request, 32 connections',
+    value: (figure) => figure('h2', three, cpu) / figure('h2', 'nginx+lua', cpu),
+  },
+  {
+    title: 'calls of gRPC / nginx, CPU per call',
+    value: (figure) => figure('grpc', 'postern', cpu) / figure('grpc', 'nginx', cpu),
+  },
+  {
+    title: 'idle connection of HTTP/2, KB',
+    target: 5,
+    value: (figure) => figure('idle-h2', 'postern', 'perConnection'),
+  },
+  {
+    title: 'open call of gRPC on both sides / nginx, memory',
+    value: (figure) => figure('streams', 'postern', 'perConnection') / figure('streams', 'nginx', 'perConnection'),
+  },
+  {
     title: 'TCP relay / haproxy, CPU per request',
     target: 1.15,
     stretch: 1.08,

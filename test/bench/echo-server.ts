@@ -1,6 +1,7 @@
-// A backend that speaks WebSocket: node echo-server.ts <port>
+// A backend that speaks WebSocket, and holds calls of gRPC open: node echo-server.ts <port> <port for HTTP/2>
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
+import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
 import { smallBody } from './backend.ts'
 import { frameOf, readFrame } from './load/frames.ts'
 
@@ -32,3 +33,11 @@ server.on('upgrade', ({ headers }, socket, head) => {
   socket.write(`HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n\r\n`)
 })
 server.listen(Number(process.argv[2]), '127.0.0.1', 4_096)
+
+const calls = createHttp2Server({ settings: { maxConcurrentStreams: 1_000 } })
+calls.on('stream', (stream: ServerHttp2Stream) => {
+  stream.on('error', () => {})
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-backend': 'stable' })
+})
+calls.on('sessionError', () => {})
+calls.listen(Number(process.argv[3]), '127.0.0.1', 4_096)

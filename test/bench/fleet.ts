@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BenchBackend } from './backend.ts'
 import type { Lab } from './lab.ts'
+import type { Work } from './peers/peer.ts'
 import { freePort, reachable } from './ports.ts'
 import type { Running } from './running.ts'
 import type { Subject } from './subject.ts'
@@ -39,8 +40,7 @@ export class Fleet {
     const folder = join(this.#lab.folder, id)
     mkdirSync(folder)
     const port = await freePort()
-    const { stable, beta, echo } = this.#backend
-    const site = { folder, port, connections, stable: work.webSockets ? echo : stable, beta }
+    const site = { folder, port, connections, stable: this.#backendOf(work), beta: this.#backend.beta }
     const command = peer.command(work, site)
     const { pinning } = this.#lab
     const process = this.#lab.start(id, command, (work.workers ?? 1) > 1 ? pinning?.wide : pinning?.proxy)
@@ -48,6 +48,12 @@ export class Fleet {
     if (!up) throw new Error(`${name} does not start: ${process.output()}`)
     await verify(subject, port)
     return { subject, port, process, folder }
+  }
+
+  #backendOf({ webSockets, grpc }: Work): number {
+    const { stable, echo, unary, open } = this.#backend
+    if (grpc !== undefined) return grpc === 'unary' ? unary : open
+    return webSockets ? echo : stable
   }
 
   async stop(target: Target): Promise<void> {

@@ -1,14 +1,16 @@
 import { request } from 'node:http'
+import { connect, type IncomingHttpHeaders, type IncomingHttpStatusHeader, type OutgoingHttpHeaders } from 'node:http2'
 import { request as requestTls } from 'node:https'
-import { smallBody } from './backend.ts'
+import { grpcAnswer, grpcRequest, smallBody } from './backend.ts'
 import { echoLoop } from './load/echo-loop.ts'
-import { requestHeaders } from './peers/peer.ts'
+import { grpcHeaders, requestHeaders, type Work } from './peers/peer.ts'
 import type { Subject } from './subject.ts'
 
 /** Makes sure that a subject does what it is measured for. */
 export async function verify({ name, work }: Subject, port: number): Promise<void> {
   const path = work.routes === undefined ? '/' : '/r/0'
-  const get = getBy(work.tls ? requestTls : request)
+  if (work.grpc !== undefined) return verifyCall(name, work.grpc, port)
+  const get = work.http2 ? getOverHttp2 : getBy(work.tls ? requestTls : request)
   const answer = await get(port, path, requestHeaders)
   const upstream = work.plugins >= 3 ? 'beta' : 'stable'
   const problems = [
@@ -51,4 +53,52 @@ function getBy(ask: typeof requestTls): Get {
       outgoing.on('error', reject)
       outgoing.end()
     })
+}
+
+const getOverHttp2: Get = async (port, path, headers) => {
+  const { status, fields, body } = await ask(port, { ':path': path, ...headers })
+  return { status, headers: fields, body: body.toString() }
+}
+
+async function verifyCall(name: string, kind: NonNullable<Work['grpc']>, port: number): Promise<void> {
+  const head = { ':method': 'POST', ':path': '/bench.Bench/Ask', ...grpcHeaders }
+  const { status, body, trailers } = await ask(port, head, grpcRequest, kind === 'open')
+  const found = `${status}, ${body.toString('hex')}, grpc-status ${trailers['grpc-status']}`
+  const expected = kind === 'open' ? '200, , grpc-status undefined' : `200, ${grpcAnswer}, grpc-status 0`
+  if (found !== expected) throw new Error(`${name} does something else: ${found}, not ${expected}`)
+}
+
+interface Http2Answer {
+  readonly status: number
+  readonly fields: NodeJS.Dict<string | string[]>
+  readonly body: Buffer
+  readonly trailers: NodeJS.Dict<string | string[]>
+}
+
+/** One request over HTTP/2 without TLS. @param headOnly resolves when the head has come. */
+function ask(port: number, head: OutgoingHttpHeaders, body = '', headOnly = false): Promise<Http2Answer> {
+  return new Promise((resolve, reject) => {
+    const session = connect(`http://127.0.0.1:${port}`).on('error', reject)
+    const stream = session.request(head, { endStream: body === '' }).on('error', reject)
+    let fields: IncomingHttpHeaders & IncomingHttpStatusHeader = {}
+    let trailers: IncomingHttpHeaders = {}
+    const chunks: Buffer[] = []
+    const end = (): void => {
+      session.destroy()
+      resolve({ status: fields[':status'] ?? 0, fields, body: Buffer.concat(chunks), trailers })
+    }
+    stream.on('response', (head) => {
+      fields = head
+      if (headOnly) end()
+    })
+    stream.on('trailers', (last) => {
+      trailers = last
+    })
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.on('end', end)
+    if (body !== '') {
+      stream.write(Buffer.from(body, 'hex'))
+      if (!headOnly) stream.end()
+    }
+  })
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { hasCommand } from '../installed.ts'
 import type { Lab } from '../lab.ts'
+import { runH2load } from './h2load.ts'
 import type { Load, LoadResult } from './load.ts'
 import { outputOf } from './output.ts'
 import { runWrk } from './wrk.ts'
@@ -15,8 +16,14 @@ export function hasWrk(): boolean {
   return wrk
 }
 
+/** What is not installed, of what gives load over HTTP/2. */
+export function missingH2load(): string | undefined {
+  return hasCommand('h2load') ? undefined : 'h2load'
+}
+
 /** As much load as the proxy takes. By wrk, where it is installed; it knows no part of a second. */
 export async function saturate(lab: Lab, load: Load): Promise<LoadResult> {
+  if (load.streams !== undefined) return runH2load(lab, load)
   if (load.echo) return run(lab, 'echo', load)
   // Whether wrk resumes a session is left to its version of OpenSSL.
   if (load.tls !== undefined && load.close) return run(lab, 'closed', load)

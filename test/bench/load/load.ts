@@ -12,11 +12,15 @@ export interface Load {
   readonly close?: boolean
   /** Over TLS; a connection that is not the first resumes the session of one before it, or begins a new one. */
   readonly tls?: 'full' | 'resumed'
+  /** Over HTTP/2 without TLS: so many requests at a time on each connection. Default: HTTP/1.1. */
+  readonly streams?: number
+  /** Body of each request, in hex; the method is POST. With `streams` only. Default: none, and GET. */
+  readonly body?: string
   /** Messages of WebSockets instead of requests. */
   readonly echo?: boolean
 }
 
-/** What came of it. Latencies in µs. */
+/** What came of it. Latencies in µs, `NaN` where the generator does not tell them. */
 export interface LoadResult {
   readonly requests: number
   readonly seconds: number

@@ -68,6 +68,7 @@ stream { server { listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${stable}; } }`
       proxy_http_version 1.1; proxy_set_header Host $http_host;
       ${work.webSockets ? upgrade : 'proxy_set_header Connection "";'}
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`
+  const toGrpc = `grpc_pass grpc://stable; grpc_read_timeout 1h; client_max_body_size 0;`
   const exact = Array.from({ length: work.routes ?? 0 }, (_, i) => `    location = /r/${i} { ${proxy} }\n`).join('')
   return `${load}${nginxMain(folder, connections)}
 http {
@@ -75,14 +76,16 @@ http {
   sendfile on; tcp_nopush on; types_hash_max_size 2048;
   # As the default, a fast backend's bulk would go by way of a file.
   proxy_max_temp_file_size 0;
+  # As the default, a connection of HTTP/2 ends after 1,000 requests, which h2load counts as failures.
+  ${work.http2 || work.grpc ? 'keepalive_requests 1000000000;' : ''}
 ${nginxTemporary(folder)}
 ${withLua ? luaHttp : ''}
   upstream stable { server 127.0.0.1:${stable}; keepalive 128; }
   upstream beta { server 127.0.0.1:${beta}; keepalive 128; }
   server {
-    listen 127.0.0.1:${port} ${work.tls ? 'ssl ' : ''}backlog=4096;
+    listen 127.0.0.1:${port} ${work.tls ? 'ssl ' : ''}${work.http2 || work.grpc ? 'http2 ' : ''}backlog=4096;
 ${work.tls ? `    ssl_certificate ${certificate.cert}; ssl_certificate_key ${certificate.key}; ssl_protocols TLSv1.2 TLSv1.3;` : ''}
-${work.routes === undefined ? `    location / { ${withLua ? lua.location : ''} ${proxy} }` : exact}
+${work.routes === undefined ? `    location / { ${withLua ? lua.location : ''} ${work.grpc ? toGrpc : proxy} }` : exact}
   }
 }`
 }

@@ -21,6 +21,10 @@ export interface Work {
   readonly webSockets?: true
   /** Encrypted towards the client, with `certificate`, and resumed sessions. */
   readonly tls?: true
+  /** Clients speak HTTP/2 without TLS and without asking (prior knowledge); backends HTTP/1.1, as nginx can only do. */
+  readonly http2?: true
+  /** HTTP/2 on both sides. `unary`: each call has an answer at once; `open`: calls whose answers begin and do not end. */
+  readonly grpc?: 'unary' | 'open'
   /** Worker processes. Default: 1. */
   readonly workers?: number
 }
@@ -59,6 +63,13 @@ export const requestHeaders: Readonly<Record<string, string>> = {
   'user-agent': 'bench',
   'x-api-key': 'key-of-alice',
   'x-beta': '1',
+}
+
+/** Sent with every call of gRPC, to all. */
+export const grpcHeaders: Readonly<Record<string, string>> = {
+  'content-type': 'application/grpc',
+  te: 'trailers',
+  'user-agent': 'bench',
 }
 
 /** Key → owner. */

@@ -33,16 +33,28 @@ const policies = {
 const oneGroup = Object.fromEntries(Object.values(policies).map(({ plugin }) => [plugin, { group: 'bench' }]))
 
 function configOf(work: Work, site: Site): unknown {
-  const { layer, plugins, routes, upstreams = 1, accessLog = true, healthChecks = true, tls } = work
+  const { layer, plugins, routes, upstreams = 1, accessLog = true, healthChecks = true, tls, http2, grpc } = work
   const protocol = { protocol: layer }
   const names = namesOf(plugins)
   const route = { listener: 'in', upstream: 'stable', policies: names }
   const health = healthChecks ? {} : { health: false }
-  const stable = { ...protocol, ...health, backends: [{ address: `127.0.0.1:${site.stable}` }] }
+  const stable = {
+    ...protocol,
+    ...health,
+    ...(grpc ? { http: '2' } : {}),
+    backends: [{ address: `127.0.0.1:${site.stable}` }],
+  }
   const upstreamOf = (index: number): string => (upstreams === 1 ? 'stable' : `u${index % upstreams}`)
   const exact = list(routes ?? 0, (i) => [`r${i}`, { ...route, match: { path: `/r/${i}` }, upstream: upstreamOf(i) }])
   return {
-    listeners: { in: { ...(tls ? encrypted : protocol), address: '127.0.0.1', port: site.port } },
+    listeners: {
+      in: {
+        ...(tls ? encrypted : protocol),
+        ...(http2 || grpc ? { http: ['1.1', '2'] } : {}),
+        address: '127.0.0.1',
+        port: site.port,
+      },
+    },
     routes: routes === undefined ? { all: route } : exact,
     upstreams: {
       ...list(upstreams, (i) => [upstreamOf(i), stable]),

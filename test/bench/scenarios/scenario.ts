@@ -28,6 +28,8 @@ export interface Scenario {
   readonly name: string
   readonly title: string
   readonly subjects: readonly Subject[]
+  /** What is not installed, besides the subjects; `undefined` when it can run. Default: nothing else is needed. */
+  missing?(): string | undefined
   /** @param subjects those of `subjects` that can be measured here. */
   run(bench: Bench, subjects: readonly Subject[]): Promise<Table[]>
 }

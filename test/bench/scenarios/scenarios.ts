@@ -1,5 +1,9 @@
+import { grpcRequest } from '../backend.ts'
+import { missingH2load } from '../load/generate.ts'
+import { nginx } from '../peers/nginx.ts'
+import { grpcHeaders } from '../peers/peer.ts'
 import { subjects as s } from '../subject.ts'
-import { idle, idleTls } from './idle.ts'
+import { idle, idleHttp2, idleTls, openStreams } from './idle.ts'
 import { latency } from './latency.ts'
 import { reload } from './reload.ts'
 import type { Scenario } from './scenario.ts'
@@ -62,6 +66,35 @@ const resumption = throughput({
   load: { tls: 'resumed', close: true },
 })
 
+const overHttp2 = [s.nginxHttp2, s.nginxLuaHttp2, s.haproxyHttp2, s.caddyHttp2, s.posternHttp2, s.posternThreeHttp2]
+
+const http2 = throughput({
+  name: 'h2',
+  title: 'small JSON over HTTP/2',
+  subjects: overHttp2,
+  missing: missingH2load,
+  concurrency: [32],
+  load: { streams: 1 },
+})
+
+const http2Streams = throughput({
+  name: 'h2-streams',
+  title: 'small JSON over HTTP/2',
+  subjects: overHttp2,
+  missing: missingH2load,
+  concurrency: [4],
+  load: { streams: 8 },
+})
+
+const grpc = throughput({
+  name: 'grpc',
+  title: 'calls of gRPC',
+  subjects: [s.nginxGrpc, s.haproxyGrpc, s.caddyGrpc, s.posternGrpc],
+  missing: () => missingH2load() ?? nginx.missing(),
+  concurrency: [32],
+  load: { streams: 1, path: '/bench.Bench/Ask', headers: grpcHeaders, body: grpcRequest },
+})
+
 const routes = throughput({
   name: 'routes',
   title: 'many routes',
@@ -110,10 +143,10 @@ export function scenariosOf(quick: boolean): Scenario[] {
       concurrency: [64],
     }),
     tls,
-    ...(quick ? [] : [handshake, resumption, routes]),
+    ...(quick ? [] : [handshake, resumption, http2, http2Streams, grpc, routes]),
     latency,
     ...(quick ? [] : [reload]),
     idle,
-    ...(quick ? [] : [idleTls]),
+    ...(quick ? [] : [idleTls, idleHttp2, openStreams]),
   ]
 }

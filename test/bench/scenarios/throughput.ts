@@ -9,7 +9,7 @@ import type { Bench, Scenario } from './scenario.ts'
 
 type Unit = 'request' | 'message' | 'gigabyte'
 
-interface Throughput extends Pick<Scenario, 'name' | 'title' | 'subjects'> {
+interface Throughput extends Pick<Scenario, 'name' | 'title' | 'subjects' | 'missing'> {
   /** One table for each. */
   readonly concurrency: readonly number[]
   readonly load?: Partial<Load>
@@ -30,6 +30,7 @@ export function throughput(scenario: Throughput): Scenario {
     name,
     title,
     subjects: scenario.subjects,
+    ...(scenario.missing === undefined ? {} : { missing: scenario.missing }),
     async run(bench, subjects) {
       const targets: Target[] = []
       try {
@@ -64,7 +65,8 @@ async function table(scenario: Throughput, bench: Bench, targets: Target[], conn
   }
   const { per = 'request' } = scenario
   const rows = [...measured].map(([target, all]) => rowOf(target.subject.name, all, per))
-  const many = connections === 1 ? '1 connection' : `${connections} connections`
+  const { streams = 1 } = scenario.load ?? {}
+  const many = `${connections === 1 ? '1 connection' : `${connections} connections`}${streams === 1 ? '' : ` of ${streams} streams`}`
   return {
     scenario: scenario.name,
     title: `${scenario.title}, ${many}`,
