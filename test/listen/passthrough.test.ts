@@ -169,10 +169,10 @@ describe('TLS that is passed on', () => {
       setTimeout(() => socket.write(whole.subarray(at)), 5)
       await once(socket, 'close')
     }
-    for (let from = 1; from < whole.length; from += 100) {
-      await Promise.all(Array.from({ length: Math.min(100, whole.length - from) }, (_, index) => cut(from + index)))
-    }
-    expect(got).toHaveLength(whole.length - 1)
+    // Every byte of what is decided by, then some of the rest: the reader has a test of its own.
+    const cuts = [...whole.keys()].filter((at) => at > 0 && (at < 100 || at > hello.length - 5 || at % 17 === 0))
+    for (let from = 0; from < cuts.length; from += 50) await Promise.all(cuts.slice(from, from + 50).map(cut))
+    expect(got).toHaveLength(cuts.length)
     expect(got.every((bytes) => bytes.equals(whole))).toBe(true)
   })
 

@@ -55,7 +55,7 @@ describe('a ClientHello', () => {
   })
 
   test('is read wherever it is split, and byte by byte, and keeps its bytes', () => {
-    for (let at = 1; at < whole.length; at += 7) {
+    for (let at = 1; at < whole.length; at++) {
       expect(read(whole.subarray(0, at))).toBeUndefined()
       expect(read(whole.subarray(0, at), whole.subarray(at))).toEqual(expected)
     }
