@@ -56,7 +56,12 @@ export function completeHead(
   addOwnFields(exchange, facts, plan)
   const refused = shapeRequest(facts)
   if (refused !== undefined) return refused
-  addKey(exchange, upgradeOffer(exchange, bodies))
+  const offer = upgradeOffer(exchange, bodies)
+  // Without it the rest of an extended CONNECT would be a GET that its client never sent (RFC 8441 §4).
+  if (exchange.version === '2' && exchange.upgrade !== undefined && offer === undefined) {
+    return new PosternError('DPE', `the upgrade to ${exchange.upgrade} is not forwarded`, { status: 501 })
+  }
+  addKey(exchange, offer)
   // The expectation is forwarded only while the client still waits for a 100; the backend's 100 is then forwarded to it.
   if (!awaitsContinue || bodies.replacedLength !== undefined) fields.delete('expect')
   setBodyLength(fields, bodies.replacedLength, facts.chain!.steps.onRequestBody.length > 0)

@@ -190,3 +190,17 @@ describe('a client of HTTP/2 that asks for a WebSocket', () => {
     await peer.settled()
   })
 })
+
+test.each(['1.1', '2'] as const)(
+  'a protocol whose tunnel would hide requests reaches no backend, over %s',
+  async (version) => {
+    const backend = await backendOf1()
+    const gateway = await start(backend.port, '2', version)
+    const peer = await openRaw(gateway.port('web'))
+    const list = [':method', 'CONNECT', ':protocol', 'h2c', ':scheme', 'http', ':path', '/', ':authority', 'h']
+    peer.send(headers(1, list))
+    expect((await peer.answer(1)).statuses).toEqual(['501'])
+    expect(await accessRecord(gateway)).toMatchObject({ outcome: 'DPE', cause: 'the upgrade to h2c is not forwarded' })
+    expect(backend.seen.join('')).not.toMatch(/^GET/)
+  },
+)
