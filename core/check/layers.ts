@@ -43,6 +43,12 @@ export function checkLayers(draft: Draft): void {
     if (layerOf(protocol) !== undefined) checkTls(draft, String(protocol), listener, readers.has(name), at)
     if (trafficOf(protocol) !== 'datagrams' && Object.hasOwn(listener, 'sessions'))
       problems.add(source, [...at, 'sessions'], `${protocol} listeners have no sessions; remove it`)
+    if (trafficOf(protocol) === 'datagrams' && Object.hasOwn(listener, 'maxConnections'))
+      problems.add(
+        source,
+        [...at, 'maxConnections'],
+        `${protocol} listeners have no connections; use "sessions": { "max": … }`,
+      )
     if (trafficOf(protocol) === 'datagrams' && Object.hasOwn(listener, 'proxyProtocol'))
       problems.add(source, [...at, 'proxyProtocol'], `${protocol} listeners read no PROXY protocol; remove it`)
     if (layerOf(protocol) !== 'L4') continue

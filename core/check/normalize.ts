@@ -185,6 +185,7 @@ function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined)
     address,
     port = 0,
     mode = '0660',
+    maxConnections,
     trustedProxies,
     underscores,
     halfClose,
@@ -201,6 +202,7 @@ function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined)
     address,
     port,
     ...(unixPath(address) !== undefined && { mode: Number.parseInt(mode, 8) }),
+    ...(maxConnections !== undefined && { maxConnections }),
     trustedProxies: [...trustedProxies],
     ...(proxyProtocol !== undefined && {
       proxyProtocol: { from: [...proxyProtocol.from], required: proxyProtocol.required },

@@ -47,6 +47,8 @@ export interface ListenerConfig {
   readonly port: number
   /** Of the path, where the address is that of a Unix socket. */
   readonly mode?: number
+  /** Most connections at a time, on the host. Not udp. */
+  readonly maxConnections?: number
   /** CIDR ranges, or `unix`, of proxies whose forwarding headers are trusted. */
   readonly trustedProxies: readonly string[]
   /** Who names its clients in a header in front of their bytes. */

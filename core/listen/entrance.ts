@@ -1,5 +1,6 @@
 import type { OutcomeCode } from '../errors.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
+import { shareOf } from '../net/host-share.ts'
 import { sayLast } from '../net/last-words.ts'
 import { normalizeIp, type Peer, peerBehind, peerOf } from '../net/peer.ts'
 import { ProxyHeaderReader } from '../net/proxy-header.ts'
@@ -16,6 +17,10 @@ import { closing, type SecuredListener, TlsEntrance } from './tls.ts'
 
 /** A listener, as connections see it before their flow. */
 export interface EnteredListener extends SecuredListener {
+  /** Connections that have passed. */
+  readonly connections: number
+  /** The listener has as many connections as it may have. @param stream not started; to be ended */
+  onCrowded(stream: ByteStream, id: string): void
   /**
    * A connection with which the gateway does no handshake.
    *
@@ -85,7 +90,21 @@ export class Entrance {
     // Asked for only where it is told to backends: a call of the system.
     const local = plan.snapshot.namesClients ? normalizeIp(stream.local()?.address ?? '') : undefined
     const peer = peerOf(stream, port, local)
-    this.#proxyHeader({ stream, peer, since: performance.now(), isDirect: false })
+    const one = { stream, peer, since: performance.now(), isDirect: false }
+    const { maxConnections } = plan.config
+    if (maxConnections !== undefined && this.#connections >= shareOf(maxConnections)) this.#crowded(one, maxConnections)
+    else this.#proxyHeader(one)
+  }
+
+  #crowded(one: Entering, most: number): void {
+    const problem = `the listener has as many connections as it may have: ${shareOf(most)} in this worker, of "maxConnections": ${most}`
+    const id = this.#refused(one, 'OM', problem)
+    if (this.#tls === undefined) this.#listener.onCrowded(one.stream, id)
+    else one.stream.reset()
+  }
+
+  get #connections(): number {
+    return this.#listener.connections + this.#peeks.size + (this.#tls?.active ?? 0)
   }
 
   /** A proxy names the client in front of all that the client says. */

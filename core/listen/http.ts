@@ -26,6 +26,9 @@ import { type EnteredListener, Entrance } from './entrance.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 import { PrefacePeek } from './preface-peek.ts'
 
+/** Most connections beyond `maxConnections` that are answered in a second. */
+const mostAnswered = 100
+
 /** Accepts HTTP connections and gives each request to a flow, under the plan that is active when it arrives. */
 export class HttpListener implements Listener, ServerHandler, EnteredListener {
   plan: HttpPlan
@@ -41,6 +44,9 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
   #draining = false
   #onEmpty: (() => void) | undefined
   #isSettling = false
+  /** Connections beyond the limit in this second of `performance`. */
+  #crowded = 0
+  #crowdedSecond = 0
 
   constructor(plan: HttpPlan, tap: Tap, tickets: TicketKeys) {
     this.plan = plan
@@ -180,14 +186,29 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
     connection.isAwaited = false
   }
 
+  get connections(): number {
+    return this.#sessions.size
+  }
+
+  /** Whatever version it speaks: a client of HTTP/2 sees an end before the preface of the gateway. */
+  onCrowded(stream: ByteStream, id: string): void {
+    const second = Math.floor(performance.now() / 1000)
+    if (second !== this.#crowdedSecond) this.#crowded = 0
+    this.#crowdedSecond = second
+    // One that is answered is open for up to two seconds more.
+    if (++this.#crowded > mostAnswered) return stream.reset()
+    const detail = 'This port has as many connections as it may have. Try again later.'
+    sayLast(stream, words(new PosternError('OM', detail, { detail }), id))
+  }
+
   /** A client that speaks HTTP in clear understands an answer in clear. */
   onPlain(stream: ByteStream, first: Buffer, id: string): void {
     if (!/^[A-Z]/.test(first.toString('latin1', 0, 1))) stream.destroy()
-    else sayLast(stream, words('This port speaks TLS: use https:// instead of http://.', id))
+    else sayLast(stream, words(malformed('This port speaks TLS: use https:// instead of http://.'), id))
   }
 
   onUnverified(stream: ByteStream, problem: string, id: string): void {
-    sayLast(stream, words(`${problem[0]!.toUpperCase()}${problem.slice(1)}.`, id), true)
+    sayLast(stream, words(malformed(`${problem[0]!.toUpperCase()}${problem.slice(1)}.`), id), true)
   }
 
   onCrash(exchange: Exchange, error: unknown): void {
@@ -258,9 +279,13 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
   }
 }
 
-/** A whole answer of the gateway that is no answer to a request: 400. */
-function words(detail: string, id: string): Buffer {
-  const { status, headers, body: text } = problemOf(new PosternError('DPE', detail, { detail }), id)
+function malformed(detail: string): PosternError {
+  return new PosternError('DPE', detail, { detail })
+}
+
+/** A whole answer of the gateway that is no answer to a request. */
+function words(error: PosternError, id: string): Buffer {
+  const { status, headers, body: text } = problemOf(error, id)
   const body = Buffer.from(text)
   const fields = new Fields([...headers.flat(), 'x-request-id', id])
   const head = encodeResponseHead(status, '', fields, body.length, body.length, 'close')

@@ -41,6 +41,14 @@ export class TcpListener implements Listener, EnteredListener {
     return undefined
   }
 
+  get connections(): number {
+    return this.#flows.size
+  }
+
+  onCrowded(stream: ByteStream): void {
+    stream.reset()
+  }
+
   onHello(peer: Peer): ConnectionFlow | string | undefined {
     return this.#flowOf(peer)
   }

@@ -103,7 +103,49 @@ test('connections beyond the limit are closed (UO), and one that ends makes room
   first.resetAndDestroy()
   await gateway.record(({ outcome }) => outcome === 'DC')
   const third = await open(gateway.port('web'))
+  third.on('error', () => {})
   await new Promise((resolve) => third.once('data', resolve))
+})
+
+describe('of a listener', () => {
+  const limited = (protocol: string, port: number): Json => {
+    const { listeners, ...rest } = config(protocol, [{ port }]) as { listeners: { web: { [key: string]: Json } } }
+    return { listeners: { web: { ...listeners.web, maxConnections: 2 } }, ...rest } as Json
+  }
+
+  test('requests beyond it are answered with 503, and a connection that ends makes room', async () => {
+    const { backends } = await waiting(1)
+    const gateway = await startInProcess(limited('http', backends[0]!.port))
+    const clients = await Promise.all([1, 2].map(() => open(gateway.port('web'))))
+    await until('two connections', () => clients.every(({ readyState }) => readyState === 'open'))
+    const { text } = await exchange(gateway.port('web'), '', /\r\n\r\n/)
+    expect(text).toMatch(/^HTTP\/1\.1 503 .*connection: close\r\n/is)
+    expect(text).toContain('urn:postern:outcome:OM')
+    const { cause } = await gateway.record(({ outcome }) => outcome === 'OM')
+    expect(cause).toContain('2 in this worker, of "maxConnections": 2')
+    for (const client of clients) client.resetAndDestroy()
+    await until('room', async () => {
+      const client = await begin(gateway)
+      return until('what becomes of it', () => client.text !== '' || backends[0]!.seen.join('') !== '').then(
+        () => client.text === '',
+      )
+    })
+  })
+
+  test('connections beyond it are reset', async () => {
+    const backend = await tcpBackend((socket) => void socket.on('error', () => {}).write('hello'))
+    const gateway = await startInProcess(limited('tcp', backend.port))
+    for (let i = 0; i < 2; i++) {
+      const client = connect(gateway.port('web'), '127.0.0.1').on('error', () => {})
+      await new Promise((resolve) => client.once('data', resolve))
+    }
+    const third = connect(gateway.port('web'), '127.0.0.1').on('error', () => {})
+    await new Promise((resolve) => third.once('close', resolve))
+    expect(await gateway.record(({ outcome }) => outcome === 'OM')).toMatchObject({
+      msg: 'connection',
+      listener: 'web',
+    })
+  })
 })
 
 describe('the part of a worker', () => {
