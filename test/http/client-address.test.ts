@@ -157,3 +157,10 @@ test('a spelling of an address is final', () => {
     }),
   )
 })
+
+test('unix stands for clients without an address', () => {
+  expect(compileTrust(['10.0.0.0/8', 'unix']).has('')).toBe(true)
+  expect(compileTrust(['unix']).has('10.0.0.1')).toBe(false)
+  expect(compileTrust(['10.0.0.0/8']).has('')).toBe(false)
+  expect(compileTrust([]).has('')).toBe(false)
+})

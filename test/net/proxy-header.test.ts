@@ -134,6 +134,26 @@ test('a header is broken by any other byte, or says something else, but never th
   }
 })
 
+test('any bytes are a header, no header, or a beginning of bounded length', () => {
+  const signature = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
+  const starts = [
+    Buffer.alloc(0),
+    Buffer.from('PROXY TCP'),
+    signature,
+    Buffer.concat([signature, Buffer.of(0x21, 0x11)]),
+  ]
+  fc.assert(
+    fc.property(fc.constantFrom(...starts), fc.uint8Array({ maxLength: 200 }), (start, more) => {
+      const reader = new ProxyHeaderReader()
+      const first = reader.push(Buffer.concat([start, more]))
+      const result = first ?? reader.push(Buffer.alloc(4096))
+      expect(result).toBeDefined()
+      const all = start.length + more.length + (first === undefined ? 4096 : 0)
+      if (!('problem' in result!)) expect(reader.rest.length).toBeLessThan(all)
+    }),
+  )
+})
+
 test('a client without an address, a destination that is not known, and the gateway itself', () => {
   const unix = { source: { address: '', port: 0 }, destination: { address: '', port: 0 }, tls: undefined }
   expect(writeProxyHeader('v1', unix).toString()).toBe('PROXY UNKNOWN\r\n')

@@ -296,6 +296,25 @@ test('what is no header, or a wrong one, is refused on every protocol', async ()
   }
 })
 
+test('routes by source go by the named address', async () => {
+  const [near, far] = await Promise.all(['near', 'far'].map((name) => tcpBackend((socket) => void socket.end(name))))
+  const upstream = ({ port }: { port: number }): Json => ({
+    protocol: 'tcp',
+    backends: [{ address: `127.0.0.1:${port}` }],
+    health: false,
+  })
+  const { port } = await startInProcess({
+    listeners: { db: { protocol: 'tcp', address: '127.0.0.1', port: 0, proxyProtocol: mine } },
+    routes: {
+      near: { listener: 'db', upstream: 'near', match: { source: ['203.0.113.0/24'] } },
+      far: { listener: 'db', upstream: 'far' },
+    },
+    upstreams: { near: upstream(near!), far: upstream(far!) },
+  })
+  expect(await pieces(port('db'), [header('v2')])).toBe('near')
+  expect(await pieces(port('db'), [writeProxyHeader('v2', undefined)])).toBe('far')
+})
+
 test('strangers are refused, or read plainly', async () => {
   const from = ['192.0.2.0/24', 'unix']
   const { port, record } = await gateway({

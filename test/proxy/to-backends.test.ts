@@ -1,5 +1,6 @@
+import { connect as connectHttp2 } from 'node:http2'
 import type { Socket } from 'node:net'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { newAgent, open } from '../helpers/client.ts'
 import { type Json, startInProcess, type TestGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
@@ -116,6 +117,31 @@ test('requests of one connection share one to the backend, which ends with it; a
   await until('one connection less', () => backend.sockets.size === 1)
   two.destroy()
   await until('none', () => backend.sockets.size === 0)
+})
+
+test('streams of one HTTP/2 client go over several connections to the backend, all of that client', async () => {
+  const serve = tellRequests()
+  const held: (() => void)[] = []
+  // No connection answers before all have come, so that none is shared.
+  const backend = await greetedBackend((socket, header) => {
+    held.push(() => serve(socket, header))
+    if (held.length === 5) for (const go of held) go()
+  })
+  const { port } = await gateway('http', backend, { proxyProtocol: 'v1' }, { http: ['2'] })
+  const session = connectHttp2(`http://127.0.0.1:${port('in')}`)
+  onTestFinished(() => session.destroy())
+  const bodies = await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      let text = ''
+      for await (const chunk of session.request({ ':path': '/' })) text += String(chunk)
+      return JSON.parse(text) as unknown
+    }),
+  )
+  const ends = endsOf(session.socket as Socket, port('in'))
+  expect(bodies).toEqual(Array.from({ length: 5 }, () => ({ ends })))
+  expect(backend.headers.length).toBe(5)
+  session.close()
+  await until('no connection', () => backend.sockets.size === 0)
 })
 
 test.each([
