@@ -107,6 +107,10 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['api.example.com', '*.example.com'],
     ['http://api.example.com', 'a b', ''],
   ],
+  'server-name-match': [
+    ['db.example.com', '*.example.com'],
+    ['https://db.example.com', 'a b', ''],
+  ],
   'path-match': [
     ['/orders', '/orders/*'],
     ['orders', '*'],

@@ -17,7 +17,7 @@ import { grantCall } from './call.ts'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-const rounds = 100
+const rounds = 60
 /** Characters of the message that each text was cut from. */
 const message = 500_000
 
@@ -99,6 +99,6 @@ const stores: Record<string, () => Keep> = {
 test.each(Object.entries(stores))('does not keep the message it came with: %s', async (_what, open) => {
   const once = open()
   for (let round = 0; round < rounds; round++) await once(`text_${round}_`.padEnd(40, 'x'), round)
-  // All messages together are 50 MB.
+  // All messages together are 30 MB.
   expect(await kept(open())).toBeLessThan((message * rounds) / 5)
 })

@@ -75,10 +75,20 @@ export async function openHarness(
 /** A policy of a fixture plugin, as the sandbox takes it. */
 export async function instanceOf(policy: string, bound: Bound): Promise<Instance> {
   const { plugin, group = 'local', options = {}, fields = ['path'], limits } = bound
-  const code: PluginCode = await bundlePlugin({ file: fixture(plugin), publisher: group })
+  const code = await bundled(plugin, group)
   const all: { [hook in HookName]?: readonly string[] } = {}
   for (const hook of code.manifest.hooks) all[hook] = hook === 'onRequest' ? fields : []
   return { policy, plugin: code, options, fields: all, limits: { ...limitsOfTests, ...limits }, group }
+}
+
+const bundles = new Map<string, Promise<PluginCode>>()
+
+/** Fixtures stay as they are: each is bundled once for all files of tests in a process, which takes a tenth of a second. */
+function bundled(plugin: string, publisher: string): Promise<PluginCode> {
+  const key = `${publisher} ${plugin}`
+  const bundle = bundles.get(key) ?? bundlePlugin({ file: fixture(plugin), publisher })
+  bundles.set(key, bundle)
+  return bundle
 }
 
 /** A call of one step. */
