@@ -7,7 +7,7 @@ import { footprintOf, growth, lastingFootprintOf, measurable } from './footprint
 import { arena, expectRefused } from './harness.ts'
 import { expectUnharmed, underAttack } from './siege.ts'
 
-test('10⁴ small offences leave nothing behind', async () => {
+test('10⁴ small offences leave nothing behind', { timeout: 600_000 }, async () => {
   // Time enough for a busy machine: none of these offences is one of time.
   const ring = await arena(['cheap'], { limits: { cheap: { time: '1s' } }, companions: false })
   const clients = 16
