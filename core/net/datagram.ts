@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 import { areRawDatagramsUsable } from './datagram-check.ts'
-import { NodeDatagram } from './node-datagram.ts'
+import { bindSocket, handleOf, NodeDatagram } from './node-datagram.ts'
 import { RawDatagram } from './raw-datagram.ts'
 import { type UdpHandle, udp } from './udp-binding.ts'
 
@@ -46,7 +46,8 @@ export function adoptDatagrams(handle: object, owner: DatagramOwner): DatagramSo
 
 /** Binds a socket, with a large receive buffer. @throws an error of the system */
 export function bindDatagrams(address: string, port: number, owner: DatagramOwner): DatagramSocket {
-  return NodeDatagram.bind(address, port, owner)
+  if (!areRawDatagramsUsable()) return NodeDatagram.bind(address, port, owner)
+  return new RawDatagram(handleOf(bindSocket(address, port)) as UdpHandle, owner)
 }
 
 /**
