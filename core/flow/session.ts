@@ -19,8 +19,8 @@ export interface SessionOwner {
   answer(bytes: Buffer): void
   /** A datagram has come from either side: the session is not idle. */
   moved(): void
-  /** It has a backend, which does not follow from a hash. */
-  onPlaced(address: string): void
+  /** It has a backend. @param placed its address, unless that follows from a hash */
+  onBackend(placed: string | undefined): void
   /** @param isRefused by a policy, which holds until the client has been idle */
   onFinish(isRefused: boolean): void
 }
@@ -106,7 +106,8 @@ export class SessionFlow extends L4Flow implements DatagramOwner {
   #connected(socket: DatagramSocket, backend: Backend): void {
     this.phases.enter('body')
     this.#backend = socket
-    if (typeof this.upstream!.config.balance !== 'object') this.#owner.onPlaced(backend.address)
+    const isHashed = typeof this.upstream!.config.balance === 'object'
+    this.#owner.onBackend(isHashed ? undefined : backend.address)
     for (const bytes of this.#held.take()) this.#forward(bytes)
   }
 

@@ -42,9 +42,13 @@ export class Client implements SessionOwner, Sender {
     if (this.#timer.due !== due) this.#table.touch(this)
   }
 
-  onPlaced(address: string): void {
+  onBackend(placed: string | undefined): void {
+    // A policy may have chosen another upstream.
+    this.#idle = this.flow!.idleLimit
+    this.#timer.arm(this.#idle)
+    if (placed === undefined) return
     this.#isPlaced = true
-    this.#table.places?.place(this.#table.nameOf(this), address)
+    this.#table.places?.place(this.#table.nameOf(this), placed)
   }
 
   onFinish(isRefused: boolean): void {

@@ -25,6 +25,7 @@ export class UdpListener implements Listener, DatagramOwner {
   /** Sessions under way. */
   #active = 0
   #isDraining = false
+  #isHandedOver = false
   #onEmpty: (() => void) | undefined
 
   /** @param places knows the backends that clients had before this process */
@@ -119,8 +120,9 @@ export class UdpListener implements Listener, DatagramOwner {
     return this.#port
   }
 
+  /** Those that were handed over go on elsewhere: none is cut off here. */
   get active(): number {
-    return this.#active
+    return this.#isHandedOver ? 0 : this.#active
   }
 
   /** UDP cannot announce it. */
@@ -128,6 +130,7 @@ export class UdpListener implements Listener, DatagramOwner {
 
   /** What clients send goes to a session of the other process; those here only still answer. */
   handOver(): void {
+    this.#isHandedOver = true
     this.#socket?.pause()
   }
 
@@ -149,6 +152,7 @@ export class UdpListener implements Listener, DatagramOwner {
     this.#isDraining = true
     for (const client of [...(this.#table?.clients() ?? [])]) {
       if (client.flow === undefined) client.forget()
+      else if (this.#isHandedOver) client.flow.expire()
       else client.flow.close()
     }
     this.#finish()

@@ -37,6 +37,38 @@ describe('a udp listener', () => {
     expect(client.peer.received[1]!.bytes.equals(largest)).toBe(true)
   })
 
+  it('has clients of IPv4 and of IPv6 on `::`, whose addresses are written as everywhere', async () => {
+    const backend = await echo('a')
+    const listener = { address: '::', policies: [] }
+    const { port, record } = await startInProcess(udpConfig([backend.port], { responses: 1 }, listener))
+    expect(await (await UdpClient.to(port('dns'))).ask('4')).toBe('a:4')
+    const six = await udpPeer(undefined, 0, '::1')
+    six.socket.send('6', port('dns'), '::1')
+    await until('an answer', () => six.received[0])
+    const from = (address: string) => record(({ msg, client }) => msg === 'session' && client === address)
+    expect((await from('127.0.0.1')).outcome).toBe('')
+    expect((await from('::1')).outcome).toBe('')
+  })
+
+  it('ends a session when the upstream that a policy chose says so', async () => {
+    const [a, b] = await Promise.all([echo('a'), echo('b')])
+    const config = udpConfig([a.port], { timeouts: { idle: '1h' } }, { policies: ['other'] })
+    const { pool } = config.upstreams!
+    const backends = [{ address: `127.0.0.1:${b.port}` }]
+    config.upstreams!.other = { ...(pool as object), backends, timeouts: { idle: '100ms' } }
+    config.policies = { other: { plugin: 'other' } }
+    const plugin = `
+import { definePlugin } from 'postern/sdk'
+export default definePlugin({
+  name: 'other',
+  writes: ['upstream'],
+  onConnect({ connection }) { connection.useUpstream('other') },
+})`
+    const { port, record } = await startInProcess(config, { 'plugins/other/index.ts': plugin })
+    expect(await (await UdpClient.to(port('dns'))).ask('x')).toBe('b:x')
+    expect(await record(({ msg }) => msg === 'session')).toMatchObject({ upstream: 'other', outcome: '' })
+  })
+
   it('tries the next backend when the host of one refuses', async () => {
     const dead = await udpPeer()
     await dead.close()
