@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { hasCommand } from './installed.ts'
 import type { Lab } from './lab.ts'
 import { nginxCommand, nginxMain, nginxTemporary } from './peers/nginx.ts'
+import { certificate } from './peers/peer.ts'
 import { freePort, reachable } from './ports.ts'
 
 /** 127 bytes. */
@@ -28,6 +29,8 @@ export interface BenchBackend {
   readonly echo: number
   /** HTTP/2 without TLS: answers each call with `grpcAnswer`. The server on the other ports, so there is none without nginx. */
   readonly unary: number
+  /** `stable` over TLS. The server on the other ports, so there is none without nginx. */
+  readonly encrypted: number
   /** HTTP/2 without TLS, the server of `echo`: answers begin, and do not end. */
   readonly open: number
 }
@@ -39,10 +42,11 @@ export async function startBackend(lab: Lab): Promise<BenchBackend> {
   const echo = await freePort()
   const unary = await freePort()
   const open = await freePort()
+  const encrypted = await freePort()
   const folder = join(lab.folder, 'backend')
   mkdirSync(folder)
   const command = hasCommand('nginx')
-    ? nginxCommand(folder, configOf(folder, stable, beta, unary))
+    ? nginxCommand(folder, configOf(folder, { stable, beta, unary, encrypted }))
     : [process.execPath, join(import.meta.dirname, 'backend-server.ts'), `${stable}`, `${beta}`]
   const own = [process.execPath, join(import.meta.dirname, 'echo-server.ts'), `${echo}`, `${open}`]
   const running = lab.start('backend', command, lab.pinning?.load)
@@ -52,25 +56,33 @@ export async function startBackend(lab: Lab): Promise<BenchBackend> {
     [beta, running],
     [echo, echoing],
     [open, echoing],
-    ...(hasCommand('nginx') ? [[unary, running] as const] : []),
+    ...(hasCommand('nginx')
+      ? ([
+          [unary, running],
+          [encrypted, running],
+        ] as const)
+      : []),
   ] as const) {
     if (!(await reachable(port, () => server.hasEnded))) throw new Error(`no backend: ${server.output()}`)
   }
-  return { stable, beta, echo, unary, open }
+  return { stable, beta, echo, unary, open, encrypted }
 }
 
-function configOf(folder: string, stable: number, beta: number, unary: number): string {
+type Ports = Pick<BenchBackend, 'stable' | 'beta' | 'unary' | 'encrypted'>
+
+function configOf(folder: string, { stable, beta, unary, encrypted }: Ports): string {
   writeFileSync(join(folder, 'answer'), grpcAnswer, 'hex')
   for (const [path, length] of Object.entries(files)) writeFileSync(join(folder, path), Buffer.alloc(length, 'x'))
   const exact = Object.keys(files)
     .map((path) => `    location = ${path} { root ${folder}; }\n`)
     .join('')
-  const server = (name: string, port: number): string => `
+  const server = (name: string, port: number, tls = ''): string => `
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port} ${tls === '' ? '' : 'ssl '}backlog=4096; ${tls}
     add_header x-backend ${name};
 ${exact}    location / { return 200 '${smallBody}'; }
   }`
+  const overTls = `ssl_certificate ${certificate.cert}; ssl_certificate_key ${certificate.key}; ssl_protocols TLSv1.3;`
   // nginx answers no POST with a file, but with the page of an error; its text in a configuration holds no byte 0.
   const grpc = `
   server {
@@ -85,6 +97,6 @@ http {
   access_log off; sendfile on; tcp_nopush on; default_type application/json;
   keepalive_requests 1000000000; keepalive_timeout 1h;
 ${nginxTemporary(folder)}
-${server('stable', stable)}${server('beta', beta)}${grpc}
+${server('stable', stable)}${server('beta', beta)}${server('stable', encrypted, overTls)}${grpc}
 }`
 }

@@ -50,8 +50,9 @@ export class Fleet {
     return { subject, port, process, folder }
   }
 
-  #backendOf({ webSockets, grpc }: Work): number {
-    const { stable, echo, unary, open } = this.#backend
+  #backendOf({ webSockets, grpc, passthrough }: Work): number {
+    const { stable, echo, unary, open, encrypted } = this.#backend
+    if (passthrough !== undefined) return encrypted
     if (grpc !== undefined) return grpc === 'unary' ? unary : open
     return webSockets ? echo : stable
   }

@@ -10,7 +10,7 @@ import type { Subject } from './subject.ts'
 export async function verify({ name, work }: Subject, port: number): Promise<void> {
   const path = work.routes === undefined ? '/' : '/r/0'
   if (work.grpc !== undefined) return verifyCall(name, work.grpc, port)
-  const get = work.http2 ? getOverHttp2 : getBy(work.tls ? requestTls : request)
+  const get = work.http2 ? getOverHttp2 : getBy(work.tls || work.passthrough ? requestTls : request)
   const answer = await get(port, path, requestHeaders)
   const upstream = work.plugins >= 3 ? 'beta' : 'stable'
   const problems = [
@@ -40,7 +40,15 @@ type Get = (port: number, path: string, headers: Readonly<Record<string, string>
 function getBy(ask: typeof requestTls): Get {
   return (port, path, headers) =>
     new Promise((resolve, reject) => {
-      const options = { host: '127.0.0.1', port, path, headers, agent: false, rejectUnauthorized: false }
+      const options = {
+        host: '127.0.0.1',
+        port,
+        path,
+        headers,
+        agent: false,
+        servername: 'localhost',
+        rejectUnauthorized: false,
+      }
       const outgoing = ask(options, (response) => {
         let body = ''
         response.setEncoding('utf8')

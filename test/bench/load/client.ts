@@ -81,7 +81,13 @@ let session: Buffer | undefined
 function encrypted(port: number, how: 'full' | 'resumed'): Socket {
   // What nginx with an older OpenSSL knows, too: the same work for all.
   context ??= createSecureContext({ ca: [], ecdhCurve: 'X25519' })
-  const options = { host: '127.0.0.1', port, secureContext: context, rejectUnauthorized: false }
+  const options = {
+    host: '127.0.0.1',
+    port,
+    servername: 'localhost',
+    secureContext: context,
+    rejectUnauthorized: false,
+  }
   const socket = secure(how === 'full' || session === undefined ? options : { ...options, session })
   socket.setNoDelay(true)
   if (how === 'resumed') {

@@ -7,7 +7,7 @@ export const haproxy: Peer = {
   name: 'haproxy',
   missing: () => (hasCommand('haproxy') ? undefined : 'haproxy'),
   version: () => versionOf('haproxy', '-v'),
-  command({ layer, accessLog, http2, grpc }, { folder, port, stable, connections }) {
+  command({ layer, accessLog, http2, grpc, passthrough }, { folder, port, stable, connections }) {
     const file = join(folder, 'haproxy.cfg')
     writeFileSync(
       file,
@@ -29,7 +29,7 @@ defaults
   timeout tunnel 60s
 frontend in
   bind 127.0.0.1:${port} backlog 4096${http2 || grpc ? ' proto h2' : ''}
-  default_backend stable
+${passthrough === 'name' ? byName : '  default_backend stable'}
 backend stable
   server one 127.0.0.1:${stable}${grpc ? ' proto h2' : ''}
 `,
@@ -37,3 +37,7 @@ backend stable
     return ['haproxy', '-db', '-f', file]
   },
 }
+
+const byName = `  tcp-request inspect-delay 5s
+  tcp-request content accept if { req_ssl_hello_type 1 }
+  use_backend stable if { req_ssl_sni localhost }`

@@ -60,7 +60,7 @@ function configOf(work: Work, site: Site): string {
   const { folder, port, stable, beta, connections } = site
   if (work.layer === 'tcp') {
     return `load_module ${modules}/ngx_stream_module.so;${nginxMain(folder, connections)}
-stream { server { listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${stable}; } }`
+stream { ${work.passthrough === 'name' ? byName(port, stable) : `server { listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${stable}; }`} }`
   }
   const withLua = work.plugins > 0
   const load = withLua ? lua.modules.map((name) => `load_module ${modules}/${name};`).join('\n') : ''
@@ -88,6 +88,11 @@ ${work.tls ? `    ssl_certificate ${certificate.cert}; ssl_certificate_key ${cer
 ${work.routes === undefined ? `    location / { ${withLua ? lua.location : ''} ${work.grpc ? toGrpc : proxy} }` : exact}
   }
 }`
+}
+
+function byName(port: number, stable: number): string {
+  return `map $ssl_preread_server_name $to { localhost 127.0.0.1:${stable}; }
+  server { listen 127.0.0.1:${port} backlog=4096; ssl_preread on; proxy_pass $to; }`
 }
 
 function missingModule(file: string, name: string): string | undefined {

@@ -25,6 +25,11 @@ export interface Work {
   readonly http2?: true
   /** HTTP/2 on both sides. `unary`: each call has an answer at once; `open`: calls whose answers begin and do not end. */
   readonly grpc?: 'unary' | 'open'
+  /**
+   * On L4, clients and backend speak TLS with each other. `name`: the proxy reads the server name, `localhost`, and refuses any other;
+   * `blind`: it reads nothing.
+   */
+  readonly passthrough?: 'name' | 'blind'
   /** Worker processes. Default: 1. */
   readonly workers?: number
 }

@@ -34,6 +34,7 @@ const oneGroup = Object.fromEntries(Object.values(policies).map(({ plugin }) => 
 
 function configOf(work: Work, site: Site): unknown {
   const { layer, plugins, routes, upstreams = 1, accessLog = true, healthChecks = true, tls, http2, grpc } = work
+  const { passthrough } = work
   const protocol = { protocol: layer }
   const names = namesOf(plugins)
   const route = { listener: 'in', upstream: 'stable', policies: names }
@@ -55,7 +56,7 @@ function configOf(work: Work, site: Site): unknown {
         port: site.port,
       },
     },
-    routes: routes === undefined ? { all: route } : exact,
+    routes: routes === undefined ? { all: passthrough === 'name' ? { ...route, match: byName } : route } : exact,
     upstreams: {
       ...list(upstreams, (i) => [upstreamOf(i), stable]),
       // One that nothing leads to is refused.
@@ -66,6 +67,8 @@ function configOf(work: Work, site: Site): unknown {
     ...(accessLog ? {} : { log: { access: false } }),
   }
 }
+
+const byName = { serverName: 'localhost' }
 
 const encrypted = { protocol: 'https', tls: { certificates: [certificate] } }
 

@@ -95,6 +95,14 @@ const grpc = throughput({
   load: { streams: 1, path: '/bench.Bench/Ask', headers: grpcHeaders, body: grpcRequest },
 })
 
+const passthrough = throughput({
+  name: 'passthrough',
+  title: 'new TLS connection per request, passed on by its server name',
+  subjects: [s.nginxByName, s.haproxyByName, s.posternByName, s.posternBlind],
+  concurrency: [16],
+  load: { tls: 'full', close: true },
+})
+
 const routes = throughput({
   name: 'routes',
   title: 'many routes',
@@ -143,7 +151,7 @@ export function scenariosOf(quick: boolean): Scenario[] {
       concurrency: [64],
     }),
     tls,
-    ...(quick ? [] : [handshake, resumption, http2, http2Streams, grpc, routes]),
+    ...(quick ? [] : [handshake, resumption, passthrough, http2, http2Streams, grpc, routes]),
     latency,
     ...(quick ? [] : [reload]),
     idle,
