@@ -1,12 +1,12 @@
 import type { Path } from '../config/problem.ts'
 import type { Source } from '../config/source.ts'
-import type { Config, ListenerConfig, UpstreamConfig } from '../config/types.ts'
+import type { Config, UpstreamConfig } from '../config/types.ts'
 import type { UpstreamTls } from '../tls/client-context.ts'
 import type { Attachment } from './attachments.ts'
 import { expiryOf } from './expiry.ts'
-import { parseAddress } from './formats.ts'
 import { certificatesOf } from './pem.ts'
 import type { PolicyFacts } from './plugins.ts'
+import { tierProblem } from './tiers.ts'
 
 type Warn = (path: Path, message: string) => void
 
@@ -26,15 +26,13 @@ export function warnOfUpstreams(config: Config, source: Source, warn: Warn): voi
   }
 }
 
-function warnOfBackends(name: string, { backends, protocol }: UpstreamConfig, config: Config, warn: Warn): void {
+function warnOfBackends(name: string, { backends }: UpstreamConfig, config: Config, warn: Warn): void {
   if (backends.every(({ state }) => state === 'down')) {
     warn(['upstreams', name, 'backends'], 'every backend is "down", so every request is answered with 503')
   }
   for (const [index, { address }] of backends.entries()) {
-    const own = listenerAt(config, address, protocol)
-    // Two tiers in one gateway are no loop.
-    if (own === undefined || !leadsTo(config, own, name, new Set())) continue
-    warn(['upstreams', name, 'backends', index, 'address'], `this is listener "${own}" of this gateway: a loop`)
+    const problem = tierProblem(config, name, address)
+    if (problem !== undefined) warn(['upstreams', name, 'backends', index, 'address'], problem)
   }
 }
 
@@ -59,42 +57,6 @@ function endsOf(pem: string | undefined): readonly number[] {
 function warnOfEnd(path: Path, end: number, warn: Warn): void {
   const expiry = Number.isFinite(end) ? expiryOf(end) : undefined
   if (expiry !== undefined) warn(path, expiry.message)
-}
-
-/** The listener that such a backend is. */
-function listenerAt({ listeners }: Config, address: string, protocol: UpstreamConfig['protocol']): string | undefined {
-  return Object.keys(listeners).find((name) => {
-    const listener = listeners[name]!
-    return (listener.protocol === 'udp') === (protocol === 'udp') && isBoundTo(listener, address)
-  })
-}
-
-/** Whether what arrives at a listener may get to an upstream, also through other listeners of this gateway. */
-function leadsTo(config: Config, listener: string, upstream: string, seen: Set<string>): boolean {
-  if (seen.has(listener)) return false
-  seen.add(listener)
-  const next = Object.values(config.routes).flatMap((route) =>
-    route.listener === listener ? (route.upstream ?? []) : [],
-  )
-  if (next.includes(upstream)) return true
-  return next.some((name) => {
-    const { backends, protocol } = config.upstreams[name]!
-    return backends.some(({ address }) => {
-      const own = listenerAt(config, address, protocol)
-      return own !== undefined && leadsTo(config, own, upstream, seen)
-    })
-  })
-}
-
-const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
-const everything = new Set(['::', '0.0.0.0'])
-
-/** Whether a connection to the address reaches the listener. */
-function isBoundTo({ address, port }: ListenerConfig, to: string): boolean {
-  const target = parseAddress(to)
-  if (typeof target === 'string' || target.port !== port) return false
-  const isLocal = loopback.has(target.host)
-  return target.host === address || (isLocal && (everything.has(address) || loopback.has(address)))
 }
 
 function warnOfHealth(path: Path, { health }: UpstreamConfig, hasTimeout: boolean, warn: Warn): void {
