@@ -7,6 +7,7 @@ import { answering, collect, ok } from '../http1/raw-backend.ts'
 import { reset } from '../http1/transport.ts'
 import type { Case } from './case.ts'
 import { runCase } from './run-case.ts'
+import { shareStages } from './shared-stage.ts'
 import { emptied, get, head, malformed, own, refusal } from './text.ts'
 
 const ask = head('GET / HTTP/1.1', 'Host: a')
@@ -203,7 +204,12 @@ const reports: (Case & { id: string })[] = [
 ]
 
 describe('reports against others', () => {
-  for (const one of reports) test(`${one.id}: ${one.what}`, () => runCase(one))
+  const stageFor = shareStages()
+  for (const one of reports) {
+    test(`${one.id}: ${one.what}`, async () => {
+      await runCase(one, await stageFor(one, 'h1'))
+    })
+  }
 
   test('CVE-2026-44578: an upgrade passes the policies like any request', async () => {
     const backend = await answering(ok)

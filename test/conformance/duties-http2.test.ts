@@ -15,7 +15,7 @@ const combinations: readonly (readonly [Version, Version, number])[] = [
   ['h2', 'h1', 202],
   ['h2', 'h2', 186],
 ]
-const stageFor = shareStages()
+const stageFor = shareStages({ http: ['1.1', '2'] })
 
 /** What a case is between these versions, or why it is nothing. */
 function translate(one: Case, client: Version, backend: Version): readonly Sent[] | NoMeaning {

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net'
 import { expect } from 'vitest'
 import type { Gateway } from '../../core/gateway.ts'
-import { tcpBackend } from '../helpers/backend.ts'
 import { isOverTls, open, raw } from '../helpers/client.ts'
-import { httpConfig, type Json, startInProcess } from '../helpers/gateway.ts'
+import { httpConfig, type Json } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { collect } from '../http1/raw-backend.ts'
 import type { Case } from './case.ts'
+import { type SharedStage, soon } from './shared-stage.ts'
 import { empty, head } from './text.ts'
 
 /** The last thing that goes through the gateway: whatever else was on its way has arrived by then. */
@@ -26,22 +26,6 @@ export interface Script {
 
 export function scriptOf({ backend: answers = [empty], atHead = '' }: Case): Script {
   return { answers, atHead, answered: 0, seen: [] }
-}
-
-/** A gateway and its backend, as a case wants them. */
-interface Stage {
-  readonly port: number
-  readonly seen: readonly string[]
-  /** What differs from run to run is replaced. */
-  readonly clean: (text: string) => string
-  readonly ours: (text: string) => string
-}
-
-async function stage(one: Case): Promise<Stage> {
-  const script = scriptOf(one)
-  const backend = await tcpBackend((socket) => playBackend(socket, script))
-  const { port, gateway } = await startInProcess(configOf(one, backend.port))
-  return { port: port('web'), seen: script.seen, ...wordsOf(gateway, port('web'), backend.port) }
 }
 
 /** A connection of a backend of HTTP/1.1. */
@@ -91,8 +75,14 @@ export function configOf(
 
 type Values = { [key: string]: Json }
 
+/** What differs from run to run is replaced by the words of the cases, and the other way round. */
+export interface Words {
+  readonly clean: (text: string) => string
+  readonly ours: (text: string) => string
+}
+
 /** Puts the words of the cases for what differs from run to run, and back. */
-export function wordsOf(gateway: Gateway, port: number, backend: number): Pick<Stage, 'clean' | 'ours'> {
+export function wordsOf(gateway: Gateway, port: number, backend: number): Words {
   const { pseudonym } = gateway.snapshot.via
   const clean = (text: string): string =>
     text
@@ -105,9 +95,17 @@ export function wordsOf(gateway: Gateway, port: number, backend: number): Pick<S
 }
 
 /** Plays a case with a raw client and a raw backend, and compares what each of them got, byte for byte. */
-export async function runCase(one: Case): Promise<void> {
+export async function runCase(one: Case, stage: SharedStage): Promise<void> {
+  try {
+    await runOn(one, stage)
+  } finally {
+    await stage.clear()
+  }
+}
+
+async function runOn(one: Case, { port, clean, ours, begin }: SharedStage): Promise<void> {
   const { client, later = [], seen: wanted, got: wish, end = 'open' } = one
-  const { port, seen, clean, ours } = await stage(one)
+  const { seen } = begin(one)
   const socket = await open(port)
   const got = collect(socket)
   socket.write(withScheme(ours(client)), 'latin1')
@@ -128,7 +126,7 @@ export async function runCase(one: Case): Promise<void> {
     }
   }
   const goal = { seen: wanted.map(schemeless), got: wish, end }
-  await until('both sides', () => JSON.stringify(state()) === JSON.stringify(goal), 1500).catch(() => {})
+  await soon(() => JSON.stringify(state()) === JSON.stringify(goal))
   expect(state()).toEqual(goal)
   expect(await raw(port, fence)).toMatch(/^HTTP\/1\.1 200 /)
   expect(state()).toEqual(goal)

@@ -1,7 +1,7 @@
-import type { AddressInfo } from 'node:net'
-import { createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { afterAll } from 'vitest'
-import { startInProcess } from '../helpers/gateway.ts'
+import { tcpBackend } from '../helpers/backend.ts'
+import { type Json, startInProcess } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 import { headers } from '../http2/frames.ts'
 import { type Frame, fieldOf, RawPeer } from '../http2/raw.ts'
@@ -33,8 +33,14 @@ export interface SharedStage {
   readonly clear: () => Promise<void>
 }
 
-/** Gateways of the file, by what the cases and the backend's version ask of them; ended after its last test. */
-export function shareStages(): (one: Case, backend: Version) => Promise<SharedStage> {
+/**
+ * Gateways of the file, by what the cases and the backend's version ask of them; ended after its last test.
+ *
+ * @param listener what each listener has besides what its case says
+ */
+export function shareStages(
+  listener: { [key: string]: Json } = {},
+): (one: Case, backend: Version) => Promise<SharedStage> {
   const stages = new Map<string, Promise<SharedStage>>()
   const ends: (() => Promise<void> | void)[] = []
   afterAll(async () => {
@@ -44,7 +50,7 @@ export function shareStages(): (one: Case, backend: Version) => Promise<SharedSt
     const key = `${backend} ${JSON.stringify(one.config ?? {})}`
     let stage = stages.get(key)
     if (stage === undefined) {
-      stage = start(one, backend, (end) => void ends.push(end))
+      stage = start(one, backend, listener, (end) => void ends.push(end))
       stages.set(key, stage)
     }
     return stage
@@ -54,23 +60,18 @@ export function shareStages(): (one: Case, backend: Version) => Promise<SharedSt
 async function start(
   one: Case,
   version: Version,
+  listener: { [key: string]: Json },
   onFinished: (end: () => Promise<void> | void) => void,
 ): Promise<SharedStage> {
   let script: HttpScript = { ...scriptOf(one), requests: [] }
-  const sockets = new Set<Socket>()
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.on('close', () => sockets.delete(socket))
+  const onSocket = (socket: Socket): void => {
     if (version === 'h1') return playBackend(socket, script)
     new RawPeer(socket, false, {}, (peer, frame) => onFrame(peer, frame, script))
     socket.on('end', () => socket.end())
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port: backend } = server.address() as AddressInfo
+  }
+  const { port: backend, sockets } = await tcpBackend(onSocket, undefined, onFinished)
   const upstream = version === 'h1' ? {} : { http: '2' }
-  const config = configOf(one, backend, { listener: { http: ['1.1', '2'] }, upstream })
-  onFinished(() => void server.close())
+  const config = configOf(one, backend, { listener, upstream })
   const { port, gateway } = await startInProcess(config, {}, onFinished)
   return {
     port: port('web'),

@@ -62,14 +62,20 @@ export function echo(request: IncomingMessage, response: ServerResponse, name = 
   })
 }
 
-/** A real TCP server, or one over it, on a free port; closed when the test is over. Sockets allow half-open use. */
+/**
+ * A real TCP server, or one over it, on a free port; closed when the test is over, or `onFinished` says so. Sockets allow half-open
+ * use.
+ */
 export function tcpBackend(
   handler: (socket: Socket) => void,
   create: (options: ServerOpts, handler: (socket: Socket) => void) => Server = createServer,
+  onFinished: OnFinished = onTestFinished,
 ): Promise<TestBackend> {
-  if (create === createServer && overTls !== undefined) return tlsBackend(overTls, handler)
-  return started(create({ allowHalfOpen: true }, handler))
+  if (create === createServer && overTls !== undefined) return tlsBackend(overTls, handler, onFinished)
+  return started(create({ allowHalfOpen: true }, handler), onFinished)
 }
+
+type OnFinished = (end: () => Promise<void>) => void
 
 /** `httpBackend` over TLS. */
 export function httpsBackend(
@@ -80,7 +86,11 @@ export function httpsBackend(
 }
 
 /** `tcpBackend` over TLS. */
-export function tlsBackend(options: TlsOptions, handler: (socket: TLSSocket) => void): Promise<TestBackend> {
+export function tlsBackend(
+  options: TlsOptions,
+  handler: (socket: TLSSocket) => void,
+  onFinished: OnFinished = onTestFinished,
+): Promise<TestBackend> {
   const below = new Map<number, Socket>()
   const server = createTlsServer({ allowHalfOpen: true, ...options } as TlsOptions, (socket) => {
     const tcp = below.get(socket.remotePort ?? 0)
@@ -92,7 +102,7 @@ export function tlsBackend(options: TlsOptions, handler: (socket: TLSSocket) => 
     handler(socket)
   })
   server.on('connection', (socket: Socket) => below.set(socket.remotePort ?? 0, socket))
-  return started(server)
+  return started(server, onFinished)
 }
 
 let lastDead = 10_000 + (process.pid % 1_000) * 20

@@ -8,7 +8,7 @@ import { Http2Pool } from '../../core/http2/connection-pool.ts'
 import { connectTo } from '../../core/net/connect.ts'
 import { tcpBackend } from '../helpers/backend.ts'
 import { step, unitsOf } from './feed.ts'
-import { settings } from './frames.ts'
+import { settings, typeNames } from './frames.ts'
 import { RawPeer } from './raw.ts'
 import { hostileStream, Random } from './streams.ts'
 
@@ -152,10 +152,17 @@ async function answeringOnce(): Promise<{ readonly port: number; bytes: Buffer }
   return backend
 }
 
-/** ALTSVC and ORIGIN, which ours ignores as it does all unknown types. */
-const onlyNodes: ReadonlySet<number> = new Set([10, 12])
+/** ALTSVC, ORIGIN, and a setting of RFC 9218, which ours ignores as it does all that it does not know. */
+function isOnlyNodes(unit: Buffer): boolean {
+  const type = unit[3]
+  return (
+    type === 10 ||
+    type === 12 ||
+    (typeNames[type ?? -1] === 'SETTINGS' && unit.length > 10 && unit.readUInt16BE(9) === 9)
+  )
+}
 
 async function answer(peer: RawPeer, bytes: Buffer): Promise<void> {
-  for (const unit of unitsOf(bytes)) if (!onlyNodes.has(unit[3]!)) await step(peer, unit)
+  for (const unit of unitsOf(bytes)) if (!isOnlyNodes(unit)) await step(peer, unit)
   peer.socket.end()
 }
