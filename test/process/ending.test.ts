@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { httpBackend } from '../helpers/backend.ts'
 import { open, send } from '../helpers/client.ts'
 import { gatewayFolder, httpConfig, type Json, startGateway } from '../helpers/gateway.ts'
-import { type PosternProcess, postern } from '../helpers/process.ts'
+import { cached, type PosternProcess, postern } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 
 const config = (more: { [name: string]: Json } = {}): Json => ({
@@ -156,7 +156,7 @@ describe('an end that is not an easy one', () => {
     const command = `exec "${process.execPath}" --no-node-snapshot --disable-sigusr1 "${main}"`
     const terminal = spawn('script', ['-qec', command, '/dev/null'], {
       cwd: folder,
-      env: { ...process.env, POSTERN_SPARE: '0' },
+      env: { ...process.env, ...cached, POSTERN_SPARE: '0' },
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     let text = ''
