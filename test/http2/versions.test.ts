@@ -25,12 +25,17 @@ function bodyOf(answer: { readonly body: Buffer }): Echo {
 const both = (port: number, more: { [key: string]: Json } = {}): Json =>
   httpConfig([port], { listeners: { web: { http: ['1.1', '2'], ...more } } })
 
-/** A backend of HTTP/2 that says what it got. */
-async function http2Backend(tls: boolean): Promise<number> {
+/** A backend of HTTP/2 that says what it got. @param serving what it answers to the health protocol of gRPC */
+async function http2Backend(tls: boolean, serving: () => number = () => 1): Promise<number> {
   const server: Http2Server = tls
     ? (createSecureServer({ cert: web.chain, key: web.key }) as unknown as Http2Server)
     : createServer()
   server.on('request', (asked, answer) => {
+    if (asked.url === '/grpc.health.v1.Health/Check') {
+      answer.setHeader('content-type', 'application/grpc')
+      answer.addTrailers({ 'grpc-status': '0' })
+      return void answer.end(Buffer.of(0, 0, 0, 0, 2, 8, serving()))
+    }
     answer.setHeader('content-type', 'application/json')
     answer.end(JSON.stringify({ version: asked.httpVersion, headers: asked.headers }))
   })
@@ -179,4 +184,18 @@ test.each([
   expect(down.why).toMatch(/^GET \/healthz failed: /)
   for (let i = 0; i < 4; i++) expect((await send(port('web'), '/')).status).toBe(200)
   expect(log.filter(({ msg }) => msg === 'backend down')).toHaveLength(1)
+})
+
+test.each(['2', 'auto'])('probes by the health protocol of gRPC go over TLS as well: %s', async (http) => {
+  let serving = 2
+  const health = { grpc: {}, interval: '50ms', rise: 1, fall: 1 }
+  const backend = await http2Backend(true, () => serving)
+  const app = { http, health, tls: { ca: 'ca.crt', serverName: 'localhost' } }
+  const { port, record } = await startInProcess(httpConfig([backend], { upstreams: { app: app as Json } }), files)
+  const down = await record(({ msg }) => msg === 'backend down')
+  expect(down.why).toBe('the gRPC health check answered NOT_SERVING')
+  expect((await send(port('web'), '/')).status).toBe(503)
+  serving = 1
+  await record(({ msg }) => msg === 'backend up')
+  expect((await send(port('web'), '/')).status).toBe(200)
 })
