@@ -2,7 +2,7 @@ import { describe } from 'vitest'
 import { hasCommand } from '../bench/installed.ts'
 
 /** Programs of other people that tests run, all of them packages of Debian. */
-export type Program = 'nginx' | 'haproxy' | 'curl' | 'openssl' | 'pebble' | 'nghttp' | 'h2load'
+export type Program = 'nginx' | 'haproxy' | 'curl' | 'openssl' | 'pebble' | 'nghttp' | 'h2load' | 'redis-server'
 
 /**
  * Like `describe`, for tests that cannot do without these programs. Where one is missing they are left out, and the output

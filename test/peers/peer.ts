@@ -7,6 +7,7 @@ import { freePort, reachable } from '../bench/ports.ts'
 
 export interface Peer {
   readonly port: number
+  readonly pid: number
   /** All that it printed, for when a test fails. */
   readonly said: () => string
 }
@@ -54,7 +55,8 @@ export async function startPeer(
       said += error.message
     })
     endWithTest(child, onFinished)
-    if ((await reachable(port, () => isOver(child))) && !isOver(child)) return { port, said: () => said }
+    if ((await reachable(port, () => isOver(child))) && !isOver(child))
+      return { port, pid: child.pid!, said: () => said }
   }
   throw new Error(`a peer does not start: ${said}`)
 }
