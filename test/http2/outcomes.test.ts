@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { httpConfig, startInProcess, type TestGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
-import { codes, data, goaway, headers, request, rst } from './frames.ts'
+import { codes, data, goaway, headers, request, rst, windowUpdate } from './frames.ts'
 import { answering, type Frame, fieldOf, openRaw, type RawHttp2Backend, type RawPeer, rawBackend } from './raw.ts'
 
 const ok = [':status', '200']
@@ -194,17 +194,46 @@ test('a complete answer before the upload is: NO_ERROR', async () => {
   await expectBoth(one)
 })
 
-test('a response that the window of the client holds back: SI, and the session goes on', async () => {
-  const backend = await rawBackend(answering('x'.repeat(100)))
+describe('a response that a window of the client holds back: SI, and the session goes on', () => {
   const sections = {
     listeners: { web: { http: ['2'], timeouts: { idle: '200ms' } } },
     upstreams: { app: { http: '2' } },
-  }
-  const gateway = await startInProcess(httpConfig([backend.port], sections as never))
-  const client = await openRaw(gateway.port('web'), { settings: { initialWindowSize: 10 }, credit: false })
-  client.send(request(1, post))
-  expect(await client.answer(1)).toMatchObject({ statuses: ['200'], reset: codes.INTERNAL_ERROR })
-  expect(await outcomeOf({ gateway, backend, client })).toBe('SI')
-  await client.settled()
-  expect(client.said()).not.toContain('GOAWAY')
+  } as never
+
+  test('the window of its stream', async () => {
+    const backend = await rawBackend(answering('x'.repeat(100)))
+    const gateway = await startInProcess(httpConfig([backend.port], sections))
+    const client = await openRaw(gateway.port('web'), { settings: { initialWindowSize: 10 }, credit: false })
+    client.send(request(1, post))
+    expect(await client.answer(1)).toMatchObject({ statuses: ['200'], reset: codes.INTERNAL_ERROR })
+    expect(await outcomeOf({ gateway, backend, client })).toBe('SI')
+    await client.settled()
+    expect(client.said()).not.toContain('GOAWAY')
+  })
+
+  test('that of the connection, which one stream has used up', async () => {
+    const backend = await rawBackend(answering('x'.repeat(16_000)))
+    const gateway = await startInProcess(httpConfig([backend.port], sections))
+    const client = await openRaw(gateway.port('web'), { settings: { initialWindowSize: 1_000_000 }, credit: false })
+    // 65,535 bytes are there: four whole responses and a part.
+    client.send(...[1, 3, 5, 7, 9].map((id) => request(id, post)))
+    for (const id of [1, 3, 5, 7]) expect((await client.answer(id)).reset).toBeUndefined()
+    expect(await client.answer(9)).toMatchObject({ statuses: ['200'], reset: codes.INTERNAL_ERROR })
+    await gateway.record(({ msg, outcome }) => msg === 'request' && outcome === 'SI')
+    client.send(windowUpdate(0, 100_000), request(11, post))
+    expect(String((await client.answer(11)).body)).toBe('x'.repeat(16_000))
+  })
+
+  test('a window that is opened byte by byte is none that holds back, without minRate', async () => {
+    const backend = await rawBackend(answering('x'.repeat(100)))
+    const gateway = await startInProcess(httpConfig([backend.port], sections))
+    const client = await openRaw(gateway.port('web'), { settings: { initialWindowSize: 60 }, credit: false })
+    client.send(request(1, post))
+    for (let i = 0; i < 40; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      client.send(windowUpdate(1, 1))
+    }
+    expect(String((await client.answer(1)).body)).toBe('x'.repeat(100))
+    expect(await outcomeOf({ gateway, backend, client })).toBe('')
+  })
 })
