@@ -194,7 +194,7 @@ export class Supervisor implements SlotHost {
    * @returns what did not end by itself.
    */
   async drain(): Promise<Drained> {
-    const isServing = this.#slots.some((slot) => slot.serving)
+    const hasWork = this.#slots.some((slot) => slot.hasWork)
     this.#stopping = true
     this.#ended.abort()
     // Connections that wait in the sockets are still served. The addresses are free once the workers have closed their
@@ -202,7 +202,7 @@ export class Supervisor implements SlotHost {
     for (const key of [...this.#sockets.keys()]) this.#unbind(key)
     this.spare.close()
     let killed = 0
-    const { delay, timeout } = isServing ? this.config.drain : { delay: 0, timeout: 0 }
+    const { delay, timeout } = hasWork ? this.config.drain : { delay: 0, timeout: 0 }
     const limit = Math.min(delay + timeout + drainGrace, longestTimer)
     const deadline = setTimeout(() => {
       const pids = this.#slots.flatMap(({ pid }) => pid ?? [])

@@ -75,6 +75,11 @@ export class WorkerSlot {
     return this.#serving
   }
 
+  /** Whether it has a worker that may have something to finish. */
+  get hasWork(): boolean {
+    return this.#serving || this.#replaced.size > 0
+  }
+
   /** Starts a worker with the configuration in force. Resolves with why it cannot run; `undefined` when it can. */
   async start(): Promise<string | undefined> {
     const began = performance.now()
@@ -140,8 +145,9 @@ export class WorkerSlot {
 
   /** Resolves when the worker has exited. One that does not serve yet has nothing to finish. */
   drain(): Promise<void> {
-    if (!this.#serving) return this.kill()
-    return this.#end(() => this.tell({ type: 'drain', replaced: false }))
+    for (const worker of this.#replaced.keys()) worker.send({ type: 'drain', replaced: false })
+    if (this.#serving) return this.#end(() => this.tell({ type: 'drain', replaced: false }))
+    return this.#end(() => this.#worker?.kill('SIGKILL'))
   }
 
   /** Process id of the worker; `undefined` without one. */
