@@ -141,7 +141,13 @@ export interface ExchangeOwner {
 export interface HttpConnection {
   readonly peer: Peer
   /** For backends that are told who the client is: pools whose connections belong to it alone. The listener closes them with it. */
-  pools?: Map<object, UpstreamPool> | undefined
+  pools?: Map<PoolOwner, UpstreamPool> | undefined
+}
+
+/** A backend with pools that belong to connections of clients. */
+export interface PoolOwner {
+  /** The connection that it belongs to has ended. */
+  closePool(pool: UpstreamPool): void
 }
 
 /** A client's connection, as the codec that serves it offers it to the listener. */

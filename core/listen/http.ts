@@ -236,7 +236,7 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
 
   #leave({ connection }: HttpSession): void {
     ;(connection as Connection).admission?.end()
-    for (const pool of connection.pools?.values() ?? []) pool.close()
+    for (const [owner, pool] of connection.pools ?? []) owner.closePool(pool)
   }
 
   async open(socket?: BoundHandle): Promise<void> {

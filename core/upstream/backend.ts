@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { BackendConfig, UpstreamConfig } from '../config/types.ts'
 import { type Origin, parseOrigin } from '../grants/origin.ts'
 import type { BackendFacts } from '../hooks/scopes.ts'
-import type { HttpConnection } from '../http/exchange.ts'
+import type { HttpConnection, PoolOwner } from '../http/exchange.ts'
 import type { UpstreamPool } from '../http/upstream-exchange.ts'
 import { ConnectionPool } from '../http1/connection-pool.ts'
 import { sessionLimits } from '../http2/client-connection.ts'
@@ -20,7 +20,7 @@ import { proxiedClientOf } from './proxied-client.ts'
 type Spoken = Pick<UpstreamConfig, 'http' | 'protocol' | 'proxyProtocol'>
 
 /** One member of an upstream. It outlives reloads that keep its upstream's name, protocols and TLS settings, and its address. */
-export class Backend implements BackendFacts {
+export class Backend implements BackendFacts, PoolOwner {
   /** Increases whenever the availability or weight of any backend may have changed: lists derived from them compare it. */
   static changes = 0
 
@@ -62,6 +62,8 @@ export class Backend implements BackendFacts {
   #active = 0
   #retired = false
   #pool: UpstreamPool | undefined
+  /** Those of connections of clients. */
+  readonly #apart = new Set<UpstreamPool>()
   #origin: Origin | undefined
   /** Of its pools, which read it whenever it matters. */
   readonly #limits = { ...sessionLimits }
@@ -217,7 +219,13 @@ export class Backend implements BackendFacts {
     if (known !== undefined) return known
     const pool = this.newPool(this.greetingFor(connection.peer))
     connection.pools.set(this, pool)
+    this.#apart.add(pool)
     return pool
+  }
+
+  closePool(pool: UpstreamPool): void {
+    this.#apart.delete(pool)
+    pool.close()
   }
 
   /** A pool apart from that of the requests. @param greeting Default: the gateway speaks for itself. */
@@ -249,6 +257,7 @@ export class Backend implements BackendFacts {
   /** The configuration no longer contains it: its pool closes when its last flow has ended. */
   retire(): void {
     this.#retired = true
+    for (const pool of this.#apart) this.closePool(pool)
     this.#closeIfIdle()
   }
 

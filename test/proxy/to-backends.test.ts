@@ -185,6 +185,19 @@ test.each([
   void record
 })
 
+test('a backend that a reload removes keeps no connection for a client that stays', async () => {
+  const [old, next] = await Promise.all([greetedBackend(tellRequests('2')), greetedBackend(tellRequests('2'))])
+  const upstream = { proxyProtocol: 'v2', http: '2' }
+  const { port, reload } = await gateway('http', old, upstream)
+  const agent = newAgent({ keepAlive: true })
+  const { socket } = await get(port('in'), agent)
+  await reload(configOf('http', next, upstream))
+  await until('the old connection gone', () => old.sockets.size === 0)
+  expect((await get(port('in'), agent)).socket).toBe(socket)
+  expect(next.sockets.size).toBe(1)
+  agent.destroy()
+})
+
 test('a reload that begins to name clients uses no older connection', async () => {
   const backend = await greetedBackend(tellRequests())
   const { port, reload } = await gateway('http', backend, { proxyProtocol: 'v1' })
