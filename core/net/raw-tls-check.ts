@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls'
 import type { ByteReceiver, ByteStream } from './byte-stream.ts'
 import { checkRawSockets } from './raw-check.ts'
+import { checkRawHandshake } from './raw-handshake-check.ts'
 import type { RawTls } from './raw-tls.ts'
 import { takeTls } from './take-tls.ts'
 import { WheelTimer } from './timer-wheel.ts'
@@ -22,7 +23,7 @@ export function isRawTlsUsable(): boolean {
 }
 
 /**
- * Tries out raw TLS on two loopback connections, once in a process: reading, all kinds of writes, of which some wait for one
+ * Tries out raw TLS on two loopback connections, and then handshakes (`raw-handshake-check.ts`), once in a process: reading, all kinds of writes, of which some wait for one
  * another, and that an end with close_notify is told apart from one without. Until it has passed, and if it fails, all TLS
  * connections are sockets of node.
  *
@@ -44,7 +45,7 @@ async function check(): Promise<string | undefined> {
     bothWays(opened, reject).then(resolve, reject)
     await promise
     isPassed = true
-    return undefined
+    return await checkRawHandshake()
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   } finally {

@@ -10,7 +10,7 @@ export interface TlsHandle extends StreamHandle {
   onerror: ((this: TlsHandle, cause: Error) => void) | undefined
   /** After the handshake, and only before TLS 1.3: a renegotiation. */
   onhandshakestart: ((this: TlsHandle) => void) | undefined
-  onhandshakedone: (() => void) | undefined
+  onhandshakedone: ((this: TlsHandle) => void) | undefined
   getProtocol(): string
   destroySSL(): void
 }
@@ -42,14 +42,34 @@ export class RawTls extends RawStream implements ByteStream, WatchedRecords {
   /** This side ends without close_notify. */
   #isCut = false
 
-  /** @param handle its handshake is complete; without an owner. */
-  constructor(handle: TlsHandle) {
+  #onDone: (() => void) | undefined
+
+  /**
+   * @param handle without an owner.
+   * @param onDone its handshake has not begun: called when it is complete. Default: it is.
+   */
+  constructor(handle: TlsHandle, onDone?: () => void) {
     super(handle, handle._parent)
     handle.readStop()
     handle.onerror = onerror
-    handle.onhandshakestart = onhandshakestart
-    handle.onhandshakedone = undefined
+    handle.onhandshakedone = onDone && onhandshakedone
+    this.#onDone = onDone
+    if (onDone === undefined) this.#secured()
+  }
+
+  #secured(): void {
+    ;(this.handle as TlsHandle).onhandshakestart = onhandshakestart
     records.add(this)
+  }
+
+  /** For the handle. */
+  onHandshakeDone(): void {
+    const done = this.#onDone
+    if (done === undefined || !this.isOpen) return
+    this.#onDone = undefined
+    ;(this.handle as TlsHandle).onhandshakedone = undefined
+    this.#secured()
+    done()
   }
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -259,6 +279,10 @@ function refuse(stream: RawTls): void {
 
 function onerror(this: TlsHandle, cause: Error): void {
   ;(this.owner as RawTls).onError(cause)
+}
+
+function onhandshakedone(this: TlsHandle): void {
+  ;(this.owner as RawTls).onHandshakeDone()
 }
 
 function onhandshakestart(this: TlsHandle): void {

@@ -87,12 +87,18 @@ export type TcpBinding = TcpModule & StreamModule
 export const tcp: TcpBinding | undefined = process.env.POSTERN_RAW_SOCKETS === '0' ? undefined : load()
 
 function load(): TcpBinding | undefined {
+  const [sockets, streams] = [bindingOf<TcpModule>('tcp_wrap'), bindingOf<StreamModule>('stream_wrap')]
+  return sockets && streams && { ...sockets, ...streams }
+}
+
+/** A binding of node; `undefined` where it has none of this name, or none for us. */
+export function bindingOf<T extends object>(name: string): T | undefined {
   const { noDeprecation } = process
   // DEP0111, which node prints only with `--pending-deprecation`: users could do nothing about it.
   process.noDeprecation = true
   try {
     const { binding } = process as unknown as { binding(name: string): unknown }
-    return { ...(binding('tcp_wrap') as TcpModule), ...(binding('stream_wrap') as StreamModule) }
+    return binding(name) as T
   } catch {
     return undefined
   } finally {

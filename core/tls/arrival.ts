@@ -1,15 +1,18 @@
 import { type SecureContext, TLSSocket } from 'node:tls'
 import type { OutcomeCode } from '../errors.ts'
-import type { ByteStream } from '../net/byte-stream.ts'
+import type { ByteReceiver, ByteStream } from '../net/byte-stream.ts'
 import { sayLast } from '../net/last-words.ts'
 import type { TlsFacts } from '../net/peer.ts'
+import { ServerHandshake } from '../net/raw-handshake.ts'
+import { isRawHandshakeUsable } from '../net/raw-handshake-check.ts'
+import { RawSocket } from '../net/raw-socket.ts'
 import { type Expiring, WheelTimer } from '../net/timer-wheel.ts'
 import { feed, socketOf, streamOfTls } from '../net/tls-stream.ts'
 import { alertOf, alertRecord, type OwnAlert } from './alerts.ts'
 import type { ClientHello } from './client-hello.ts'
 import type { ClientRules } from './client-rules.ts'
 import { type Handshaking, handshakes } from './handshake-gate.ts'
-import { factsOfHandshake, factsOfHello } from './tls-facts.ts'
+import { factsOfHandshake, factsOfHello, factsOfRawHandshake } from './tls-facts.ts'
 
 /** Why a connection did not become one over TLS. */
 export interface HandshakeFailure {
@@ -61,6 +64,7 @@ export class TlsArrival implements Expiring, Handshaking {
   #bytes: Buffer
   #options: HandshakeOptions | undefined
   #socket: TLSSocket | undefined
+  #handshake: ServerHandshake | undefined
   #isOver = false
 
   /**
@@ -99,6 +103,30 @@ export class TlsArrival implements Expiring, Handshaking {
   // ── handshake ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   begin(): void {
+    const { stream } = this
+    // Only a socket of node tells of a client's certificate.
+    if (this.#options!.clients !== undefined || !(stream instanceof RawSocket) || !isRawHandshakeUsable()) {
+      return this.#beginOnSocket()
+    }
+    const bytes = this.#bytes
+    this.#bytes = nothing
+    this.#handshake = new ServerHandshake(stream, this.#options!, new Watch(this.#gone, this.#failed), this.#done)
+    this.#handshake.feed(bytes)
+  }
+
+  readonly #done = (): void => {
+    const { stream, handle } = this.#handshake!
+    if (!this.#end()) return
+    try {
+      this.facts = factsOfRawHandshake(handle, this.facts)
+    } catch (error) {
+      stream.destroy()
+      return this.#owner.onFailed(this, { code: 'GE', problem: (error as Error).message, alert: undefined })
+    }
+    this.#owner.onSecured(this, stream)
+  }
+
+  #beginOnSocket(): void {
     const { context, staple, alpn, clients } = this.#options!
     const below = socketOf(this.stream)
     const socket = new TLSSocket(below, {
@@ -165,6 +193,7 @@ export class TlsArrival implements Expiring, Handshaking {
     if (!this.#end()) return
     this.stream.destroy()
     this.#socket?.destroy()
+    this.#handshake?.stream.destroy()
     this.#owner.onFailed(this, failure)
   }
 
@@ -181,6 +210,24 @@ export class TlsArrival implements Expiring, Handshaking {
 /** Node's servers pass on what they get by their event `OCSPRequest` in this way. */
 interface TlsHandle {
   setOCSPResponse(response: Buffer): void
+}
+
+/** Sees a connection end during its handshake. */
+class Watch implements ByteReceiver {
+  readonly onEnd: () => void
+  readonly onClose: () => void
+  readonly onError: (cause: Error) => void
+
+  constructor(gone: () => void, failed: (cause: Error) => void) {
+    this.onEnd = gone
+    this.onClose = gone
+    this.onError = failed
+  }
+
+  onBytes(): boolean {
+    return true
+  }
+  onDrain(): void {}
 }
 
 const nothing = Buffer.alloc(0)

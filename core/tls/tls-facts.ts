@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { ClientCertificate, TlsFacts } from '../net/peer.ts'
+import type { HandshakeHandle } from '../net/raw-handshake.ts'
 import type { ClientHello } from './client-hello.ts'
 
 /** Most bytes of a client's certificate: policies and logs read its names, and a backend gets it with each request. */
@@ -24,6 +25,24 @@ export function factsOfHello({ serverName, alpn: offered }: ClientHello): TlsFac
     cipher: undefined,
     alpn: undefined,
     resumed: false,
+    client: undefined,
+  }
+}
+
+/**
+ * What the handshake of a client has settled that was not asked for a certificate.
+ *
+ * @param handle its handshake done.
+ * @param before what the ClientHello said
+ */
+export function factsOfRawHandshake(handle: HandshakeHandle, { serverName, offered }: TlsFacts): TlsFacts {
+  return {
+    serverName,
+    offered,
+    version: handle.getProtocol().replace('TLSv', ''),
+    cipher: handle.getCipher().name,
+    alpn: handle.getALPNNegotiatedProtocol() || undefined,
+    resumed: handle.isSessionReused(),
     client: undefined,
   }
 }

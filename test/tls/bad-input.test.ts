@@ -21,8 +21,8 @@ const { ca } = authority
 const web = authority.issue()
 const files = { 'web.crt': web.chain, 'web.key': web.key }
 
-function https(port: number, limits: { [name: string]: Json } = {}): Json {
-  const tls = { certificates: [{ cert: 'web.crt', key: 'web.key' }] }
+function https(port: number, limits: { [name: string]: Json } = {}, more: { [name: string]: Json } = {}): Json {
+  const tls = { certificates: [{ cert: 'web.crt', key: 'web.key' }], ...more }
   return httpConfig([port], { listeners: { web: { protocol: 'https', tls, timeouts: limits } } })
 }
 
@@ -278,10 +278,21 @@ test.runIf(process.env.POSTERN_RAW_SOCKETS !== '0')(
   },
 )
 
-test('what cannot be read of a handshake ends its connection, and not the process', async () => {
+interface CipherTeller {
+  getCipher(): unknown
+}
+const { binding } = process as unknown as {
+  binding(name: 'tls_wrap'): { readonly TLSWrap: { prototype: CipherTeller } }
+}
+
+test.each([
+  ['on the handle', {}, binding('tls_wrap').TLSWrap.prototype],
+  ['on a socket of node', { clientCertificate: { mode: 'request', ca: ['ca.crt'] } }, TLSSocket.prototype],
+])('what cannot be read of a handshake %s ends its connection, and not the process', async (_where, more, teller) => {
   const backend = await echoBackend()
-  const { port, record: logged, gateway } = await startInProcess(https(backend.port), files)
-  const broken = vi.spyOn(TLSSocket.prototype, 'getCipher').mockImplementationOnce(() => {
+  const config = https(backend.port, {}, more)
+  const { port, record: logged, gateway } = await startInProcess(config, { ...files, 'ca.crt': ca })
+  const broken = vi.spyOn(teller as CipherTeller, 'getCipher').mockImplementationOnce(() => {
     throw new Error('no cipher')
   })
   const { error, text } = await visit(port('web'), { ca })
