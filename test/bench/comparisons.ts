@@ -113,6 +113,24 @@ const wanted: readonly Wanted[] = [
     value: (figure) => figure('tcp', 'postern tcp', cpu) / figure('tcp', 'haproxy tcp', cpu),
   },
   {
+    title: 'new connection through the TCP relay / nginx, CPU per connection',
+    value: (figure) => figure('connect-tcp', 'postern tcp', cpu) / figure('connect-tcp', 'nginx stream', cpu),
+  },
+  {
+    title: 'header of the PROXY protocol, CPU µs per connection',
+    value: (figure) =>
+      figure('connect-proxy', 'postern tcp', cpu) - figure('connect-proxy', 'postern tcp, no header', cpu),
+  },
+  {
+    title: 'UDP round trip / nginx, CPU',
+    target: 1.8,
+    value: (figure) => figure('udp', 'postern udp', cpu) / figure('udp', 'nginx stream', cpu),
+  },
+  {
+    title: 'idle connection through the TCP relay, KB',
+    value: (figure) => figure('idle-tcp', 'postern tcp', 'perConnection'),
+  },
+  {
     title: '100 KB bodies / nginx, CPU per request',
     target: 0.68,
     value: (figure) => figure('100k', 'postern', cpu) / figure('100k', 'nginx', cpu),

@@ -1,5 +1,6 @@
-// A backend that speaks WebSocket, and holds calls of gRPC open: node echo-server.ts <port> <port for HTTP/2>
+// A backend that speaks WebSocket, sends datagrams back, and holds calls of gRPC open: node echo-server.ts <port> <port for HTTP/2>
 import { createHash } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { createServer } from 'node:http'
 import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
 import { smallBody } from './backend.ts'
@@ -41,3 +42,7 @@ calls.on('stream', (stream: ServerHttp2Stream) => {
 })
 calls.on('sessionError', () => {})
 calls.listen(Number(process.argv[3]), '127.0.0.1', 4_096)
+
+const datagrams = createSocket('udp4')
+datagrams.on('message', (message, { port, address }) => datagrams.send(message, port, address))
+datagrams.bind(Number(process.argv[2]), '127.0.0.1')

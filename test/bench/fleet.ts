@@ -6,7 +6,7 @@ import type { Work } from './peers/peer.ts'
 import { freePort, reachable } from './ports.ts'
 import type { Running } from './running.ts'
 import type { Subject } from './subject.ts'
-import { verify } from './verify.ts'
+import { answersDatagrams, verify } from './verify.ts'
 
 /** A subject that runs. */
 export interface Target {
@@ -44,17 +44,18 @@ export class Fleet {
     const command = peer.command(work, site)
     const { pinning } = this.#lab
     const process = this.#lab.start(id, command, (work.workers ?? 1) > 1 ? pinning?.wide : pinning?.proxy)
-    const up = await reachable(port, () => process.hasEnded)
+    const isOver = (): boolean => process.hasEnded
+    const up = await (work.layer === 'udp' ? answersDatagrams(port, isOver) : reachable(port, isOver))
     if (!up) throw new Error(`${name} does not start: ${process.output()}`)
     await verify(subject, port)
     return { subject, port, process, folder }
   }
 
-  #backendOf({ webSockets, grpc, passthrough }: Work): number {
+  #backendOf({ layer, webSockets, grpc, passthrough }: Work): number {
     const { stable, echo, unary, open, encrypted } = this.#backend
     if (passthrough !== undefined) return encrypted
     if (grpc !== undefined) return grpc === 'unary' ? unary : open
-    return webSockets ? echo : stable
+    return webSockets || layer === 'udp' ? echo : stable
   }
 
   async stop(target: Target): Promise<void> {

@@ -1,16 +1,21 @@
 import { request } from 'node:http'
 import { connect, type IncomingHttpHeaders, type IncomingHttpStatusHeader, type OutgoingHttpHeaders } from 'node:http2'
 import { request as requestTls } from 'node:https'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { grpcAnswer, grpcRequest, smallBody } from './backend.ts'
+import { proxyHeader } from './load/client.ts'
+import { datagramLoop } from './load/datagram-loop.ts'
 import { echoLoop } from './load/echo-loop.ts'
 import { grpcHeaders, requestHeaders, type Work } from './peers/peer.ts'
 import type { Subject } from './subject.ts'
 
 /** Makes sure that a subject does what it is measured for. */
 export async function verify({ name, work }: Subject, port: number): Promise<void> {
+  // It has answered.
+  if (work.layer === 'udp') return
   const path = work.routes === undefined ? '/' : '/r/0'
   if (work.grpc !== undefined) return verifyCall(name, work.grpc, port)
-  const get = work.http2 ? getOverHttp2 : getBy(work.tls || work.passthrough ? requestTls : request)
+  const get = work.http2 ? getOverHttp2 : getBy(work.tls || work.passthrough ? requestTls : request, work.proxyProtocol)
   const answer = await get(port, path, requestHeaders)
   const upstream = work.plugins >= 3 ? 'beta' : 'stable'
   const problems = [
@@ -22,6 +27,23 @@ export async function verify({ name, work }: Subject, port: number): Promise<voi
     work.webSockets && (await echo(port)) === 0 && 'no echo',
   ].filter((problem) => problem !== false && problem !== undefined)
   if (problems.length > 0) throw new Error(`${name} does something else: ${problems.join(', ')}`)
+}
+
+/** A connection that begins with a header of the PROXY protocol. */
+function introduced(port: number): Socket {
+  const socket = connectTcp(port, '127.0.0.1')
+  socket.write(proxyHeader)
+  return socket
+}
+
+/** Resolves when datagrams come back; `false` when `isOver` says that none ever will, or after 30 s. */
+export async function answersDatagrams(port: number, isOver: () => boolean): Promise<boolean> {
+  const end = performance.now() + 30_000
+  const load = { port, path: '', headers: {}, connections: 1, seconds: 0.1 }
+  while (!isOver() && performance.now() < end) {
+    if ((await datagramLoop(load)).requests > 0) return true
+  }
+  return false
 }
 
 /** How many messages came back in a moment, of a WebSocket. */
@@ -37,7 +59,7 @@ interface Answer {
 
 type Get = (port: number, path: string, headers: Readonly<Record<string, string>>) => Promise<Answer>
 
-function getBy(ask: typeof requestTls): Get {
+function getBy(ask: typeof requestTls, proxyProtocol?: true): Get {
   return (port, path, headers) =>
     new Promise((resolve, reject) => {
       const options = {
@@ -48,6 +70,7 @@ function getBy(ask: typeof requestTls): Get {
         agent: false,
         servername: 'localhost',
         rejectUnauthorized: false,
+        ...(proxyProtocol ? { agent: undefined, createConnection: () => introduced(port) } : {}),
       }
       const outgoing = ask(options, (response) => {
         let body = ''

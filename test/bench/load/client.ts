@@ -2,6 +2,9 @@ import { connect, type Socket } from 'node:net'
 import { createSecureContext, type SecureContext, connect as secure } from 'node:tls'
 import type { Load } from './load.ts'
 
+/** Of the PROXY protocol, version 1. */
+export const proxyHeader = 'PROXY TCP4 192.0.2.1 127.0.0.1 4000 80\r\n'
+
 /** What happened to a request; the time is µs since it was sent. */
 export interface ClientEvents {
   onResponse(client: Client, micros: number): void
@@ -23,9 +26,10 @@ export class Client {
   #left = -1
   #over = false
 
-  constructor({ port, tls }: Load, events: ClientEvents) {
+  constructor({ port, tls, proxyHeader: isIntroduced }: Load, events: ClientEvents) {
     this.#events = events
     this.#socket = tls === undefined ? connect({ host: '127.0.0.1', port, noDelay: true }) : encrypted(port, tls)
+    if (isIntroduced) this.#socket.write(proxyHeader)
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk))
     this.#socket.on('error', () => {})
     this.#socket.on('close', () => this.#fail())

@@ -24,6 +24,8 @@ export function missingH2load(): string | undefined {
 /** As much load as the proxy takes. By wrk, where it is installed; it knows no part of a second. */
 export async function saturate(lab: Lab, load: Load): Promise<LoadResult> {
   if (load.streams !== undefined) return runH2load(lab, load)
+  if (load.datagrams) return run(lab, 'datagrams', load)
+  if (load.proxyHeader !== undefined) return run(lab, 'closed', load)
   if (load.echo) return run(lab, 'echo', load)
   // Whether wrk resumes a session is left to its version of OpenSSL.
   if (load.tls !== undefined && load.close) return run(lab, 'closed', load)

@@ -1,5 +1,6 @@
 // A load generator as a process of its own: node generator.ts <mode> <load as JSON>; prints one line of JSON.
 import { closedLoop } from './closed-loop.ts'
+import { datagramLoop } from './datagram-loop.ts'
 import { echoLoop } from './echo-loop.ts'
 import { openIdle } from './idle.ts'
 import type { Load } from './load.ts'
@@ -15,7 +16,8 @@ process.stdin.resume().on('end', () => process.exit(0))
 if (mode === 'idle') {
   print(await openIdle(load))
 } else {
-  const generate = mode === 'open' ? openLoop : mode === 'echo' ? echoLoop : closedLoop
+  const generate =
+    mode === 'open' ? openLoop : mode === 'echo' ? echoLoop : mode === 'datagrams' ? datagramLoop : closedLoop
   print(await generate(load))
   process.exit(0)
 }

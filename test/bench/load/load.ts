@@ -16,6 +16,10 @@ export interface Load {
   readonly streams?: number
   /** Body of each request, in hex; the method is POST. With `streams` only. Default: none, and GET. */
   readonly body?: string
+  /** Whether connections begin with a header of the PROXY protocol; either way the load is by the generator in Node. */
+  readonly proxyHeader?: boolean
+  /** Datagrams instead of requests, one at a time from each of `connections` sockets. */
+  readonly datagrams?: boolean
   /** Messages of WebSockets instead of requests. */
   readonly echo?: boolean
 }

@@ -7,7 +7,7 @@ export const haproxy: Peer = {
   name: 'haproxy',
   missing: () => (hasCommand('haproxy') ? undefined : 'haproxy'),
   version: () => versionOf('haproxy', '-v'),
-  command({ layer, accessLog, http2, grpc, passthrough }, { folder, port, stable, connections }) {
+  command({ layer, accessLog, http2, grpc, passthrough, proxyProtocol }, { folder, port, stable, connections }) {
     const file = join(folder, 'haproxy.cfg')
     writeFileSync(
       file,
@@ -28,7 +28,7 @@ defaults
   timeout server 60s
   timeout tunnel 60s
 frontend in
-  bind 127.0.0.1:${port} backlog 4096${http2 || grpc ? ' proto h2' : ''}
+  bind 127.0.0.1:${port} backlog 4096${http2 || grpc ? ' proto h2' : ''}${proxyProtocol ? ' accept-proxy' : ''}
 ${passthrough === 'name' ? byName : '  default_backend stable'}
 backend stable
   server one 127.0.0.1:${stable}${grpc ? ' proto h2' : ''}

@@ -58,9 +58,11 @@ export function nginxTemporary(folder: string): string {
 
 function configOf(work: Work, site: Site): string {
   const { folder, port, stable, beta, connections } = site
-  if (work.layer === 'tcp') {
-    return `load_module ${modules}/ngx_stream_module.so;${nginxMain(folder, connections)}
-stream { ${work.passthrough === 'name' ? byName(port, stable) : `server { listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${stable}; }`} }`
+  if (work.layer !== 'http') {
+    // It keeps a session of datagrams for 10 minutes, and each measurement comes from other ports.
+    const sockets = work.layer === 'udp' ? connections * 50 : connections
+    return `load_module ${modules}/ngx_stream_module.so;${nginxMain(folder, sockets)}
+stream { ${work.passthrough === 'name' ? byName(port, stable) : `server { listen 127.0.0.1:${port}${work.layer === 'udp' ? ' udp' : ''}${work.proxyProtocol ? ' proxy_protocol' : ''}; proxy_pass 127.0.0.1:${stable}; }`} }`
   }
   const withLua = work.plugins > 0
   const load = withLua ? lua.modules.map((name) => `load_module ${modules}/${name};`).join('\n') : ''

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 
 /** What a proxy is to do. */
 export interface Work {
-  readonly layer: 'http' | 'tcp'
+  readonly layer: 'http' | 'tcp' | 'udp'
   /**
    * What it does besides forwarding: 1: looks up the key in `x-api-key`, removes it and names its owner in `x-consumer`.
    * 3: also counts the requests of that owner and tells the count in two fields of the response; and sends requests with
@@ -30,6 +30,8 @@ export interface Work {
    * `blind`: it reads nothing.
    */
   readonly passthrough?: 'name' | 'blind'
+  /** Each connection of a client begins with a header of the PROXY protocol. With `tcp` only. */
+  readonly proxyProtocol?: true
   /** Worker processes. Default: 1. */
   readonly workers?: number
 }

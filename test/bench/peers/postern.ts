@@ -51,6 +51,7 @@ function configOf(work: Work, site: Site): unknown {
     listeners: {
       in: {
         ...(tls ? encrypted : protocol),
+        ...(work.proxyProtocol ? { proxyProtocol: { from: ['127.0.0.1'] } } : {}),
         ...(http2 || grpc ? { http: ['1.1', '2'] } : {}),
         address: '127.0.0.1',
         port: site.port,

@@ -31,6 +31,14 @@ export const idle: Scenario = scenario({
   wantedQuick: 2_000,
 })
 
+export const idleTcp: Scenario = scenario({
+  name: 'idle-tcp',
+  title: 'idle connections through the TCP relay',
+  subjects: [subjects.nginxTcp, subjects.haproxyTcp, subjects.posternTcp],
+  wanted: 20_000,
+  wantedQuick: 2_000,
+})
+
 export const idleTls: Scenario = scenario({
   name: 'idle-tls',
   title: 'idle kept-alive connections over TLS',
@@ -79,7 +87,9 @@ async function tables(idle: Idle, bench: Bench, all: readonly Subject[]): Promis
   const { name, title, wanted, wantedQuick, held } = idle
   const { quick } = bench.effort
   const measured = quick ? all.filter(({ name }) => name !== 'haproxy') : all
-  const count = Math.min(quick ? wantedQuick : wanted, openFiles() - spare)
+  // A relay has a connection to the backend for each.
+  const most = Math.floor((openFiles() - spare) / (all.some(({ work }) => work.layer === 'tcp') ? 2 : 1))
+  const count = Math.min(quick ? wantedQuick : wanted, most)
   const rows: Omit<Row, 'ratio'>[] = []
   for (const subject of measured) {
     bench.say(`${name}: ${subject.name}`)

@@ -3,7 +3,7 @@ import { missingH2load } from '../load/generate.ts'
 import { nginx } from '../peers/nginx.ts'
 import { grpcHeaders } from '../peers/peer.ts'
 import { subjects as s } from '../subject.ts'
-import { idle, idleHttp2, idleTls, openStreams } from './idle.ts'
+import { idle, idleHttp2, idleTcp, idleTls, openStreams } from './idle.ts'
 import { latency } from './latency.ts'
 import { reload } from './reload.ts'
 import type { Scenario } from './scenario.ts'
@@ -95,6 +95,31 @@ const grpc = throughput({
   load: { streams: 1, path: '/bench.Bench/Ask', headers: grpcHeaders, body: grpcRequest },
 })
 
+const connectTcp = throughput({
+  name: 'connect-tcp',
+  title: 'new connection through the TCP relay per request',
+  subjects: [s.nginxTcp, s.haproxyTcp, s.posternTcp],
+  concurrency: [64],
+  load: { close: true },
+})
+
+const connectProxy = throughput({
+  name: 'connect-proxy',
+  title: 'the same with a header of the PROXY protocol',
+  subjects: [s.nginxProxied, s.haproxyProxied, s.posternProxied, s.posternUnproxied],
+  concurrency: [64],
+  load: { close: true, proxyHeader: true },
+})
+
+const udp = throughput({
+  name: 'udp',
+  title: 'datagrams and their answers (53 bytes)',
+  subjects: [s.nginxUdp, s.posternUdp],
+  concurrency: [64],
+  load: { datagrams: true },
+  per: 'datagram',
+})
+
 const passthrough = throughput({
   name: 'passthrough',
   title: 'new TLS connection per request, passed on by its server name',
@@ -151,10 +176,12 @@ export function scenariosOf(quick: boolean): Scenario[] {
       concurrency: [64],
     }),
     tls,
-    ...(quick ? [] : [handshake, resumption, passthrough, http2, http2Streams, grpc, routes]),
+    ...(quick
+      ? []
+      : [handshake, resumption, connectTcp, connectProxy, udp, passthrough, http2, http2Streams, grpc, routes]),
     latency,
     ...(quick ? [] : [reload]),
     idle,
-    ...(quick ? [] : [idleTls, idleHttp2, openStreams]),
+    ...(quick ? [] : [idleTcp, idleTls, idleHttp2, openStreams]),
   ]
 }

@@ -7,7 +7,7 @@ import { median, minimum } from '../statistics.ts'
 import { warmUp } from '../warm-up.ts'
 import type { Bench, Scenario } from './scenario.ts'
 
-type Unit = 'request' | 'message' | 'gigabyte'
+type Unit = 'request' | 'message' | 'datagram' | 'gigabyte'
 
 interface Throughput extends Pick<Scenario, 'name' | 'title' | 'subjects' | 'missing'> {
   /** One table for each. */
@@ -88,7 +88,8 @@ async function measure({ lab }: Bench, { process }: Target, load: Load): Promise
 function loadOf({ load }: Throughput, { port, subject }: Target, connections: number): Omit<Load, 'seconds'> {
   const { routes } = subject.work
   const path = routes === undefined ? { path: '/' } : { path: '/r/', paths: routes }
-  return { ...path, headers: requestHeaders, ...load, port, connections }
+  const proxy = load?.proxyHeader === undefined ? {} : { proxyHeader: subject.work.proxyProtocol === true }
+  return { ...path, headers: requestHeaders, ...load, ...proxy, port, connections }
 }
 
 function rowOf(subject: string, all: readonly Measurement[], per: Unit): Omit<Row, 'ratio'> {
@@ -111,7 +112,12 @@ function rowOf(subject: string, all: readonly Measurement[], per: Unit): Omit<Ro
   }
 }
 
-const units = { request: 'CPU µs/req', message: 'CPU µs/msg', gigabyte: 'CPU s/GB' } as const
+const units = {
+  request: 'CPU µs/req',
+  message: 'CPU µs/msg',
+  datagram: 'CPU µs/round trip',
+  gigabyte: 'CPU s/GB',
+} as const
 
 function columnsOf(per: Unit): Column[] {
   const digits = per === 'gigabyte' ? 2 : 1
@@ -120,7 +126,7 @@ function columnsOf(per: Unit): Column[] {
     { key: 'cpuMedian', title: 'median', digits },
     per === 'gigabyte'
       ? { key: 'bandwidth', title: 'MB/s', digits: 0 }
-      : { key: 'rate', title: per === 'message' ? 'msg/s' : 'req/s', digits: 0 },
+      : { key: 'rate', title: per === 'message' ? 'msg/s' : per === 'datagram' ? 'round trips/s' : 'req/s', digits: 0 },
     { key: 'p50', title: 'p50 µs', digits: 0 },
     { key: 'p99', title: 'p99 µs', digits: 0 },
     { key: 'busy', title: 'core %', digits: 0 },
