@@ -52,6 +52,13 @@ export const formats: Readonly<Record<string, Format>> = {
       return `${quote(text)} is not an address to bind; use an IP address such as "127.0.0.1", or "::" for all addresses`
     },
   },
+  'source-address': {
+    expected: 'an IP address of this host, such as "10.0.0.5"',
+    problem: (text) =>
+      isIP(text) !== 0 && !/^(?:::|0\.0\.0\.0)$/.test(text)
+        ? undefined
+        : `${quote(text)} is not an IP address of a host`,
+  },
   'host-match': { expected: 'a host such as "api.example.com" or "*.example.com"', problem: hostMatchProblem },
   'server-name-match': {
     expected: 'a server name such as "db.example.com" or "*.example.com"',

@@ -43,6 +43,8 @@ export function checkLayers(draft: Draft): void {
     if (layerOf(protocol) !== undefined) checkTls(draft, String(protocol), listener, readers.has(name), at)
     if (trafficOf(protocol) !== 'datagrams' && Object.hasOwn(listener, 'sessions'))
       problems.add(source, [...at, 'sessions'], `${protocol} listeners have no sessions; remove it`)
+    if (trafficOf(protocol) === 'datagrams' && Object.hasOwn(listener, 'keepAlive'))
+      problems.add(source, [...at, 'keepAlive'], `${protocol} listeners have no connections; remove it`)
     if (trafficOf(protocol) === 'datagrams' && Object.hasOwn(listener, 'maxConnections'))
       problems.add(
         source,
@@ -164,6 +166,10 @@ function checkDatagrams(
       if (Object.hasOwn(health, field)) problems.add(source, [...at, 'health', field], message)
     }
     return
+  }
+  for (const field of ['keepAlive', 'source', 'maxConnections']) {
+    const message = `${protocol} upstreams have no connections; remove it`
+    if (Object.hasOwn(upstream, field)) problems.add(source, [...at, field], message)
   }
   if (Object.hasOwn(upstream, 'proxyProtocol'))
     problems.add(source, [...at, 'proxyProtocol'], `${protocol} upstreams send no PROXY protocol; remove it`)

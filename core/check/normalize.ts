@@ -17,6 +17,7 @@ import type {
 } from '../config/types.ts'
 import { parseDuration, parseSize } from '../config/units.ts'
 import { type Origin, parseOrigin } from '../grants/origin.ts'
+import type { KeepAlive } from '../net/keep-alive.ts'
 import { unixPath } from '../net/unix-address.ts'
 import { parseAuthority } from '../route/authority.ts'
 import { ranksOf } from '../route/conflicts.ts'
@@ -39,7 +40,14 @@ interface Written {
   readonly drain: string | { readonly delay?: string; readonly timeout: string }
 }
 
-type WrittenListener = Omit<ListenerConfig, 'http' | 'limits' | 'mode' | 'port' | 'timeouts' | 'tls'> & {
+interface WrittenKeepAlive {
+  readonly idle: string
+  readonly interval: string
+  readonly count: number
+}
+
+type WrittenListener = Omit<ListenerConfig, 'http' | 'keepAlive' | 'limits' | 'mode' | 'port' | 'timeouts' | 'tls'> & {
+  readonly keepAlive?: WrittenKeepAlive
   readonly port?: number
   readonly mode?: string
   readonly limits?: WrittenListenerLimits
@@ -53,7 +61,11 @@ type WrittenRoute = Omit<RouteConfig, 'reply' | 'timeout' | 'timeouts'> & {
   readonly timeouts?: { readonly [limit in keyof RouteTimeouts]: string }
 }
 
-type WrittenUpstream = Omit<UpstreamConfig, 'health' | 'http' | 'limits' | 'retry' | 'timeouts' | 'tls'> & {
+type WrittenUpstream = Omit<
+  UpstreamConfig,
+  'health' | 'http' | 'keepAlive' | 'limits' | 'retry' | 'timeouts' | 'tls'
+> & {
+  readonly keepAlive?: WrittenKeepAlive
   readonly limits?: WrittenLimits
   readonly http?: UpstreamConfig['http']
   readonly health?: false | WrittenHealth
@@ -203,6 +215,7 @@ function listenerOf(listener: WrittenListener, tls: ServerTlsConfig | undefined)
     port,
     ...(unixPath(address) !== undefined && { mode: Number.parseInt(mode, 8) }),
     ...(maxConnections !== undefined && { maxConnections }),
+    ...(listener.keepAlive !== undefined && { keepAlive: keepAliveOf(listener.keepAlive) }),
     trustedProxies: [...trustedProxies],
     ...(proxyProtocol !== undefined && {
       proxyProtocol: { from: [...proxyProtocol.from], required: proxyProtocol.required },
@@ -268,6 +281,8 @@ function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): Up
     }),
     http,
     ...(tls !== undefined && { tls }),
+    ...(upstream.source !== undefined && { source: upstream.source }),
+    ...(upstream.keepAlive !== undefined && { keepAlive: keepAliveOf(upstream.keepAlive) }),
     ...(upstream.maxConnections !== undefined && { maxConnections: upstream.maxConnections }),
     ...(proxyProtocol !== undefined && { proxyProtocol }),
     balance: typeof balance === 'object' ? { ...balance } : balance,
@@ -292,6 +307,11 @@ function listenerLimits({ requestsPerConnection: most, ...limits }: WrittenListe
 
 function ageOf({ connectionAge }: WrittenLimits): ConnectionLimits {
   return connectionAge === undefined ? {} : { connectionAge: ms(connectionAge) }
+}
+
+/** The kernel counts in seconds. */
+function keepAliveOf({ idle, interval, count }: WrittenKeepAlive): KeepAlive {
+  return { idle: Math.ceil(ms(idle) / 1000), interval: Math.ceil(ms(interval) / 1000), count }
 }
 
 function healthOf(health: false | WrittenHealth): HealthConfig {

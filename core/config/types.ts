@@ -2,6 +2,7 @@ import type { AcmeConfig } from '../acme/acme-config.ts'
 import type { Origin } from '../grants/origin.ts'
 import type { HalfClose } from '../http/exchange.ts'
 import type { Underscores } from '../http/underscores.ts'
+import type { KeepAlive } from '../net/keep-alive.ts'
 import type { MatchConfig } from '../route/match.ts'
 import type { PathException } from '../route/path-exceptions.ts'
 import type { Isolation } from '../sandbox/group-name.ts'
@@ -49,6 +50,8 @@ export interface ListenerConfig {
   readonly mode?: number
   /** Most connections at a time, on the host. Not udp. */
   readonly maxConnections?: number
+  /** Of TCP, not udp. */
+  readonly keepAlive?: KeepAlive
   /** CIDR ranges, or `unix`, of proxies whose forwarding headers are trusted. */
   readonly trustedProxies: readonly string[]
   /** Who names its clients in a header in front of their bytes. */
@@ -182,6 +185,10 @@ export interface UpstreamConfig {
   readonly tls?: UpstreamTls
   /** Version of the header in which each connection to a backend begins. Default: no header. */
   readonly proxyProtocol?: 'v1' | 'v2'
+  /** IP address of this host that connections to its backends come from. */
+  readonly source?: string
+  /** Of TCP, not udp. */
+  readonly keepAlive?: KeepAlive
   /** Most connections under way to its backends together, on the host; of http upstreams those with a request. */
   readonly maxConnections?: number
   readonly balance: BalanceConfig

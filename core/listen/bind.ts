@@ -1,5 +1,6 @@
 import type { Server } from 'node:net'
 import { getSystemErrorName } from 'node:util'
+import { keepAliveOfListener } from '../net/keep-alive.ts'
 import { unixPath } from '../net/unix-address.ts'
 import { bindUnix, removeStale, type UnixHandle } from '../net/unix-listening.ts'
 import type { HttpPlan, TcpPlan } from '../snapshot/snapshot.ts'
@@ -63,4 +64,10 @@ async function bindPath(
   } catch (error) {
     throw bindError(name, config.address, 0, error as NodeJS.ErrnoException)
   }
+}
+
+/** Sets the keep-alive of connections that come from now on, which have what the listening socket has (Linux). */
+export function keepListener(server: Server, { config }: HttpPlan | TcpPlan): void {
+  const { _handle: handle } = server as unknown as { _handle?: Parameters<typeof keepAliveOfListener>[0] }
+  keepAliveOfListener(handle, config.keepAlive)
 }

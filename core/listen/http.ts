@@ -21,7 +21,7 @@ import type { Peer } from '../net/peer.ts'
 import type { HttpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
-import { bind } from './bind.ts'
+import { bind, keepListener } from './bind.ts'
 import { type EnteredListener, Entrance } from './entrance.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 import { PrefacePeek } from './preface-peek.ts'
@@ -120,6 +120,7 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
 
   replan(plan: HttpPlan): void {
     this.plan = plan
+    keepListener(this.#server, plan)
     // A client that the new rules do not accept would go on for as long as it sends requests.
     if (this.#entrance.replan()) for (const session of this.#sessions) session.drain()
   }
@@ -241,7 +242,12 @@ export class HttpListener implements Listener, ServerHandler, EnteredListener {
 
   async open(socket?: BoundHandle): Promise<void> {
     this.#port = await bind(this.#server, this.plan, socket)
-    acceptStreams(this.#server, (stream) => this.#entrance.accept(stream))
+    acceptStreams(
+      this.#server,
+      (stream) => this.#entrance.accept(stream),
+      () => this.plan.config.keepAlive,
+    )
+    keepListener(this.#server, this.plan)
   }
 
   get port(): number {

@@ -9,7 +9,7 @@ import { connectionRequest, noRouteFor } from '../route/connection-table.ts'
 import type { TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import type { TicketKeys } from '../tls/ticket-keys.ts'
-import { bind } from './bind.ts'
+import { bind, keepListener } from './bind.ts'
 import { type EnteredListener, Entrance } from './entrance.ts'
 import type { BoundHandle, Listener } from './listener.ts'
 
@@ -89,6 +89,7 @@ export class TcpListener implements Listener, EnteredListener {
 
   replan(plan: TcpPlan, drain: number): void {
     this.plan = plan
+    keepListener(this.#server, plan)
     this.#entrance.replan()
     const stale = [...this.#flows].filter((flow) => !flow.survives(plan))
     if (stale.length === 0) return
@@ -99,7 +100,12 @@ export class TcpListener implements Listener, EnteredListener {
 
   async open(socket?: BoundHandle): Promise<void> {
     this.#port = await bind(this.#server, this.plan, socket)
-    acceptStreams(this.#server, (stream) => this.#entrance.accept(stream))
+    acceptStreams(
+      this.#server,
+      (stream) => this.#entrance.accept(stream),
+      () => this.plan.config.keepAlive,
+    )
+    keepListener(this.#server, this.plan)
   }
 
   get port(): number {

@@ -3,6 +3,7 @@ import { getSystemErrorName } from 'node:util'
 import type { ByteStream } from './byte-stream.ts'
 import { descriptors } from './descriptors.ts'
 import { DuplexStream, SocketReader } from './duplex-stream.ts'
+import { type KeepAlive, keepAlive } from './keep-alive.ts'
 import { areRawSocketsUsable } from './raw-check.ts'
 import { RawSocket } from './raw-socket.ts'
 import type { TcpHandle } from './tcp-binding.ts'
@@ -11,8 +12,14 @@ import type { TcpHandle } from './tcp-binding.ts'
  * Makes a listening server pass on each connection as a `ByteStream` that has not been started; half-open is allowed and
  * Nagle's algorithm is off. `net.Server` has no option for a reader, so this replaces the one callback of its handle. If node
  * has no such callback, sockets arrive as usual.
+ *
+ * @param kept where connections do not inherit it from the listening handle. Default: none.
  */
-export function acceptStreams(server: Server, accept: (stream: ByteStream) => void): void {
+export function acceptStreams(
+  server: Server,
+  accept: (stream: ByteStream) => void,
+  kept: () => KeepAlive | undefined = () => undefined,
+): void {
   const { _handle: listening } = server as Server & { _handle?: Listening | null }
   if (listening === null || listening === undefined || !('onconnection' in listening || 'listen' in listening)) {
     server.on('connection', (socket) => accept(new DuplexStream(socket)))
@@ -25,7 +32,10 @@ export function acceptStreams(server: Server, accept: (stream: ByteStream) => vo
   listening.onconnection = (status, handle) => {
     // One connection is lost. Node's server would emit an error, which ends the process.
     if (handle === undefined) return void descriptors.isCauseOf({ code: getSystemErrorName(status) })
-    if (!isInherited) handle.setNoDelay?.(true)
+    if (!isInherited) {
+      handle.setNoDelay?.(true)
+      keepAlive(handle, kept())
+    }
     descriptors.accepted(handle.fd ?? -1)
     if (isTcp && areRawSocketsUsable()) return accept(new RawSocket(handle as TcpHandle))
     const reader = new SocketReader()

@@ -4,6 +4,7 @@ import { PosternError } from '../errors.ts'
 import type { ByteStream } from './byte-stream.ts'
 import { descriptors } from './descriptors.ts'
 import { DuplexStream, SocketReader } from './duplex-stream.ts'
+import { type KeepAlive, keepAlive } from './keep-alive.ts'
 import { areRawSocketsUsable } from './raw-check.ts'
 import { RawSocket } from './raw-socket.ts'
 import { type TcpHandle, tcp } from './tcp-binding.ts'
@@ -16,6 +17,10 @@ export interface Address {
   readonly path?: string | undefined
   /** As messages name it. */
   readonly address: string
+  /** Address of this host that connections to it come from. Default: the one that the kernel chooses. */
+  readonly source?: string | undefined
+  /** Default: none. */
+  readonly keepAlive?: KeepAlive | undefined
 }
 
 /**
@@ -71,14 +76,14 @@ export type ConnectDone = (error: PosternError | undefined, stream: ByteStream |
  * @param onread of the socket. Default: it emits `data` like any other stream.
  */
 export function connectSocket(
-  { host, port, path, address }: Address,
+  { host, port, path, address, source, keepAlive: kept }: Address,
   timeout: number,
   done: (error: PosternError | undefined, socket: Socket | undefined) => void,
   onread?: OnReadOpts,
 ): { cancel(): void } {
   const options =
     path === undefined
-      ? { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true }
+      ? { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true, localAddress: source }
       : { path, allowHalfOpen: true }
   const socket = connect(onread === undefined ? options : { ...options, onread })
   const timer = setTimeout(() => fail(lateError(address, timeout)), timeout)
@@ -103,6 +108,7 @@ export function connectSocket(
   }
   function connected(): void {
     settle()
+    if (kept !== undefined) keepAlive((socket as unknown as { _handle: TcpHandle })._handle, kept)
     done(undefined, socket)
   }
   function refused(cause: NodeJS.ErrnoException): void {
@@ -122,7 +128,7 @@ class RawConnecting {
   #settled = false
 
   constructor(backend: Address, timeout: number, done: ConnectDone) {
-    const { host, port, address } = backend
+    const { host, port, address, source } = backend
     const { TCP, TCPConnectWrap, constants } = tcp!
     this.#backend = backend
     this.#done = done
@@ -131,7 +137,9 @@ class RawConnecting {
     const request = new TCPConnectWrap()
     this.#handle = handle
     request.oncomplete = (status) => this.#connected(status)
-    const status = host.includes(':') ? handle.connect6(request, host, port) : handle.connect(request, host, port)
+    const isSix = host.includes(':')
+    const bound = source === undefined ? 0 : isSix ? handle.bind6(source, 0, 0) : handle.bind(source, 0, 0)
+    const status = bound || (isSix ? handle.connect6(request, host, port) : handle.connect(request, host, port))
     // Not before this function has returned.
     if (status !== 0) setImmediate(() => this.#connected(status))
   }
@@ -168,6 +176,7 @@ class RawConnecting {
     }
     this.#settle()
     this.#handle.setNoDelay(true)
+    keepAlive(this.#handle, this.#backend.keepAlive)
     this.#done(undefined, new RawSocket(this.#handle))
   }
 }

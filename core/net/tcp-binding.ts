@@ -25,7 +25,10 @@ export interface TcpHandle extends StreamHandle {
   readonly bytesWritten: number
   connect(request: ConnectRequest, address: string, port: number): number
   connect6(request: ConnectRequest, address: string, port: number): number
+  bind(address: string, port: number, flags: number): number
+  bind6(address: string, port: number, flags: number): number
   setNoDelay(on: boolean): number
+  setKeepAlive(on: boolean, idle: number, interval: number, count: number): number
   getpeername(to: object): number
   getsockname(to: object): number
   reset(done: (this: TcpHandle) => void): number

@@ -8,6 +8,7 @@ import { ConnectionPool } from '../http1/connection-pool.ts'
 import { sessionLimits } from '../http2/client-connection.ts'
 import { Http2Pool } from '../http2/connection-pool.ts'
 import { connectTo, greetingBy } from '../net/connect.ts'
+import type { KeepAlive } from '../net/keep-alive.ts'
 import type { Peer } from '../net/peer.ts'
 import { unixPath } from '../net/unix-address.ts'
 import { writeProxyHeader } from '../net/write-proxy-header.ts'
@@ -52,6 +53,10 @@ export class Backend implements BackendFacts, PoolOwner {
   picked = 0
   /** As JSON; empty when it has none. */
   labels = ''
+  /** See `Address`. */
+  source: string | undefined
+  /** See `Address`. */
+  keepAlive: KeepAlive | undefined
   /** Most flows under way on it, in this process. */
   limit: number = Number.POSITIVE_INFINITY
   #configuredWeight: number

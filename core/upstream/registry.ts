@@ -149,6 +149,8 @@ export class UpstreamRegistry {
       backend.state = state
       backend.connectionAge = config.limits?.connectionAge
       backend.label(configured)
+      backend.source = config.source
+      backend.keepAlive = config.keepAlive
       backend.limit = maxConnections === undefined ? Number.POSITIVE_INFINITY : shareOf(maxConnections)
       if (balance !== before?.balance) backend.forgetPicks()
       if (!sameHealth) this.#stopCheck(backend)

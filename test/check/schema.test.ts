@@ -119,6 +119,10 @@ const samples: Readonly<Record<string, readonly [good: readonly string[], bad: r
     ['https://{host}{path}{query}', '/moved'],
     ['/a b', 'ä'],
   ],
+  'source-address': [
+    ['10.0.0.5', 'fd00::5'],
+    ['eth0', 'app:80'],
+  ],
   'retry-cause': [
     ['connect', 'reset', 'timeout', 'grpc:14'],
     ['503', 'grpc:0', 'grpc:17', 'refused'],

@@ -23,7 +23,7 @@ const allowed: Readonly<Record<string, string>> = {
   shape: 'hooks config route http',
   upstream: 'hooks config grants http1 http2 http tls net',
   hooks: 'config sandbox grants route http net',
-  config: 'sandbox acme grants route http tls',
+  config: 'sandbox acme grants route http tls net',
   sandbox: 'grants http net',
   acme: 'grants',
   grants: 'http',
