@@ -11,7 +11,7 @@ import { checkCross } from './cross.ts'
 import type { Draft } from './draft.ts'
 import { publishedSchema } from './gateway-schema.ts'
 import { checkAttachment, checkLayers } from './layers.ts'
-import { checkLimits } from './limits.ts'
+import { checkLimits, checkWriteLimits } from './limits.ts'
 import { normalizeConfig } from './normalize.ts'
 import { type PluginLoader, sandboxLoader } from './plugin-loader.ts'
 import { Plugins, type PolicyFacts } from './plugins.ts'
@@ -73,6 +73,7 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   checkLayers(draft)
   checkShaping(draft)
   checkLimits(draft)
+  checkWriteLimits(draft)
   checkAttachments(draft, attachments, facts)
   if (problems.count > 0) return { ok: false, problems: problems.list }
 

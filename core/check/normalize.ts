@@ -70,7 +70,7 @@ type WrittenUpstream = Omit<
   readonly http?: UpstreamConfig['http']
   readonly health?: false | WrittenHealth
   readonly retry: Omit<UpstreamConfig['retry'], 'within'> & { readonly within?: string }
-  readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string }
+  readonly timeouts: { connect: string; response: string; idle?: string; tunnel: string; write?: string }
 }
 
 interface WrittenLimits {
@@ -295,6 +295,7 @@ function upstreamOf(upstream: WrittenUpstream, tls: UpstreamTls | undefined): Up
       response: ms(timeouts.response),
       idle: timeouts.idle === undefined ? upstreamProtocols[protocol].idle : ms(timeouts.idle),
       tunnel: ms(timeouts.tunnel),
+      ...(timeouts.write !== undefined && { write: ms(timeouts.write) }),
     },
     ...(limits !== undefined && { limits: ageOf(limits) }),
     policies: [...policies],

@@ -262,6 +262,8 @@ export interface TimeoutsConfig {
   readonly idle: number
   /** Longest time without data in both directions of an upgraded connection, ms. http only. */
   readonly tunnel: number
+  /** Longest time in which a client or backend acknowledges nothing of what was written to it, ms. tcp only. Default: none. */
+  readonly write?: number
 }
 
 export interface PolicyConfig {

@@ -106,6 +106,7 @@ export class ConnectionFlow extends L4Flow implements Visit {
     const client = this.#client!
     this.#pipe = pipe(client, backend, {
       idle: timeouts.idle,
+      write: timeouts.write,
       onEnd: (result) => this.#piped(result),
       // The encryption that a client asks the backend for is that of the gateway.
       preface: tls?.starttls && refuseEncryption((bytes) => client.write(bytes)),

@@ -4,6 +4,7 @@ import type { Delivery } from '../net/delivery.ts'
 import { giveMemory } from '../net/spare-memory.ts'
 import { WheelTimer } from '../net/timer-wheel.ts'
 import { refusalOf } from '../net/tls-alert.ts'
+import { AckWatch } from './ack-watch.ts'
 
 export interface PipeOptions {
   /**
@@ -11,6 +12,8 @@ export interface PipeOptions {
    * read what was written to it.
    */
   readonly idle: number
+  /** Longest time without acknowledgement of what was written to a side, ms; see `AckWatch`. Default: none. */
+  readonly write?: number | undefined
   /** Called exactly once, when both sides are closed; never before `pipe` has returned. */
   readonly onEnd: (result: PipeResult) => void
   /**
@@ -25,7 +28,7 @@ export interface PipeResult {
   readonly bytesIn: number
   /** From the backend. */
   readonly bytesOut: number
-  /** Why it failed: DC (client reset), DPE (see `preface`), UR (backend reset), UF (backend refused the handshake of TLS), SI (idle), SD (closed here); `undefined`: both sides ended. */
+  /** Why it failed: DC (client reset), DPE (see `preface`), UR (backend reset), UF (backend refused the handshake of TLS), SI (idle, or see `write`), CI (see `write`), SD (closed here); `undefined`: both sides ended. */
   readonly error: PosternError | undefined
   readonly outcome: OutcomeCode | undefined
 }
@@ -58,8 +61,14 @@ class Relay implements Pipe {
 
   constructor(client: ByteStream, backend: ByteStream, options: PipeOptions) {
     this.#options = options
+    const { write } = options
     this.#in = new Direction(this, client, backend, options.preface)
     this.#out = new Direction(this, backend, client)
+    if (write !== undefined) {
+      const silence = `acknowledges nothing for ${write} ms`
+      this.#in.watch = new AckWatch(backend, write, () => this.#fail('SI', `the backend ${silence}`))
+      this.#out.watch = new AckWatch(client, write, () => this.#fail('CI', `the client ${silence}`))
+    }
     this.#timer.arm(options.idle)
     this.#in.start(this.#out)
     this.#out.start(this.#in)
@@ -110,6 +119,8 @@ class Relay implements Pipe {
   closed(): void {
     if (--this.#open > 0) return
     this.#timer.disarm()
+    this.#in.watch?.stop()
+    this.#out.watch?.stop()
     const error = this.#error
     this.#options.onEnd({ bytesIn: this.#in.bytes, bytesOut: this.#out.bytes, error, outcome: error?.code })
   }
@@ -125,6 +136,8 @@ class Relay implements Pipe {
 /** One direction, and all events of its source. */
 class Direction implements ByteReceiver {
   bytes = 0
+  /** Of the sink. */
+  watch: AckWatch | undefined
   readonly #relay: Relay
   readonly #source: ByteStream
   readonly #sink: ByteStream
@@ -167,6 +180,7 @@ class Direction implements ByteReceiver {
     const sink = this.#sink
     if (borrowed) sink.writeBorrowed(bytes)
     else sink.write(bytes)
+    this.watch?.wrote()
     const { unsent } = sink
     if (unsent === 0) return true
     // Lent memory must not be read into while some of its bytes are unsent.
@@ -185,6 +199,7 @@ class Direction implements ByteReceiver {
       if (first === undefined) return true
       this.#preface = undefined
       this.#sink.writeBorrowed(first)
+      this.watch?.wrote()
     } catch (error) {
       this.#relay.refuse(error as Error)
     }
@@ -206,6 +221,7 @@ class Direction implements ByteReceiver {
   onEnd(): void {
     // What a third party may have cut off does not become complete on the other side.
     this.#sink.end(this.#source.mayBeCut)
+    this.watch?.wrote()
   }
 
   onError(cause: Error): void {

@@ -58,6 +58,17 @@ describe('a tcp listener', () => {
     expect(Buffer.concat(chunks).equals(body)).toBe(true)
   })
 
+  it('ends a connection whose backend takes nothing any more, after the limit on writes', async () => {
+    const backend = await tcpBackend((socket) => void socket.on('error', () => {}).pause())
+    const { port, record } = await startInProcess(tcpConfig([backend.port], { timeouts: { write: '1s' } }))
+    const socket = await open(port('db'))
+    const ended = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve))
+    socket.resume().write(Buffer.alloc(20 << 20))
+    await ended
+    const logged = await record((line) => line.msg === 'connection')
+    expect(logged).toMatchObject({ outcome: 'SI', cause: 'the backend acknowledges nothing for 1000 ms' })
+  })
+
   it('tries another backend when one refuses', async () => {
     const backend = await tcpBackend((socket) => void socket.end('here'))
     const { port } = await startInProcess(tcpConfig([await deadPort(), backend.port]))

@@ -21,6 +21,7 @@ interface Relay {
 interface Settings {
   kind?: (typeof kinds)[number]
   idle?: number
+  write?: number
   before?: (client: Socket, inner: ByteStream) => unknown
 }
 
@@ -32,6 +33,7 @@ async function relay(settings: Settings = {}): Promise<Relay> {
   const results: PipeResult[] = []
   const made = pipe(clientSide, backendSide, {
     idle: settings.idle ?? 10_000,
+    write: settings.write,
     onEnd: (result) => results.push(result),
   })
   return { client, backend, inner: [clientSide, backendSide], pipe: made, results }
@@ -255,4 +257,55 @@ test.runIf(areRawSocketsUsable()).each([
   backend.end(!isCut)
   await until(() => client.hasEnded)
   expect(client.mayBeCut).toBe(!isCut)
+})
+
+const watched = [kinds[0]!, 'tls server' as const].filter(canReset)
+const sides = [
+  { side: 'client', other: 'backend', outcome: 'CI' },
+  { side: 'backend', other: 'client', outcome: 'SI' },
+] as const
+
+describe.each(watched)('what is written and not acknowledged: %s', (kind) => {
+  test.each(sides)(
+    'a $side that takes nothing is reset, and so is the other side',
+    async ({ side, other, outcome }) => {
+      const flow = await relay({ kind, write: 200 })
+      flow[side].on('error', () => {})
+      const seen = errorOf(flow[other])
+      flow[other].write(Buffer.alloc(20 * 1024 * 1024))
+      const error = { message: `the ${side} acknowledges nothing for 200 ms` }
+      expect(await resultOf(flow)).toMatchObject({ outcome, error })
+      expect(await seen).toBe('ECONNRESET')
+      flow[side].destroy()
+    },
+  )
+
+  test('a side whose kernel has all of it is not reset, though it reads nothing', async () => {
+    const flow = await relay({ kind, write: 200 })
+    flow.backend.write('later')
+    flow.client.end('later, too')
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    expect(flow.results).toHaveLength(0)
+    flow.backend.end()
+    expect(await Promise.all([readAll(flow.client), readAll(flow.backend)])).toEqual(['later', 'later, too'])
+    expect(await resultOf(flow)).toMatchObject({ outcome: undefined })
+  })
+})
+
+test('a side that takes a little now and then is not reset', async () => {
+  const flow = await relay({ kind: kinds[0]!, write: 1_000 })
+  const size = 12 * 1024 * 1024
+  flow.client.end(Buffer.alloc(size))
+  let received = 0
+  flow.backend.on('data', (chunk: Buffer) => {
+    received += chunk.length
+    flow.backend.pause()
+    setTimeout(() => flow.backend.resume(), 10)
+  })
+  flow.backend.resume()
+  await until(() => received === size)
+  expect(flow.results).toHaveLength(0)
+  flow.backend.end()
+  flow.client.resume()
+  expect(await resultOf(flow)).toMatchObject({ outcome: undefined })
 })
