@@ -137,6 +137,7 @@ export class SessionFlow extends L4Flow implements DatagramOwner {
   }
 
   #forward(bytes: Buffer): void {
+    if (this.ended) return
     const backend = this.#backend
     if (backend === undefined) return this.#held.push(bytes)
     const failure = backend.send(bytes)
@@ -150,7 +151,7 @@ export class SessionFlow extends L4Flow implements DatagramOwner {
   #unsent(code: string, bytes: Buffer): void {
     if (unreachable[code] === undefined) return
     this.#onUnreachable(code)
-    if (!this.ended) this.#forward(bytes)
+    this.#forward(bytes)
   }
 
   onDatagram(bytes: Buffer): void {

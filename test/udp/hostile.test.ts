@@ -107,3 +107,23 @@ describe('backends', () => {
     expect(client.peer.received.map(({ text }) => text)).toEqual(['true'])
   })
 })
+
+describe('datagrams that are held', () => {
+  it('are forgotten with their session, so that those of others have room', async () => {
+    const dead = await udpPeer()
+    await dead.close()
+    const backend = await echo('a')
+    const config = udpConfig([], { backends: [{ address: `localhost:${dead.port}` }], retry: { attempts: 0 } })
+    config.listeners!.other = { protocol: 'udp', address: '127.0.0.1', port: 0 }
+    config.routes!.others = { listener: 'other', upstream: 'alive' }
+    config.upstreams!.alive = { protocol: 'udp', backends: [{ address: `localhost:${backend.port}` }] }
+    const { port, log } = await startInProcess(config)
+    const client = await UdpClient.to(port('dns'))
+    // All sessions of a process hold 16 MB, which 280 of these are.
+    for (let i = 0; i < 340; i++) {
+      for (const bytes of ['1', '2', Buffer.alloc(60_000)]) client.send(bytes)
+      await until('the end of the session', () => log.filter(({ msg }) => msg === 'session').length > i)
+    }
+    expect(await (await UdpClient.to(port('other'))).ask(Buffer.alloc(60_000))).toHaveLength(60_002)
+  })
+})
