@@ -19,6 +19,8 @@ export function requestTo(
   if (to instanceof PosternError) return to
   // A client may name no host, but every request of HTTP/1.1 has one (RFC 9112 §3.2).
   const authority = to.authority === '' ? backend.authority : to.authority
-  if (authority !== facts.target.authority) fields.put('host', authority)
+  // An attempt before this one may have left the Host of another backend.
+  const isOther = authority !== facts.target.authority || facts.route!.shape?.rewrite !== undefined
+  if (isOther) fields.put('host', authority)
   return { method, target: to.full, fields, hasBody: bodies.goesUpstream, upgrade: upgradeOffer(client, bodies), reuse }
 }

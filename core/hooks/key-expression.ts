@@ -28,7 +28,7 @@ const onlyL7: readonly Layer[] = ['L7']
 
 const plain: Readonly<Record<string, { layers: readonly Layer[]; isEncoded?: true; read: Reader }>> = {
   'client.ip': { layers: both, read: (flow) => flow.clientIp },
-  'tls.serverName': { layers: both, read: ({ tls }) => tls?.serverName },
+  'tls.serverName': { layers: both, read: ({ tls }) => textAsValue(tls?.serverName) },
   method: { layers: onlyL7, read: ({ request }) => request?.method },
   host: { layers: onlyL7, read: ({ request }) => request?.host },
   path: { layers: onlyL7, isEncoded: true, read: ({ request }) => request && pathOf(request.full) },

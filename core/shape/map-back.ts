@@ -39,6 +39,9 @@ export function mapBack(flow: FlowFacts, fields: Fields, ends: Ends): void {
   }
 }
 
+/** Browsers skip tabs, and take `\` for `/` (https://url.spec.whatwg.org/#concept-basic-url-parser). */
+const otherHost = /^\t*\/\t*[/\\]/
+
 const absolute = /^(?:(https?):)?\/\/([^/?#]*)(.*)$/is
 
 function reference(flow: FlowFacts, value: string, { client, backend, rewrite }: Ends): string {
@@ -56,7 +59,7 @@ function reference(flow: FlowFacts, value: string, { client, backend, rewrite }:
 
 function back(flow: FlowFacts, path: string, rewrite: Rewrite): string {
   const mapped = rewrite.back(flow, path) ?? path
-  return mapped.startsWith('//') ? path : mapped
+  return otherHost.test(mapped) ? path : mapped
 }
 
 function cookie(flow: FlowFacts, line: string, { client, backend, rewrite }: Ends): string {

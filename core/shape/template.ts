@@ -159,7 +159,7 @@ function encode({ text, isEncoded, isWhole }: Value, value: string, place: Place
       return isEncoded ? encodeInUrl(value) : text === 'host' || text === 'scheme' ? value : encodeText(value)
     case 'header':
       if (!isFieldText(value)) return { problem: `{${text}} has a control character, which a header must not have` }
-      return value.trim()
+      return trimmed(value)
     case 'html':
       return textOf(value).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
     case 'json':
@@ -167,6 +167,19 @@ function encode({ text, isEncoded, isWhole }: Value, value: string, place: Place
     case 'text':
       return textOf(value)
   }
+}
+
+/** Without spaces and tabs at its ends. NBSP is no space here: it may be the last octet of a letter. */
+function trimmed(value: string): string {
+  let from = 0
+  let to = value.length
+  while (from < to && isBlank(value, from)) from++
+  while (to > from && isBlank(value, to - 1)) to--
+  return value.slice(from, to)
+}
+
+function isBlank(value: string, at: number): boolean {
+  return value[at] === ' ' || value[at] === '\t'
 }
 
 function percent(character: string): string {

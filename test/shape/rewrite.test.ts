@@ -4,6 +4,7 @@ import type { RewriteConfig } from '../../core/config/types.ts'
 import type { FlowFacts } from '../../core/hooks/scopes.ts'
 import { Fields } from '../../core/http/fields.ts'
 import { captured, capturesOf } from '../../core/route/captures.ts'
+import { HeaderEdits } from '../../core/shape/header-edits.ts'
 import { mapBack } from '../../core/shape/map-back.ts'
 import { Rewrite } from '../../core/shape/rewrite.ts'
 import { factsOf } from '../../core/testing/facts.ts'
@@ -61,3 +62,17 @@ test.each(cases<BackCase>('map-back').map((one) => ({ ...one, name: JSON.stringi
     expect(fields.list).toEqual([field[0], to])
   },
 )
+
+test('a value of a header keeps its octets, also NBSP as the last one of a letter, and loses the blanks around it', () => {
+  const fields = new Fields()
+  const flow = flowOf('/', '/', { 'x-city': ' città\t' })
+  new HeaderEdits({ set: { 'x-city': '{header:x-city}' } }).apply(flow, fields)
+  expect(fields.text('x-city')).toBe('città')
+})
+
+test('a server name that a proxy tells stays in its line', () => {
+  const fields = new Fields()
+  const flow = { ...flowOf('/', '/'), tls: { serverName: 'ačĊx-admin: 1' } }
+  new HeaderEdits({ set: { 'x-name': '{tls.serverName}' } }).apply(flow as unknown as FlowFacts, fields)
+  expect(fields.list[1]).toMatch(/^[\x20-\xff]+$/)
+})
