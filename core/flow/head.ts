@@ -90,9 +90,10 @@ function addOwnFields({ version, fields }: Exchange, facts: RequestFacts, { snap
 }
 
 /**
- * The trailers of a message that may be passed on. What a policy of the chain may write in the head, a trailer must not say
- * after it: a recipient that merges the two would believe the trailer. Names with an underscore are removed from requests
- * for the same reason, as some backends cannot tell them from dashes. What no trailer may say, the codec drops.
+ * The trailers of a message that may be passed on. What a policy of the chain may write in the head, or `headers` of the route
+ * changes there, a trailer must not say after it: a recipient that merges the two would believe the trailer. Names with an
+ * underscore are removed from requests for the same reason, as some backends cannot tell them from dashes. What no trailer may
+ * say, the codec drops.
  *
  * Trailers go to every client, whether it sent `TE: trailers` or not. That field has reached the backend, which has
  * decided; every recipient of HTTP/1.1 can read a trailer section (RFC 9112 §7.1.2), and HAProxy and Envoy do the same.
@@ -101,14 +102,16 @@ function addOwnFields({ version, fields }: Exchange, facts: RequestFacts, { snap
 export function passableTrailers(
   trailers: Fields | undefined,
   message: 'request' | 'response',
-  chain: Chain | undefined,
+  { chain, route }: Pick<RequestFacts, 'chain' | 'route'>,
 ): Fields | undefined {
   if (trailers === undefined) return undefined
   const { list } = trailers
+  const edits = route?.shape?.[message]
   const kept: string[] = []
   for (let i = 0; i < list.length; i += 2) {
     const name = list[i]!
-    if (isWritten(name, message, chain) || (message === 'request' && name.includes('_'))) continue
+    if (edits?.names.has(name) === true || isWritten(name, message, chain)) continue
+    if (message === 'request' && name.includes('_')) continue
     kept.push(name, list[i + 1]!)
   }
   if (kept.length === 0) return undefined

@@ -218,7 +218,7 @@ export class RequestFacts implements FlowFacts, RequestView, TimeLimits, Writabl
   /** The trailers of the response that may be passed on; notes the status of a gRPC call in them. */
   trailersOfResponse(trailers: Fields | undefined): Fields | undefined {
     if (this.grpc !== undefined) this.grpc.status = readStatus(trailers)
-    return passableTrailers(trailers, 'response', this.chain)
+    return passableTrailers(trailers, 'response', this)
   }
 
   /** Sets the route, with its upstream and its chain. */

@@ -144,7 +144,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Repe
   }
 
   onBodyEnd(): void {
-    this.bodies.end(passableTrailers(this.#exchange.trailers, 'request', this.facts.chain))
+    this.bodies.end(passableTrailers(this.#exchange.trailers, 'request', this.facts))
     this.awaitNext()
   }
 

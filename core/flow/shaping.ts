@@ -22,7 +22,7 @@ export function shapeRequest(facts: RequestFacts): PosternError | undefined {
   if (edits === undefined) return undefined
   const problem = edits.apply(facts, fields)
   if (problem !== undefined) return refused(problem)
-  if (edits.touches('x-real-ip') && fields.shared !== undefined) fields.shared = without(fields.shared, 'x-real-ip')
+  if (edits.names.has('x-real-ip') && fields.shared !== undefined) fields.shared = without(fields.shared, 'x-real-ip')
   return undefined
 }
 

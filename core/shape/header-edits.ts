@@ -5,6 +5,8 @@ import { type Template, type TemplateProblem, templateOf } from './template.ts'
 
 /** The `headers.request` or `headers.response` of a route, compiled: removes, then sets, then appends. */
 export class HeaderEdits {
+  /** Of the fields that it changes. */
+  readonly names: ReadonlySet<string>
   readonly #removed: readonly string[]
   readonly #set: readonly (readonly [string, Template])[]
   readonly #appended: readonly (readonly [string, Template])[]
@@ -14,12 +16,7 @@ export class HeaderEdits {
     this.#removed = remove
     this.#set = compiled(set)
     this.#appended = compiled(append)
-  }
-
-  /** Whether it changes the field of this name. */
-  touches(name: string): boolean {
-    const isNamed = ([one]: readonly [string, Template]): boolean => one === name
-    return this.#removed.includes(name) || this.#set.some(isNamed) || this.#appended.some(isNamed)
+    this.names = new Set([...remove, ...Object.keys(set), ...Object.keys(append)])
   }
 
   /**

@@ -154,9 +154,13 @@ function usedHeaders(snapshot: Snapshot, config: ListenerConfig, routes: readonl
   let isUsed: ((name: string) => boolean) | undefined
   return (name) => {
     if (isUsed === undefined) {
-      const matched = new Set(routes.flatMap(({ match }) => Object.keys(match.headers ?? {})))
+      const named = routes.flatMap(({ match, shape }) => [
+        ...Object.keys(match.headers ?? {}),
+        ...(shape?.request?.names ?? []),
+      ])
+      const own = new Set(named)
       const touched = snapshot.policies.touched(reachable(snapshot, config, routes))
-      isUsed = (header) => matched.has(header) || touched(header)
+      isUsed = (header) => own.has(header) || touched(header)
     }
     return isUsed(name)
   }

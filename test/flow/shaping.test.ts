@@ -137,3 +137,30 @@ test('a redirect has captures and key expressions', async () => {
   const answer = await ask(gateway, '/old/7/a/b?q=%0d%0a%26')
   expect(answer).toMatch(/location: http:\/\/shop\.example\/new\/a\/b\?id=7&q=%0D%0A%26\r\n/i)
 })
+
+test('the Host of an attempt is not that of the one before, if the client named the second backend', async () => {
+  const busy = await httpBackend((_, response) => void response.writeHead(503).end())
+  const backend = await echo()
+  const more = { upstreams: { app: { retry: { on: [503] } } } }
+  const gateway = await startInProcess(config([busy.port, backend.port], { rewrite: { host: 'backend' } }, more))
+  const own = `127.0.0.1:${backend.port}`
+  const { text } = await exchange(gateway.port('web'), `GET / HTTP/1.1\r\nhost: ${own}\r\n\r\n`, /\r\n\r\nGET/)
+  expect(text.match(/^host: .*/gm)).toEqual([`host: ${own}`])
+})
+
+const edits = { request: { set: { 'x-user': 'known' }, remove: ['x-role'] }, response: { remove: ['x-internal'] } }
+
+test('what a route removes or sets comes neither in trailers nor with underscores', async () => {
+  const backend = await rawBackend((socket, seen) => {
+    const chunked = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-internal: 1\r\nx-sum: 2\r\n\r\n'
+    if (seen.endsWith('x-sum: 1\r\n\r\n')) socket.write(chunked)
+  })
+  const gateway = await startInProcess(config([backend.port], { headers: edits }))
+  const head = 'POST / HTTP/1.1\r\nhost: h\r\nx_role: admin\r\nX_User: mallory\r\ntransfer-encoding: chunked\r\n\r\n'
+  const trailers = 'x-user: mallory\r\nx-role: admin\r\nx-sum: 1\r\n\r\n'
+  const { text } = await exchange(gateway.port('web'), `${head}0\r\n${trailers}`, 'x-sum: 2\r\n\r\n')
+  const seen = backend.seen.join()
+  expect(seen).toContain('x-user: known\r\n')
+  expect(seen).not.toMatch(/mallory|role/i)
+  expect(text).not.toContain('x-internal')
+})
