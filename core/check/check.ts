@@ -18,6 +18,7 @@ import { Plugins, type PolicyFacts } from './plugins.ts'
 import { findPolicies, type PolicyDraft } from './policies.ts'
 import { checkServerTls } from './server-tls.ts'
 import { checkShaping } from './shaping.ts'
+import { checkSockets } from './sockets.ts'
 import { checkUpstreamTls } from './upstream-tls.ts'
 import { findWarnings } from './warnings.ts'
 
@@ -74,6 +75,7 @@ export async function checkConfig(file: string, options: CheckOptions = {}): Pro
   checkShaping(draft)
   checkLimits(draft)
   checkWriteLimits(draft)
+  checkSockets(draft)
   checkAttachments(draft, attachments, facts)
   if (problems.count > 0) return { ok: false, problems: problems.list }
 
