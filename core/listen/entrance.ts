@@ -4,6 +4,7 @@ import { shareOf } from '../net/host-share.ts'
 import { sayLast } from '../net/last-words.ts'
 import { normalizeIp, type Peer, peerBehind, peerOf } from '../net/peer.ts'
 import { ProxyHeaderReader } from '../net/proxy-header.ts'
+import { unixPath } from '../net/unix-address.ts'
 import type { Tap } from '../telemetry/tap.ts'
 import { alertRecord, type OwnAlert } from '../tls/alerts.ts'
 import { ClientHelloReader } from '../tls/client-hello.ts'
@@ -90,6 +91,8 @@ export class Entrance {
     // Asked for only where it is told to backends: a call of the system.
     const local = plan.snapshot.namesClients ? normalizeIp(stream.local()?.address ?? '') : undefined
     const peer = peerOf(stream, port, local)
+    // It was reset before it was accepted. Only a client of a Unix socket has no address, and `unix` may be trusted.
+    if (peer.address === '' && unixPath(plan.config.address) === undefined) return stream.destroy()
     const one = { stream, peer, since: performance.now(), isDirect: false }
     const { maxConnections } = plan.config
     if (maxConnections !== undefined && this.#connections >= shareOf(maxConnections)) this.#crowded(one, maxConnections)
