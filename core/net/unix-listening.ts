@@ -41,6 +41,15 @@ export function bindUnix(path: string, mode: number): UnixHandle {
 }
 
 /**
+ * Changes who may connect to a socket that is bound, and leaves what has taken its path since.
+ *
+ * @throws an error of the system
+ */
+export function permitUnix(path: string, mode: number): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) chmodSync(path, mode)
+}
+
+/**
  * Removes the path of a Unix socket that a process has left behind: one that does not answer. What is not a socket stays, and so
  * does one that answers, or whose owner may only be slow: binding it then fails.
  */

@@ -6,7 +6,7 @@ import type { Config, ListenerConfig, LogConfig } from '../config/types.ts'
 import { listenerKey } from '../listen/listener.ts'
 import { descriptors } from '../net/descriptors.ts'
 import { unixPath } from '../net/unix-address.ts'
-import { removeStale } from '../net/unix-listening.ts'
+import { permitUnix, removeStale } from '../net/unix-listening.ts'
 import type { Runtime } from '../sandbox/runtime.ts'
 import type { Log } from '../telemetry/log.ts'
 import { AcmeRelay } from './acme-relay.ts'
@@ -307,11 +307,27 @@ export class Supervisor implements SlotHost {
 
   #adopt(current: Current): void {
     const { config, secrets, warnings } = current.packed.rest
+    const before = this.#current?.packed.rest.config
     this.#current = current
     this.log.configure(config.log, secrets)
+    if (before !== undefined) this.#permit(before, config)
     this.shared.adopt(current.packed)
     this.acme.adopt(config.acme)
     for (const warning of warnings) this.log.warn('configuration', { ...warning })
+  }
+
+  /** Sockets with a path stay bound when their `mode` changes. */
+  #permit(before: Config, after: Config): void {
+    const known = new Map(Object.values(before.listeners).map(({ address, mode }) => [address, mode]))
+    for (const [listener, { address, mode }] of Object.entries(after.listeners)) {
+      const path = unixPath(address)
+      if (path === undefined || !known.has(address) || known.get(address) === mode) continue
+      try {
+        permitUnix(path, mode!)
+      } catch (error) {
+        this.log.error(`the socket keeps its permissions: ${(error as Error).message}`, { listener })
+      }
+    }
   }
 
   /** Binds all listeners that are not bound yet, or none of them; returns the keys of those it has bound. */
