@@ -9,7 +9,8 @@ export class Layer<T> {
   readonly affix: Map<string, T> = new Map()
   /** Lengths of the affixes, the longest first; filled by `seal`. */
   lengths: readonly number[] = []
-  readonly #lengths = new Set<number>()
+  /** Those of `lengths`. */
+  protected readonly known: Set<number> = new Set()
   any: T | undefined
 
   /** The entry of a pattern, created on first use. */
@@ -20,13 +21,13 @@ export class Layer<T> {
     const created = create()
     if (map === undefined) this.any = created
     else map.set(text, created)
-    if (kind === 'affix') this.#lengths.add(text.length)
+    if (kind === 'affix') this.known.add(text.length)
     return created
   }
 
   /** Prepares look-ups, after all entries have been added. Yields every entry. */
   *seal(): Generator<T> {
-    this.lengths = [...this.#lengths].sort((a, b) => b - a)
+    this.lengths = [...this.known].sort((a, b) => b - a)
     yield* this.exact.values()
     yield* this.affix.values()
     if (this.any !== undefined) yield this.any

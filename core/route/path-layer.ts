@@ -68,7 +68,7 @@ export class PathLayer<T> extends Layer<T> {
     let length = path.length
     for (let depth = segments.length - 1; depth >= 0; depth--) {
       length = path.lastIndexOf('/', length - 1) + 1
-      const entry = this.lengths.includes(length) ? this.affix.get(path.slice(0, length)) : undefined
+      const entry = this.known.has(length) ? this.affix.get(path.slice(0, length)) : undefined
       const literal = entry && look(entry)
       const found = literal ?? (depth > this.#deepest ? undefined : descend(root, segments, 0, depth, ofPrefix))
       if (found !== undefined) return found
