@@ -45,6 +45,7 @@ function checkRewrite(route: Values, report: Report): void {
   }
   for (const [key, text] of Object.entries({ addPrefix, path })) {
     if (typeof text !== 'string') continue
+    if (!text.isWellFormed()) report(of(key), 'has half of a character')
     const template = checkTemplate(text, 'path', match, (message) => report(of(key), message))
     const sample = template?.sample
     const problem = sample === undefined ? undefined : key === 'path' ? pathProblem(sample) : prefixProblem(sample, key)
@@ -62,6 +63,7 @@ function pathProblem(sample: string): string | undefined {
 }
 
 function prefixProblem(sample: string, key: string): string | undefined {
+  if (!sample.isWellFormed()) return 'has half of a character'
   if (sample.length > 1 && sample.endsWith('/')) return 'must not end with "/"; it stands for whole segments'
   return sample === '/' ? `changes nothing; remove "${key}"` : pathProblem(encoded(sample))
 }

@@ -19,6 +19,9 @@ export interface AttemptFlow extends HookFlow {
   fail(error: PosternError): void
 }
 
+/** A timer of node may fire this much before its time, ms. */
+const resolution = 2
+
 const none: readonly Backend[] = []
 
 /**
@@ -93,7 +96,7 @@ export class Attempts {
 
   /** Whether `retry` of the upstream allows another attempt. */
   get areLeft(): boolean {
-    return this.count - this.#free <= (this.#retry?.attempts ?? 0) && performance.now() < this.#until
+    return this.count - this.#free <= (this.#retry?.attempts ?? 0) && this.#until - performance.now() > resolution
   }
 
   /** Whether an attempt that ended so may be followed by another one. */

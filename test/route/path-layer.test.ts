@@ -9,7 +9,7 @@ test('a path of many segments takes about as long among prefixes of many lengths
     for (let i = 1; i <= lengths; i++) layer.at({ kind: 'affix', text: `/${'b'.repeat(i)}/` }, () => 'prefix')
     expect([...layer.seal()]).toHaveLength(lengths + 1)
     let best = Number.POSITIVE_INFINITY
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 30; round++) {
       const since = performance.now()
       expect(layer.find(`/${'a/'.repeat(8_000)}`, (found) => found)).toBeUndefined()
       best = Math.min(best, performance.now() - since)

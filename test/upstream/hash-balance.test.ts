@@ -75,7 +75,7 @@ describe('the balance by hash', () => {
     const ask = async (client: string): Promise<string> =>
       (await send(port('web'), '/', { headers: { 'x-forwarded-for': client } })).body
     const seen = new Set<string>()
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 60; i++) {
       const first = await ask(`192.0.2.${i}`)
       expect(await ask(`192.0.2.${i}`)).toBe(first)
       seen.add(first)
