@@ -8,7 +8,7 @@ import { acmeId } from '../../../core/acme/acme-id.ts'
 /** A folder that is gone when the test is. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'postern-acme-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }))
   return folder
 }
 
