@@ -26,7 +26,7 @@ import { replyOfRoute, replyToChallenge, respondHere } from './local-reply.ts'
 import { requestTo } from './outgoing.ts'
 import { FinalResponse, RequestFacts } from './request-facts.ts'
 import { isBodyKept, type Repeatable, repeatsAfter, repeatsInstead } from './retry.ts'
-import { mapResponse, shapeResponse } from './shaping.ts'
+import { mapResponse, restoreHost, shapeResponse } from './shaping.ts'
 import { agreement, missedSwitch, Tunnel, upgradeOffer } from './tunnel.ts'
 
 /**
@@ -242,6 +242,7 @@ export class RequestFlow implements AttemptFlow, BodiesFlow, ExchangeOwner, Repe
     // A hook that ran beside another one may settle after an error was sent.
     if (this.#headSent) return
     this.#dropUpstream()
+    restoreHost(this.facts)
     if (by instanceof PosternError) this.#error = by
     respondHere(by, policy, this.facts, this.#exchange)
   }

@@ -31,13 +31,18 @@ export function shapeResponse(facts: RequestFacts): void {
   facts.route?.shape?.response?.apply(facts, facts.response!.fields)
 }
 
-/** What the response says of its own place is mapped back, and policies see the client's Host again. */
+/** Policies see the client's Host again, once the request has been sent with that of its route. */
+export function restoreHost({ route, target, fields }: RequestFacts): void {
+  if (route?.shape?.rewrite !== undefined && target.authority !== '') fields.put('host', target.authority)
+}
+
+/** What the response says of its own place is mapped back. */
 export function mapResponse(facts: RequestFacts, fields: Fields): void {
   const rewrite = facts.route!.shape?.rewrite
   if (rewrite === undefined) return
   const { backend, target, hop } = facts
   const { authority: address, tls } = backend!
-  if (target.authority !== '') facts.fields.put('host', target.authority)
+  restoreHost(facts)
   mapBack(facts, fields, {
     client: { scheme: hop.scheme, authority: hop.authority },
     backend: {

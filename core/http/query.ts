@@ -6,14 +6,15 @@ export function parameter(query: string, name: string): string | undefined {
     if (to === -1) to = query.length
     const equals = query.indexOf('=', from)
     const split = equals === -1 || equals > to ? to : equals
-    if (decode(query.slice(from, split)) === name) return split === to ? '' : decode(query.slice(split + 1, to))
+    if (decodeParameter(query.slice(from, split)) === name)
+      return split === to ? '' : decodeParameter(query.slice(split + 1, to))
     from = to + 1
   }
   return undefined
 }
 
-/** Invalid percent-encoding is returned unchanged: a parameter is read, never refused for its form. */
-function decode(text: string): string {
+/** Name or value of a parameter. Invalid percent-encoding is returned unchanged: it is read, never refused for its form. */
+export function decodeParameter(text: string): string {
   const spaced = text.indexOf('+') === -1 ? text : text.replaceAll('+', ' ')
   if (spaced.indexOf('%') === -1) return spaced
   try {

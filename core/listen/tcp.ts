@@ -4,7 +4,6 @@ import type { Visit } from '../flow/visit.ts'
 import { acceptStreams } from '../net/accept.ts'
 import type { ByteStream } from '../net/byte-stream.ts'
 import type { Peer } from '../net/peer.ts'
-import { unixPath } from '../net/unix-address.ts'
 import { connectionRequest, noRouteFor } from '../route/connection-table.ts'
 import type { TcpPlan } from '../snapshot/snapshot.ts'
 import type { Tap } from '../telemetry/tap.ts'
@@ -33,11 +32,8 @@ export class TcpListener implements Listener, EnteredListener {
   onClear(stream: ByteStream, peer: Peer): string | undefined {
     const flow = this.#flowOf(peer)
     if (typeof flow === 'string') return flow
-    if (flow === undefined) stream.destroy()
-    else {
-      this.#flows.add(flow)
-      flow.start(stream)
-    }
+    this.#flows.add(flow)
+    flow.start(stream)
     return undefined
   }
 
@@ -49,7 +45,7 @@ export class TcpListener implements Listener, EnteredListener {
     stream.reset()
   }
 
-  onHello(peer: Peer): ConnectionFlow | string | undefined {
+  onHello(peer: Peer): ConnectionFlow | string {
     return this.#flowOf(peer)
   }
 
@@ -62,10 +58,9 @@ export class TcpListener implements Listener, EnteredListener {
     if (!flow.ended && !flow.survives(this.plan)) flow.close()
   }
 
-  /** `undefined`: the socket has no remote address, so that it has already been reset. Text: why no route takes it. */
-  #flowOf(peer: Peer): ConnectionFlow | string | undefined {
+  /** Text: why no route takes it. */
+  #flowOf(peer: Peer): ConnectionFlow | string {
     const { plan } = this
-    if (peer.address === '' && unixPath(plan.config.address) === undefined) return undefined
     const request = connectionRequest(peer.tls, peer.address)
     const route = plan.routes.find(request)
     if (route === undefined) return noRouteFor(request, peer.tls !== undefined)

@@ -1,3 +1,5 @@
+import { bindingOf } from './tcp-binding.ts'
+
 /** A UDP socket of node, below its sockets. Methods that can fail return 0, or a negative error number of the system. */
 export interface UdpHandle {
   /** Found on `this` in the callback; set by `RawDatagram`. */
@@ -41,17 +43,5 @@ export interface UdpBinding {
 }
 
 /** Node's own interface to UDP, like `tcp` in `tcp-binding.ts`: not documented, and tried out before it is used. */
-export const udp: UdpBinding | undefined = process.env.POSTERN_RAW_SOCKETS === '0' ? undefined : load()
-
-function load(): UdpBinding | undefined {
-  const { noDeprecation } = process
-  process.noDeprecation = true
-  try {
-    return (process as unknown as { binding(name: string): UdpBinding }).binding('udp_wrap')
-  } catch {
-    return undefined
-  } finally {
-    if (noDeprecation === undefined) delete (process as { noDeprecation?: boolean }).noDeprecation
-    else process.noDeprecation = noDeprecation
-  }
-}
+export const udp: UdpBinding | undefined =
+  process.env.POSTERN_RAW_SOCKETS === '0' ? undefined : bindingOf<UdpBinding>('udp_wrap')

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
+import { bindingOf } from './tcp-binding.ts'
 
 /** A bound Unix socket: any number of processes may accept connections on it. */
 export interface UnixHandle {
@@ -23,7 +24,9 @@ interface PipeModule {
  * @throws an error of the system
  */
 export function bindUnix(path: string, mode: number): UnixHandle {
-  const { Pipe, constants } = pipes()
+  const pipes = bindingOf<PipeModule>('pipe_wrap')
+  if (pipes === undefined) throw new Error('this node does not let a process bind a Unix socket for others')
+  const { Pipe, constants } = pipes
   const handle = new Pipe(constants.SERVER)
   // No other user may connect in between.
   const before = process.umask(0o777 & ~mode)
@@ -57,25 +60,11 @@ export async function removeStale(path: string): Promise<void> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return
   const code = await new Promise<string | undefined>((resolve) => {
     const socket = connect(path)
-    socket.once('connect', () => resolve(undefined))
+    socket.once('connect', () => socket.destroy())
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code))
     socket.once('close', () => resolve(undefined))
-    socket.once('connect', () => socket.destroy())
   })
   if (code === 'ECONNREFUSED') unlinkSync(path)
-}
-
-function pipes(): PipeModule {
-  const { noDeprecation } = process
-  // As in `tcp-binding.ts`.
-  process.noDeprecation = true
-  try {
-    const { binding } = process as unknown as { binding(name: string): unknown }
-    return binding('pipe_wrap') as PipeModule
-  } finally {
-    if (noDeprecation === undefined) delete (process as { noDeprecation?: boolean }).noDeprecation
-    else process.noDeprecation = noDeprecation
-  }
 }
 
 /** Of a folder that does not exist libuv says that permission is denied, and of a file that is not a socket that it is in use. */

@@ -12,27 +12,35 @@ export interface Ends {
   readonly rewrite: Rewrite
 }
 
+/** The client's path for one of the backend. */
+type Back = (path: string) => string
+
 /**
  * Maps what a response says of its own place back to what the client sees: Location, Content-Location, Refresh, and Domain and Path
  * of Set-Cookie. References to other sites, and relative ones, stay as they are.
  */
-export function mapBack(flow: FlowFacts, fields: Fields, ends: Ends): void {
-  const { list } = fields
+export function mapBack(flow: FlowFacts, { list }: Fields, ends: Ends): void {
+  let known: ReturnType<Rewrite['backwards']> | undefined
+  const back: Back = (path) => {
+    known ??= ends.rewrite.backwards(flow)
+    const mapped = known(path) ?? path
+    return otherHost.test(mapped) ? path : mapped
+  }
   for (let i = 0; i < list.length; i += 2) {
     const value = list[i + 1]!
     switch (list[i]) {
       case 'location':
       case 'content-location':
-        list[i + 1] = reference(flow, value, ends)
+        list[i + 1] = reference(value, ends, back)
         break
       case 'refresh':
         list[i + 1] = value.replace(
           /^(\s*\d+(?:\.\d*)?\s*[;,]\s*url\s*=\s*)(["']?)([^"']*)/i,
-          (_, before: string, quote: string, url: string) => before + quote + reference(flow, url.trim(), ends),
+          (_, before: string, quote: string, url: string) => before + quote + reference(url.trim(), ends, back),
         )
         break
       case 'set-cookie':
-        list[i + 1] = cookie(flow, value, ends)
+        list[i + 1] = cookie(value, ends, back)
         break
       default:
     }
@@ -44,25 +52,20 @@ const otherHost = /^\t*\/\t*[/\\]/
 
 const absolute = /^(?:(https?):)?\/\/([^/?#]*)(.*)$/is
 
-function reference(flow: FlowFacts, value: string, { client, backend, rewrite }: Ends): string {
+function reference(value: string, { client, backend }: Ends, back: Back): string {
   const [, scheme, authority, rest = ''] = absolute.exec(value) ?? []
   if (authority === undefined) {
     // A client would take a path that begins with `//` for the name of another host.
-    return value[0] === '/' ? back(flow, value, rewrite) : value
+    return value[0] === '/' ? back(value) : value
   }
   const named = (scheme ?? backend.scheme).toLowerCase()
   if (client.authority === '' || (named !== backend.scheme && named !== client.scheme)) return value
   if (!backend.authorities.some((own) => isSame(own, authority, named))) return value
   const path = rest[0] === '/' ? rest : `/${rest}`
-  return `${scheme === undefined ? '' : `${client.scheme}:`}//${client.authority}${back(flow, path, rewrite)}`
+  return `${scheme === undefined ? '' : `${client.scheme}:`}//${client.authority}${back(path)}`
 }
 
-function back(flow: FlowFacts, path: string, rewrite: Rewrite): string {
-  const mapped = rewrite.back(flow, path) ?? path
-  return otherHost.test(mapped) ? path : mapped
-}
-
-function cookie(flow: FlowFacts, line: string, { client, backend, rewrite }: Ends): string {
+function cookie(line: string, { client, backend }: Ends, back: Back): string {
   const [pair = '', ...attributes] = line.split(';')
   const mapped = attributes.flatMap((attribute) => {
     const equals = attribute.indexOf('=')
@@ -71,7 +74,7 @@ function cookie(flow: FlowFacts, line: string, { client, backend, rewrite }: End
       .trim()
       .toLowerCase()
     const value = equals === -1 ? '' : attribute.slice(equals + 1).trim()
-    if (name === 'path' && value[0] === '/') return [` Path=${back(flow, value, rewrite)}`]
+    if (name === 'path' && value[0] === '/') return [` Path=${back(value)}`]
     if (name !== 'domain') return [attribute]
     const domain = value.replace(/^\./, '').toLowerCase()
     if (!backend.authorities.some((own) => hostOf(own) === domain)) return [attribute]

@@ -1,5 +1,6 @@
 import type { QueryEditsConfig } from '../config/types.ts'
 import type { FlowFacts } from '../hooks/scopes.ts'
+import { decodeParameter } from '../http/query.ts'
 import { type Template, type TemplateProblem, templateOf } from './template.ts'
 import { encodeText } from './url-text.ts'
 
@@ -33,13 +34,7 @@ function compiled(templates: Readonly<Record<string, string>>): [string, Templat
   return Object.entries(templates).map(([name, text]) => [name, templateOf(text, 'query')])
 }
 
-/** Name of a parameter, percent-decoded, `+` read as a space; as it is where its encoding is broken. */
 function nameOf(part: string): string {
   const end = part.indexOf('=')
-  const name = (end === -1 ? part : part.slice(0, end)).replaceAll('+', ' ')
-  try {
-    return decodeURIComponent(name)
-  } catch {
-    return name
-  }
+  return decodeParameter(end === -1 ? part : part.slice(0, end))
 }

@@ -5,13 +5,6 @@ import { pathKey } from '../route/pattern.ts'
 import { QueryEdits } from './query-edits.ts'
 import { type Template, type TemplateProblem, templateOf } from './template.ts'
 
-/** What of a request a rewrite replaces. What policies have written is not touched by it. */
-export interface Written {
-  readonly path?: string | undefined
-  readonly query?: string | undefined
-  readonly host?: string | undefined
-}
-
 /** Where a request goes, as it is sent upstream. */
 export interface Destination {
   /** Path and query. */
@@ -77,23 +70,23 @@ export class Rewrite {
     return path === '/' && !own.endsWith('/') ? prefix : prefix + path
   }
 
-  /** The path that a client asks for where a backend names this one; `undefined` where there is no such path. */
-  back(flow: FlowFacts, full: string): string | undefined {
-    if (this.#path !== undefined) return undefined
-    const end = full.search(/[?#]/)
-    let path = end === -1 ? full : full.slice(0, end)
-    const prefix = this.#add?.render(flow) ?? ''
-    if (typeof prefix !== 'string') return undefined
-    if (prefix !== '') {
-      const rest = stripped(path, pathKey(prefix))
+  /** What turns a path that the backend names into the one that a client asks for; `undefined` for one without such a path. */
+  backwards(flow: FlowFacts): (full: string) => string | undefined {
+    const added = this.#add?.render(flow) ?? ''
+    if (this.#path !== undefined || typeof added !== 'string') return () => undefined
+    const prefix = pathKey(added)
+    const before = this.#strip === undefined ? '' : encodeURI(this.#strip)
+    return (full) => {
+      const mark = full.search(/[?#]/)
+      const end = mark === -1 ? full.length : mark
+      const own = full.slice(0, end)
+      const rest = prefix === '' ? own : stripped(own, prefix)
       // Another part of the backend, to which no request of this route leads.
       if (rest === undefined) return undefined
-      path = rest
+      // The prefix alone names what the stripped one alone does.
+      const isBare = prefix !== '' && rest === '/' && !own.endsWith('/')
+      return ((isBare ? before : before + rest) || '/') + full.slice(end)
     }
-    // The prefix alone names what the stripped one alone does.
-    if (path === '/' && prefix !== '' && !full.slice(0, end === -1 ? undefined : end).endsWith('/')) path = ''
-    const added = (this.#strip === undefined ? path : encodeURI(this.#strip) + path) || '/'
-    return end === -1 ? added : added + full.slice(end)
   }
 }
 

@@ -76,3 +76,23 @@ test('a server name that a proxy tells stays in its line', () => {
   new HeaderEdits({ set: { 'x-name': '{tls.serverName}' } }).apply(flow as unknown as FlowFacts, fields)
   expect(fields.list[1]).toMatch(/^[\x20-\xff]+$/)
 })
+
+test('the prefix is made once for a response, however many cookies it sets', () => {
+  const made = new Rewrite({ host: 'client', addPrefix: '/v2/{header:x-tenant}', stripPrefix: '/api' })
+  const flow = flowOf('/api/x', '/api/*')
+  let reads = 0
+  const counted: FlowFacts = {
+    ...flow,
+    get request() {
+      reads++
+      return flow.request
+    },
+  }
+  const cookies = Array.from({ length: 100 }, () => ['set-cookie', 'a=1; Path=/v2/; Path=/v2/b; Path=/c'])
+  mapBack(counted, new Fields(cookies.flat()), {
+    client: { scheme: 'https', authority: 'shop.example' },
+    backend: { scheme: 'http', authorities: ['10.0.0.1:80'] },
+    rewrite: made,
+  })
+  expect(reads).toBe(1)
+})
